@@ -1,0 +1,2 @@
+//! Backstop.
+#![forbid(unsafe_code)]

@@ -1,0 +1,4 @@
+//! The command line of Backstop.
+#![forbid(unsafe_code)]
+
+fn main() {}

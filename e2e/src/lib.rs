@@ -1,0 +1,1 @@
+//! End-to-end tests of Backstop on real kernels and file systems.
