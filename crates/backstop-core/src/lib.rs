@@ -1,2 +1,17 @@
-//! Backstop.
+//! Decides. Every type that passes a door of the house, and every rule over them, as pure values:
+//! no files, no network, no clock, no randomness, no environment, no threads. Time, user and
+//! randomness come in as arguments.
 #![forbid(unsafe_code)]
+
+pub mod bytes;
+pub mod canon;
+pub mod digest;
+pub mod effect;
+pub mod id;
+pub mod merkle;
+pub mod plan;
+pub mod policy;
+pub mod quoted;
+pub mod request;
+pub mod run;
+pub mod time;

@@ -1,0 +1,156 @@
+//! The court: effects in, judgement out. Pure; the strictest reason wins. This is the first form,
+//! with the floor that no later policy can loosen and the default rules of a workstation; rules
+//! from files come to the same door.
+
+mod floor;
+mod places;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::bytes::Bytes;
+use crate::effect::{Effect, EffectSet, Kind};
+
+pub use places::Ground;
+
+/// What may happen to a set of effects. Ordered: the strictest is the greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[must_use]
+pub enum Decision {
+    /// Commit.
+    Allow,
+    /// One person confirms.
+    Ask,
+    /// Two people approve.
+    TwoPerson,
+    /// Never.
+    Deny,
+}
+
+impl Decision {
+    /// The name in files and on screens.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::TwoPerson => "two-person",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// One rule that spoke, and about what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// How many effects it speaks about.
+    pub count: u64,
+    /// What the rule asks for.
+    pub decision: Decision,
+    /// Some of their places, at most `Reason::SHOWN`, the first in path order.
+    pub paths: Vec<Bytes>,
+    /// The rule's name.
+    pub rule: String,
+    /// Why, as a sentence fragment.
+    pub why: String,
+}
+
+impl Reason {
+    /// How many places a reason carries along; `count` tells the rest.
+    pub const SHOWN: usize = 5;
+}
+
+/// The decision with every reason that spoke, strictest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Judgement {
+    /// The strictest of the reasons' decisions; `Allow` where none spoke.
+    pub decision: Decision,
+    /// The reasons.
+    pub reasons: Vec<Reason>,
+}
+
+/// Judges what a run would change.
+pub fn judge(set: &EffectSet, ground: &Ground) -> Judgement {
+    let mut reasons = Reasons::default();
+    for effect in &set.effects {
+        if let Some((rule, why)) = floor::speaks(effect, ground) {
+            reasons.add(Decision::Deny, rule, why, &effect.path);
+        }
+        if let Some((rule, why)) = outside(effect, set, ground) {
+            reasons.add(Decision::Ask, rule, why, &effect.path);
+        }
+        if !effect.undoable {
+            reasons.add(Decision::Ask, "not-undoable", "no copy of what was there can be kept", &effect.path);
+        }
+        if effect.linked_elsewhere > 0 {
+            reasons.add(
+                Decision::Ask,
+                "linked-elsewhere",
+                "the file has further names (hard links) that this run does not show, and they change along",
+                &effect.path,
+            );
+        }
+        let overwrites = matches!(effect.kind, Kind::Change | Kind::Replace | Kind::Delete);
+        if overwrites && effect.open_by.iter().any(|o| o.writing) {
+            reasons.add(
+                Decision::Ask,
+                "open-for-writing",
+                "a process outside this run has it open for writing",
+                &effect.path,
+            );
+        }
+    }
+    for what in &set.incomplete {
+        reasons.add(Decision::Ask, "incomplete", what, &Bytes::default());
+    }
+    reasons.finish()
+}
+
+/// The rule that asks because the effect lies where the agent has no business of its own.
+fn outside(effect: &Effect, set: &EffectSet, ground: &Ground) -> Option<(&'static str, &'static str)> {
+    let from = effect.from.as_ref().filter(|_| effect.kind == Kind::Rename);
+    for path in [Some(&effect.path), from].into_iter().flatten() {
+        if ground.own(path, effect, set) {
+            continue;
+        }
+        let behind_mount = ground.workspace.as_ref().is_some_and(|w| path.is_beneath(w.as_slice()));
+        return Some(match (&ground.workspace, behind_mount) {
+            (Some(w), _) if w == path => ("workspace-itself", "the workspace as a whole would go away"),
+            (None, _) => ("no-workspace", "there is no workspace here, so every change is outside"),
+            (Some(_), true) => ("mount-in-workspace", "another mount, or a home, lies inside the workspace here"),
+            (Some(_), false) => ("outside-workspace", "the place is outside the workspace"),
+        });
+    }
+    None
+}
+
+#[derive(Default)]
+struct Reasons(Vec<Reason>);
+
+impl Reasons {
+    fn add(&mut self, decision: Decision, rule: &str, why: &str, path: &Bytes) {
+        let at = self.0.iter().position(|r| r.rule == rule && r.why == why && r.decision == decision);
+        let reason = match at {
+            Some(at) => &mut self.0[at],
+            None => {
+                self.0.push(Reason { count: 0, decision, paths: Vec::new(), rule: rule.to_owned(), why: why.to_owned() });
+                self.0.last_mut().expect("just pushed")
+            }
+        };
+        reason.count += 1;
+        if reason.paths.len() < Reason::SHOWN && !path.is_empty() {
+            reason.paths.push(path.clone());
+        }
+    }
+
+    fn finish(mut self) -> Judgement {
+        // Stable, so that among equals the first found stays first.
+        self.0.sort_by_key(|r| std::cmp::Reverse(r.decision));
+        Judgement { decision: self.0.iter().map(|r| r.decision).max().unwrap_or(Decision::Allow), reasons: self.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests;

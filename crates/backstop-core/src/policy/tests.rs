@@ -1,0 +1,139 @@
+use super::*;
+use crate::effect::{Cover, FileType, Mount, Node, Opener};
+use crate::time::Timestamp;
+
+fn node(file_type: FileType, uid: u32) -> Node {
+    Node {
+        content: None,
+        ctime: Timestamp::default(),
+        dev: 1,
+        gid: uid,
+        ino: 7,
+        mode: 0o644,
+        mtime: Timestamp::default(),
+        nlink: 1,
+        rdev: None,
+        size: 10,
+        target: None,
+        file_type,
+        uid,
+    }
+}
+
+fn effect(kind: Kind, path: &str) -> Effect {
+    let n = Some(node(FileType::File, 1000));
+    Effect {
+        after: n.clone().filter(|_| kind != Kind::Delete),
+        aspects: Vec::new(),
+        before: n.filter(|_| kind != Kind::Create),
+        beneath: None,
+        from: None,
+        kind,
+        linked_elsewhere: 0,
+        mount: 0,
+        open_by: Vec::new(),
+        path: path.into(),
+        undoable: true,
+        xattrs: Vec::new(),
+    }
+}
+
+fn mount(point: &str) -> Mount {
+    Mount {
+        cover: Cover::Overlay,
+        fs: "ext4".into(),
+        path: point.into(),
+        point: point.into(),
+        root: "/".into(),
+        source: "/dev/x".into(),
+    }
+}
+
+fn ground() -> Ground {
+    Ground {
+        guard: vec!["/home/ann/.local/state/backstop".into(), "/.backstop-1000".into()],
+        home: Some("/home/ann".into()),
+        homes: vec!["/home/ann".into(), "/root".into()],
+        scratch: vec!["/tmp".into(), "/var/tmp".into()],
+        uid: 1000,
+        workspace: Some("/home/ann/proj".into()),
+    }
+}
+
+fn judged(effects: Vec<Effect>) -> (Decision, Vec<String>) {
+    let set = EffectSet { effects, mounts: vec![mount("/"), mount("/home/ann/proj/data")], ..EffectSet::default() };
+    let j = judge(&set, &ground());
+    (j.decision, j.reasons.into_iter().map(|r| r.rule).collect())
+}
+
+#[test]
+fn a_place_decides() {
+    use Decision::{Allow, Ask, Deny};
+    for (kind, path, decision, rule) in [
+        (Kind::Delete, "/home/ann/proj/src/a.c", Allow, ""),
+        (Kind::Create, "/home/ann/proj/new", Allow, ""),
+        (Kind::Delete, "/home/ann/proj", Ask, "workspace-itself"),
+        (Kind::Metadata, "/home/ann/proj", Allow, ""),
+        (Kind::Delete, "/home/ann/proj/data/x", Ask, "mount-in-workspace"),
+        (Kind::Delete, "/home/ann/docs/x", Ask, "outside-workspace"),
+        (Kind::Change, "/home/ann/.bashrc", Ask, "outside-workspace"),
+        (Kind::Create, "/home/ann/.npm/_cacache/x", Allow, ""),
+        (Kind::Create, "/home/ann/.npmrc", Ask, "outside-workspace"),
+        (Kind::Create, "/tmp/x", Allow, ""),
+        (Kind::Delete, "/tmp", Ask, "outside-workspace"),
+        (Kind::Create, "/tmpfiles", Ask, "outside-workspace"),
+        (Kind::Delete, "/home/ann", Deny, "floor-guard"),
+        (Kind::Rename, "/root", Deny, "floor-home"),
+        (Kind::Delete, "/usr", Deny, "floor-system-root"),
+        (Kind::Change, "/etc/passwd", Deny, "floor-boot-and-accounts"),
+        (Kind::Create, "/boot/x", Deny, "floor-boot-and-accounts"),
+        (Kind::Create, "/.backstop-1000/x", Deny, "floor-guard"),
+        (Kind::Delete, "/home/ann/.local", Deny, "floor-guard"),
+        (Kind::Metadata, "/home/ann/.local", Ask, "outside-workspace"),
+    ] {
+        let (d, rules) = judged(vec![effect(kind, path)]);
+        assert_eq!((d, rules.first().map_or("", String::as_str)), (decision, rule), "{kind:?} {path}");
+    }
+}
+
+#[test]
+fn one_bad_effect_spoils_the_run() {
+    let (d, rules) =
+        judged(vec![effect(Kind::Create, "/home/ann/proj/a"), effect(Kind::Delete, "/etc/x"), effect(Kind::Delete, "/usr")]);
+    assert_eq!((d, rules), (Decision::Deny, vec!["floor-system-root".to_owned(), "outside-workspace".to_owned()]));
+}
+
+#[test]
+fn what_cannot_be_known_or_kept_asks() {
+    let hard = Effect { linked_elsewhere: 1, ..effect(Kind::Change, "/home/ann/proj/a") };
+    let gone = Effect { undoable: false, ..effect(Kind::Delete, "/home/ann/proj/a") };
+    let open = Effect {
+        open_by: vec![Opener { files: 1, name: "postgres".into(), pid: 812, writing: true }],
+        ..effect(Kind::Change, "/home/ann/proj/a")
+    };
+    for (e, rule) in [(hard, "linked-elsewhere"), (gone, "not-undoable"), (open, "open-for-writing")] {
+        assert_eq!(judged(vec![e]), (Decision::Ask, vec![rule.to_owned()]));
+    }
+    let set = EffectSet { incomplete: vec!["x could not be read".into()], ..EffectSet::default() };
+    assert_eq!(judge(&set, &ground()).decision, Decision::Ask);
+}
+
+#[test]
+fn a_rename_is_judged_at_both_ends() {
+    let e = Effect { from: Some("/etc/secret".into()), ..effect(Kind::Rename, "/home/ann/proj/secret") };
+    assert_eq!(judged(vec![e]).0, Decision::Ask);
+}
+
+#[test]
+fn scratch_is_free_for_ones_own_files_only() {
+    let mut e = effect(Kind::Delete, "/tmp/x");
+    e.before = Some(node(FileType::File, 0));
+    assert_eq!(judged(vec![e]).0, Decision::Ask);
+}
+
+#[test]
+fn device_nodes_are_the_floors() {
+    let mut e = effect(Kind::Create, "/home/ann/proj/sda");
+    e.after = Some(node(FileType::BlockDevice, 1000));
+    assert_eq!(judged(vec![e]).0, Decision::Deny);
+}

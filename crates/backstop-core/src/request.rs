@@ -1,0 +1,89 @@
+//! Who asks, what, where: the one value made at the porch. Nothing else from outside is believed.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::bytes::Bytes;
+
+/// What the run may reach over the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Net {
+    /// A network namespace of its own with a loopback device and nothing else.
+    None,
+    /// The machine's network.
+    Host,
+}
+
+/// The command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// A program and its arguments; never empty.
+    Argv(Vec<Bytes>),
+    /// A line for `bash -c`.
+    Line(Bytes),
+}
+
+impl Command {
+    /// The program and arguments that are executed.
+    pub fn argv(&self) -> Vec<Bytes> {
+        match self {
+            Self::Argv(argv) => argv.clone(),
+            Self::Line(line) => vec![Bytes::from("bash"), Bytes::from("-c"), line.clone()],
+        }
+    }
+
+    /// For a person to read, on one line, quoted for a shell where needed. Not escaped for a screen.
+    pub fn text(&self) -> Bytes {
+        match self {
+            Self::Line(line) => line.clone(),
+            Self::Argv(argv) => Bytes::new(argv.iter().map(|a| shell_word(a.as_slice())).collect::<Vec<_>>().join(&b' ')),
+        }
+    }
+}
+
+fn shell_word(word: &[u8]) -> Vec<u8> {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"_-./=:,@%+~^".contains(b);
+    if !word.is_empty() && word.iter().all(plain) {
+        return word.to_vec();
+    }
+    let mut out = vec![b'\''];
+    for b in word {
+        match b {
+            b'\'' => out.extend_from_slice(b"'\\''"),
+            b => out.push(*b),
+        }
+    }
+    out.push(b'\'');
+    out
+}
+
+/// A request to run a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// What to run.
+    pub command: Command,
+    /// Where.
+    pub cwd: Bytes,
+    /// The names of the environment's variables; their values may be secrets and are not kept.
+    pub env_keys: Vec<Bytes>,
+    /// The caller's group.
+    pub gid: u32,
+    /// What it may reach.
+    pub net: Net,
+    /// True to run beside other runs in the same workspace without taking turns.
+    pub parallel: bool,
+    /// Why, in the words of who asked; unchecked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Bytes>,
+    /// Groups runs; an agent's session id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Bytes>,
+    /// The caller's user.
+    pub uid: u32,
+    /// The agent's own place; none means every change is outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<Bytes>,
+}
