@@ -30,10 +30,7 @@ impl RunId {
         if digits.len() != 6 {
             return None;
         }
-        digits
-            .iter()
-            .try_fold(0, |n, c| Some(n << 5 | DIGITS.iter().position(|d| d == c)? as u32))
-            .map(Self)
+        digits.iter().try_fold(0, |n, c| Some(n << 5 | DIGITS.iter().position(|d| d == c)? as u32)).map(Self)
     }
 
     /// The number behind the digits.

@@ -135,7 +135,13 @@ impl Reasons {
         let reason = match at {
             Some(at) => &mut self.0[at],
             None => {
-                self.0.push(Reason { count: 0, decision, paths: Vec::new(), rule: rule.to_owned(), why: why.to_owned() });
+                self.0.push(Reason {
+                    count: 0,
+                    decision,
+                    paths: Vec::new(),
+                    rule: rule.to_owned(),
+                    why: why.to_owned(),
+                });
                 self.0.last_mut().expect("just pushed")
             }
         };

@@ -38,7 +38,9 @@ impl Command {
     pub fn text(&self) -> Bytes {
         match self {
             Self::Line(line) => line.clone(),
-            Self::Argv(argv) => Bytes::new(argv.iter().map(|a| shell_word(a.as_slice())).collect::<Vec<_>>().join(&b' ')),
+            Self::Argv(argv) => {
+                Bytes::new(argv.iter().map(|a| shell_word(a.as_slice())).collect::<Vec<_>>().join(&b' '))
+            }
         }
     }
 }

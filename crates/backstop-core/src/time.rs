@@ -40,7 +40,12 @@ impl Timestamp {
         if ymd.next().is_some() || hms.next().is_some() || frac.len() > 9 {
             return None;
         }
-        if !(1..=12).contains(&m) || !(1..=31).contains(&d) || !(0..24).contains(&h) || !(0..60).contains(&min) || !(0..61).contains(&s) {
+        if !(1..=12).contains(&m)
+            || !(1..=31).contains(&d)
+            || !(0..24).contains(&h)
+            || !(0..60).contains(&min)
+            || !(0..61).contains(&s)
+        {
             return None;
         }
         let nanos = if frac.is_empty() { 0 } else { frac.parse::<u32>().ok()? * 10u32.pow(9 - frac.len() as u32) };

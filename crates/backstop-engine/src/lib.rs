@@ -1,2 +1,14 @@
-//! Backstop.
+//! Acts. Rehearses a command, measures what it would change, commits the rehearsed bytes, keeps
+//! what was there, undoes, recovers and records. Decides nothing: `backstop-core` does.
 #![forbid(unsafe_code)]
+
+pub mod engine;
+pub mod failure;
+pub mod settings;
+
+pub use engine::{
+    Answer, Beneath, Engine, Filter, Outcome, Person, Pruned, Recovered, RunOptions, Side, Step, Stopped, UndoOptions,
+    UndoReport, VaultStatus, VolumeStatus, Which,
+};
+pub use failure::{Failure, FailureKind};
+pub use settings::{Durability, Settings};

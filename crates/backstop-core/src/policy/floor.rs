@@ -7,8 +7,8 @@ use super::Ground;
 
 /// Directories without which the machine does not start or run.
 const SYSTEM_ROOTS: [&str; 16] = [
-    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/opt", "/proc", "/sbin", "/srv", "/sys",
-    "/usr", "/var",
+    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/opt", "/proc", "/sbin", "/srv",
+    "/sys", "/usr", "/var",
 ];
 
 /// Files and folders that decide who may log in and how the machine boots.

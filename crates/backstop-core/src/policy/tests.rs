@@ -98,8 +98,11 @@ fn a_place_decides() {
 
 #[test]
 fn one_bad_effect_spoils_the_run() {
-    let (d, rules) =
-        judged(vec![effect(Kind::Create, "/home/ann/proj/a"), effect(Kind::Delete, "/etc/x"), effect(Kind::Delete, "/usr")]);
+    let (d, rules) = judged(vec![
+        effect(Kind::Create, "/home/ann/proj/a"),
+        effect(Kind::Delete, "/etc/x"),
+        effect(Kind::Delete, "/usr"),
+    ]);
     assert_eq!((d, rules), (Decision::Deny, vec!["floor-system-root".to_owned(), "outside-workspace".to_owned()]));
 }
 
