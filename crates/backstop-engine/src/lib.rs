@@ -4,7 +4,10 @@
 
 pub mod engine;
 pub mod failure;
+pub mod probe;
+pub mod rehearse;
 pub mod settings;
+pub mod volume;
 
 pub use engine::{
     Answer, Beneath, Engine, Filter, Outcome, Person, Pruned, Recovered, RunOptions, Side, Step, Stopped, UndoOptions,

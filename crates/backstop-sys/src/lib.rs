@@ -1,1 +1,13 @@
-//! Backstop.
+//! Backstop's only door to the Linux kernel: namespaces, mounts, overlays, rights and filters. Takes
+//! and gives plain values and handles; knows nothing of runs, effects or policy.
+
+pub mod caps;
+pub mod channel;
+pub mod dir;
+pub mod landlock;
+pub mod mount;
+pub mod mountinfo;
+pub mod notify;
+pub mod ns;
+pub mod process;
+pub mod seccomp;
