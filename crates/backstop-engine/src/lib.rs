@@ -2,6 +2,7 @@
 //! what was there, undoes, recovers and records. Decides nothing: `backstop-core` does.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod engine;
 pub mod failure;
 pub mod settings;
