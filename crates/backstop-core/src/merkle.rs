@@ -262,7 +262,7 @@ mod tests {
             let all = leaves(n);
             let top = slow(&all);
             for (i, this) in all.iter().enumerate() {
-                let proof = inclusion_proof(&all, i).unwrap();
+                let proof = inclusion_proof(&all, i).expect("within the tree");
                 assert_eq!(proof, slow_path(i, &all), "{i} of {n}");
                 let (index, size) = (i as u64, n as u64);
                 assert!(verify_inclusion(*this, index, size, &top, &proof));
@@ -286,14 +286,14 @@ mod tests {
             let all = leaves(n);
             let top = slow(&all);
             for m in 1..=n {
-                let proof = consistency_proof(&all, m).unwrap();
+                let proof = consistency_proof(&all, m).expect("within the tree");
                 assert_eq!(proof, slow_subproof(m, &all, true), "{m} of {n}");
                 let (old, old_root) = (m as u64, slow(&all[..m]));
                 assert!(verify_consistency((old, &old_root), (n as u64, &top), &proof));
                 let mut past = all.clone();
                 past[m / 2] = leaf(b"rewritten");
                 let other = slow(&past);
-                let other_proof = consistency_proof(&past, m).unwrap();
+                let other_proof = consistency_proof(&past, m).expect("within the tree");
                 assert!(!verify_consistency((old, &old_root), (n as u64, &other), &other_proof));
                 let mut longer = proof.clone();
                 longer.push(top);
@@ -316,10 +316,17 @@ mod tests {
             all.push(leaf(&[n]));
             assert_eq!(tree.root().as_bytes().as_slice(), root(&all).0);
             for m in 0..all.len() {
-                assert_eq!(tree.prove_inclusion(m).as_bytes(), bytes(&inclusion_proof(&all, m).unwrap()));
+                assert_eq!(
+                    tree.prove_inclusion(m).as_bytes(),
+                    bytes(&inclusion_proof(&all, m).expect("within the tree"))
+                );
                 let added = all.len() - 1 - m;
                 let theirs = tree.prove_consistency(added);
-                assert_eq!(theirs.as_bytes(), bytes(&consistency_proof(&all, m + 1).unwrap()), "{m} {n}");
+                assert_eq!(
+                    theirs.as_bytes(),
+                    bytes(&consistency_proof(&all, m + 1).expect("within the tree")),
+                    "{m} {n}"
+                );
             }
         }
     }

@@ -113,8 +113,7 @@ impl Verifier {
         let hash = key_hash(&self.name, self.key.as_bytes());
         let mut found = Err(NoteError::Unsigned);
         for line in signatures.lines() {
-            let (name, code) =
-                line.strip_prefix(DASH).and_then(|rest| rest.split_once(' ')).ok_or(NoteError::Shape)?;
+            let (name, code) = line.strip_prefix(DASH).and_then(|rest| rest.split_once(' ')).ok_or(NoteError::Shape)?;
             let code = STANDARD.decode(code).map_err(|_| NoteError::Shape)?;
             if !is_name(name) || code.len() < 5 {
                 return Err(NoteError::Shape);
@@ -247,16 +246,15 @@ mod tests {
     const SKEY: &str = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz";
     const TEXT: &str =
         "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
-    const CODE: &str =
-        "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=";
+    const CODE: &str = "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=";
 
     #[test]
     fn the_published_example_is_read_and_written() {
         let note = format!("{TEXT}\n{DASH}PeterNeumann {CODE}\n");
-        let verifier = Verifier::parse(VKEY).unwrap();
+        let verifier = Verifier::parse(VKEY).expect("the published key");
         assert_eq!(verifier.open(&note), Ok(TEXT));
         assert_eq!(verifier.to_string(), VKEY);
-        let signer = Signer::parse(SKEY).unwrap();
+        let signer = Signer::parse(SKEY).expect("the published key");
         assert_eq!(signer.sign(TEXT), note);
         assert_eq!(signer.secret(), SKEY);
         assert_eq!(signer.verifier(), verifier);
@@ -295,7 +293,7 @@ mod tests {
         let (signer, checkpoint) = checkpoint();
         let witness = Signer::of_host(&[8; 32]);
         let second = witness.sign(&checkpoint.text());
-        let line = second.rsplit("\n\n").next().unwrap();
+        let line = second.rsplit("\n\n").next().expect("rsplit gives one");
         let note = format!("{}{line}", checkpoint.signed(&signer));
         assert_eq!(Checkpoint::open(&note, &signer.verifier()), Ok(checkpoint));
         assert!(witness.verifier().open(&note).is_ok());

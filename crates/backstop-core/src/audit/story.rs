@@ -188,7 +188,9 @@ fn unauthorised(body: &Body, life: &Life) -> Option<String> {
     match (life.decision, by) {
         (None, _) => Some("let through without a judgement".to_owned()),
         (Some(Decision::Allow), _) | (Some(Decision::Ask), By::Person { .. }) => None,
-        (Some(Decision::Ask), By::Rule) => Some("let through without a person's word, which policy asked for".to_owned()),
+        (Some(Decision::Ask), By::Rule) => {
+            Some("let through without a person's word, which policy asked for".to_owned())
+        }
         // Approvals by two people have no entries yet, so nothing can show them.
         (Some(Decision::TwoPerson), _) => Some("let through without two people's word".to_owned()),
         (Some(Decision::Deny), _) => Some("let through although policy denied it".to_owned()),

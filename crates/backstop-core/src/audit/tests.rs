@@ -84,7 +84,7 @@ fn every_type_is_canonical_survives_and_carries_its_name() {
     for body in one_of_each() {
         let entry = Entry { at: at(), body, index: 9, version: Entry::VERSION };
         let line = entry.line();
-        let text = std::str::from_utf8(&line).unwrap();
+        let text = std::str::from_utf8(&line).expect("JSON is UTF-8");
         assert!(canon::is_canonical(&line), "{text}");
         assert!(!line.contains(&b'\n'));
         assert!(text.contains(&format!("\"body\":{{\"{}\":", entry.body.name())), "{text}");
@@ -95,7 +95,7 @@ fn every_type_is_canonical_survives_and_carries_its_name() {
 #[test]
 fn another_spelling_of_an_entry_is_refused() {
     let entry = Entry { at: at(), body: Body::RunHeld { run: run() }, index: 9, version: Entry::VERSION };
-    let text = String::from_utf8(entry.line()).unwrap();
+    let text = String::from_utf8(entry.line()).expect("JSON is UTF-8");
     assert_eq!(
         text,
         r#"{"at":"2026-11-22T16:20:00.000000005Z","body":{"run.held":{"run":"r-000007"}},"index":9,"version":1}"#
@@ -144,15 +144,18 @@ fn honest_stories_raise_no_complaint() {
         ([&held[..], &[Body::RunDiscarded { by: PERSON, run }]].concat(), 0),
         ([&committed[..], &undone, &redone, &undone].concat(), 0),
         (
-            [&held[..], &[
-                committing(PERSON),
-                Body::Recovered { now: Settled::Held, run, what: String::new() },
-                committing(PERSON),
-                Body::Recovered { now: Settled::Committed, run, what: String::new() },
-                undone[0].clone(),
-                Body::RunFailed { run, why: String::new() },
-                undone[0].clone(),
-            ]]
+            [
+                &held[..],
+                &[
+                    committing(PERSON),
+                    Body::Recovered { now: Settled::Held, run, what: String::new() },
+                    committing(PERSON),
+                    Body::Recovered { now: Settled::Committed, run, what: String::new() },
+                    undone[0].clone(),
+                    Body::RunFailed { run, why: String::new() },
+                    undone[0].clone(),
+                ],
+            ]
             .concat(),
             1,
         ),
@@ -195,10 +198,13 @@ fn a_missing_door_or_word_is_named() {
             vec![(A, "let through without two people's word")],
         ),
         (
-            [&ask[..], &[
-                Body::RunCommitting { by: PERSON, digest: Digest::of_content(b"B"), plan: digest(), run },
-                done.clone(),
-            ]]
+            [
+                &ask[..],
+                &[
+                    Body::RunCommitting { by: PERSON, digest: Digest::of_content(b"B"), plan: digest(), run },
+                    done.clone(),
+                ],
+            ]
             .concat(),
             vec![(A, "what was committed is not what was rehearsed (the digests differ)")],
         ),
