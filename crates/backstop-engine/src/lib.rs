@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod commit;
+pub mod audit;
 pub mod engine;
 pub mod failure;
 mod fault;
