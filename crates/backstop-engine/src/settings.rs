@@ -26,6 +26,10 @@ pub struct Settings {
     pub homes: Vec<Bytes>,
     /// Scratch directories.
     pub scratch: Vec<Bytes>,
+    /// Further directories that a command must not see: policy and keys.
+    pub hide: Vec<Bytes>,
+    /// True to rehearse in a user namespace even as root.
+    pub force_user: bool,
     /// See [`Durability`].
     pub durability: Durability,
     /// A vault may take this share of its file system, in percent.
