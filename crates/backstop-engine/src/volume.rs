@@ -12,7 +12,7 @@ use backstop_core::plan::Volume;
 use backstop_core::time::Timestamp;
 use backstop_sys::{dir, mount, mountinfo};
 
-pub use survey::{How, Part, Survey, survey};
+pub use survey::{How, Part, Query, Survey, survey};
 
 /// Why a volume can't be had.
 #[derive(Debug, thiserror::Error)]

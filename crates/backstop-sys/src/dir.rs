@@ -52,6 +52,11 @@ impl Facts {
         self.mode & libc::S_IFMT == libc::S_IFDIR
     }
 
+    /// True for a regular file.
+    pub const fn is_file(self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFREG
+    }
+
     /// True for a bound socket.
     pub const fn is_socket(self) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFSOCK
@@ -143,7 +148,8 @@ pub fn dress_like(to: BorrowedFd<'_>, from: BorrowedFd<'_>) -> io::Result<()> {
         let mut value = vec![0u8; 4096];
         match fgetxattr(from, name, &mut value[..]) {
             Ok(len) => fsetxattr(to, name, &value[..len], XattrFlags::empty())?,
-            Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+            // A mere position gives no attributes.
+            Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::BADF) => {}
             Err(e) => return Err(e.into()),
         }
     }
@@ -200,10 +206,89 @@ pub fn write_small(dir: BorrowedFd<'_>, name: &[u8], text: &[u8]) -> io::Result<
     Ok(renameat(dir, os(&temp), dir, os(name))?)
 }
 
+/// Makes a file with this content in a directory that only this process knows.
+pub fn write_new(dir: BorrowedFd<'_>, path: &[u8], text: &[u8], mode: u32) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let fd = openat(dir, os(path), flags, Mode::from_raw_mode(mode))?;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let done = rustix::io::write(&fd, rest)?;
+        rest = &rest[done..];
+    }
+    Ok(())
+}
+
+/// Makes a symbolic link in a directory that only this process knows.
+pub fn link_new(dir: BorrowedFd<'_>, name: &[u8], target: &[u8]) -> io::Result<()> {
+    Ok(rustix::fs::symlinkat(os(target), dir, os(name))?)
+}
+
+/// Makes the directories of `path` below `dir`, as many as are missing.
+pub fn ensure_all(dir: BorrowedFd<'_>, path: &[u8], mode: u32) -> io::Result<()> {
+    for (at, _) in path.iter().enumerate().filter(|(_, b)| **b == b'/').filter(|(at, _)| *at > 0) {
+        ensure(dir, &path[..at], mode)?;
+    }
+    if path.is_empty() { Ok(()) } else { ensure(dir, path, mode) }
+}
+
+/// Sets a directory's permission bits by handle.
+pub fn set_mode(fd: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
+    Ok(fchmod(fd, Mode::from_raw_mode(mode))?)
+}
+
+/// Gives `name` below `dir` to a user and a group.
+pub fn give(dir: BorrowedFd<'_>, name: &[u8], uid: u32, gid: u32) -> io::Result<()> {
+    let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
+    Ok(rustix::fs::chownat(dir, os(name), Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+/// Where a file's reading and writing stands.
+pub fn offset(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(rustix::fs::tell(fd)?)
+}
+
+/// Puts a file's reading and writing at a place.
+pub fn seek(fd: BorrowedFd<'_>, to: u64) -> io::Result<()> {
+    rustix::fs::seek(fd, rustix::fs::SeekFrom::Start(to))?;
+    Ok(())
+}
+
+/// Opens a file of the view for reading, nothing followed at its last name.
+pub fn open_to_read(path: &[u8]) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    Ok(openat(CWD, os(path), flags, Mode::empty())?)
+}
+
 /// Bytes a file system has free for this process, and how many there are.
 pub fn space(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
     let st = fstatvfs(fd)?;
     Ok((st.f_bavail.saturating_mul(st.f_frsize), st.f_blocks.saturating_mul(st.f_frsize)))
+}
+
+/// Bytes allocated beneath `name` in `dir`; stops counting beyond `enough`.
+pub fn used(dir: BorrowedFd<'_>, name: &[u8], enough: u64) -> io::Result<u64> {
+    let mut sum = 0;
+    let mut todo = vec![open_below(dir, name)?];
+    while let Some(at) = todo.pop() {
+        for entry in Dir::read_from(&at)? {
+            let entry = entry?;
+            if matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let Ok(st) = statat(&at, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            sum += st.st_blocks as u64 * 512;
+            if sum > enough {
+                return Ok(sum);
+            }
+            // What vanishes or can't be entered is simply not counted: this is a rough measure.
+            if FileType::from_raw_mode(st.st_mode) == FileType::Directory
+                && let Ok(below) = open_below(at.as_fd(), entry.file_name().to_bytes())
+            {
+                todo.push(below);
+            }
+        }
+    }
+    Ok(sum)
 }
 
 /// Directories deeper than this are first moved up, so that no depth exhausts handles or the stack.

@@ -3,7 +3,9 @@
 
 pub mod caps;
 pub mod channel;
+pub mod devices;
 pub mod dir;
+pub mod inherit;
 pub mod landlock;
 pub mod mount;
 pub mod mountinfo;
@@ -11,3 +13,4 @@ pub mod notify;
 pub mod ns;
 pub mod process;
 pub mod seccomp;
+pub mod wait;

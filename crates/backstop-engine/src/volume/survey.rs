@@ -26,6 +26,8 @@ pub struct Query<'a> {
     pub privileged: bool,
     /// Unprivileged: directories that matter most (workspace, working directory, home, scratch).
     pub seeds: &'a [Bytes],
+    /// Directories that the view hides: no overlay is wanted for them.
+    pub hidden: &'a [Bytes],
 }
 
 /// How a part of the view is made.
@@ -93,7 +95,10 @@ pub fn survey(query: &Query<'_>) -> Result<Survey, VolumeError> {
     let entries = super::mounts()?;
     let visible: Vec<bool> =
         entries.iter().map(|e| mountinfo::mount_id(&e.point).is_ok_and(|id| id == e.id)).collect();
-    let seen: Vec<&Entry> = entries.iter().zip(&visible).filter(|(_, v)| **v).map(|(e, _)| e).collect();
+    let mut seen: Vec<&Entry> = entries.iter().zip(&visible).filter(|(_, v)| **v).map(|(e, _)| e).collect();
+    // Of two visible mounts, one beneath the other, the outer has the shorter path; newer kernels
+    // list by number, which a moved mount keeps.
+    seen.sort_by_key(|e| e.point.len());
     if query.privileged { privileged(query, &seen) } else { user::survey(query, &entries, &seen) }
 }
 
