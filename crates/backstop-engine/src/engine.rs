@@ -126,6 +126,8 @@ pub struct UndoReport {
 /// A failure as plain data, so that a report can be shown again.
 #[derive(Clone, Debug)]
 pub struct Stopped {
+    /// What kind.
+    pub kind: FailureKind,
     /// What failed.
     pub what: String,
     /// What to do.
@@ -210,6 +212,8 @@ pub struct Engine {
 const RECORD: &str = "run.json";
 /// The file with a run's effects: a header line, then a line per effect.
 const EFFECTS: &str = "effects.jsonl";
+/// The file with the moments the rehearsal began, by each volume's clock.
+const T0: &str = "t0.json";
 
 impl Engine {
     /// Opens the state directory (making it where it is missing) and finishes or takes back what a

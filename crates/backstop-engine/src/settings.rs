@@ -18,6 +18,8 @@ pub enum Durability {
 /// The engine's settings, already read and checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The caller's user id.
+    pub uid: u32,
     /// Journal, runs, audit log, and the vault of its own file system; mode 0700.
     pub state: PathBuf,
     /// The caller's home.

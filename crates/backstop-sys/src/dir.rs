@@ -52,6 +52,11 @@ impl Facts {
         self.mode & libc::S_IFMT == libc::S_IFDIR
     }
 
+    /// True for a regular file.
+    pub const fn is_file(self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFREG
+    }
+
     /// True for a bound socket.
     pub const fn is_socket(self) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFSOCK
@@ -258,6 +263,32 @@ pub fn open_to_read(path: &[u8]) -> io::Result<OwnedFd> {
 pub fn space(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
     let st = fstatvfs(fd)?;
     Ok((st.f_bavail.saturating_mul(st.f_frsize), st.f_blocks.saturating_mul(st.f_frsize)))
+}
+
+/// Bytes allocated beneath `name` in `dir`; stops counting beyond `enough`.
+pub fn used(dir: BorrowedFd<'_>, name: &[u8], enough: u64) -> io::Result<u64> {
+    let mut sum = 0;
+    let mut todo = vec![open_below(dir, name)?];
+    while let Some(at) = todo.pop() {
+        for entry in Dir::read_from(&at)? {
+            let entry = entry?;
+            if matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let Ok(st) = statat(&at, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            sum += st.st_blocks as u64 * 512;
+            if sum > enough {
+                return Ok(sum);
+            }
+            // What vanishes or can't be entered is simply not counted: this is a rough measure.
+            if FileType::from_raw_mode(st.st_mode) == FileType::Directory
+                && let Ok(below) = open_below(at.as_fd(), entry.file_name().to_bytes())
+            {
+                todo.push(below);
+            }
+        }
+    }
+    Ok(sum)
 }
 
 /// Directories deeper than this are first moved up, so that no depth exhausts handles or the stack.

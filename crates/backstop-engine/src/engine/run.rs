@@ -22,7 +22,7 @@ use crate::rehearse::{RehearseError, RehearseInput, Rehearsal, rehearse};
 use crate::store::Lock;
 use crate::trace::Trace;
 use crate::transaction::{Kind, PLAN, Transaction, only_times, plan_bytes};
-use crate::volume::{Leftover, OpenVolume, tidy};
+use crate::volume::{Leftover, OpenVolume, tidy, tidy_everywhere};
 
 impl Engine {
     /// Rehearses, judges, and commits or holds.
@@ -37,6 +37,7 @@ impl Engine {
         };
         trace.phase("rehearse");
         let outcome = self.conclude(&mut record, rehearsal, options, person, &mut trace);
+        self.store.not_alive(record.id)?;
         trace.end(record.id);
         outcome
     }
@@ -67,6 +68,7 @@ impl Engine {
             id,
             judgement: None,
             left_behind: Vec::new(),
+            let_go: false,
             notes: Vec::new(),
             request,
             started: now,
@@ -98,6 +100,10 @@ impl Engine {
     fn fail(&mut self, record: &mut RunRecord, volumes: Vec<OpenVolume>, error: RehearseError) -> Failure {
         let failure = rehearsal_failure(&error);
         self.fail_with(record, &volumes, &failure);
+        tidy_everywhere(&self.settings.state, self.settings.uid, record.id, Leftover::All);
+        if let Err(error) = self.store.not_alive(record.id) {
+            record.notes.push(error.to_string());
+        }
         failure
     }
 
@@ -129,6 +135,7 @@ impl Engine {
         record.left_behind.clone_from(&rehearsal.left_behind);
         record.notes.extend(rehearsal.not_started.iter().cloned());
         record.notes.extend(rehearsal.notes.iter().cloned());
+        let t0 = rehearsal.t0.clone();
         let (effects, mut plan) = match self.measured(record, &rehearsal, person) {
             Ok(both) => both,
             Err(failure) => {
@@ -197,11 +204,13 @@ impl Engine {
             Some(Answer::Hold) => {
                 record.state = State::Held;
                 entries.push(Body::RunHeld { run: record.id });
+                self.store.write_json(record.id, super::T0, &t0, false)?;
                 self.store.write(record.id, PLAN, &plan_bytes(&plan), true)?;
                 self.close(record, effects, volumes, Leftover::Work, entries, trace)
             }
             Some(Answer::Commit) => {
                 self.records.write(&entries)?;
+                self.store.write_json(record.id, super::T0, &t0, false)?;
                 trace.phase("record");
                 self.commit_now(record, effects, &plan, volumes, by, person, trace)
             }
