@@ -20,6 +20,6 @@ pub use handle::{FileHandle, file_handle, open_by_handle};
 pub use meta::{Pin, set_times};
 pub use open::{create_file, leads_elsewhere, make_dir, open_dir, open_dir_read, open_file, open_parent, open_root, open_rw, read_link, split};
 pub use rename::{exchange, hard_link, move_free, remove_dir, remove_file};
-pub use stat::{Stat, Time, stat_at, stat_fd};
+pub use stat::{Stat, Time, space, stat_at, stat_fd};
 pub use tree::{remove_tree, tree_usage};
 pub use xattr::{list_at as xattr_names_at, read_at as xattr_at};
