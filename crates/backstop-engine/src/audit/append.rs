@@ -12,9 +12,13 @@ use backstop_core::audit::{Body, Entry};
 use backstop_core::merkle;
 use backstop_core::time::Timestamp;
 
-use super::layout::{CHECKPOINT, FRONTIER, LINE_BYTES, replace, segment_path, sync_dir};
+use super::layout::{CHECKPOINT, FRONTIER, LINE_BYTES, overwrite, segment_path, sync_dir};
 use super::recover::Cached;
 use super::{AuditError, AuditLog, Tail};
+
+/// The cache is written when the log passes a multiple of so many entries: the next process reads at
+/// most that many lines to catch up, some microseconds.
+const CACHE_EVERY: u64 = 32;
 
 impl AuditLog {
     /// True when the log does not end where this process left it.
@@ -49,9 +53,10 @@ impl AuditLog {
             self.roll()?;
         }
         self.put(&bytes)?;
+        let remember = frontier.size() / CACHE_EVERY != self.tail.frontier.size() / CACHE_EVERY;
         self.tail.frontier = frontier;
         self.tail.end += bytes.len() as u64;
-        self.publish()?;
+        self.publish(remember)?;
         self.stale = false;
         Ok(())
     }
@@ -83,11 +88,14 @@ impl AuditLog {
         })
     }
 
-    /// Signs what the log now holds. The cache goes second: behind the checkpoint it is caught up with
-    /// by reading on, ahead of it the whole log would be read.
-    fn publish(&self) -> Result<(), AuditError> {
+    /// Signs what the log now holds; to `remember` is to write the cache as well. The cache goes second:
+    /// behind the checkpoint it is caught up with by reading on, ahead of it the whole log is read.
+    fn publish(&self, remember: bool) -> Result<(), AuditError> {
         let Tail { frontier, segment, end, .. } = &self.tail;
-        replace(&self.dir, CHECKPOINT, self.checkpoint().signed(&self.signer).as_bytes())?;
-        replace(&self.dir, FRONTIER, &Cached::new(frontier, *segment, *end).bytes())
+        overwrite(&self.dir, CHECKPOINT, self.checkpoint().signed(&self.signer).as_bytes())?;
+        if remember {
+            overwrite(&self.dir, FRONTIER, &Cached::new(frontier, *segment, *end).bytes())?;
+        }
+        Ok(())
     }
 }

@@ -43,7 +43,6 @@ impl Cached {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     adopted: u64,
-    checkpoint: Option<Digest>,
     cut: Option<(Digest, u64)>,
 }
 
@@ -54,7 +53,7 @@ impl Found {
             return None;
         }
         let (cut, cut_bytes) = self.cut.map_or((None, 0), |(digest, bytes)| (Some(digest), bytes));
-        Some(Body::AuditRecovered { adopted: self.adopted, checkpoint: self.checkpoint, cut, cut_bytes })
+        Some(Body::AuditRecovered { adopted: self.adopted, cut, cut_bytes })
     }
 }
 
@@ -71,20 +70,11 @@ pub(super) fn load(dir: &Path, verifier: &Verifier) -> Result<(Tail, Found), Aud
     let segments = segments(dir)?;
     let mut found = Found::default();
     let start = Place { frontier: Frontier::default(), segment: 0, end: 0 };
-    let signed = match signed(dir, verifier)? {
-        Ok(checkpoint) => Some(checkpoint),
-        Err(lost) => {
-            found.checkpoint = Some(lost);
-            None
-        }
-    };
-    let mut place = match &signed {
-        None => start,
-        Some(signed) => match cached(dir).and_then(|c| walk_to(dir, &segments, c, signed).transpose()) {
-            Some(Ok(place)) => place,
-            // The cache is behind, ahead or damaged: the log itself says.
-            None | Some(Err(_)) => whole(dir, &segments, start, signed)?,
-        },
+    let signed = signed(dir, verifier)?;
+    let mut place = match cached(dir).and_then(|c| walk_to(dir, &segments, c, &signed).transpose()) {
+        Some(Ok(place)) => place,
+        // The cache is behind, ahead or damaged: the log itself says.
+        None | Some(Err(_)) => whole(dir, &segments, start, &signed)?,
     };
     adopt(dir, &segments, &mut place, &mut found)?;
     let path = segment_path(dir, place.segment);
@@ -93,22 +83,21 @@ pub(super) fn load(dir: &Path, verifier: &Verifier) -> Result<(Tail, Found), Aud
     Ok((tail, found))
 }
 
-/// The signed checkpoint, or the digest of what a power cut left of it. It is replaced by rename and
-/// not synced, so XFS may leave an empty file or zeros; anything else was done by somebody.
-fn signed(dir: &Path, verifier: &Verifier) -> Result<Result<Checkpoint, Digest>, AuditError> {
+/// The signed checkpoint. It lies in one sector, so a power cut leaves the old or the new one:
+/// whatever is none was done by somebody, or by a failing disk, and a person must look.
+fn signed(dir: &Path, verifier: &Verifier) -> Result<Checkpoint, AuditError> {
     let path = dir.join(CHECKPOINT);
     let bytes = fs::read(&path).map_err(AuditError::io("read", &path))?;
-    if bytes.iter().all(|b| *b == 0) {
-        return Ok(Err(Digest::of_content(&bytes)));
-    }
-    let opened = std::str::from_utf8(&bytes).map_err(|_| NoteError::Shape);
-    let opened = opened.and_then(|note| Checkpoint::open(note, verifier));
-    opened.map(Ok).map_err(|source| AuditError::Checkpoint { path, source })
+    let note = std::str::from_utf8(&bytes).map_err(|_| NoteError::Shape);
+    note.and_then(|note| Checkpoint::open(note, verifier)).map_err(|source| AuditError::Checkpoint { path, source })
 }
 
 /// The cached place, where the file is whole.
 fn cached(dir: &Path) -> Option<Place> {
-    let cached: Cached = serde_json::from_slice(&fs::read(dir.join(FRONTIER)).ok()?).ok()?;
+    let bytes = fs::read(dir.join(FRONTIER)).ok()?;
+    // A longer line may have stood here before; its end is still there.
+    let line = bytes.split(|b| *b == b'\n').next()?;
+    let cached: Cached = serde_json::from_slice(line).ok()?;
     let frontier = Frontier::from_parts(cached.size, cached.peaks)?;
     Some(Place { frontier, segment: cached.segment, end: cached.end })
 }
