@@ -2,8 +2,8 @@
 //! what was there, undoes, recovers and records. Decides nothing: `backstop-core` does.
 #![forbid(unsafe_code)]
 
-mod commit;
 pub mod audit;
+mod commit;
 pub mod engine;
 pub mod failure;
 mod fault;

@@ -14,6 +14,8 @@ use backstop_core::time::Timestamp;
 
 use super::layout::{CHECKPOINT, FRONTIER, LINE_BYTES, overwrite, segment_path, sync_dir};
 use super::recover::Cached;
+use crate::fault;
+
 use super::{AuditError, AuditLog, Tail};
 
 /// The cache is written when the log passes a multiple of so many entries: the next process reads at
@@ -68,7 +70,8 @@ impl AuditLog {
         // Never over an old one: an empty one that a crash left was taken up by `recover`.
         let mut new = OpenOptions::new();
         new.read(true).write(true).create_new(true).mode(0o600);
-        let file = new.open(&path).map_err(AuditError::io("create", &path))?;
+        let file =
+            fault::point("audit.segment").and_then(|()| new.open(&path)).map_err(AuditError::io("create", &path))?;
         sync_dir(&self.dir)?;
         self.tail = Tail { frontier: self.tail.frontier.clone(), file, segment: first, end: 0 };
         Ok(())
@@ -76,7 +79,10 @@ impl AuditLog {
 
     fn put(&self, bytes: &[u8]) -> Result<(), AuditError> {
         let Tail { file, segment, end, .. } = &self.tail;
-        let written = file.write_all_at(bytes, *end).and_then(|()| file.sync_data());
+        let written = fault::point("audit.write")
+            .and_then(|()| file.write_all_at(bytes, *end))
+            .and_then(|()| fault::point("audit.sync"))
+            .and_then(|()| file.sync_data());
         written.map_err(|source| {
             // What is half there goes again, so that a full disk leaves no torn line. Where even that
             // fails, the next append or open cuts it off and records that.

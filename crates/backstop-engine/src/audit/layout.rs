@@ -6,6 +6,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::fault;
+
 use super::AuditError;
 
 /// The signed checkpoint.
@@ -121,7 +123,8 @@ pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), AuditError>
 /// the old or the new content; readers hold the lock.
 pub(super) fn overwrite(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), AuditError> {
     let path = dir.join(name);
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let open = || OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = fault::point("audit.overwrite").and_then(|()| open());
     file.and_then(|file| file.write_all_at(bytes, 0)).map_err(AuditError::io("write", &path))
 }
 

@@ -2,6 +2,8 @@
 
 mod crash;
 mod damage;
+#[cfg(feature = "faults")]
+mod faults;
 mod fixtures;
 mod processes;
 
