@@ -137,7 +137,7 @@ mod tests {
         for (text, room, expected) in [
             ("short", 10, "short"),
             ("/var/lib/postgresql/15/main", 16, "/var/…ql/15/main"),
-            ("日本日本日本日本", 9, "日…日本"),
+            ("日本日本日本日本", 9, "日…本日本"),
         ] {
             let got = fit(text, room);
             assert!(columns(&got) <= room, "{got}");

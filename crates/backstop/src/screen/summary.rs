@@ -21,6 +21,9 @@ pub fn sentence(set: &EffectSet, tense: Tense) -> String {
     }
 }
 
+/// Kinds of change that a sentence spells out.
+const KINDS: usize = 3;
+
 /// How the verbs are put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tense {
@@ -77,26 +80,27 @@ fn single(e: &Effect, tense: Tense) -> String {
 
 /// `delete 41,210 files (12.4 GB), create 3 files (1 kB)`.
 pub fn counts(t: &Totals, tense: Tense) -> String {
-    let parts: Vec<String> = [
+    let kinds = [
         (Kind::Delete, &t.deleted),
         (Kind::Change, &t.changed),
         (Kind::Create, &t.created),
         (Kind::Rename, &t.renamed),
         (Kind::Link, &t.linked),
         (Kind::Metadata, &t.metadata),
-    ]
-    .into_iter()
-    .filter(|(_, c)| c.entries() > 0)
-    .map(|(kind, c)| format!("{} {}", verb(kind, tense), things(c, kind)))
-    .collect();
+    ];
+    let present: Vec<(Kind, &Count)> = kinds.into_iter().filter(|(_, c)| c.entries() > 0).collect();
     // Other metadata comes along with nearly everything (a directory's times): alone it is news.
-    let telling: Vec<String> = if parts.len() > 1 && t.metadata.files + t.metadata.others == 0 {
-        parts.into_iter().filter(|p| !p.contains("metadata of")).collect()
-    } else {
-        parts
-    };
+    let only_dirs = t.metadata.files + t.metadata.others == 0;
+    let telling: Vec<_> =
+        present.iter().filter(|(kind, _)| *kind != Kind::Metadata || present.len() == 1 || !only_dirs).collect();
+    let mut parts: Vec<String> =
+        telling.iter().take(KINDS).map(|(kind, c)| format!("{} {}", verb(*kind, tense), things(c, *kind))).collect();
+    let rest: u64 = telling.iter().skip(KINDS).map(|(_, c)| c.entries()).sum();
+    if rest > 0 {
+        parts.push(size::counted(rest, "other change", "other changes"));
+    }
     let prefix = if tense == Tense::Would { "would " } else { "" };
-    format!("{prefix}{}", telling.join(", "))
+    format!("{prefix}{}", parts.join(", "))
 }
 
 /// `41,210 files (12.4 GB)`; directories and others only where there are no files, or beside them.
@@ -111,10 +115,11 @@ fn things(c: &Count, kind: Kind) -> String {
     if c.dirs > 0 && (parts.is_empty() || kind == Kind::Rename) {
         parts.push(size::counted(c.dirs, "directory", "directories"));
     }
-    let bytes = if c.files > 0 && kind != Kind::Metadata && kind != Kind::Link {
-        format!(" ({})", size::bytes(c.bytes))
-    } else {
-        String::new()
+    let bytes = match kind {
+        Kind::Delete | Kind::Change | Kind::Create | Kind::Replace if c.files > 0 => {
+            format!(" ({})", size::bytes(c.bytes))
+        }
+        _ => String::new(),
     };
     format!("{}{bytes}", parts.join(" and "))
 }

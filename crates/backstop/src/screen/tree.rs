@@ -3,7 +3,7 @@
 
 mod arena;
 
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::fmt::Write;
 
 use backstop_core::effect::{Effect, EffectSet, FileType, Kind};
@@ -35,20 +35,30 @@ pub fn draw(set: &EffectSet, style: Style, rows: usize) -> String {
     out
 }
 
-/// Marks the `rows` heaviest nodes; a node's parent is never lighter than itself, so what is marked
-/// hangs together.
+/// Marks the `rows` heaviest nodes, of single files in one directory at most a few, so that three
+/// hundred new objects don't push one deleted source file out of sight. A node's parent is never
+/// lighter than itself, so what is marked hangs together.
 fn choose(arena: &Arena<'_>, rows: usize) -> Vec<bool> {
     let mut visible = vec![false; arena.len()];
-    let mut queue: BinaryHeap<(u128, std::cmp::Reverse<Index>)> =
-        arena.tops().into_iter().map(|i| (arena.rank(i), std::cmp::Reverse(i))).collect();
+    let entry = |node: Index, parent: Option<Index>| (arena.rank(node), std::cmp::Reverse(node), parent);
+    let mut queue: BinaryHeap<_> = arena.tops().into_iter().map(|i| entry(i, None)).collect();
+    let mut singles: HashMap<Index, usize> = HashMap::new();
+    let most = (rows / 3).max(3);
     let mut left = rows.max(1);
-    while let Some((_, std::cmp::Reverse(node))) = queue.pop() {
+    while let Some((_, std::cmp::Reverse(node), parent)) = queue.pop() {
         if left == 0 {
             break;
         }
+        if let Some(parent) = parent.filter(|_| arena.is_single(node)) {
+            let seen = singles.entry(parent).or_default();
+            if *seen == most {
+                continue;
+            }
+            *seen += 1;
+        }
         left -= 1;
         visible[node] = true;
-        queue.extend(arena.children(node).iter().map(|i| (arena.rank(*i), std::cmp::Reverse(*i))));
+        queue.extend(arena.children(node).into_iter().map(|i| entry(i, Some(node))));
     }
     visible
 }
@@ -63,12 +73,12 @@ struct Painter<'a> {
 impl Painter<'_> {
     /// One row, then those below it. As deep as there are visible rows, no deeper.
     fn row(&self, out: &mut String, node: Index, indent: &str, branch: &str, last: bool) {
-        self.one(out, node, indent, branch);
         let below = match (branch.is_empty(), last) {
             (true, _) => indent.to_owned(),
             (false, true) => format!("{indent}   "),
             (false, false) => format!("{indent}│  "),
         };
+        self.one(out, node, indent, branch, &below);
         let mut shown: Vec<Index> = self.arena.children(node).iter().copied().filter(|c| self.visible[*c]).collect();
         shown.sort_by_key(|c| std::cmp::Reverse((self.arena.rank(*c), std::cmp::Reverse(*c))));
         let hidden = self.arena.hidden(node, self.visible);
@@ -102,7 +112,7 @@ impl Painter<'_> {
         out.push('\n');
     }
 
-    fn one(&self, out: &mut String, node: Index, indent: &str, branch: &str) {
+    fn one(&self, out: &mut String, node: Index, indent: &str, branch: &str, below: &str) {
         let sums = self.arena.sums(node);
         let effect = self.arena.effect(node);
         let (mark, ink) = mark(effect, sums);
@@ -129,7 +139,7 @@ impl Painter<'_> {
         push(&mut row, format_args!(" {}", bar(sums, self.whole, self.style)));
         out.push_str(row.trim_end());
         if let Some(tail) = tail {
-            push(out, format_args!("\n{}{}", " ".repeat(columns(&head) + 2), self.style.ink(Ink::Faint, tail)));
+            push(out, format_args!("\n{}", self.style.ink(Ink::Faint, format!("{below}  {tail}"))));
         }
         out.push('\n');
     }

@@ -210,10 +210,12 @@ impl<'a> Arena<'a> {
         self.nodes[at].effect
     }
 
-    /// Bytes first, then entries.
-    pub fn rank(&self, at: Index) -> u128 {
+    /// What a node weighs: what is lost or overwritten before what comes new, bytes before entries.
+    /// Each part is a sum, so no node outranks the one above it.
+    pub fn rank(&self, at: Index) -> [u64; 4] {
         let s = self.nodes[at].sums;
-        u128::from(s.weight()) << 64 | u128::from(s.files() + s.dirs + s.others)
+        let harm = s.lost_bytes + s.changed_bytes;
+        [harm, s.lost_files + s.changed_files, s.weight(), s.files() + s.dirs + s.others]
     }
 
     /// True for a node that stands for one thing, not for a directory with more in it.
