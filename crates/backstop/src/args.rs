@@ -328,6 +328,9 @@ pub struct Incident {
     /// Commit the loss without asking, to see it undone
     #[arg(long)]
     pub commit: bool,
+    /// Where to make the scratch directory [default: the temporary directory]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
     /// How many files the database directory gets
     #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
     pub files: u32,
