@@ -272,3 +272,6 @@ impl FailureDocument {
         Self { exit_code, failure: name, next: failure.next.clone(), version: VERSION, what: failure.what.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,551 @@
+//! The command line as its callers see it: standard output, standard error and exit code. Every
+//! test has a state directory of its own; nothing here rehearses anything.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("temp") }
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_backstop"));
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.path())
+            .env("XDG_STATE_HOME", self.path().join("state"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> String {
+        self.text(&self.command(args).output().expect("backstop starts"))
+    }
+
+    fn text(&self, output: &Output) -> String {
+        let place = self.path().canonicalize().expect("real");
+        let plain = |bytes: &[u8]| {
+            String::from_utf8(bytes.to_vec()).expect("UTF-8").replace(place.to_str().expect("UTF-8"), "$DIR")
+        };
+        let mut text = format!("exit {}\n", output.status.code().map_or("signal".to_owned(), |c| c.to_string()));
+        for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+            if !bytes.is_empty() {
+                text.push_str(&format!("--- {name}\n{}", plain(bytes)));
+            }
+        }
+        text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[test]
+fn help() {
+    insta::assert_snapshot!(Place::new().run(&["--help"]), @r#"
+    exit 0
+    --- stdout
+    Nothing a command does takes effect before its true effect is known, allowed, recorded and undoable
+
+    Usage: backstop <COMMAND>
+
+    Commands:
+      run          Rehearse a command, judge its effect, commit or hold it
+      show         Show what a run would change, or changed
+      commit       Let a held run take effect (people only)
+      discard      Give up a held run; nothing of it takes effect
+      undo         Take committed runs back, newest first
+      redo         Bring undone runs back, oldest first (people only)
+      retry        Run a held run's command again on today's disk (people only)
+      runs         List runs, newest first
+      log          Print the audit log
+      audit        Check the records
+      doctor       Show what this machine can and can't do, proven by doing it
+      vault        Look after what undo needs
+      recover      Finish or take back what a crash left half done
+      drill        Rehearse an accident on scratch data, and the way back
+      completions  Print completions for a shell
+      help         Explain a command or a topic: exit-codes, states, undo, policy
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Start here:
+      backstop drill incident          lose a database on scratch data, and get it back
+      backstop run -- make clean       rehearse, judge, then commit or hold
+      backstop undo --last 1           take the last one back
+
+    Topics: backstop help exit-codes | states | undo | policy
+    "#);
+}
+
+#[test]
+fn help_of_run() {
+    insta::assert_snapshot!(Place::new().run(&["run", "--help"]), @r#"
+    exit 0
+    --- stdout
+    Rehearse a command, judge its effect, commit or hold it
+
+    Usage: backstop run [OPTIONS] [CMD]...
+
+    Arguments:
+      [CMD]...
+              The command and its arguments
+
+    Options:
+      -c <LINE>
+              Run LINE with `bash -c`
+
+          --workspace <DIR>
+              The agent's own place [default: the nearest repository root, else the current directory;
+              never `/`, a home, or a parent of one: then every change is outside]
+
+          --dry-run
+              Show the effect, never commit (exit 0 whatever the judgement)
+
+          --hold
+              Always hold, even when allowed
+
+          --yes
+              Confirm as the person at this terminal (refused without one, and inside a run)
+
+          --wait[=<DUR>]
+              When held, wait for a person to commit or discard it, at most DUR (90s, 10m, 2h, 1d)
+
+          --reason <TEXT>
+              Why, shown to approvers and kept in the audit log
+
+          --session <ID>
+              Groups runs: an agent's session id
+
+          --net <NET>
+              What the command may reach [default: from the profile]
+
+              Possible values:
+              - none: Nothing but a loopback of its own
+              - host: The machine's network
+
+          --profile <PROFILE>
+              Defaults to go by
+
+              Possible values:
+              - workstation: Undoable changes in the workspace are allowed, the network is the machine's
+              - production:  No workspace: changes outside scratch directories ask; no network
+
+              [default: workstation]
+
+          --parallel
+              Don't take turns with other runs in the same workspace
+
+          --json
+              Print one JSON document after the run; the command's own output goes to stderr
+
+      -h, --help
+              Print help (see a summary with '-h')
+    "#);
+}
+
+#[test]
+fn help_of_the_other_verbs() {
+    let place = Place::new();
+    let verbs: [&[&str]; 14] = [
+        &["show"],
+        &["commit"],
+        &["discard"],
+        &["undo"],
+        &["redo"],
+        &["retry"],
+        &["runs"],
+        &["log"],
+        &["audit", "verify"],
+        &["doctor"],
+        &["vault", "prune"],
+        &["recover"],
+        &["drill", "incident"],
+        &["completions"],
+    ];
+    let all: Vec<String> = verbs.iter().map(|v| place.run(&[v, &["--help"][..]].concat())).collect();
+    insta::assert_snapshot!(all.join("\n\n"), @r#"
+    exit 0
+    --- stdout
+    Show what a run would change, or changed
+
+    Usage: backstop show [OPTIONS] <RUN>
+
+    Arguments:
+      <RUN>  The run: an id, a prefix of one, @last, @-2
+
+    Options:
+          --diff  Show text differences
+          --tree  List every entry, those beneath deleted directories too
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    Let a held run take effect (people only)
+
+    Usage: backstop commit [OPTIONS] <RUN>
+
+    Arguments:
+      <RUN>  The run: an id, a prefix of one, @last, @-2
+
+    Options:
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    Give up a held run; nothing of it takes effect
+
+    Usage: backstop discard [OPTIONS] <RUN>
+
+    Arguments:
+      <RUN>  The run: an id, a prefix of one, @last, @-2
+
+    Options:
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    Take committed runs back, newest first
+
+    Usage: backstop undo [OPTIONS] [RUN]...
+
+    Arguments:
+      [RUN]...  The runs: ids, prefixes, @last, @-2
+
+    Options:
+          --last <N>      The last N
+          --session <ID>  All of a session
+          --json          Print one JSON document
+          --beside        Put the old one beside what changed since, as `name.before-RUN`, instead of
+                          stopping
+      -h, --help          Print help
+
+    exit 0
+    --- stdout
+    Bring undone runs back, oldest first (people only)
+
+    Usage: backstop redo [OPTIONS] [RUN]...
+
+    Arguments:
+      [RUN]...  The runs: ids, prefixes, @last, @-2
+
+    Options:
+          --last <N>      The last N
+          --session <ID>  All of a session
+          --json          Print one JSON document
+      -h, --help          Print help
+
+    exit 0
+    --- stdout
+    Run a held run's command again on today's disk (people only)
+
+    Usage: backstop retry [OPTIONS] <RUN>
+
+    Arguments:
+      <RUN>  The run: an id, a prefix of one, @last, @-2
+
+    Options:
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    List runs, newest first
+
+    Usage: backstop runs [OPTIONS]
+
+    Options:
+          --state <STATE>  Only this state [possible values: rehearsing, no-effect, held, denied,
+                           dry-run, committed, undone, discarded, failed]
+          --session <ID>   Only this session
+          --json           Print one JSON document
+      -h, --help           Print help
+
+    exit 0
+    --- stdout
+    Print the audit log
+
+    Usage: backstop log [OPTIONS]
+
+    Options:
+          --follow        Wait for new entries and print them
+          --session <ID>  Only this session
+      -h, --help          Print help
+
+    exit 0
+    --- stdout
+    Check every byte of the audit log: exit 1 when something is changed, missing or appended
+
+    Usage: backstop audit verify [OPTIONS]
+
+    Options:
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    Show what this machine can and can't do, proven by doing it
+
+    Usage: backstop doctor [OPTIONS]
+
+    Options:
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    Let go of what is beyond the limits (people only)
+
+    Usage: backstop vault prune [OPTIONS]
+
+    Options:
+          --older-than <DUR>  Also let go of everything older than this (90s, 10m, 2h, 14d)
+          --json              Print one JSON document
+      -h, --help              Print help
+
+    exit 0
+    --- stdout
+    Finish or take back what a crash left half done
+
+    Usage: backstop recover [OPTIONS]
+
+    Options:
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    "Clean up the temp folder", where the folder is a link to a live database
+
+    Usage: backstop drill incident [OPTIONS]
+
+    Options:
+          --commit     Commit the loss without asking, to see it undone
+          --dir <DIR>  Where to make the scratch directory [default: the temporary directory]
+          --files <N>  How many files the database directory gets [default: 5000]
+      -h, --help       Print help
+
+    exit 0
+    --- stdout
+    Print completions for a shell
+
+    Usage: backstop completions <SHELL>
+
+    Arguments:
+      <SHELL>  The shell [possible values: bash, elvish, fish, powershell, zsh]
+
+    Options:
+      -h, --help  Print help
+    "#);
+}
+
+#[test]
+fn topics_are_printed_and_unknown_ones_refused() {
+    let place = Place::new();
+    for topic in ["exit-codes", "states", "undo", "policy", "run", "vault"] {
+        let text = place.run(&["help", topic]);
+        assert!(text.starts_with("exit 0\n--- stdout\n") && text.lines().count() > 5, "{topic}: {text}");
+    }
+    insta::assert_snapshot!(place.run(&["help", "nonsense"]), @r#"
+    exit 2
+    --- stderr
+    backstop: no help about nonsense
+      next     backstop help, or one of: exit-codes, states, undo, policy
+    "#);
+}
+
+#[test]
+fn a_line_without_a_verb_or_a_command() {
+    let place = Place::new();
+    insta::assert_snapshot!(place.run(&["run"]), @r#"
+    exit 2
+    --- stderr
+    error: the following required arguments were not provided:
+      <CMD>...
+
+    Usage: backstop run <CMD>...
+
+    For more information, try '--help'.
+    "#);
+    insta::assert_snapshot!(place.run(&["run", "--", ""]), @r#"
+    exit 2
+    --- stderr
+    backstop: the command is an empty word
+      next     backstop run -- CMD [ARG...]
+    "#);
+    insta::assert_snapshot!(place.run(&["run", "-c", "true", "--", "false"]), @r#"
+    exit 2
+    --- stderr
+    error: the argument '-c <LINE>' cannot be used with '[CMD]...'
+
+    Usage: backstop run -c <LINE> [CMD]...
+
+    For more information, try '--help'.
+    "#);
+    insta::assert_snapshot!(place.run(&["frobnicate"]), @r#"
+    exit 2
+    --- stderr
+    error: unrecognized subcommand 'frobnicate'
+
+    Usage: backstop <COMMAND>
+
+    For more information, try '--help'.
+    "#);
+}
+
+#[test]
+fn unknown_and_ambiguous_runs() {
+    let place = Place::new();
+    insta::assert_snapshot!(place.run(&["show", "r-zzzzzz"]), @r#"
+    exit 2
+    --- stderr
+    backstop: no run r-zzzzzz
+    "#);
+    insta::assert_snapshot!(place.run(&["undo", "nonsense"]), @r#"
+    exit 2
+    --- stderr
+    backstop: no run nonsense
+    "#);
+    insta::assert_snapshot!(place.run(&["commit", "@last"]), @r#"
+    exit 2
+    --- stderr
+    backstop: no run @last
+    "#);
+}
+
+#[test]
+fn a_failure_with_json_is_a_document_too() {
+    insta::assert_snapshot!(Place::new().run(&["show", "r-zzzzzz", "--json"]), @r#"
+    exit 2
+    --- stdout
+    {
+      "exit_code": 2,
+      "failure": "usage",
+      "next": [],
+      "version": 1,
+      "what": "no run r-zzzzzz"
+    }
+    --- stderr
+    backstop: no run r-zzzzzz
+    "#);
+}
+
+#[test]
+fn a_workspace_that_is_missing_a_file_or_too_big() {
+    let place = Place::new();
+    std::fs::write(place.path().join("file"), "").expect("file");
+    insta::assert_snapshot!(place.run(&["run", "--workspace", "missing", "--", "true"]), @r#"
+    exit 2
+    --- stderr
+    backstop: cannot use missing as the workspace: No such file or directory (os error 2)
+      next     --workspace DIR, a directory that exists; or leave it out
+    "#);
+    insta::assert_snapshot!(place.run(&["run", "--workspace", "file", "--", "true"]), @r#"
+    exit 2
+    --- stderr
+    backstop: cannot use file as the workspace: not a directory
+      next     --workspace DIR, a directory that exists; or leave it out
+    "#);
+    insta::assert_snapshot!(place.run(&["run", "--workspace", "/", "--", "true"]), @r#"
+    exit 2
+    --- stderr
+    backstop: cannot use / as the workspace: it is the whole machine
+      next     name the project's own directory, or leave --workspace out: then every change is outside
+    "#);
+    insta::assert_snapshot!(place.run(&["run", "--workspace", ".", "--", "true"]), @r#"
+    exit 2
+    --- stderr
+    backstop: cannot use . as the workspace: it is a whole home directory
+      next     name the project's own directory, or leave --workspace out: then every change is outside
+    "#);
+    insta::assert_snapshot!(place.run(&["run", "--profile", "production", "--workspace", "/srv", "--", "true"]), @r#"
+    exit 2
+    --- stderr
+    backstop: the production profile has no workspace
+      next     leave --workspace out
+    "#);
+}
+
+#[test]
+fn yes_is_refused_without_a_terminal() {
+    insta::assert_snapshot!(Place::new().run(&["run", "--yes", "--", "true"]), @r#"
+    exit 77
+    --- stderr
+    backstop: refused: --yes without a terminal
+      rule     what lets something through, or changes the rules, is people's
+      next     a person confirms at a terminal; without one the run is held: leave --yes out
+    "#);
+}
+
+#[test]
+fn a_current_directory_that_is_gone() {
+    let place = Place::new();
+    let gone = place.path().join("gone");
+    std::fs::create_dir(&gone).expect("dir");
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", "cd gone && rmdir ../gone && exec \"$0\" run -- true", env!("CARGO_BIN_EXE_backstop")])
+        .current_dir(place.path())
+        .env("XDG_STATE_HOME", place.path().join("state"))
+        .stdin(Stdio::null());
+    insta::assert_snapshot!(place.text(&command.output().expect("sh")), @r#"
+    exit 125
+    --- stderr
+    backstop: cannot tell the current directory: No such file or directory (os error 2)
+      rule     when Backstop fails, nothing is changed
+      next     change to a directory that exists
+    "#);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::new();
+    for args in [&["--help"][..], &["completions", "bash"], &["help", "policy"], &["help"]] {
+        let mut child = place.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("backstop");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("ends");
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{args:?}");
+    }
+}
+
+#[test]
+fn completions_and_man_pages_come_from_the_declaration() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = place.run(&["completions", shell]);
+        assert!(text.starts_with("exit 0") && text.contains("--workspace") && text.contains("discard"), "{shell}");
+    }
+    assert_eq!(place.run(&["man", "pages"]), "exit 0");
+    let run = std::fs::read_to_string(place.path().join("pages/backstop-run.1")).expect("man page");
+    assert!(run.contains("\\-\\-dry\\-run") && run.contains("copy") || run.contains("Rehearse"), "{run}");
+    assert!(
+        place.path().join("pages/backstop.1").exists() && place.path().join("pages/backstop-vault-prune.1").exists()
+    );
+}
+
+#[test]
+fn the_name_it_is_called_by_changes_nothing() {
+    let place = Place::new();
+    let mut command = place.command(&["--version"]);
+    command.arg0("something-else");
+    insta::assert_snapshot!(place.text(&command.output().expect("starts")), @r#"
+    exit 0
+    --- stdout
+    backstop 0.1.0
+    "#);
+}
