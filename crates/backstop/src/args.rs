@@ -107,6 +107,7 @@ impl Verb {
 
 /// Options of `run`.
 #[derive(Debug, Args)]
+#[command(override_usage = "backstop run [OPTIONS] [--] CMD [ARG]...\n       backstop run [OPTIONS] -c LINE")]
 pub struct Run {
     /// Run LINE with `bash -c`
     #[arg(short = 'c', value_name = "LINE", conflicts_with = "command")]

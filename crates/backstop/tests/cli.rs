@@ -97,7 +97,8 @@ fn help_of_run() {
     --- stdout
     Rehearse a command, judge its effect, commit or hold it
 
-    Usage: backstop run [OPTIONS] [CMD]...
+    Usage: backstop run [OPTIONS] [--] CMD [ARG]...
+           backstop run [OPTIONS] -c LINE
 
     Arguments:
       [CMD]...
@@ -378,7 +379,8 @@ fn a_line_without_a_verb_or_a_command() {
     error: the following required arguments were not provided:
       <CMD>...
 
-    Usage: backstop run <CMD>...
+    Usage: backstop run [OPTIONS] [--] CMD [ARG]...
+           backstop run [OPTIONS] -c LINE
 
     For more information, try '--help'.
     "#);
@@ -393,7 +395,8 @@ fn a_line_without_a_verb_or_a_command() {
     --- stderr
     error: the argument '-c <LINE>' cannot be used with '[CMD]...'
 
-    Usage: backstop run -c <LINE> [CMD]...
+    Usage: backstop run [OPTIONS] [--] CMD [ARG]...
+           backstop run [OPTIONS] -c LINE
 
     For more information, try '--help'.
     "#);
@@ -528,11 +531,11 @@ fn completions_and_man_pages_come_from_the_declaration() {
     let place = Place::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let text = place.run(&["completions", shell]);
-        assert!(text.starts_with("exit 0") && text.contains("--workspace") && text.contains("discard"), "{shell}");
+        assert!(text.starts_with("exit 0") && text.contains("workspace") && text.contains("discard"), "{shell}");
     }
     assert_eq!(place.run(&["man", "pages"]), "exit 0");
     let run = std::fs::read_to_string(place.path().join("pages/backstop-run.1")).expect("man page");
-    assert!(run.contains("\\-\\-dry\\-run") && run.contains("copy") || run.contains("Rehearse"), "{run}");
+    assert!(run.contains("dry\\-run") && run.contains("Rehearse"), "{run}");
     assert!(
         place.path().join("pages/backstop.1").exists() && place.path().join("pages/backstop-vault-prune.1").exists()
     );
@@ -548,4 +551,85 @@ fn the_name_it_is_called_by_changes_nothing() {
     --- stdout
     backstop 0.1.0
     "#);
+}
+
+/// What a process inside a run gets: a `/run` of its own with the mark in it.
+fn inside(place: &Place, line: &str) -> String {
+    let root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").expect("proc")) == 0;
+    let script = format!(
+        "mount -t tmpfs tmpfs /run && mkdir /run/backstop && echo '{{}}' > /run/backstop/inside && \
+         B={} && {line}",
+        env!("CARGO_BIN_EXE_backstop")
+    );
+    let mut command = Command::new("unshare");
+    command
+        .args([if root { "-m" } else { "-rm" }, "sh", "-c", &script])
+        .current_dir(place.path())
+        .env("XDG_STATE_HOME", place.path().join("state"))
+        .stdin(Stdio::null());
+    place.text(&command.output().expect("unshare"))
+}
+
+#[test]
+fn inside_a_run_nothing_is_let_through() {
+    let place = Place::new();
+    for verb in ["commit r-zzzzzz", "redo r-zzzzzz", "retry r-zzzzzz", "vault prune", "run --yes -- true"] {
+        let text = inside(&place, &format!("$B {verb}"));
+        assert!(text.starts_with("exit 77\n--- stderr\nbackstop: refused: `"), "{verb}: {text}");
+    }
+    insta::assert_snapshot!(inside(&place, "$B commit r-zzzzzz"), @r#"
+    exit 77
+    --- stderr
+    backstop: refused: `commit` inside a run
+      rule     what lets something through, or changes the rules, is people's
+      next     a command can't approve itself: a person does it from a terminal outside any run
+    "#);
+    insta::assert_snapshot!(inside(&place, "$B runs"), @r#"
+    exit 77
+    --- stderr
+    backstop: refused: `runs` inside a run can't see the records
+      rule     what lets something through, or changes the rules, is people's
+      next     end this run first, then ask again
+    "#);
+    assert!(!place.path().join("state").exists(), "a refusal writes nothing");
+}
+
+#[test]
+fn a_run_inside_a_run_is_the_command_itself() {
+    let place = Place::new();
+    insta::assert_snapshot!(inside(&place, "$B run --session s -- sh -c 'echo out; echo err >&2; exit 3'"), @r#"
+    exit 3
+    --- stdout
+    out
+    --- stderr
+    err
+    "#);
+    insta::assert_snapshot!(inside(&place, "$B run -c 'kill -9 $$'; echo $?"), @r#"
+    exit 0
+    --- stdout
+    137
+    --- stderr
+    Killed
+    "#);
+    insta::assert_snapshot!(inside(&place, "$B run -- no-such-command"), @r#"
+    exit 127
+    --- stderr
+    backstop: cannot run no-such-command: No such file or directory (os error 2)
+      rule     when Backstop fails, nothing is changed
+    "#);
+    insta::assert_snapshot!(inside(&place, "$B run -- ./"), @r#"
+    exit 126
+    --- stderr
+    backstop: cannot run ./: Permission denied (os error 13)
+      rule     when Backstop fails, nothing is changed
+    "#);
+    assert!(!place.path().join("state").exists(), "a plain exec writes nothing");
+}
+
+#[test]
+fn the_environment_does_not_decide_what_is_inside() {
+    let place = Place::new();
+    let mut command = place.command(&["commit", "r-zzzzzz"]);
+    command.env("BACKSTOP_INSIDE", "1").env("BACKSTOP_RUN", "r-zzzzzz");
+    assert!(place.text(&command.output().expect("starts")).starts_with("exit 2"));
 }

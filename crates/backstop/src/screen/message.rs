@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use backstop_core::effect::{CrossingKind, Door, EffectSet};
 use backstop_core::policy::{Decision, Judgement, Reason};
+use backstop_core::quoted::Quoted;
 use backstop_core::run::{RunRecord, State};
 use backstop_engine::{Failure, FailureKind, Outcome, Recovered};
 
@@ -176,10 +177,11 @@ fn few<T>(out: &mut String, style: Style, key: &str, items: &[T], show: impl Fn(
     }
 }
 
-/// Text that may hold names from outside, shown harmlessly. Backslashes of names that were quoted
-/// already come out doubled; that is ugly, not wrong.
+/// Text that may hold names from outside, shown harmlessly. Backslashes stay single, because most
+/// of these texts quoted their names already.
 pub fn quoted(text: &str) -> String {
-    backstop_core::quoted::Quoted(text.as_bytes()).to_string()
+    let parts: Vec<String> = text.split('\\').map(|p| Quoted(p.as_bytes()).to_string()).collect();
+    parts.join("\\")
 }
 
 /// A failure with its rule and next steps.
