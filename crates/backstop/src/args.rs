@@ -100,7 +100,8 @@ impl Verb {
             Self::Audit(Audit::Verify(a)) | Self::Doctor(a) | Self::Recover(a) => a.json,
             Self::Vault(Vault::Status(a)) => a.json,
             Self::Vault(Vault::Prune { json, .. }) => *json,
-            Self::Log(_) | Self::Drill(_) | Self::Completions { .. } | Self::Man { .. } | Self::Help { .. } => false,
+            Self::Log(a) => a.json,
+            Self::Drill(_) | Self::Completions { .. } | Self::Man { .. } | Self::Help { .. } => false,
         }
     }
 }
@@ -291,6 +292,9 @@ pub struct Log {
     /// Only this session
     #[arg(long, value_name = "ID")]
     pub session: Option<OsString>,
+    /// Print the entries as they stand in the log, one JSON document a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Verbs of `audit`.

@@ -3,11 +3,14 @@
 
 use std::borrow::Cow;
 
+use backstop_core::audit::Question;
 use backstop_core::bytes::Bytes;
+use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
 use backstop_core::run::RunRecord;
 use backstop_core::time::Timestamp;
+use backstop_engine::audit::{Answer, Finding, Report, Weight};
 use backstop_engine::{Failure, FailureKind, Outcome, Pruned, Recovered, UndoReport, VaultStatus};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -271,6 +274,176 @@ impl FailureDocument {
         };
         Self { exit_code, failure: name, next: failure.next.clone(), version: VERSION, what: failure.what.clone() }
     }
+}
+
+/// `audit verify`: an auditor's three questions, and what was found.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AuditDocument {
+    /// Had everything that took effect the word it needed?
+    pub authorisation: AnswerName,
+    /// Has every run each of its doors?
+    pub completeness: AnswerName,
+    /// Lines in the log.
+    pub entries: u64,
+    /// What was found, in the order of the log.
+    pub findings: Vec<FindingDocument>,
+    /// Is the log as it was written?
+    pub integrity: AnswerName,
+    /// How many findings more there are.
+    pub more: u64,
+    /// Runs with something under way at the end of the log.
+    pub open: Vec<RunId>,
+    /// Which log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// The root over all whole lines.
+    pub root: Digest,
+    /// Runs it speaks of.
+    pub runs: u64,
+    /// Entries that the checkpoint covers.
+    pub signed: u64,
+    /// The document's version: 1.
+    pub version: u32,
+}
+
+/// An answer.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnswerName {
+    /// Yes.
+    Holds,
+    /// No.
+    Broken,
+    /// It can't be said.
+    Unknown,
+}
+
+/// Something that was found in the audit log.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FindingDocument {
+    /// The entry it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<u64>,
+    /// The byte of the segment where that begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// The question it belongs to.
+    pub question: QuestionName,
+    /// The run it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// The file it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<String>,
+    /// How much it weighs.
+    pub weight: WeightName,
+    /// What.
+    pub what: String,
+}
+
+/// A question.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum QuestionName {
+    /// Is the log as it was written?
+    Integrity,
+    /// Has every run each of its doors?
+    Completeness,
+    /// Had what took effect the word it needed?
+    Authorisation,
+}
+
+/// How much a finding weighs.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WeightName {
+    /// Worth knowing; breaks nothing.
+    Note,
+    /// The question's answer is no.
+    Broken,
+    /// Something could not be read.
+    Unreadable,
+}
+
+impl AuditDocument {
+    /// Of a report.
+    pub fn of(report: &Report) -> Self {
+        let answer = |a: Answer| match a {
+            Answer::Holds => AnswerName::Holds,
+            Answer::Broken => AnswerName::Broken,
+            Answer::Unknown => AnswerName::Unknown,
+        };
+        let finding = |f: &Finding| FindingDocument {
+            index: f.index,
+            offset: f.offset,
+            question: match f.question {
+                Question::Integrity => QuestionName::Integrity,
+                Question::Completeness => QuestionName::Completeness,
+                Question::Authorisation => QuestionName::Authorisation,
+            },
+            run: f.run,
+            segment: f.segment.clone(),
+            weight: match f.weight {
+                Weight::Note => WeightName::Note,
+                Weight::Broken => WeightName::Broken,
+                Weight::Unreadable => WeightName::Unreadable,
+            },
+            what: f.what.clone(),
+        };
+        Self {
+            authorisation: answer(report.authorisation),
+            completeness: answer(report.completeness),
+            entries: report.entries,
+            findings: report.findings.iter().map(finding).collect(),
+            integrity: answer(report.integrity),
+            more: report.more,
+            open: report.open.clone(),
+            origin: report.origin.clone(),
+            root: report.root,
+            runs: report.runs as u64,
+            signed: report.signed,
+            version: VERSION,
+        }
+    }
+}
+
+/// `doctor`: what this machine can and can't do.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DoctorDocument {
+    /// What was tried.
+    pub abilities: Vec<AbilityDocument>,
+    /// Whole homes, which are never a workspace.
+    pub homes: Vec<Bytes>,
+    /// Runs that wait for a person.
+    pub held: u64,
+    /// True when it runs as root: every mount can be covered.
+    pub privileged: bool,
+    /// Scratch directories.
+    pub scratch: Vec<Bytes>,
+    /// The state directory.
+    pub state: Bytes,
+    /// The caller.
+    pub uid: u32,
+    /// What is kept for undo.
+    pub vault: VaultDocument,
+    /// The document's version: 1.
+    pub version: u32,
+    /// The workspace of a run from here; none when every change is outside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<Bytes>,
+}
+
+/// One ability, tried.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AbilityDocument {
+    /// How it failed, or a version.
+    pub detail: String,
+    /// A fixed name.
+    pub name: String,
+    /// True when it worked.
+    pub ok: bool,
+    /// What it is for.
+    pub what: String,
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ mod passwd;
 mod settings;
 mod workspace;
 
+use std::path::PathBuf;
+
 use backstop_core::bytes::Bytes;
 use backstop_core::request::{Command, Net, Request};
 use backstop_engine::Failure;
@@ -45,9 +47,7 @@ pub fn command(typed: &Run) -> Result<Command, Failure> {
 
 /// The request that `typed` stands for, here and now.
 pub fn request(typed: &Run, caller: Caller, accounts: &[Account]) -> Result<Request, Failure> {
-    let cwd = std::env::current_dir().map_err(|e| {
-        Failure::because("cannot tell the current directory", &e).next("change to a directory that exists")
-    })?;
+    let cwd = current_dir()?;
     let forbidden = Forbidden::new(accounts, std::env::var_os("HOME"));
     let workspace = match (typed.profile, &typed.workspace) {
         (Profile::Production, Some(_)) => {
@@ -72,6 +72,18 @@ pub fn request(typed: &Run, caller: Caller, accounts: &[Account]) -> Result<Requ
         session: typed.session.as_deref().map(Bytes::from),
         uid: caller.uid,
         workspace: workspace.map(Bytes::from),
+    })
+}
+
+/// The workspace that a run from here would have without options.
+pub fn workspace_here(caller: Caller, accounts: &[Account]) -> Result<Option<PathBuf>, Failure> {
+    let forbidden = Forbidden::new(accounts, std::env::var_os("HOME"));
+    Ok(workspace::found(&current_dir()?, caller.uid, &forbidden))
+}
+
+fn current_dir() -> Result<PathBuf, Failure> {
+    std::env::current_dir().map_err(|e| {
+        Failure::because("cannot tell the current directory", &e).next("change to a directory that exists")
     })
 }
 

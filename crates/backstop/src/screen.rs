@@ -2,9 +2,11 @@
 //! reads the disk, the clock or the environment (but `Style::of`, which asks the terminal).
 
 pub mod diff;
+pub mod doctor;
 pub mod list;
 pub mod message;
 pub mod page;
+pub mod records;
 pub mod report;
 pub mod size;
 pub mod style;

@@ -1,5 +1,6 @@
 //! One file a verb: takes what was typed, asks the engine, prints. Decides nothing but the exit code.
 
+mod doctor;
 mod look;
 mod meta;
 mod records;
@@ -64,7 +65,7 @@ pub fn dispatch(verb: Verb) -> Done {
         Verb::Recover(json) => vault::recover(json.json),
         Verb::Log(typed) => records::log(&typed),
         Verb::Audit(Audit::Verify(json)) => records::verify(json.json),
-        Verb::Doctor(json) => records::doctor(json.json),
+        Verb::Doctor(json) => doctor::doctor(json.json),
         Verb::Drill(Drill::Incident(typed)) => crate::drill::incident(&typed),
         Verb::Completions { shell } => meta::completions(shell),
         Verb::Man { dir } => meta::man(&dir),

@@ -10,6 +10,8 @@ use crate::screen::rehearsal;
 
 fn schemas() -> Vec<(&'static str, Schema)> {
     vec![
+        ("audit", schema_for!(AuditDocument)),
+        ("doctor", schema_for!(DoctorDocument)),
         ("effect-set", schema_for!(EffectSet)),
         ("failure", schema_for!(FailureDocument)),
         ("pruned", schema_for!(PrunedDocument)),

@@ -31,7 +31,7 @@ pub fn runs(all: &[RunRecord], now: Timestamp, style: Style) -> String {
 }
 
 /// `-41,210 +3 ~1 12.4 GB`.
-fn brief(t: &Totals) -> String {
+pub fn brief(t: &Totals) -> String {
     let mut parts = Vec::new();
     for (n, sign) in [
         (t.deleted.entries(), "-"),

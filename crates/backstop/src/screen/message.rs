@@ -196,7 +196,7 @@ pub fn failure(failure: &Failure, style: Style) -> String {
     for more in lines {
         line(&mut out, style, "", &quoted(more.trim_start()));
     }
-    if let Some(rule) = rule(failure.kind) {
+    if let Some(rule) = failure.rule.or(rule(failure.kind)) {
         line(&mut out, style, "rule", rule);
     }
     for (at, step) in failure.next.iter().enumerate() {
