@@ -17,9 +17,9 @@ use backstop_core::plan::{Place, Slot};
 use crate::volume::{OpenVolume, VolumeError, reopen};
 
 pub(crate) use apply::{apply, take_back};
-pub(crate) use check::{Bounds, check};
+pub(crate) use check::{Bounds, Checked, check};
 pub(crate) use keep::keep;
-pub(crate) use receipt::{History, Receipt, touched};
+pub(crate) use receipt::{History, Receipt, Touched, touched};
 
 /// Why a transaction stopped.
 #[derive(Debug, thiserror::Error)]

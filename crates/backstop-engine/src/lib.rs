@@ -2,11 +2,14 @@
 //! what was there, undoes, recovers and records. Decides nothing: `backstop-core` does.
 #![forbid(unsafe_code)]
 
+pub mod clock;
 mod commit;
 pub mod audit;
 pub mod engine;
 pub mod failure;
 mod fault;
+mod records;
+mod transaction;
 pub mod ledger;
 pub mod settings;
 pub mod store;
