@@ -11,6 +11,7 @@ mod fault;
 mod records;
 mod transaction;
 pub mod ledger;
+pub mod probe;
 pub mod settings;
 pub mod store;
 pub mod volume;

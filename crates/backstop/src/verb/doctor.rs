@@ -46,3 +46,11 @@ pub fn doctor(json: bool) -> Done {
 fn ability(a: &backstop_engine::probe::Ability) -> AbilityDocument {
     AbilityDocument { detail: a.detail.clone(), name: a.name.to_owned(), ok: a.ok, what: a.what.to_owned() }
 }
+
+fn machine() -> Machine {
+    Machine::default()
+}
+
+fn can_rehearse(machine: &Machine) -> bool {
+    machine.abilities.iter().all(|a| a.ok || !a.name.starts_with("overlay"))
+}
