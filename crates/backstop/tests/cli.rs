@@ -5,6 +5,16 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use backstop_core::audit::{Body, By};
+use backstop_core::digest::Digest;
+use backstop_core::effect::{Count, Totals};
+use backstop_core::id::RunId;
+use backstop_core::policy::{Decision, Judgement, Reason};
+use backstop_core::request::Net;
+use backstop_core::run::Exit;
+use backstop_core::time::Timestamp;
+use backstop_engine::audit::AuditLog;
+
 struct Place {
     dir: tempfile::TempDir,
 }
@@ -629,4 +639,139 @@ fn the_environment_does_not_decide_what_is_inside() {
     let mut command = place.command(&["commit", "r-zzzzzz"]);
     command.env("BACKSTOP_INSIDE", "1").env("BACKSTOP_RUN", "r-zzzzzz");
     assert!(place.text(&command.output().expect("starts")).starts_with("exit 2"));
+}
+
+/// A log with one held run of session `s`, one of nobody's.
+fn audit_log(place: &Place) -> std::path::PathBuf {
+    let dir = place.path().join("state/backstop/audit");
+    std::fs::create_dir_all(&dir).expect("dir");
+    let at = |n| Timestamp::new(1_795_364_400 + n, 0);
+    let mut log = AuditLog::open(&dir, at(0)).expect("log");
+    for (n, (id, session)) in [("r-2x7k3f", Some("s")), ("r-2x7k3g", None)].into_iter().enumerate() {
+        let run = RunId::parse(id).expect("id");
+        let requested = Body::RunRequested {
+            command: backstop_core::request::Command::Line("rm -rf /var/www/temp/*\u{1b}[2J".into()),
+            cwd: "/var/www".into(),
+            gid: 33,
+            net: Net::Host,
+            reason: None,
+            run,
+            session: session.map(Into::into),
+            uid: 33,
+            workspace: None,
+        };
+        let rehearsed = Body::RunRehearsed {
+            digest: Digest::of_content(b""),
+            doors: Vec::new(),
+            effects: 1,
+            exit: Exit::Code(0),
+            left_behind: Vec::new(),
+            run,
+            totals: Totals {
+                deleted: Count { bytes: 12_400_000_000, files: 41_210, ..Count::default() },
+                ..Totals::default()
+            },
+        };
+        let judged = Body::RunJudged {
+            judgement: Judgement {
+                decision: Decision::Ask,
+                reasons: vec![Reason {
+                    count: 1,
+                    decision: Decision::Ask,
+                    paths: Vec::new(),
+                    rule: "outside-workspace".into(),
+                    why: "the place is outside the workspace".into(),
+                }],
+            },
+            run,
+        };
+        log.append(at(1 + n as i64), &[requested, rehearsed, judged, Body::RunHeld { run }]).expect("append");
+    }
+    dir
+}
+
+#[test]
+fn the_log_is_read_by_people_and_by_session() {
+    let place = Place::new();
+    assert_eq!(place.run(&["log"]), "exit 0");
+    audit_log(&place);
+    insta::assert_snapshot!(place.run(&["log"]), @r#"
+    exit 0
+    --- stdout
+    2026-11-22 16:20:00            audit.started   the log begins
+    2026-11-22 16:20:01  r-2x7k3f  run.requested   rm -rf /var/www/temp/*\x1b[2J  (user 33)
+    2026-11-22 16:20:01  r-2x7k3f  run.rehearsed   -41,210 12.4 GB
+    2026-11-22 16:20:01  r-2x7k3f  run.judged      ask outside-workspace
+    2026-11-22 16:20:01  r-2x7k3f  run.held        waits for a person
+    2026-11-22 16:20:02  r-2x7k3g  run.requested   rm -rf /var/www/temp/*\x1b[2J  (user 33)
+    2026-11-22 16:20:02  r-2x7k3g  run.rehearsed   -41,210 12.4 GB
+    2026-11-22 16:20:02  r-2x7k3g  run.judged      ask outside-workspace
+    2026-11-22 16:20:02  r-2x7k3g  run.held        waits for a person
+    "#);
+    let one = place.run(&["log", "--session", "s"]);
+    assert_eq!(one.lines().count(), 6, "{one}");
+    let json = place.run(&["log", "--session", "s", "--json"]);
+    assert!(json.lines().skip(2).all(|l| l.starts_with("{\"at\":") && l.ends_with('}')), "{json}");
+    assert_eq!(place.run(&["log", "--session", "nobody"]), "exit 0");
+}
+
+#[test]
+fn a_follower_sees_new_entries_and_ends_with_its_reader() {
+    use std::io::BufRead;
+    let place = Place::new();
+    let dir = audit_log(&place);
+    let mut child = place.command(&["log", "--follow"]).stdout(Stdio::piped()).spawn().expect("backstop");
+    let mut lines = std::io::BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    for _ in 0..9 {
+        line.clear();
+        lines.read_line(&mut line).expect("line");
+    }
+    let mut log = AuditLog::open(&dir, Timestamp::new(1_795_364_500, 0)).expect("log");
+    let run = RunId::parse("r-2x7k3g").expect("id");
+    log.append(Timestamp::new(1_795_364_500, 0), &[Body::RunDiscarded { by: By::Person { uid: 33 }, run }])
+        .expect("append");
+    line.clear();
+    lines.read_line(&mut line).expect("line");
+    assert!(line.contains("run.discarded") && line.contains("by a person, user 33"), "{line}");
+    drop(lines);
+    assert_eq!(child.wait().expect("ends by itself").code(), Some(0));
+}
+
+#[test]
+fn one_changed_byte_in_the_log_is_found() {
+    let place = Place::new();
+    insta::assert_snapshot!(place.run(&["audit", "verify"]), @r#"
+    exit 2
+    --- stderr
+    backstop: no audit log in $DIR/state/backstop/audit
+      next     the first `backstop run` begins it
+    "#);
+    let dir = audit_log(&place);
+    let hide = |text: String| {
+        let root = text.lines().find_map(|l| l.trim().strip_prefix("root")).map(|l| l.trim().to_owned());
+        root.map_or(text.clone(), |r| text.replace(&r, "ROOT"))
+    };
+    insta::assert_snapshot!(hide(place.run(&["audit", "verify"])), @r#"
+    exit 0
+    --- stdout
+    integrity      holds    is it as it was written?
+    completeness   holds    has every run each of its doors?
+    authorisation  holds    had all that took effect its word?
+      log      9 entries, 9 signed, 2 runs
+      root     ROOT
+    "#);
+    let segment = std::fs::read_dir(&dir)
+        .expect("log")
+        .map(|e| e.expect("entry").path())
+        .find(|p| std::fs::read(p).is_ok_and(|b| b.windows(11).any(|w| w == b"run.request")))
+        .expect("a segment");
+    let mut bytes = std::fs::read(&segment).expect("segment");
+    let at = bytes.windows(8).position(|w| w == b"r-2x7k3g").expect("the run");
+    bytes[at + 7] = b'h';
+    std::fs::write(&segment, bytes).expect("tampered");
+    let text = place.run(&["audit", "verify"]);
+    assert!(text.starts_with("exit 1\n--- stdout\nintegrity      broken"), "{text}");
+    let json = place.run(&["audit", "verify", "--json"]);
+    assert!(json.contains("\"integrity\": \"broken\"") && json.starts_with("exit 1"), "{json}");
 }

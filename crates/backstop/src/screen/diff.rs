@@ -68,7 +68,7 @@ fn binary(content: &[u8]) -> bool {
 
 /// A line of a file: tabs stay, everything else that could repaint is spelled out.
 fn shown(text: &[u8]) -> String {
-    let parts: Vec<String> = text.split(|b| *b == b'\t').map(|part| plain(part)).collect();
+    let parts: Vec<String> = text.split(|b| *b == b'\t').map(plain).collect();
     parts.join("\t")
 }
 

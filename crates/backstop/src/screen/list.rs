@@ -13,7 +13,7 @@ pub fn runs(all: &[RunRecord], now: Timestamp, style: Style) -> String {
     let mut out = String::new();
     for record in all {
         let (word, ink) = message::word(record);
-        let effect = record.totals.as_ref().map(|t| brief(t)).unwrap_or_default();
+        let effect = record.totals.as_ref().map(brief).unwrap_or_default();
         let command = record.request.command.text().quoted().to_string();
         let fixed = 9 + 11 + 16 + 24 + 4;
         let line = format!(

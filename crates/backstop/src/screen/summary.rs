@@ -9,10 +9,10 @@ use super::size;
 
 /// `delete 41,210 files (12.4 GB) in /var/lib/postgresql/15/main`, with `verbs` in the wanted tense.
 pub fn sentence(set: &EffectSet, tense: Tense) -> String {
-    if let [only] = telling(set).as_slice() {
-        if only.beneath.as_ref().is_none_or(|b| b.entries() == 0) {
-            return single(only, tense);
-        }
+    if let [only] = telling(set).as_slice()
+        && only.beneath.as_ref().is_none_or(|b| b.entries() == 0)
+    {
+        return single(only, tense);
     }
     let counts = counts(&set.totals(), tense);
     match place(set) {

@@ -200,20 +200,20 @@ fn tail(effect: Option<&Effect>) -> Option<String> {
         (Some(from), _) => parts.push(format!("the same file as {}", from.quoted())),
         (None, _) => {}
     }
-    if e.kind == Kind::Metadata {
-        if let Some(what) = metadata(e) {
-            parts.push(what);
-        }
+    if e.kind == Kind::Metadata
+        && let Some(what) = metadata(e)
+    {
+        parts.push(what);
     }
     if let (Some(target), Kind::Create | Kind::Change | Kind::Replace) =
         (e.after.as_ref().and_then(|n| n.target.as_ref()), e.kind)
     {
         parts.push(format!("points to {}", target.quoted()));
     }
-    if let (Some(b), Some(a)) = (&e.before, &e.after) {
-        if b.file_type != a.file_type {
-            parts.push(format!("{} becomes {}", kind_of(b.file_type), kind_of(a.file_type)));
-        }
+    if let (Some(b), Some(a)) = (&e.before, &e.after)
+        && b.file_type != a.file_type
+    {
+        parts.push(format!("{} becomes {}", kind_of(b.file_type), kind_of(a.file_type)));
     }
     for o in e.open_by.iter().take(2) {
         let how = if o.writing { "open for writing by" } else { "open by" };

@@ -87,10 +87,10 @@ struct Session {
 
 impl Session {
     fn takes(&mut self, entry: &Entry) -> bool {
-        if let Body::RunRequested { run, session: Some(session), .. } = &entry.body {
-            if *session == self.name {
-                self.runs.insert(*run);
-            }
+        if let Body::RunRequested { run, session: Some(session), .. } = &entry.body
+            && *session == self.name
+        {
+            self.runs.insert(*run);
         }
         entry.body.run().is_some_and(|run| self.runs.contains(&run))
     }
@@ -100,7 +100,8 @@ impl Session {
 pub fn verify(json: bool) -> Done {
     inside::records_needed("audit verify")?;
     let dir = folder()?;
-    if !dir.exists() {
+    // A log that is gone where runs are recorded is a finding, not a fresh start.
+    if !dir.exists() && !dir.with_file_name("runs").exists() {
         return Err(Failure::usage(format!("no audit log in {}", Bytes::from(dir).quoted()))
             .next("the first `backstop run` begins it")
             .into());
