@@ -44,3 +44,40 @@ pub const fn of_failure(kind: FailureKind) -> u8 {
         FailureKind::Internal => FAILED,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::screen::rehearsal;
+
+    #[test]
+    fn every_code_is_in_the_help() {
+        let text = include_str!("topics/exit-codes.txt");
+        for code in [CONFLICT, HELD, DENIED, FAILED, NOT_EXECUTABLE, NOT_FOUND] {
+            assert!(text.contains(&format!("    {code}  ")), "{code}");
+        }
+        assert!(
+            text.contains(&format!("{FOUND} when `audit verify`")) && text.contains(&format!("{USAGE} when the arg"))
+        );
+    }
+
+    #[test]
+    fn states_have_their_codes() {
+        let mut o = rehearsal::incident();
+        o.record.exit = Some(backstop_core::run::Exit::Signal(9));
+        for (state, code) in [
+            (State::Committed, 137),
+            (State::NoEffect, 137),
+            (State::Held, 75),
+            (State::Denied, 77),
+            (State::Discarded, 77),
+            (State::DryRun, 0),
+            (State::Failed, 125),
+            (State::Rehearsing, 125),
+        ] {
+            o.record.state = state;
+            assert_eq!(of_outcome(&o), code, "{}", state.name());
+        }
+        assert_eq!(of_outcome(&rehearsal::conflict()), 74);
+    }
+}

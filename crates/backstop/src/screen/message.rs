@@ -47,6 +47,19 @@ pub fn outcome(outcome: &Outcome, style: Style) -> String {
     out
 }
 
+/// What a question opens with: the sentence and its grounds, no way on yet.
+pub fn question(record: &RunRecord, set: &EffectSet, style: Style) -> String {
+    let mut out = String::new();
+    let what = summary::sentence(set, Tense::Would);
+    push(
+        &mut out,
+        format_args!("backstop: {} {}: {what}\n", style.ink(Ink::Changed, "asks"), style.ink(Ink::Strong, record.id)),
+    );
+    grounds(&mut out, record, set, style);
+    out.push('\n');
+    out
+}
+
 /// The state as the first word, in its colour.
 pub const fn word(record: &RunRecord) -> (&'static str, Ink) {
     match record.state {

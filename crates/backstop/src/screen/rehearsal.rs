@@ -114,7 +114,7 @@ pub fn incident() -> Outcome {
     let at = |name: &str| format!("{main}/{name}");
     let mut base = gone(
         &at("base"),
-        39_800,
+        39_801,
         5,
         11_800_000_000,
         &[

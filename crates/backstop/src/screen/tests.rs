@@ -11,7 +11,7 @@ const WIDE: Style = Style { width: 100, ..Style::PLAIN };
 #[test]
 fn the_incident_is_held_with_typed_and_real_place() {
     insta::assert_snapshot!(message::outcome(&incident(), WIDE), @r#"
-    backstop: held r-2x7k3f: would delete 41,209 files (12.4 GB) in /var/lib/postgresql/15/main
+    backstop: held r-2x7k3f: would delete 41,210 files (12.4 GB) in /var/lib/postgresql/15/main
       through  /var/www/temp -> /var/lib/postgresql/15/main             the command named /var/www/temp
       open     postgres[812] has 43 of these open for writing
       rule     outside-workspace       the place is outside the workspace (9 places)
@@ -26,15 +26,15 @@ fn the_page_of_the_incident() {
     r-2x7k3f  held  2 minutes ago
       command  rm -rf /var/www/temp/*
       in       /var/www (the workspace)
-      effect   would delete 41,209 files (12.4 GB) in /var/lib/postgresql/15/main
+      effect   would delete 41,210 files (12.4 GB) in /var/lib/postgresql/15/main
 
-      /var/lib/postgresql/15/main/                                12.4 GB  -41,209          ██████████
-    ├─ - base/                                                    11.8 GB  -39,800          █████████▋
+      /var/lib/postgresql/15/main/                                12.4 GB  -41,210          ██████████
+    ├─ - base/                                                    11.8 GB  -39,801          █████████▋
     │    open for writing by postgres[812]
     │  ├─   16384/16411                                            1.1 GB                   ▉
     │  ├─   16384/16411.1                                          1.1 GB                   ▉
     │  ├─   16384/16420                                            812 MB                   ▊
-    │  └─ … and 39,797 more files (8.8 GB)
+    │  └─ … and 39,798 more files (8.8 GB)
     ├─ - pg_wal/                                                   537 MB  -32              ▌
     │  ├─   000000010000000A000000C1                              16.8 MB                   ▏
     │  └─ … and 31 more files (520 MB)
@@ -50,7 +50,7 @@ fn the_page_of_the_incident() {
       open     postgres[812] has 43 of these open for writing
       rule     outside-workspace       the place is outside the workspace (9 places)
                open-for-writing        a process outside this run has it open for writing (2 places)
-      digest   16aa28bf
+      digest   aa4078be
       next     people: backstop commit r-2x7k3f · give up: backstop discard r-2x7k3f
     "#);
 }
@@ -146,7 +146,7 @@ fn denied_and_failed() {
     failed.record.notes.push("the vault is full: 20 GB of 20 GB".to_owned());
     insta::assert_snapshot!(
         format!("{}{}", message::outcome(&denied, WIDE), message::outcome(&failed, WIDE)), @r#"
-    backstop: denied r-2x7k3f: would delete 41,209 files (12.4 GB) in /var/lib/postgresql/15/main
+    backstop: denied r-2x7k3f: would delete 41,210 files (12.4 GB) in /var/lib/postgresql/15/main
       through  /var/www/temp -> /var/lib/postgresql/15/main             the command named /var/www/temp
       open     postgres[812] has 43 of these open for writing
       rule     outside-workspace       the place is outside the workspace (9 places)
@@ -244,7 +244,7 @@ fn the_list_of_runs() {
     let all = [ordinary().record, incident().record, hostile().record];
     insta::assert_snapshot!(list::runs(&all, NOW, WIDE), @r#"
     r-2x7k3f  committed   2 minutes ago    -1 +301 ~1 »1 45.2 MB    make all
-    r-2x7k3f  held        2 minutes ago    -41,219 12.4 GB          rm -rf /var/www/temp/*
+    r-2x7k3f  held        2 minutes ago    -41,220 12.4 GB          rm -rf /var/www/temp/*
     r-2x7k3f  held        2 minutes ago    +1 5 B                   touch x
     "#);
 }

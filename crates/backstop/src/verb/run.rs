@@ -43,6 +43,10 @@ pub fn run(typed: &Run) -> Done {
     if let (Some(wait), State::Held) = (typed.wait, outcome.record.state) {
         tell(&outcome, typed.json);
         outcome = wait_for(&house, outcome, wait)?;
+        if outcome.record.state == State::Held && !typed.json {
+            // Said already; nobody decided in time.
+            return Ok(exit::of_outcome(&outcome));
+        }
     }
     finish(&outcome, typed.json, exit::of_outcome(&outcome))
 }

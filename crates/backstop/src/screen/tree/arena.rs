@@ -133,7 +133,8 @@ impl<'a> Arena<'a> {
     pub fn of(set: &'a EffectSet) -> Self {
         let mut arena = Self { nodes: vec![Node::new(0, Vec::new())] };
         let mut known: HashMap<(Index, &'a [u8]), Index> = HashMap::new();
-        for e in set.effects.iter().filter(|e| !is_dir_times(e)) {
+        let only_times = set.effects.iter().all(is_dir_times);
+        for e in set.effects.iter().filter(|e| only_times || !is_dir_times(e)) {
             let sums = Sums::of(e);
             let mut at = 0;
             arena.nodes[0].sums.add(sums);
