@@ -23,8 +23,6 @@ pub struct Failure {
     pub kind: FailureKind,
     /// What failed, with what; lower case, no period.
     pub what: String,
-    /// The rule behind it, where the kind doesn't say it already.
-    pub rule: Option<&'static str>,
     /// What to do, one line each.
     pub next: Vec<String>,
 }
@@ -32,7 +30,7 @@ pub struct Failure {
 impl Failure {
     /// A failure without advice.
     pub fn new(kind: FailureKind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), rule: None, next: Vec::new() }
+        Self { kind, what: what.into(), next: Vec::new() }
     }
 
     /// Something failed in Backstop or below it; nothing was changed.
@@ -54,13 +52,6 @@ impl Failure {
             source = cause.source();
         }
         Self::internal(text)
-    }
-
-    /// Names the rule behind it.
-    #[must_use]
-    pub const fn rule(mut self, rule: &'static str) -> Self {
-        self.rule = Some(rule);
-        self
     }
 
     /// Adds a next step.

@@ -10,6 +10,7 @@ use backstop_core::request;
 use backstop_engine::{Failure, FailureKind};
 
 use crate::exit;
+use crate::out::Trouble;
 
 const MARK: &str = "/run/backstop/inside";
 
@@ -31,13 +32,12 @@ pub fn people_only(verb: &str) -> Result<(), Failure> {
 }
 
 /// Refuses `verb` inside a run: the records are masked there.
-pub fn records_needed(verb: &str) -> Result<(), Failure> {
+pub fn records_needed(verb: &str) -> Result<(), Trouble> {
     if is_inside() {
-        return Err(Failure::new(
-            FailureKind::Refused,
-            format!("refused: `{verb}` inside a run can't see the records"),
-        )
-        .next("end this run first, then ask again"));
+        let failure =
+            Failure::new(FailureKind::Refused, format!("refused: `{verb}` inside a run can't see the records"))
+                .next("ask again when this run has ended, outside of it");
+        return Err(Trouble::Failed(failure, Some("a run can't reach Backstop's own files")));
     }
     Ok(())
 }

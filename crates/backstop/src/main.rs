@@ -35,9 +35,9 @@ fn main() -> ExitCode {
     let json = typed.verb.wants_json();
     let code = match verb::dispatch(typed.verb) {
         Ok(code) => code,
-        Err(Trouble::Failed(failure)) => {
+        Err(Trouble::Failed(failure, rule)) => {
             let code = exit::of_failure(failure.kind);
-            out::failure(&failure);
+            out::failure(&failure, rule);
             if json {
                 match out::document(&document::FailureDocument::of(&failure, code)) {
                     Ok(()) | Err(_) => code,

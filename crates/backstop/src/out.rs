@@ -11,15 +11,15 @@ use crate::screen::style::Style;
 /// Why a verb ended early.
 #[derive(Debug)]
 pub enum Trouble {
-    /// Something failed; it is shown with its rule and next step.
-    Failed(Failure),
+    /// Something failed; it is shown with its next step, and the rule where its kind doesn't say it.
+    Failed(Failure, Option<&'static str>),
     /// The output could not be written; a closed pipe is silent.
     Output(io::Error),
 }
 
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
+        Self::Failed(failure, None)
     }
 }
 
@@ -56,6 +56,6 @@ pub fn document<T: Serialize>(value: &T) -> io::Result<()> {
 }
 
 /// Says a failure on standard error.
-pub fn failure(failure: &Failure) {
-    say(&message::failure(failure, Style::of(&io::stderr())));
+pub fn failure(failure: &Failure, rule: Option<&str>) {
+    say(&message::failure(failure, rule, Style::of(&io::stderr())));
 }

@@ -599,8 +599,8 @@ fn inside_a_run_nothing_is_let_through() {
     exit 77
     --- stderr
     backstop: refused: `runs` inside a run can't see the records
-      rule     what lets something through, or changes the rules, is people's
-      next     end this run first, then ask again
+      rule     a run can't reach Backstop's own files
+      next     ask again when this run has ended, outside of it
     "#);
     assert!(!place.path().join("state").exists(), "a refusal writes nothing");
 }

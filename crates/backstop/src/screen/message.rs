@@ -197,8 +197,8 @@ pub fn quoted(text: &str) -> String {
     parts.join("\\")
 }
 
-/// A failure with its rule and next steps.
-pub fn failure(failure: &Failure, style: Style) -> String {
+/// A failure with its rule and next steps; `rule` where the kind doesn't say it already.
+pub fn failure(failure: &Failure, rule: Option<&str>, style: Style) -> String {
     let mut out = String::new();
     let ink = match failure.kind {
         FailureKind::Usage | FailureKind::Conflict => Ink::Changed,
@@ -209,7 +209,7 @@ pub fn failure(failure: &Failure, style: Style) -> String {
     for more in lines {
         line(&mut out, style, "", &quoted(more.trim_start()));
     }
-    if let Some(rule) = failure.rule.or(rule(failure.kind)) {
+    if let Some(rule) = rule.or(rule_of(failure.kind)) {
         line(&mut out, style, "rule", rule);
     }
     for (at, step) in failure.next.iter().enumerate() {
@@ -219,7 +219,7 @@ pub fn failure(failure: &Failure, style: Style) -> String {
 }
 
 /// The rule behind a kind of failure.
-const fn rule(kind: FailureKind) -> Option<&'static str> {
+const fn rule_of(kind: FailureKind) -> Option<&'static str> {
     match kind {
         FailureKind::Usage => None,
         FailureKind::Conflict => Some("what others changed meanwhile is never overwritten"),

@@ -31,7 +31,7 @@ pub fn run(typed: &Run) -> Done {
     }
     if inside::is_inside() {
         let (failure, code) = inside::become_command(&porch::command(typed)?);
-        out::failure(&failure);
+        out::failure(&failure, None);
         return Ok(code);
     }
     let mut house = House::open()?;
