@@ -83,7 +83,7 @@ pub(super) fn prepare(input: &RehearseInput<'_>, privileged: bool) -> Result<Pre
     let mut hidden = vec![Bytes::from(state.as_path())];
     hidden.extend(input.hide.iter().filter_map(|h| Some(Bytes::from(fs::canonicalize(h.as_path()).ok()?))));
     let seeds = if privileged { Vec::new() } else { seeds(input) };
-    let query = Query { state: &state, uid: request.uid, privileged, seeds: &seeds, hidden: &hidden };
+    let query = Query { state: &state, uid: request.uid, gid: request.gid, privileged, seeds: &seeds, hidden: &hidden };
     let survey = survey(&query)?;
     hidden.extend(survey.volumes.iter().map(|v| v.vault_path()).filter(|v| !v.is_beneath(hidden[0].as_slice())).collect::<Vec<_>>());
     let (layers, uppers) = uppers(input, &survey, privileged)?;
