@@ -228,3 +228,6 @@ pub fn tidy(volume: &OpenVolume, id: RunId, what: Leftover) -> io::Result<()> {
 pub(crate) fn mounts() -> Result<Vec<mountinfo::Entry>, VolumeError> {
     mountinfo::read().map_err(VolumeError::io("read", &Bytes::from("/proc/self/mountinfo")))
 }
+
+#[cfg(test)]
+mod tests;

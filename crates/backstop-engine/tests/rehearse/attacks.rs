@@ -13,7 +13,7 @@ use crate::runner::{Scratch, Who};
 const WAYS: &[&str] = &[
     "ls /proc/1/root/",
     "ls /proc/1/cwd/",
-    "ls /proc/1/fd/",
+    "for f in /proc/1/fd/*; do readlink $f && exit 0; cat $f && exit 0; done; exit 1",
     "chmod 700 /proc/1/exe",
     "touch /proc/1/exe",
     "head -c 1 /proc/1/mem",
@@ -67,11 +67,8 @@ pub fn nothing_leads_out(who: Who) {
     }
     fs::write(s.tree().join("ways"), script).expect("write");
     let d = s.run(&["sh", "ways"]);
-    let open: Vec<&str> = d
-        .stdout
-        .lines()
-        .filter_map(|l| WAYS.get(l.strip_prefix("way ")?.parse::<usize>().ok()?).copied())
-        .collect();
+    let open: Vec<&str> =
+        d.stdout.lines().filter_map(|l| WAYS.get(l.strip_prefix("way ")?.parse::<usize>().ok()?).copied()).collect();
     assert!(open.is_empty(), "open: {open:#?}\n{}", d.stderr);
     assert!(s.state().join("vault").exists());
 }

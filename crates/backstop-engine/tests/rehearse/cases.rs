@@ -110,7 +110,8 @@ pub fn killing_backstop_kills_the_run(who: Who) {
 
 pub fn a_termination_ends_the_run_with_an_error(who: Who) {
     let s = Scratch::new(who);
-    let child = s.command("host", &["sleep", "60"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts");
+    let child =
+        s.command("host", &["sleep", "60"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts");
     std::thread::sleep(Duration::from_millis(400));
     let ok = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
     assert!(ok.success());
@@ -122,12 +123,17 @@ pub fn a_termination_ends_the_run_with_an_error(who: Who) {
 pub fn standard_input_moves_on_for_the_caller(who: Who) {
     let s = Scratch::new(who);
     fs::write(s.tree().join("input"), "one\ntwo\nthree\n").expect("write");
-    let inner = s.command("host", &["sh", "-c", "head -c 4 >/dev/null; echo over >/proc/self/fd/0; chmod 600 /proc/self/fd/0"]);
+    let inner =
+        s.command("host", &["sh", "-c", "head -c 4 >/dev/null; echo over >/proc/self/fd/0; chmod 600 /proc/self/fd/0"]);
     let mut c = std::process::Command::new("sh");
     c.args(["-c", "(\"$@\"; cat) < input", "sh"]).arg(inner.get_program()).args(inner.get_args());
     let out = c.current_dir(s.tree()).env("HOME", s.home()).env_remove("TMPDIR").output().expect("runs");
     assert_eq!(String::from_utf8(out.stdout).expect("text"), "two\nthree\n");
-    assert_eq!(fs::read_to_string(s.tree().join("input")).expect("read"), "one\ntwo\nthree\n", "the real one is untouched");
+    assert_eq!(
+        fs::read_to_string(s.tree().join("input")).expect("read"),
+        "one\ntwo\nthree\n",
+        "the real one is untouched"
+    );
     assert_eq!(fs::metadata(s.tree().join("input")).expect("stat").mode() & 0o777, 0o644);
 }
 
@@ -151,10 +157,21 @@ pub fn only_pipes_are_inherited(who: Who) {
     let s = Scratch::new(who);
     let inner = s.command("host", &["sh", "-c", "ls /proc/self/fd | tr '\\n' ' '"]);
     let mut c = std::process::Command::new("bash");
-    c.args(["-c", "exec 7</etc/passwd 8< <(sleep 1) 9</; exec \"$@\"", "bash"]).arg(inner.get_program()).args(inner.get_args());
-    let d = done(&c.current_dir(s.tree()).env("HOME", s.home()).env_remove("TMPDIR").stdin(Stdio::null()).output().expect("runs"));
-    // 3 is the directory that `ls` reads.
-    assert_eq!(d.stdout.trim(), "0 1 2 3 8", "{}", d.stderr);
+    c.args(["-c", "exec 7</etc/passwd 8< <(sleep 1) 9</; exec \"$@\"", "bash"])
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    let d = done(
+        &c.current_dir(s.tree())
+            .env("HOME", s.home())
+            .env_remove("TMPDIR")
+            .stdin(Stdio::null())
+            .output()
+            .expect("runs"),
+    );
+    let open: Vec<&str> = d.stdout.split_whitespace().collect();
+    // 3 is the directory that `ls` reads; bash keeps a second end of the pipe somewhere high.
+    assert!(open.starts_with(&["0", "1", "2"]) && open.contains(&"8"), "{open:?} {}", d.stderr);
+    assert!(!open.contains(&"7") && !open.contains(&"9"), "{open:?}");
 }
 
 pub fn too_much_is_stopped(who: Who) {

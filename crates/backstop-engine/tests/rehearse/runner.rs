@@ -137,8 +137,8 @@ impl Scratch {
 pub fn done(output: &Output) -> Done {
     let stderr = String::from_utf8(output.stderr.clone()).expect("text");
     let last = stderr.lines().last().unwrap_or_default();
-    let told = serde_json::from_str(last)
-        .unwrap_or_else(|e| panic!("{e}: signal {:?}, {stderr}", output.status.signal()));
+    let told =
+        serde_json::from_str(last).unwrap_or_else(|e| panic!("{e}: signal {:?}, {stderr}", output.status.signal()));
     Done { told, stdout: String::from_utf8(output.stdout.clone()).expect("text"), stderr }
 }
 

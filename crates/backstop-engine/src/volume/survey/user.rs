@@ -10,9 +10,7 @@ use backstop_core::plan::Volume;
 use backstop_sys::dir;
 use backstop_sys::mountinfo::Entry;
 
-use super::{
-    How, Part, Query, Survey, VolumeError, attr, because, is_private, locate, no_layer, private_place, told,
-};
+use super::{How, Part, Query, Survey, VolumeError, attr, because, is_private, locate, no_layer, private_place, told};
 use crate::volume::OpenVolume;
 
 /// How deep below a mount's root writable directories are looked for, beside the seeds.
@@ -30,7 +28,10 @@ pub(super) fn survey(query: &Query<'_>, all: &[Entry], seen: &[&Entry]) -> Resul
             (Cover::ReadOnly { why }, How::Clone)
         } else {
             open[n] = true;
-            (Cover::ReadOnly { why: "without root, only directories that you can write to are covered".into() }, How::Clone)
+            (
+                Cover::ReadOnly { why: "without root, only directories that you can write to are covered".into() },
+                How::Clone,
+            )
         };
         survey.parts.push(Part { mount: told(entry, &entry.point, cover), how, attr: attr(entry), dir: is_dir });
     }
@@ -58,8 +59,7 @@ pub(super) fn survey(query: &Query<'_>, all: &[Entry], seen: &[&Entry]) -> Resul
         split(&top, all, &mut whole);
     }
     let whole: Vec<Bytes> = whole.into_iter().collect();
-    let outer: Vec<&Bytes> =
-        whole.iter().filter(|d| !whole.iter().any(|o| o != *d && reaches(o, d, query))).collect();
+    let outer: Vec<&Bytes> = whole.iter().filter(|d| !whole.iter().any(|o| o != *d && reaches(o, d, query))).collect();
     for top in outer {
         layer(query, seen, &mut survey, top);
     }
@@ -116,9 +116,8 @@ fn shallow(at: &Bytes, mount: usize, depth: u32, seen: &[&Entry], found: &mut BT
 
 /// `top`, or where mounts lie beneath it (hidden ones count too), those of its parts that have none.
 fn split(top: &Bytes, all: &[Entry], whole: &mut BTreeSet<Bytes>) {
-    let beneath = |d: &Bytes| {
-        all.iter().any(|e| e.point != d.as_slice() && Bytes::from(&e.point[..]).is_beneath(d.as_slice()))
-    };
+    let beneath =
+        |d: &Bytes| all.iter().any(|e| e.point != d.as_slice() && Bytes::from(&e.point[..]).is_beneath(d.as_slice()));
     if !beneath(top) {
         whole.insert(top.clone());
         return;
@@ -151,7 +150,13 @@ fn layer(query: &Query<'_>, seen: &[&Entry], survey: &mut Survey, top: &Bytes) {
 }
 
 /// The volume for a mount; made at the first directory on it that needs one.
-fn volume(query: &Query<'_>, seen: &[&Entry], n: usize, survey: &mut Survey, lower: &Bytes) -> Result<usize, VolumeError> {
+fn volume(
+    query: &Query<'_>,
+    seen: &[&Entry],
+    n: usize,
+    survey: &mut Survey,
+    lower: &Bytes,
+) -> Result<usize, VolumeError> {
     let entry = seen[n];
     if let Some(at) = survey.volumes.iter().position(|v| v.root_path().as_slice() == entry.point) {
         return Ok(at);
