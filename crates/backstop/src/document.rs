@@ -261,6 +261,8 @@ pub enum FailureName {
     Refused,
     /// Backstop or the machine failed; nothing was changed.
     Internal,
+    /// A signal ended it; nothing was changed.
+    Interrupted,
 }
 
 impl FailureDocument {
@@ -271,6 +273,7 @@ impl FailureDocument {
             FailureKind::Conflict => FailureName::Conflict,
             FailureKind::Refused => FailureName::Refused,
             FailureKind::Internal => FailureName::Internal,
+            FailureKind::Interrupted(_) => FailureName::Interrupted,
         };
         Self { exit_code, failure: name, next: failure.next.clone(), version: VERSION, what: failure.what.clone() }
     }

@@ -42,6 +42,7 @@ pub const fn of_failure(kind: FailureKind) -> u8 {
         FailureKind::Conflict => CONFLICT,
         FailureKind::Refused => DENIED,
         FailureKind::Internal => FAILED,
+        FailureKind::Interrupted(signal) => 128u8.wrapping_add(signal),
     }
 }
 

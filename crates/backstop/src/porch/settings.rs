@@ -47,6 +47,9 @@ fn from(caller: Caller, accounts: &[Account], env: &Environment) -> Result<Setti
     homes.sort();
     homes.dedup();
     Ok(Settings {
+        uid: caller.uid,
+        hide: Vec::new(),
+        force_user: false,
         state: state(caller, home.as_ref(), env)?,
         home: home.filter(|h| h.as_slice() != b"/"),
         homes,

@@ -201,7 +201,7 @@ pub fn quoted(text: &str) -> String {
 pub fn failure(failure: &Failure, rule: Option<&str>, style: Style) -> String {
     let mut out = String::new();
     let ink = match failure.kind {
-        FailureKind::Usage | FailureKind::Conflict => Ink::Changed,
+        FailureKind::Usage | FailureKind::Conflict | FailureKind::Interrupted(_) => Ink::Changed,
         FailureKind::Refused | FailureKind::Internal => Ink::Lost,
     };
     let mut lines = failure.what.lines();
@@ -221,7 +221,7 @@ pub fn failure(failure: &Failure, rule: Option<&str>, style: Style) -> String {
 /// The rule behind a kind of failure.
 const fn rule_of(kind: FailureKind) -> Option<&'static str> {
     match kind {
-        FailureKind::Usage => None,
+        FailureKind::Usage | FailureKind::Interrupted(_) => None,
         FailureKind::Conflict => Some("what others changed meanwhile is never overwritten"),
         FailureKind::Refused => Some("what lets something through, or changes the rules, is people's"),
         FailureKind::Internal => Some("when Backstop fails, nothing is changed"),
