@@ -261,7 +261,7 @@ pub enum FailureName {
     Refused,
     /// Backstop or the machine failed; nothing was changed.
     Internal,
-    /// A signal ended it; nothing was changed.
+    /// A signal to Backstop ended it; nothing was changed.
     Interrupted,
 }
 

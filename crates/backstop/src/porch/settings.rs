@@ -17,6 +17,7 @@ pub struct Environment {
     home: Option<OsString>,
     state_home: Option<OsString>,
     tmpdir: Option<OsString>,
+    durability: Durability,
 }
 
 impl Environment {
@@ -25,6 +26,11 @@ impl Environment {
             home: std::env::var_os("HOME"),
             state_home: std::env::var_os("XDG_STATE_HOME"),
             tmpdir: std::env::var_os("TMPDIR"),
+            // Only ever stricter than the default, so it is no matter who sets it.
+            durability: match std::env::var_os("BACKSTOP_DURABILITY") {
+                Some(value) if value == "full" => Durability::Full,
+                _ => Durability::Ordered,
+            },
         }
     }
 }
@@ -46,15 +52,16 @@ fn from(caller: Caller, accounts: &[Account], env: &Environment) -> Result<Setti
     homes.extend(resolved);
     homes.sort();
     homes.dedup();
+    let state = state(caller, home.as_ref(), env)?;
     Ok(Settings {
         uid: caller.uid,
-        hide: Vec::new(),
+        hide: hidden(home.as_ref(), &state),
+        state,
         force_user: false,
-        state: state(caller, home.as_ref(), env)?,
         home: home.filter(|h| h.as_slice() != b"/"),
         homes,
         scratch: scratch(env.tmpdir.as_ref()),
-        durability: Durability::Ordered,
+        durability: env.durability,
         vault_percent: 20,
         vault_age: Duration::from_secs(14 * 86_400),
         free_percent: 10,
@@ -62,6 +69,18 @@ fn from(caller: Caller, accounts: &[Account], env: &Environment) -> Result<Setti
         grace: Duration::from_millis(500),
         turn_limit: Duration::from_secs(600),
     })
+}
+
+/// Backstop's own places that a command must neither see nor change, whatever the environment says
+/// that they are: the usual state directories stay hidden also when `$XDG_STATE_HOME` names another.
+fn hidden(home: Option<&Bytes>, state: &std::path::Path) -> Vec<Bytes> {
+    let mut all: Vec<Bytes> = vec!["/etc/backstop".into(), "/var/lib/backstop".into()];
+    if let Some(home) = home {
+        all.push(home.join(b".config/backstop"));
+        all.push(home.join(b".local/state/backstop"));
+    }
+    all.retain(|place| place.as_path() != state);
+    all
 }
 
 /// `$XDG_STATE_HOME/backstop`, else `~/.local/state/backstop`; for root without it `/var/lib/backstop`.
@@ -114,7 +133,7 @@ mod tests {
 
     fn env(home: &str, state: &str, tmp: &str) -> Environment {
         let some = |t: &str| (!t.is_empty()).then(|| OsString::from(t));
-        Environment { home: some(home), state_home: some(state), tmpdir: some(tmp) }
+        Environment { home: some(home), state_home: some(state), tmpdir: some(tmp), durability: Durability::Ordered }
     }
 
     #[test]
