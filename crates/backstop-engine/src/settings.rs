@@ -6,10 +6,11 @@ use std::time::Duration;
 use backstop_core::bytes::Bytes;
 
 /// How much of a power cut a commit survives. A kill of Backstop is survived by either.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
     /// The journal, the audit log and what was kept are synced before they are relied on; the new
     /// content is as durable as the command left it, which is what a plain run gives.
+    #[default]
     Ordered,
     /// All content is synced as well, before the intent and before the commit is called done.
     Full,
@@ -18,6 +19,8 @@ pub enum Durability {
 /// The engine's settings, already read and checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The caller's user id.
+    pub uid: u32,
     /// Journal, runs, audit log, and the vault of its own file system; mode 0700.
     pub state: PathBuf,
     /// The caller's home.
@@ -26,6 +29,10 @@ pub struct Settings {
     pub homes: Vec<Bytes>,
     /// Scratch directories.
     pub scratch: Vec<Bytes>,
+    /// Further directories that a command must not see: policy and keys.
+    pub hide: Vec<Bytes>,
+    /// True to rehearse in a user namespace even as root.
+    pub force_user: bool,
     /// See [`Durability`].
     pub durability: Durability,
     /// A vault may take this share of its file system, in percent.
