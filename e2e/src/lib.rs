@@ -1,1 +1,5 @@
-//! End-to-end tests of Backstop on real kernels and file systems.
+//! Takes what the end-to-end tests share: captured trees, throw-away roots, cases of the corpus.
+//! Never touches anything outside the directories it is given.
+#![forbid(unsafe_code)]
+
+pub mod tree;
