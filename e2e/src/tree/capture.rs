@@ -133,7 +133,7 @@ impl Walk<'_> {
             uid: stat.st_uid,
             gid: stat.st_gid,
             mtime: (stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(u32::MAX)),
-            links: if is_dir { 0 } else { u64::from(stat.st_nlink) },
+            links: if is_dir { 0 } else { stat.st_nlink },
             link_group: Vec::new(),
             xattrs,
             unreadable,
@@ -220,10 +220,13 @@ fn names(fd: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>, Errno> {
 
 const BLOCK: u64 = 4096;
 
+/// Digest and data segments.
+type Content = ([u8; 32], Vec<(u64, u64)>);
+
 /// Digest and data segments of a regular file. The digest takes every block that is not all zeros,
 /// with its offset, and the size: so a terabyte of hole costs nothing, and a hole filled with zeros
 /// is the same content.
-fn content(fd: BorrowedFd<'_>, stat: &Stat, buf: &mut [u8]) -> Result<([u8; 32], Vec<(u64, u64)>), Errno> {
+fn content(fd: BorrowedFd<'_>, stat: &Stat, buf: &mut [u8]) -> Result<Content, Errno> {
     let size = size(stat);
     let mut hash = Sha256::new();
     hash.update(size.to_le_bytes());
