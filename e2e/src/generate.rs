@@ -161,7 +161,9 @@ impl Maker {
 
     /// Another mode, owner, time, attribute or ACL of something.
     fn metadata(&mut self) {
-        let Some(name) = (if self.dice.chance(40) { self.any(Some(Kind::Dir)) } else { self.any(None) }) else { return };
+        let Some(name) = (if self.dice.chance(40) { self.any(Some(Kind::Dir)) } else { self.any(None) }) else {
+            return;
+        };
         let kind = self.shape.kind(&name);
         match self.dice.below(9) {
             0..=1 if kind != Some(Kind::Link) => {
@@ -253,7 +255,9 @@ impl Maker {
     }
 
     fn rename(&mut self) {
-        let Some(from) = (if self.dice.chance(45) { self.any(Some(Kind::Dir)) } else { self.any(None) }) else { return };
+        let Some(from) = (if self.dice.chance(45) { self.any(Some(Kind::Dir)) } else { self.any(None) }) else {
+            return;
+        };
         // Over something of the same kind, over anything, or to a free name.
         let over = match self.dice.below(4) {
             0 => self.any(self.shape.kind(&from)),

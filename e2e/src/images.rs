@@ -58,7 +58,9 @@ impl Image {
         let size = mib.max(kind.least_mib());
         if kind == FsKind::Tmpfs {
             let point = point(dir, name)?;
-            ok(Command::new("mount").args(["-t", "tmpfs", "-o", &format!("noatime,mode=755,size={size}m"), "tmpfs"]).arg(&point))?;
+            ok(Command::new("mount")
+                .args(["-t", "tmpfs", "-o", &format!("noatime,mode=755,size={size}m"), "tmpfs"])
+                .arg(&point))?;
             return Ok(Self { kind, file: None, point, mounted: true });
         }
         let file = dir.join(format!("{name}.img"));

@@ -5,7 +5,9 @@ use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{self as unix, DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{
+    self as unix, DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt,
+};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -31,9 +33,9 @@ fn act(op: &Op) -> io::Result<Option<String>> {
     let small = |i: usize| u32::try_from(number(i)).unwrap_or(u32::MAX);
     let (p, q) = (path(0), path(1));
     match op.verb {
-        Verb::Create => File::create(p)?.write_all(&pattern(number(1), number(0)))?,
+        Verb::Create => create(p)?.write_all(&pattern(number(1), number(0)))?,
         Verb::Excl => File::create_new(p)?.write_all(&pattern(number(1), number(0)))?,
-        Verb::Append => OpenOptions::new().append(true).open(p)?.write_all(&pattern(number(1), number(0)))?,
+        Verb::Append => open(p, OpenOptions::new().append(true))?.write_all(&pattern(number(1), number(0)))?,
         Verb::Overwrite => writer(p)?.write_all_at(&pattern(number(2), number(1)), number(0))?,
         Verb::Truncate => writer(p)?.set_len(number(0))?,
         Verb::Punch => {
@@ -44,7 +46,7 @@ fn act(op: &Op) -> io::Result<Option<String>> {
         Verb::Save => {
             let mut name = p.as_os_str().to_owned();
             name.push(".tmp");
-            let mut file = File::create(&name)?;
+            let mut file = create(Path::new(&name))?;
             file.write_all(&pattern(number(1), number(0)))?;
             file.sync_all()?;
             fs::rename(&name, p)?;
@@ -60,11 +62,11 @@ fn act(op: &Op) -> io::Result<Option<String>> {
             file.write_all_at(&pattern(number(1), number(0)), 0)?;
         }
         Verb::Copy => {
-            let from = File::open(p)?;
+            let from = open(p, OpenOptions::new().read(true))?;
             if !from.metadata()?.is_file() {
                 return Err(io::Error::from_raw_os_error(22));
             }
-            let to = File::create(q)?;
+            let to = create(q)?;
             if ioctl_ficlone(&to, &from).is_err() {
                 let mut bytes = Vec::new();
                 (&from).read_to_end(&mut bytes)?;
@@ -102,18 +104,27 @@ fn act(op: &Op) -> io::Result<Option<String>> {
         }
         Verb::Look => return look(p).map(Some),
         Verb::List => {
-            let names: Vec<_> = children(p)?.iter().filter_map(|c| c.file_name().map(|n| escape(n.as_bytes()))).collect();
+            let names: Vec<_> =
+                children(p)?.iter().filter_map(|c| c.file_name().map(|n| escape(n.as_bytes()))).collect();
             return Ok(Some(format!("[{}]", names.join(" "))));
         }
-        Verb::Sync => File::open(p)?.sync_all()?,
+        Verb::Sync => open(p, OpenOptions::new().read(true))?.sync_all()?,
         Verb::Age => age(p, number(0))?,
     }
     Ok(None)
 }
 
+fn create(path: &Path) -> io::Result<File> {
+    open(path, OpenOptions::new().write(true).create(true).truncate(true))
+}
+
 fn writer(path: &Path) -> io::Result<File> {
-    // Non-blocking, or a pipe without a reader would hold the case up for ever.
-    OpenOptions::new().write(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed()).open(path)
+    open(path, OpenOptions::new().write(true))
+}
+
+/// Opens without waiting: a pipe that has no other end would hold the case up for ever.
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
 }
 
 /// `len` bytes that only `seed` decides.
@@ -134,7 +145,9 @@ fn acl(user: u32, rights: u64) -> Vec<u8> {
     const NOBODY: u32 = u32::MAX;
     let rights = u16::try_from(rights & 7).unwrap_or(0);
     let mut out = 2u32.to_le_bytes().to_vec();
-    for (tag, rights, id) in [(1u16, 7u16, NOBODY), (2, rights, user), (4, 5, NOBODY), (0x10, 7, NOBODY), (0x20, 1, NOBODY)] {
+    for (tag, rights, id) in
+        [(1u16, 7u16, NOBODY), (2, rights, user), (4, 5, NOBODY), (0x10, 7, NOBODY), (0x20, 1, NOBODY)]
+    {
         out.extend(tag.to_le_bytes());
         out.extend(rights.to_le_bytes());
         out.extend(id.to_le_bytes());

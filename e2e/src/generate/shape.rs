@@ -56,26 +56,20 @@ impl Shape {
                     self.put(b, kind);
                 }
             }
-            (Verb::Unlink | Verb::WriteGhost, [p]) => {
-                if self.kind(p) != Some(Kind::Dir) {
-                    self.0.remove(*p);
-                }
+            (Verb::Unlink | Verb::WriteGhost, [p]) if self.kind(p) != Some(Kind::Dir) => {
+                self.0.remove(*p);
             }
-            (Verb::Rmdir, [p]) => {
-                if self.beneath(p).is_empty() {
-                    self.0.remove(*p);
-                }
+            (Verb::Rmdir, [p]) if self.beneath(p).is_empty() => {
+                self.0.remove(*p);
             }
             (Verb::RmTree, [p]) => {
                 self.take(p);
             }
             (Verb::Rename | Verb::Move | Verb::WriteMoved, [a, b]) => self.rename(a, b),
-            (Verb::Exchange, [a, b]) => {
-                if self.has(a) && self.has(b) && !is_beneath(a, b) && !is_beneath(b, a) {
-                    let (left, right) = (self.take(a), self.take(b));
-                    self.lay(a, right);
-                    self.lay(b, left);
-                }
+            (Verb::Exchange, [a, b]) if self.has(a) && self.has(b) && !is_beneath(a, b) && !is_beneath(b, a) => {
+                let (left, right) = (self.take(a), self.take(b));
+                self.lay(a, right);
+                self.lay(b, left);
             }
             _ => {}
         }

@@ -1,0 +1,43 @@
+//! The documented differences of the unprivileged mode. Takes what a program printed plainly and
+//! under Backstop, says which documented difference explains all of it, if one does.
+
+use crate::ground::{Ran, User};
+
+/// The name of the difference that explains every line that differs, or of the first of several.
+pub fn difference(user: User, plain: &Ran, ours: &Ran) -> Option<&'static str> {
+    if user == User::Root || plain.stdout.lines().count() != ours.stdout.lines().count() {
+        return None;
+    }
+    let mut found = None;
+    for (a, b) in plain.stdout.lines().zip(ours.stdout.lines()).filter(|(a, b)| a != b) {
+        let why = explain(a, b, found.is_some())?;
+        found = found.or(Some(why));
+    }
+    found
+}
+
+fn explain(plain: &str, ours: &str, after_another: bool) -> Option<&'static str> {
+    let moves = ["rename ", "move ", "exchange ", "write-moved "].iter().any(|v| plain.starts_with(v));
+    if moves && ours.ends_with(": errno 18") {
+        return Some("a directory of the disk cannot be renamed (EXDEV)");
+    }
+    if plain.starts_with("look ") && without_links(plain) == without_links(ours) {
+        return Some("hard links are not seen as such");
+    }
+    // What follows one difference may follow from it.
+    after_another.then_some("follows from another difference")
+}
+
+fn without_links(line: &str) -> String {
+    let mut words: Vec<&str> = line.split(' ').collect();
+    if let Some(at) = words.iter().position(|w| *w == "links") {
+        words.drain(at..(at + 2).min(words.len()));
+    }
+    words.join(" ")
+}
+
+/// Why a run was held, from what Backstop said: the line with the rule.
+pub fn reason(stderr: &str) -> String {
+    let line = stderr.lines().map(str::trim).find(|l| l.starts_with("rule")).or_else(|| stderr.lines().next());
+    line.unwrap_or("no reason given").to_owned()
+}
