@@ -166,7 +166,7 @@ impl Play<'_> {
 
 /// A moment that lies before all that follows. Times of files come from a clock that ticks up to ten
 /// milliseconds behind, and the trees to begin with are years old.
-fn lately() -> SystemTime {
+pub fn lately() -> SystemTime {
     SystemTime::now() - Duration::from_secs(1)
 }
 

@@ -70,7 +70,8 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn from(out: Output) -> Self {
+    /// From what the system says of a process that ended.
+    pub fn from(out: Output) -> Self {
         use std::os::unix::process::ExitStatusExt;
         let code = out.status.code().unwrap_or_else(|| 128 + out.status.signal().unwrap_or(0));
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
@@ -166,9 +167,14 @@ impl Ground {
 
     /// `backstop run OPTIONS --workspace dir -- treeops list`, in `dir`.
     pub fn run(&self, dir: &Path, options: &[&str], list: &Path) -> io::Result<Ran> {
+        Ok(Ran::from(self.run_command(dir, options, list)?.output()?))
+    }
+
+    /// The same, as a command to be completed.
+    pub fn run_command(&self, dir: &Path, options: &[&str], list: &Path) -> io::Result<Command> {
         let mut command = self.backstop(dir)?;
         command.arg("run").args(options).arg("--workspace").arg(dir).arg("--").arg(&self.treeops).arg(list);
-        Ok(Ran::from(command.output()?))
+        Ok(command)
     }
 
     /// `backstop ARGS`, in `dir`.
@@ -182,6 +188,15 @@ impl Ground {
         Ok(self.command(path, dir))
     }
 
+    /// A `backstop` command of root's that is started without any other program around it, so that
+    /// its process is known.
+    pub fn direct(&self, dir: &Path) -> io::Result<Command> {
+        let path = self.backstop.as_deref().ok_or_else(|| io::Error::other("this ground has no backstop"))?;
+        let mut command = Command::new(path);
+        self.environment(&mut command, dir);
+        Ok(command)
+    }
+
     /// A command as the user, with an environment that is the same on every machine.
     fn command(&self, program: &Path, dir: &Path) -> Command {
         // A case that hangs is a failure (exit 124), not the end of all cases.
@@ -189,12 +204,17 @@ impl Ground {
         let id = self.user.id();
         command.args(["--foreground", "--kill-after=5", "60", "setpriv"]);
         command.args([format!("--reuid={id}"), format!("--regid={id}"), "--clear-groups".to_owned(), "--".to_owned()]);
-        command.arg(program).current_dir(dir).env_clear().stdin(Stdio::null());
+        command.arg(program);
+        self.environment(&mut command, dir);
+        command
+    }
+
+    fn environment(&self, command: &mut Command, dir: &Path) {
+        command.current_dir(dir).env_clear().stdin(Stdio::null());
         command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command.env("HOME", self.home.path().join("home")).env("XDG_STATE_HOME", &self.state);
         command.env("LC_ALL", "C.UTF-8").env("RUST_BACKTRACE", "1");
         command.envs(self.env.iter().map(|(k, v)| (k, v)));
-        command
     }
 }
 

@@ -77,7 +77,7 @@ impl Image {
     /// Mounts an image that is there already, at `dir/name`.
     pub fn mount(kind: FsKind, file: &Path, dir: &Path, name: &str) -> io::Result<Self> {
         let point = point(dir, name)?;
-        ok(Command::new("mount").args(["-t", kind.name(), "-o", "loop,noatime"]).arg(file).arg(&point))?;
+        mount(kind, file, &point)?;
         Ok(Self { kind, file: Some(file.to_owned()), point, mounted: true })
     }
 
@@ -96,6 +96,16 @@ impl Image {
         self.file.as_deref()
     }
 
+    /// Unmounts it; its mount point stays for [`Image::put_in`].
+    pub fn take_out(&self) -> io::Result<()> {
+        ok(Command::new("umount").arg(&self.point))
+    }
+
+    /// Mounts the file system in `file` where this one was.
+    pub fn put_in(&self, file: &Path) -> io::Result<()> {
+        mount(self.kind, file, &self.point)
+    }
+
     /// Unmounts it, so that everything is in the image.
     pub fn unmount(mut self) -> io::Result<()> {
         self.mounted = false;
@@ -111,6 +121,17 @@ impl Drop for Image {
             eprintln!("{e}");
         }
     }
+}
+
+fn mount(kind: FsKind, file: &Path, point: &Path) -> io::Result<()> {
+    // Two copies of one image have one identity: xfs and btrfs have to be told that this is meant.
+    let options = if kind == FsKind::Xfs { "loop,noatime,nouuid" } else { "loop,noatime" };
+    ok(Command::new("mount").args(["-t", kind.name(), "-o", options]).arg(file).arg(point))
+}
+
+/// Copies an image as it is at this moment, holes kept, by reflink where that is possible.
+pub fn copy_image(from: &Path, to: &Path) -> io::Result<()> {
+    ok(Command::new("cp").args(["--reflink=auto", "--sparse=auto", "--"]).arg(from).arg(to))
 }
 
 fn point(dir: &Path, name: &str) -> io::Result<PathBuf> {

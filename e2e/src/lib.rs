@@ -5,6 +5,7 @@
 pub mod case;
 pub mod claims;
 pub mod dice;
+pub mod faults;
 pub mod generate;
 pub mod ground;
 pub mod images;
