@@ -139,6 +139,10 @@ impl Ground {
     /// Removes everything on the image and all of Backstop's state.
     pub fn wipe(&self) -> io::Result<()> {
         for place in [self.image.point(), &self.state] {
+            // The state directory may lie on the image, and is gone with it.
+            if !place.exists() {
+                continue;
+            }
             for entry in fs::read_dir(place)? {
                 let path = entry?.path();
                 if path.file_name() == Some(OsStr::new("lost+found")) {
