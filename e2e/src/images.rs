@@ -66,7 +66,7 @@ impl Image {
         let file = dir.join(format!("{name}.img"));
         File::create(&file)?.set_len(size << 20)?;
         let quiet: &[&str] = match kind {
-            FsKind::Ext4 => &["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"],
+            FsKind::Ext4 => &["-q", "-F", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0"],
             FsKind::Xfs | FsKind::Btrfs => &["-q", "-f"],
             FsKind::Tmpfs => &[],
         };

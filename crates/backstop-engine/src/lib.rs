@@ -2,17 +2,17 @@
 //! what was there, undoes, recovers and records. Decides nothing: `backstop-core` does.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod clock;
 mod commit;
-pub mod audit;
 pub mod engine;
 pub mod failure;
 mod fault;
-mod records;
-mod transaction;
 pub mod ledger;
+mod records;
 pub mod settings;
 pub mod store;
+mod transaction;
 pub mod volume;
 
 pub use engine::{
