@@ -3,15 +3,21 @@
 #![forbid(unsafe_code)]
 
 pub mod audit;
+mod beside;
 pub mod clock;
 mod commit;
 pub mod engine;
 pub mod failure;
 mod fault;
 pub mod ledger;
+pub mod probe;
+mod progress;
+mod reading;
 mod records;
+pub mod rehearse;
 pub mod settings;
 pub mod store;
+mod trace;
 mod transaction;
 pub mod volume;
 
