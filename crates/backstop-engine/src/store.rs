@@ -177,8 +177,8 @@ impl Store {
 
     /// Writes a run's file as JSON.
     pub fn write_json<T: Serialize>(&self, id: RunId, name: &str, value: &T, durable: bool) -> Result<(), StoreError> {
-        let bytes = serde_json::to_vec(value)
-            .map_err(|source| StoreError::Damaged { path: self.file(id, name), source })?;
+        let bytes =
+            serde_json::to_vec(value).map_err(|source| StoreError::Damaged { path: self.file(id, name), source })?;
         self.write(id, name, &bytes, durable)
     }
 
@@ -189,7 +189,8 @@ impl Store {
             serde_json::to_vec(value).map_err(|source| StoreError::Damaged { path: path.clone(), source })?;
         line.push(b'\n');
         fault::point("store.append").map_err(io_error("append to", &path))?;
-        let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(io_error("open", &path))?;
+        let mut file =
+            OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(io_error("open", &path))?;
         file.write_all(&line).and_then(|()| file.sync_data()).map_err(io_error("append to", &path))
     }
 
@@ -221,7 +222,9 @@ impl Store {
         bytes[..whole]
             .split(|&b| b == b'\n')
             .filter(|l| !l.is_empty())
-            .map(|l| serde_json::from_slice(l).map_err(|source| StoreError::Damaged { path: self.file(id, name), source }))
+            .map(|l| {
+                serde_json::from_slice(l).map_err(|source| StoreError::Damaged { path: self.file(id, name), source })
+            })
             .collect()
     }
 
@@ -253,7 +256,9 @@ impl Store {
     pub fn read_mark<T: DeserializeOwned>(&self, id: RunId) -> Result<Option<T>, StoreError> {
         let path = self.path.join("open").join(id.to_string());
         match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|source| StoreError::Damaged { path, source }),
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).map(Some).map_err(|source| StoreError::Damaged { path, source })
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(io_error("read", &path)(e)),
         }

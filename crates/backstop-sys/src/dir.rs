@@ -123,10 +123,8 @@ pub fn subdirectories(path: &[u8]) -> Vec<Vec<u8>> {
         .filter(|e| !matches!(e.file_name().to_bytes(), b"." | b".."))
         .filter(|e| match e.file_type() {
             FileType::Directory => true,
-            FileType::Unknown => {
-                statat(&fd, e.file_name(), AtFlags::SYMLINK_NOFOLLOW)
-                    .is_ok_and(|st| FileType::from_raw_mode(st.st_mode) == FileType::Directory)
-            }
+            FileType::Unknown => statat(&fd, e.file_name(), AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|st| FileType::from_raw_mode(st.st_mode) == FileType::Directory),
             _ => false,
         })
         .map(|e| e.file_name().to_bytes().to_vec())
@@ -360,9 +358,8 @@ fn remove(dir: BorrowedFd<'_>, name: &CStr, top: BorrowedFd<'_>, depth: u32, mov
     if own.st_mode & 0o300 != 0o300 && rustix::process::geteuid().as_raw() == own.st_uid {
         fchmod(&fd, Mode::RWXU)?;
     }
-    let names: Vec<CString> = Dir::read_from(&fd)?
-        .map(|e| e.map(|e| e.file_name().to_owned()))
-        .collect::<Result<_, _>>()?;
+    let names: Vec<CString> =
+        Dir::read_from(&fd)?.map(|e| e.map(|e| e.file_name().to_owned())).collect::<Result<_, _>>()?;
     for child in &names {
         if !matches!(child.to_bytes(), b"." | b"..") {
             remove(fd.as_fd(), child, top, depth + 1, moved)?;

@@ -10,7 +10,7 @@ use backstop_core::run::{RunRecord, State};
 use super::{Engine, RECORD, Recovered};
 use crate::failure::Failure;
 use crate::transaction::{Intent, Kind, PLAN, Transaction, plan_bytes};
-use crate::volume::{Leftover, tidy_everywhere};
+use crate::volume::Leftover;
 
 impl Engine {
     /// Puts right what a crash left. What another process is working on is left to it.
@@ -76,7 +76,7 @@ impl Engine {
             State::Rehearsing => {
                 // A held or committing run has its plan on the disk; this one got no further than
                 // rehearsing, or was cut off before anything was let through.
-                tidy_everywhere(&self.settings.state, self.settings.uid, id, Leftover::All);
+                self.sweep(id, Leftover::All);
                 record.state = State::Failed;
                 record.notes.push("cut off before anything took effect".to_owned());
                 self.save(&mut record, true)?;

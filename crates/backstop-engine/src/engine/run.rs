@@ -4,7 +4,6 @@ use std::sync::atomic::AtomicU64;
 
 use backstop_core::audit::{Body, By};
 use backstop_core::bytes::Bytes;
-use backstop_core::canon;
 use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
 use backstop_core::plan::{Op, Place, Plan};
@@ -22,7 +21,7 @@ use crate::rehearse::{RehearseError, RehearseInput, Rehearsal, rehearse};
 use crate::store::Lock;
 use crate::trace::Trace;
 use crate::transaction::{Kind, PLAN, Transaction, only_times, plan_bytes};
-use crate::volume::{Leftover, OpenVolume, tidy, tidy_everywhere};
+use crate::volume::{Leftover, OpenVolume, tidy};
 
 impl Engine {
     /// Rehearses, judges, and commits or holds.
@@ -100,7 +99,7 @@ impl Engine {
     fn fail(&mut self, record: &mut RunRecord, volumes: Vec<OpenVolume>, error: RehearseError) -> Failure {
         let failure = rehearsal_failure(&error);
         self.fail_with(record, &volumes, &failure);
-        tidy_everywhere(&self.settings.state, self.settings.uid, record.id, Leftover::All);
+        self.sweep(record.id, Leftover::All);
         if let Err(error) = self.store.not_alive(record.id) {
             record.notes.push(error.to_string());
         }
@@ -143,6 +142,7 @@ impl Engine {
                 return Err(failure);
             }
         };
+        self.note_vaults(&plan.volumes)?;
         trace.phase("ledger");
         let ground = self.ground(&record.request, &rehearsal.volumes);
         let judgement = judge(&effects, &ground);
