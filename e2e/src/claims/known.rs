@@ -41,3 +41,9 @@ pub fn reason(stderr: &str) -> String {
     let line = stderr.lines().map(str::trim).find(|l| l.starts_with("rule")).or_else(|| stderr.lines().next());
     line.unwrap_or("no reason given").to_owned()
 }
+
+/// True when a run was held for a reason that a person decides in any mode: further names of a file
+/// may lie outside the workspace.
+pub fn asks(stderr: &str) -> bool {
+    reason(stderr).contains("linked-elsewhere")
+}
