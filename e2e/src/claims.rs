@@ -30,6 +30,7 @@ pub enum Verdict {
 
 /// Codes of `backstop run` that are its own.
 const HELD: i32 = 75;
+const DENIED: i32 = 77;
 
 /// Plays a case; `Err` says which claim broke and how.
 pub fn play(ground: &Ground, case: &Case) -> Result<Verdict, String> {
@@ -91,6 +92,10 @@ impl Play<'_> {
         self.hold_and_discard(&ours, &list, &before, &stamps, &expected)?;
 
         let mut ran = self.io(self.ground.run(&ours, &[], &list))?;
+        if ran.code == DENIED && known::denies(&ran.stderr) {
+            same("denied by policy", &before, &capture(&ours), None)?;
+            return Ok(Verdict::Kept(known::reason(&ran.stderr)));
+        }
         if ran.code == HELD && expected.code != HELD {
             same("held by policy", &before, &capture(&ours), None)?;
             // Policy asks about names that it can't see, so a person says yes; what an unprivileged
@@ -143,7 +148,10 @@ impl Play<'_> {
             }
             same("discarded", before, &capture(ours), None)?;
             same_stamps("discarded", stamps, &inodes(ours)?)?;
-        } else if held.code != expected.code && self.ground.user == User::Root {
+        } else if held.code != expected.code
+            && self.ground.user == User::Root
+            && !(held.code == DENIED && known::denies(&held.stderr))
+        {
             return Err(format!("--hold neither held nor found no effect (plain: {}): {held}", expected.code));
         }
         Ok(())

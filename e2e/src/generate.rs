@@ -158,7 +158,7 @@ impl Maker {
             }
             16 => self.emit(Verb::Fifo, &[&name], &[0o644]),
             17 => self.emit(Verb::Socket, &[&name], &[]),
-            18 if self.devices => self.emit(Verb::Device, &[&name], &[1, 3]),
+            18 if self.devices && self.dice.chance(15) => self.emit(Verb::Device, &[&name], &[1, 3]),
             _ => self.metadata(),
         }
     }
