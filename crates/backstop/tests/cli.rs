@@ -428,17 +428,20 @@ fn unknown_and_ambiguous_runs() {
     insta::assert_snapshot!(place.run(&["show", "r-zzzzzz"]), @r#"
     exit 2
     --- stderr
-    backstop: no run r-zzzzzz
+    backstop: there is no run r-zzzzzz
+      next     list them: backstop runs
     "#);
     insta::assert_snapshot!(place.run(&["undo", "nonsense"]), @r#"
     exit 2
     --- stderr
-    backstop: no run nonsense
+    backstop: there is no run nonsense
+      next     list them: backstop runs
     "#);
     insta::assert_snapshot!(place.run(&["commit", "@last"]), @r#"
     exit 2
     --- stderr
-    backstop: no run @last
+    backstop: there are only 0 runs
+      next     list them: backstop runs
     "#);
 }
 
@@ -450,12 +453,15 @@ fn a_failure_with_json_is_a_document_too() {
     {
       "exit_code": 2,
       "failure": "usage",
-      "next": [],
+      "next": [
+        "list them: backstop runs"
+      ],
       "version": 1,
-      "what": "no run r-zzzzzz"
+      "what": "there is no run r-zzzzzz"
     }
     --- stderr
-    backstop: no run r-zzzzzz
+    backstop: there is no run r-zzzzzz
+      next     list them: backstop runs
     "#);
 }
 

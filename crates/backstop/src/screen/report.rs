@@ -5,9 +5,9 @@ use std::fmt::Write;
 use backstop_core::time::Timestamp;
 use backstop_engine::{Pruned, UndoReport, VaultStatus};
 
-use super::message::{line, quoted};
+use super::message::{line, quoted, tame};
 use super::size;
-use super::style::{Ink, Style};
+use super::style::{Ink, Style, head};
 use super::summary::Tense;
 
 /// Which way a report goes.
@@ -42,7 +42,12 @@ pub fn undo(report: &UndoReport, way: Way, style: Style) -> String {
                 what.unwrap_or_default()
             ),
         );
-        line(&mut out, style, "command", &record.request.command.text().quoted().to_string());
+        line(
+            &mut out,
+            style,
+            "command",
+            &head(&tame(record.request.command.text().as_slice()), style.width.saturating_sub(12)),
+        );
     }
     if report.done.len() > SHOWN {
         line(&mut out, style, "", &format!("… and {} more runs", size::count((report.done.len() - SHOWN) as u64)));

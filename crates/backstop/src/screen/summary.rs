@@ -110,7 +110,7 @@ fn things(c: &Count, kind: Kind) -> String {
         parts.push(size::counted(c.files, "file", "files"));
     }
     if c.others > 0 {
-        parts.push(size::counted(c.others, "link or special file", "links and special files"));
+        parts.push(size::counted(c.others, "link or other", "links and others"));
     }
     if c.dirs > 0 && (parts.is_empty() || kind == Kind::Rename) {
         parts.push(size::counted(c.dirs, "directory", "directories"));
