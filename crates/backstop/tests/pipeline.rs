@@ -103,14 +103,13 @@ fn a_held_run_is_committed_undone_and_redone_by_people() {
     r-RUN  held  just now
       command  sed -i s/two/2/ a; echo b > b
       in       $DIR/w (the workspace)
-      effect   would delete 1 file (8 B), create 2 files (8 B) in $DIR/w
+      effect   would replace 1 file (8 B), create 1 file (2 B) in $DIR/w
 
       $DIR/w/                         16 B  -1 +2            ██████████
     ├─ ± a                                       14 B                   ████████▊
     └─ + b                                        2 B                   █▎
 
       rule     held on request; policy would allow it
-      rule     allowed: in places of its own, and it can be undone
       digest   DIGEST
       next     people: backstop commit r-RUN · give up: backstop discard r-RUN
     "#);
@@ -137,15 +136,14 @@ fn a_held_run_is_committed_undone_and_redone_by_people() {
     insta::assert_snapshot!(place.run(&["commit", &id]), @r#"
     exit 0
     --- stderr
-    backstop: committed r-RUN: deleted 1 file (8 B), created 2 files (8 B) in $DIR/w
+    backstop: committed r-RUN: replaced 1 file (8 B), created 1 file (2 B) in $DIR/w
       next     take it back: backstop undo r-RUN
     "#);
     assert_eq!(fs::read_to_string(place.at("w/a")).expect("a"), "one\n2\n");
     insta::assert_snapshot!(place.run(&["undo", &id]), @r#"
     exit 0
     --- stderr
-    backstop: undone r-RUN: it had deleted 1 file (8 B), created 2 files (8 B)
-      command  sed -i s/two/2/ a; echo b > b
+    backstop: undone r-RUN: sed -i s/two/2/ a; echo b > b
       next     the other way again: backstop redo r-RUN
     "#);
     assert_eq!(fs::read_to_string(place.at("w/a")).expect("a"), "one\ntwo\n");
@@ -153,8 +151,7 @@ fn a_held_run_is_committed_undone_and_redone_by_people() {
     insta::assert_snapshot!(place.run(&["redo", &id]), @r#"
     exit 0
     --- stderr
-    backstop: redone r-RUN: it had deleted 1 file (8 B), created 2 files (8 B)
-      command  sed -i s/two/2/ a; echo b > b
+    backstop: redone r-RUN: sed -i s/two/2/ a; echo b > b
       next     the other way again: backstop undo r-RUN
     "#);
     assert_eq!(fs::read_to_string(place.at("w/b")).expect("b"), "b\n");
@@ -194,7 +191,8 @@ fn prefixes_that_name_several_runs_are_refused() {
     place.id(&["run", "--hold", "--", "touch", "b"]);
     let text = place.run(&["show", &first[..5]]);
     assert!(text.starts_with("exit 2") && text.contains("may be any of 2 runs"), "{text}");
-    assert!(place.run(&["show", "@-2", "--json"]).contains(&first), "@-2 is the one before");
+    let before = String::from_utf8(place.output(&["show", "@-2", "--json"]).stdout).expect("UTF-8");
+    assert!(before.contains(&first), "@-2 is the one before");
 }
 
 #[test]

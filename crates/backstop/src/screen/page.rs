@@ -62,7 +62,8 @@ pub fn run(shown: &Outcome, now: Timestamp, style: Style) -> String {
         out.push('\n');
     }
     message::grounds(&mut out, record, set, style);
-    if record.judgement.as_ref().is_some_and(|j| j.decision == Decision::Allow) {
+    let allowed = record.judgement.as_ref().is_some_and(|j| j.decision == Decision::Allow);
+    if allowed && record.state != State::Held {
         line(&mut out, style, "rule", "allowed: in places of its own, and it can be undone");
     }
     message::remarks(&mut out, record, style);

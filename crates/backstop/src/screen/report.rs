@@ -8,7 +8,6 @@ use backstop_engine::{Pruned, UndoReport, VaultStatus};
 use super::message::{line, quoted, tame};
 use super::size;
 use super::style::{Ink, Style, head};
-use super::summary::Tense;
 
 /// Which way a report goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,21 +31,10 @@ pub fn undo(report: &UndoReport, way: Way, style: Style) -> String {
         Way::Redo => ("redone", "undo"),
     };
     for record in report.done.iter().take(SHOWN) {
-        let what = record.totals.as_ref().map(|t| format!(": it had {}", super::summary::counts(t, Tense::Did)));
+        let command = head(&tame(record.request.command.text().as_slice()), style.width.saturating_sub(28));
         push(
             &mut out,
-            format_args!(
-                "backstop: {} {}{}\n",
-                style.ink(Ink::Made, word),
-                style.ink(Ink::Strong, record.id),
-                what.unwrap_or_default()
-            ),
-        );
-        line(
-            &mut out,
-            style,
-            "command",
-            &head(&tame(record.request.command.text().as_slice()), style.width.saturating_sub(12)),
+            format_args!("backstop: {} {}: {command}\n", style.ink(Ink::Made, word), style.ink(Ink::Strong, record.id),),
         );
     }
     if report.done.len() > SHOWN {

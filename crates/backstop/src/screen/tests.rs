@@ -280,8 +280,7 @@ fn undo_reports() {
         report::undo(&UndoReport { stopped: None, ..stopped }, Way::Redo, Style::PLAIN),
     ];
     insta::assert_snapshot!(text.concat(), @r#"
-    backstop: undone r-2x7k3f: it had deleted 1 file (2.0 kB), changed 1 file (4.1 kB), created 301 files (45.2 MB), 2 other changes
-      command  make all
+    backstop: undone r-2x7k3f: make all
       beside   /var/www/src/main.rs.before-r-2x7k3f
       next     the other way again: backstop redo r-2x7k3f
     backstop: stopped before r-2x7k3f: /var/www/a.txt changed since
