@@ -110,15 +110,16 @@ fn counts(set: &EffectSet, tense: Tense) -> String {
 fn split(set: &EffectSet) -> (Totals, Count) {
     let (mut t, mut replaced) = (set.totals(), Count::default());
     for e in set.effects.iter().filter(|e| e.kind == Kind::Replace) {
-        if let (Some(b), Some(a)) = (&e.before, &e.after) {
-            if b.file_type == FileType::File && a.file_type == FileType::File {
-                replaced.files += 1;
-                replaced.bytes += b.size;
-                t.deleted.files -= 1;
-                t.deleted.bytes -= b.size;
-                t.created.files -= 1;
-                t.created.bytes -= a.size;
-            }
+        if let (Some(b), Some(a)) = (&e.before, &e.after)
+            && b.file_type == FileType::File
+            && a.file_type == FileType::File
+        {
+            replaced.files += 1;
+            replaced.bytes += b.size;
+            t.deleted.files -= 1;
+            t.deleted.bytes -= b.size;
+            t.created.files -= 1;
+            t.created.bytes -= a.size;
         }
     }
     (t, replaced)
