@@ -1,5 +1,5 @@
 //! The command line as its callers see it: standard output, standard error and exit code. Every
-//! test has a state directory of its own; nothing here rehearses anything.
+//! test has a state directory of its own; what rehearses real effects is in `pipeline.rs`.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
