@@ -132,7 +132,9 @@ impl Engine {
     ) -> Result<Outcome, Failure> {
         record.exit = Some(rehearsal.exit);
         record.left_behind.clone_from(&rehearsal.left_behind);
-        record.notes.extend(rehearsal.not_started.iter().cloned());
+        let program = record.request.command.argv().into_iter().next().unwrap_or_default();
+        let why = rehearsal.not_started.iter();
+        record.notes.extend(why.map(|why| format!("cannot run {}: {why}", program.quoted())));
         record.notes.extend(rehearsal.notes.iter().cloned());
         let t0 = rehearsal.t0.clone();
         let (effects, mut plan) = match self.measured(record, &rehearsal, person) {
