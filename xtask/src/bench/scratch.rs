@@ -1,0 +1,73 @@
+//! Takes a directory to work in, gives a private one below it with a workspace, a state directory and
+//! a home for each user that is measured, and removes exactly that again.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::steps;
+
+/// The bench's own directory.
+pub struct Scratch {
+    /// Where everything lies.
+    pub dir: PathBuf,
+    /// A copy of the measured binary that every user can execute.
+    pub bin: PathBuf,
+    mounted: bool,
+}
+
+impl Scratch {
+    /// Makes it, on an ext4 image where `image` says how many MiB.
+    pub fn make(parent: &Path, image: Option<u32>, bin: &Path) -> Result<Self, String> {
+        let dir = parent.join(format!("backstop-bench-{}", std::process::id()));
+        fs::create_dir(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
+        let mut scratch = Self { bin: dir.join("on/backstop"), dir, mounted: false };
+        let on = scratch.dir.join("on");
+        make(&on)?;
+        if let Some(mib) = image {
+            let file = scratch.dir.join("image");
+            steps::run(Command::new("truncate").arg(format!("--size={mib}M")).arg(&file))?;
+            steps::run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&file))?;
+            steps::run(Command::new("mount").args(["-o", "loop"]).arg(&file).arg(&on))?;
+            scratch.mounted = true;
+            open(&on)?;
+        }
+        fs::copy(bin, &scratch.bin).map_err(|e| format!("cannot copy {}: {e}", bin.display()))?;
+        Ok(scratch)
+    }
+
+    /// A user's own directory: `home`, `state` and `ws` lie in it.
+    pub fn own(&self, uid: u32) -> Result<PathBuf, String> {
+        let dir = self.dir.join("on").join(format!("user-{uid}"));
+        if !dir.exists() {
+            for name in ["", "home", "state", "ws", "out"] {
+                let path = dir.join(name);
+                make(&path)?;
+                chown(&path, Some(uid), Some(uid)).map_err(|e| format!("cannot give away {}: {e}", path.display()))?;
+            }
+        }
+        Ok(dir)
+    }
+
+    /// Removes it.
+    pub fn remove(self) -> Result<(), String> {
+        if self.mounted {
+            steps::run(Command::new("umount").arg(self.dir.join("on")))?;
+        }
+        // `rm` and not the library: a work directory of an overlay has mode 000, and a tree of a
+        // million files is nothing to recurse over twice.
+        steps::run(Command::new("rm").args(["-rf", "--one-file-system", "--"]).arg(&self.dir))
+    }
+}
+
+/// Makes a directory that everybody may enter.
+pub fn make(path: &Path) -> Result<(), String> {
+    fs::create_dir_all(path).map_err(|e| format!("cannot make {}: {e}", path.display()))?;
+    open(path)
+}
+
+fn open(path: &Path) -> Result<(), String> {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .map_err(|e| format!("cannot open {}: {e}", path.display()))
+}
