@@ -53,6 +53,18 @@ impl Timestamp {
     }
 }
 
+impl From<(i64, u32)> for Timestamp {
+    fn from((secs, nanos): (i64, u32)) -> Self {
+        Self { secs, nanos }
+    }
+}
+
+impl From<Timestamp> for (i64, u32) {
+    fn from(t: Timestamp) -> Self {
+        (t.secs, t.nanos)
+    }
+}
+
 /// Days since 1970-01-01 of a date of the proleptic Gregorian calendar
 /// (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
 fn days_from_civil(y: i64, m: i64, d: i64) -> i64 {
