@@ -53,17 +53,24 @@ pub fn run(args: &Args) -> Result<(), String> {
         }
     };
     let scratch = Scratch::make(&args.scratch, args.image, &bin)?;
+    let result = measure_all(args, &scratch);
+    // Also after a failure: a million files are not to be left lying about.
+    scratch.remove()?;
+    result
+}
+
+fn measure_all(args: &Args, scratch: &Scratch) -> Result<(), String> {
     let systems = systems::available(args.user);
-    report::machine(&scratch, &systems);
+    report::machine(scratch, &systems);
     let wanted = |name: &str| args.names.is_empty() || args.names.iter().any(|n| n == name);
     let jobs: Vec<_> = jobs::all(args.files).into_iter().filter(|j| wanted(j.name)).collect();
-    let samples = jobs::run(&scratch, &systems, &jobs, args.rounds)?;
+    let samples = jobs::run(scratch, &systems, &jobs, args.rounds)?;
     report::ratios(&jobs, &systems, &samples);
     if wanted("million") {
         for user in systems::actors(args.user) {
-            let found = million::run(&scratch, user, args.million, args.rounds.min(5))?;
+            let found = million::run(scratch, user, args.million, args.rounds.min(5))?;
             report::million(&found);
         }
     }
-    scratch.remove()
+    Ok(())
 }

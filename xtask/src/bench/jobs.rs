@@ -21,6 +21,8 @@ pub struct Job {
     reset: &'static str,
     /// The work.
     argv: Vec<String>,
+    /// What is true afterwards, as a script, wherever the work was not to be thrown away.
+    proof: &'static str,
 }
 
 /// Wall and CPU time of each phase, in microseconds.
@@ -54,13 +56,14 @@ pub fn all(files: u32) -> Vec<Job> {
     let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let tree = TREE.replace("\"$1\"", &files.to_string());
     vec![
-        Job { name: "true", folder: "true", make: String::new(), reset: "", argv: words("true") },
+        Job { name: "true", folder: "true", make: String::new(), reset: "", argv: words("true"), proof: "" },
         Job {
             name: "untar",
             folder: "untar",
             make: format!("{tree}\ntar cf tree.tar tree && rm -rf tree"),
             reset: "rm -rf tree",
             argv: words("tar xf tree.tar"),
+            proof: "test -d tree",
         },
         Job {
             name: "rm",
@@ -68,6 +71,7 @@ pub fn all(files: u32) -> Vec<Job> {
             make: format!("{tree}\ntar cf tree.tar tree"),
             reset: "test -d tree || tar xf tree.tar",
             argv: words("rm -rf tree"),
+            proof: "test ! -e tree",
         },
         Job {
             name: "git",
@@ -75,6 +79,7 @@ pub fn all(files: u32) -> Vec<Job> {
             make: format!("{tree}\ngit init -q && git add -A && git -c user.name=b -c user.email=b@b commit -qm all"),
             reset: "",
             argv: words("git status --short"),
+            proof: "",
         },
         Job {
             name: "cargo",
@@ -82,6 +87,7 @@ pub fn all(files: u32) -> Vec<Job> {
             make: CRATE.to_owned(),
             reset: "rm -rf target",
             argv: words("cargo build --offline --quiet"),
+            proof: "test -x target/debug/small",
         },
     ]
 }
@@ -149,6 +155,10 @@ fn one(scratch: &Scratch, system: System, job: &Job, samples: &mut Samples) -> R
     if sample.code != 0 {
         let said = fs::read(out.with_extension("err")).unwrap_or_default();
         return Err(format!("{} by {} ended with {}: {}", job.name, system.name(), sample.code, said.escape_ascii()));
+    }
+    if system.way != Way::Overlay && system.way != Way::BwrapOverlay {
+        let proof = script(scratch, system.uid, &place, job.proof);
+        proof.map_err(|e| format!("{} by {} did not do its work: {e}", job.name, system.name()))?;
     }
     if layer.exists() {
         script(scratch, system.uid, &own, "rm -rf layer")?;
