@@ -94,7 +94,16 @@ const DENY_INSTALL: [&str; 1] = ["--debug"];
 
 fn deny() -> Result<(), String> {
     tools::cargo_tool("deny", &DENY_INSTALL)?;
-    steps::run(workspace::cargo().args(["deny", "--offline", "--all-features", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]))
+    steps::run(workspace::cargo().args([
+        "deny",
+        "--offline",
+        "--all-features",
+        "check",
+        "--hide-inclusion-graph",
+        "bans",
+        "licenses",
+        "sources",
+    ]))
 }
 
 fn docs() -> Result<(), String> {
