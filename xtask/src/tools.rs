@@ -75,9 +75,12 @@ pub fn cargo_tool(name: &str, extra: &[&str]) -> Result<(), String> {
     let mut command = workspace::cargo();
     // A target directory that stays, so that an interrupted installation goes on where it was.
     command.args(["install", "--locked"]).args(extra).arg(format!("cargo-{name}"));
-    command.env("CARGO_TARGET_DIR", workspace::target().join("tools"));
+    let build = workspace::target().join("tools");
+    command.env("CARGO_TARGET_DIR", &build);
     match command.status() {
-        Ok(status) if status.success() => Ok(()),
+        Ok(status) if status.success() => {
+            std::fs::remove_dir_all(&build).map_err(|e| format!("cannot remove {}: {e}", build.display()))
+        }
         Ok(status) => Err(format!(
             "`cargo install --locked cargo-{name}` ended with {status}; install it by hand, or leave the step out: --without {name}"
         )),

@@ -187,9 +187,9 @@ fn unsafe_code_is_the_kernel_doors_alone() {
 fn the_kernel_door_has_no_opinion() {
     for path in sources(&root().join("crates/backstop-sys/src")) {
         let text = fs::read_to_string(&path).expect("a source file");
-        // A kernel's own "policy" (scheduling, SELinux) would be written out in full.
-        let hit =
-            text.lines().position(|l| l.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|w| w == "policy"));
+        // In code; a comment may say that policy is somebody else's.
+        let speaks = |l: &str| l.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|w| w == "policy");
+        let hit = text.lines().position(|l| !l.trim_start().starts_with("//") && speaks(l));
         assert!(hit.is_none(), "{}:{} speaks of policy", path.display(), hit.unwrap_or_default() + 1);
     }
 }
