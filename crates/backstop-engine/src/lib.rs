@@ -4,6 +4,7 @@
 
 pub mod engine;
 pub mod failure;
+pub mod ledger;
 pub mod settings;
 
 pub use engine::{

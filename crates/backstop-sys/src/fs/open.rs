@@ -98,3 +98,8 @@ pub fn make_dir(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
         Err(e) => Err(e.into()),
     }
 }
+
+/// Where the link `name` in `dir` points.
+pub fn read_link(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Vec<u8>> {
+    Ok(rustix::fs::readlinkat(dir, OsStr::from_bytes(name), Vec::new())?.into_bytes())
+}
