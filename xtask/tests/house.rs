@@ -64,7 +64,18 @@ const ROOMS: &[Room] = &[
     Room {
         name: "backstop",
         house: &["backstop-core", "backstop-engine"],
-        outside: &["clap", "clap_complete", "clap_mangen", "serde", "serde_json"],
+        outside: &[
+            "clap",
+            "clap_complete",
+            "clap_mangen",
+            "rustix",
+            "schemars",
+            "serde",
+            "serde_json",
+            "similar",
+            "tempfile",
+            "unicode-width",
+        ],
         // Clap itself paints help texts.
         never: &[],
     },
