@@ -5,6 +5,7 @@
 
 mod bench;
 mod docs;
+mod picture;
 mod steps;
 mod test;
 mod tools;
@@ -30,6 +31,8 @@ enum Verb {
     Bench(bench::Args),
     /// Regenerates manual pages, completions and JSON Schemas.
     Docs(docs::Args),
+    /// A terminal's output (standard input, with its colours) as an SVG for the README.
+    Picture(picture::Args),
     /// Format check and clippy only.
     Lint,
     /// The advisory database against Cargo.lock; needs the network beyond the crate registry.
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Verb::Test(args) => test::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Docs(args) => docs::run(&args),
+        Verb::Picture(args) => picture::run(&args),
         Verb::Lint => test::lint(),
         Verb::Advisories => test::advisories(),
         Verb::Measure(args) => bench::measure::run(&args),
