@@ -5,6 +5,7 @@
 mod jobs;
 pub mod measure;
 mod million;
+pub mod overlay;
 mod report;
 mod scratch;
 mod systems;

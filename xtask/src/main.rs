@@ -38,6 +38,8 @@ enum Verb {
     /// The advisory database against Cargo.lock; needs the network beyond the crate registry.
     Advisories,
     #[command(hide = true)]
+    Overlay(bench::overlay::Args),
+    #[command(hide = true)]
     Measure(bench::measure::Args),
 }
 
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Verb::Picture(args) => picture::run(&args),
         Verb::Lint => test::lint(),
         Verb::Advisories => test::advisories(),
+        Verb::Overlay(args) => bench::overlay::run(&args),
         Verb::Measure(args) => bench::measure::run(&args),
     };
     match done {

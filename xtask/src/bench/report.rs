@@ -47,7 +47,7 @@ pub fn ratios(jobs: &[Job], systems: &[System], samples: &Samples) {
             let Some(done) = samples.done.get(&(name, *system)) else { continue };
             let cpu = median(done, |s| s.cpu_us);
             let native = of(Way::Native, system.uid);
-            let overlay = of(Way::Overlay, 0);
+            let overlay = of(Way::Overlay, system.uid);
             println!(
                 "{name:<11} {:<24} {:>9.1} {:>9.1} {:>9.1} {:>9} {:>9} {:>9.1}",
                 system.name(),

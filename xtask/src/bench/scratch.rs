@@ -14,6 +14,8 @@ pub struct Scratch {
     pub dir: PathBuf,
     /// A copy of the measured binary that every user can execute.
     pub bin: PathBuf,
+    /// A copy of this program, for `overlay`.
+    pub xtask: PathBuf,
     mounted: bool,
 }
 
@@ -22,7 +24,7 @@ impl Scratch {
     pub fn make(parent: &Path, image: Option<u32>, bin: &Path) -> Result<Self, String> {
         let dir = parent.join(format!("backstop-bench-{}", std::process::id()));
         fs::create_dir(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
-        let mut scratch = Self { bin: dir.join("on/backstop"), dir, mounted: false };
+        let mut scratch = Self { bin: dir.join("on/backstop"), xtask: dir.join("on/xtask"), dir, mounted: false };
         let on = scratch.dir.join("on");
         make(&on)?;
         if let Some(mib) = image {
@@ -34,6 +36,8 @@ impl Scratch {
             open(&on)?;
         }
         fs::copy(bin, &scratch.bin).map_err(|e| format!("cannot copy {}: {e}", bin.display()))?;
+        let own = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
+        fs::copy(&own, &scratch.xtask).map_err(|e| format!("cannot copy {}: {e}", own.display()))?;
         Ok(scratch)
     }
 

@@ -47,10 +47,7 @@ impl System {
         let text = |p: &Path| p.display().to_string();
         let mut line: Vec<String> = match self.way {
             Way::Native => Vec::new(),
-            Way::Overlay => words(&["unshare", "--mount", "--propagation", "private", "sh", "-c", OVERLAY, "sh"])
-                .into_iter()
-                .chain([text(ws), text(layer)])
-                .collect(),
+            Way::Overlay => vec![text(&scratch.xtask), "overlay".into(), text(ws), text(layer)],
             Way::BwrapBind => words(&["bwrap", "--dev-bind", "/", "/"]),
             Way::BwrapOverlay => words(&["bwrap", "--dev-bind", "/", "/", "--overlay-src"])
                 .into_iter()
@@ -62,11 +59,6 @@ impl System {
         line
     }
 }
-
-/// The directory is entered again, because the shell stands in the one that is now covered.
-const OVERLAY: &str = r#"mkdir "$2" "$2/upper" "$2/work" &&
-mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work,redirect_dir=on,metacopy=on,index=on,volatile" "$1" &&
-cd "$PWD" && shift 2 && exec "$@""#;
 
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|w| (*w).to_owned()).collect()
@@ -87,9 +79,7 @@ pub fn available(user: u32) -> Vec<System> {
     }
     for uid in actors(user) {
         systems.push(System { way: Way::Native, uid });
-        if uid == 0 {
-            systems.push(System { way: Way::Overlay, uid });
-        }
+        systems.push(System { way: Way::Overlay, uid });
         systems.push(System { way: Way::BwrapBind, uid });
         if overlays {
             systems.push(System { way: Way::BwrapOverlay, uid });
