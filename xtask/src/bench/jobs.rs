@@ -161,7 +161,8 @@ fn one(scratch: &Scratch, system: System, job: &Job, samples: &mut Samples) -> R
         proof.map_err(|e| format!("{} by {} did not do its work: {e}", job.name, system.name()))?;
     }
     if layer.exists() {
-        script(scratch, system.uid, &own, "rm -rf layer")?;
+        // overlayfs leaves its work directory with mode 000.
+        script(scratch, system.uid, &own, "chmod -R u+rwx layer/work && rm -rf layer")?;
     }
     let key = (job.name, system);
     for (phase, wall, cpu) in phases(&trace) {

@@ -73,7 +73,7 @@ pub fn run(scratch: &Scratch, uid: u32, files: u32, rounds: u32) -> Result<Found
                 None => found.rows.push((name, vec![sample])),
             }
         }
-        script(scratch, uid, &own, "rm -rf layer out/trace")?;
+        script(scratch, uid, &own, "chmod -R u+rwx layer/work; rm -rf layer out/trace")?;
     }
     Ok(found)
 }
