@@ -65,6 +65,12 @@ pub fn run(scratch: &Scratch, uid: u32, files: u32, rounds: u32) -> Result<Found
                 _ => (argv, 0),
             };
             let sample = one(scratch, uid, &place, &trace, &argv, wanted)?;
+            let proof = match name {
+                "run --hold rm" | "undo" => "test -d many/000",
+                "commit" => "test ! -e many",
+                _ => "",
+            };
+            script(scratch, uid, &place, proof).map_err(|e| format!("after {name}: not so: {proof}: {e}"))?;
             if name == "run --hold rm" {
                 found.phases.extend(phases(&trace));
             }
