@@ -1,13 +1,9 @@
 //! `cargo xtask docs`: takes the command line's own declaration and the types of the formats, gives
-//! manual pages (`docs/man`) and JSON Schemas (`docs/format/schema`). Never edits what a person wrote.
+//! manual pages (`docs/man`) and JSON Schemas (`docs/format`). Never edits what a person wrote.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use backstop_core::effect::EffectSet;
-use backstop_core::run::RunRecord;
-use schemars::Schema;
 
 use crate::{steps, workspace};
 
@@ -16,7 +12,7 @@ use crate::{steps, workspace};
 pub struct Args {}
 
 /// The folders, below `docs/`, that are wholly generated.
-const GENERATED: [&str; 2] = ["man", "format/schema"];
+const GENERATED: [&str; 1] = ["man"];
 
 /// Writes the generated folders anew.
 pub fn run(_: &Args) -> Result<(), String> {
@@ -34,7 +30,10 @@ pub fn run(_: &Args) -> Result<(), String> {
         }
         println!("wrote {}", to.display());
     }
-    Ok(())
+    // The schemas are written, and held, by a test beside the types they come from.
+    let mut schemas = workspace::cargo();
+    schemas.args(["test", "--quiet", "--package", "backstop", "schemas"]).env("BACKSTOP_BLESS", "1");
+    steps::run(&mut schemas)
 }
 
 /// An error where the checked-in pages are not what the code gives.
@@ -62,18 +61,7 @@ fn generate() -> Result<PathBuf, String> {
     let mut man = workspace::cargo();
     man.args(["run", "--quiet", "--package", "backstop", "--profile", "ci", "--", "man"]).arg(dir.join("man"));
     steps::run(&mut man)?;
-    for (name, schema) in
-        [("effect-set", schemars::schema_for!(EffectSet)), ("run-record", schemars::schema_for!(RunRecord))]
-    {
-        write_schema(&dir.join("format/schema").join(format!("{name}.json")), &schema)?;
-    }
     Ok(dir)
-}
-
-fn write_schema(path: &Path, schema: &Schema) -> Result<(), String> {
-    let mut text = serde_json::to_string_pretty(schema).map_err(|e| e.to_string())?;
-    text.push('\n');
-    fs::write(path, text).map_err(|e| failed("write", path, &e))
 }
 
 /// Every file below `dir` with its content, by its path below it; empty where there is no `dir`.
