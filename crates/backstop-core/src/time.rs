@@ -40,7 +40,9 @@ impl Timestamp {
         if ymd.next().is_some() || hms.next().is_some() || frac.len() > 9 {
             return None;
         }
-        if !(1..=12).contains(&m)
+        // A year beyond any calendar would overflow the seconds; text from a damaged log may hold one.
+        if !(-9_999..=999_999).contains(&y)
+            || !(1..=12).contains(&m)
             || !(1..=31).contains(&d)
             || !(0..24).contains(&h)
             || !(0..60).contains(&min)
@@ -138,5 +140,10 @@ mod tests {
             assert_eq!(t.to_string(), text);
             assert_eq!(Timestamp::parse(text), Some(t), "{text}");
         }
+    }
+
+    #[test]
+    fn a_year_beyond_any_calendar_is_refused() {
+        assert_eq!(Timestamp::parse("9223372036854775807-01-01T00:00:00Z"), None);
     }
 }

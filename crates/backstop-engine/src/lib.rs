@@ -2,10 +2,18 @@
 //! what was there, undoes, recovers and records. Decides nothing: `backstop-core` does.
 #![forbid(unsafe_code)]
 
+pub mod clock;
+mod commit;
+pub mod audit;
 pub mod engine;
 pub mod failure;
+mod fault;
+mod records;
+mod transaction;
 pub mod ledger;
 pub mod settings;
+pub mod store;
+pub mod volume;
 
 pub use engine::{
     Answer, Beneath, Engine, Filter, Outcome, Person, Pruned, Recovered, RunOptions, Side, Step, Stopped, UndoOptions,

@@ -4,7 +4,7 @@
 //! A new directory enters the tree by one rename, with all that is new beneath it. What stands in
 //! it only as a proxy (an object that exists in the lower tree) is first moved aside in the vault.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use backstop_core::bytes::Bytes;
 use backstop_core::plan::{Keep, Op, Place, Slot, Spot};
@@ -56,7 +56,8 @@ pub(super) fn plan(book: Book<'_>) -> Result<Measured, LedgerError> {
     ops.extend(p.leaves.into_iter().map(|(_, _, op)| op));
     ops.extend(p.enters.into_iter().flat_map(|(_, ops)| ops));
     ops.append(&mut p.links);
-    ops.extend(p.times.into_values());
+    let touched: HashSet<Place> = ops.iter().flat_map(Op::places).map(parent).collect();
+    ops.extend(p.times.into_values().filter(|op| changes_or_is_touched(op, &touched)));
     let keeps = p.keeps;
     Ok(Measured {
         effects: book.effects,
@@ -66,6 +67,16 @@ pub(super) fn plan(book: Book<'_>) -> Result<Measured, LedgerError> {
         keeps,
         crossings: Vec::new(),
     })
+}
+
+fn parent(place: &Place) -> Place {
+    Place { path: place.path.parent(), vol: place.vol }
+}
+
+/// A directory's times are set where the command changed them, or where our own renames would.
+fn changes_or_is_touched(op: &Op, touched: &HashSet<Place>) -> bool {
+    let Op::Times { after, at, before, was, .. } = op else { return true };
+    after.1 != before.1 || [at, was].into_iter().flatten().any(|p| touched.contains(p))
 }
 
 impl Planner<'_, '_> {

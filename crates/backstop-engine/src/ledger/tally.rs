@@ -31,8 +31,8 @@ pub(crate) struct Count<'a> {
     pub skip: &'a HashSet<Bytes>,
     /// Who has files open.
     pub openers: &'a Openers,
-    /// Entries whose inode changed at or after this moment are named.
-    pub since: Timestamp,
+    /// Entries that somebody else changed are named.
+    pub foreign: &'a (dyn Fn(&Stat) -> bool + Sync),
     /// Counts entries as they come, for a progress line.
     pub progress: &'a AtomicU64,
 }
@@ -201,7 +201,7 @@ impl Count<'_> {
         }
         *tally.owners.entry(stat.uid).or_default() += 1;
         self.openers.note(stat.dev, stat.ino, &mut counted.open);
-        if Timestamp::from(stat.ctime) >= self.since && counted.changed.len() < NAMED {
+        if counted.changed.len() < NAMED && (self.foreign)(stat) {
             counted.changed.push(full());
         }
     }
@@ -236,8 +236,15 @@ mod tests {
         let root = open_root(dir).expect("a directory");
         let path = Bytes::from(dir);
         let (openers, progress) = (Openers::default(), AtomicU64::new(0));
-        let since = Timestamp::new(i64::MAX, 0);
-        Count { dir: root.as_fd(), path: &path, skip, openers: &openers, since, progress: &progress }.run().expect("countable")
+        let count = Count {
+            dir: root.as_fd(),
+            path: &path,
+            skip,
+            openers: &openers,
+            foreign: &|_| false,
+            progress: &progress,
+        };
+        count.run().expect("countable")
     }
 
     #[test]

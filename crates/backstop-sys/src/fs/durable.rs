@@ -77,3 +77,8 @@ pub fn try_lock_exclusive(file: BorrowedFd<'_>) -> io::Result<bool> {
 pub fn unlock(file: BorrowedFd<'_>) -> io::Result<()> {
     Ok(rustix::fs::flock(file, FlockOperation::Unlock)?)
 }
+
+/// Makes a file's content durable.
+pub fn sync_file(file: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::fs::fdatasync(file)?)
+}

@@ -103,3 +103,8 @@ pub fn make_dir(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
 pub fn read_link(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Vec<u8>> {
     Ok(rustix::fs::readlinkat(dir, OsStr::from_bytes(name), Vec::new())?.into_bytes())
 }
+
+/// True for the errors by which the resolution here refuses a link or a mount on the way.
+pub fn leads_elsewhere(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ELOOP | libc::EXDEV))
+}
