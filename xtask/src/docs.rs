@@ -1,5 +1,5 @@
 //! `cargo xtask docs`: takes the command line's own declaration and the types of the formats, gives
-//! manual pages (`docs/man`) and JSON Schemas (`docs/format`). Never edits what a person wrote.
+//! manual pages (`docs/man`), JSON Schemas (`docs/format`) and the lists of the corpus. Never edits what a person wrote.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +13,9 @@ pub struct Args {}
 
 /// The folders, below `docs/`, that are wholly generated.
 const GENERATED: [&str; 1] = ["man"];
+
+/// The paper with the lists of the corpus, between marks.
+const LISTED: &str = "docs/past-incidents.md";
 
 /// Writes the generated folders anew.
 pub fn run(_: &Args) -> Result<(), String> {
@@ -30,6 +33,10 @@ pub fn run(_: &Args) -> Result<(), String> {
         }
         println!("wrote {}", to.display());
     }
+    let path = workspace::root().join(LISTED);
+    let text = fs::read_to_string(&path).map_err(|e| failed("read", &path, &e))?;
+    fs::write(&path, listed(&text)?).map_err(|e| failed("write", &path, &e))?;
+    println!("wrote {}", path.display());
     // The schemas are written, and held, by a test beside the types they come from.
     let mut schemas = workspace::cargo();
     schemas.args(["test", "--quiet", "--package", "backstop", "schemas"]).env("BACKSTOP_BLESS", "1");
@@ -47,6 +54,12 @@ pub fn check() -> Result<(), String> {
         }
         println!("docs/{folder}: {} files up to date", now.len());
     }
+    let path = workspace::root().join(LISTED);
+    let text = fs::read_to_string(&path).map_err(|e| failed("read", &path, &e))?;
+    if listed(&text)? != text {
+        return Err(format!("{LISTED} is out of date: cargo xtask docs"));
+    }
+    println!("{LISTED} up to date");
     Ok(())
 }
 
@@ -62,6 +75,35 @@ fn generate() -> Result<PathBuf, String> {
     man.args(["run", "--quiet", "--package", "backstop", "--profile", "ci", "--", "man"]).arg(dir.join("man"));
     steps::run(&mut man)?;
     Ok(dir)
+}
+
+/// `text` with what stands between the marks of each corpus folder made anew from its cases.
+fn listed(text: &str) -> Result<String, String> {
+    let mut text = text.to_owned();
+    for area in ["incident", "attack"] {
+        let (start, end) = (format!("<!-- {area}:start -->\n"), format!("<!-- {area}:end -->"));
+        let missing = || format!("{LISTED} has no marks for {area}");
+        let (before, rest) = text.split_once(&start).ok_or_else(missing)?;
+        let (_, after) = rest.split_once(&end).ok_or_else(missing)?;
+        let mut rows = String::from("| what happened, or was tried | here |\n|---|---|\n");
+        let folder = workspace::root().join("corpus").join(area);
+        for (name, case) in files(&folder)? {
+            let case = String::from_utf8(case).map_err(|e| format!("{}: {e}", name.display()))?;
+            // An incident has a title; what an attack tries stands in its reason.
+            let line = |key: &str| case.lines().find_map(|l| l.strip_prefix(key)).and_then(quoted);
+            let told = line("title = ").or_else(|| line("why = ")).unwrap_or_default().replace('|', "\\|");
+            rows.push_str(&format!("| {told} | `corpus/{area}/{}` |\n", name.display()));
+        }
+        text = format!("{before}{start}{rows}{end}{after}");
+    }
+    Ok(text)
+}
+
+/// The text of a TOML string that begins and ends on this line.
+fn quoted(value: &str) -> Option<String> {
+    let quote = value.chars().next().filter(|q| matches!(q, '"' | '\''))?;
+    let inner = value.strip_prefix(quote)?.trim_end().strip_suffix(quote)?;
+    Some(if quote == '"' { inner.replace("\\\"", "\"").replace("\\\\", "\\") } else { inner.to_owned() })
 }
 
 /// Every file below `dir` with its content, by its path below it; empty where there is no `dir`.

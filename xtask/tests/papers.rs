@@ -67,7 +67,9 @@ fn a_named_test_is_there() {
             let Some((file, name)) = word.split_once(".rs::") else { continue };
             let file = format!("{file}.rs");
             let source = read(Path::new(&file));
-            let there = source.contains(&format!("fn {name}(")) || source.contains(&format!("fn {name}<"));
+            // Written out, or a line of a table of tests.
+            let there = source.contains(&format!("fn {name}("))
+                || source.lines().any(|l| l.trim_start().starts_with(&format!("{name}: ")));
             assert!(there, "{paper}: no test {name} in {file}");
         }
     }
@@ -99,20 +101,6 @@ fn a_link_leads_somewhere() {
                 continue;
             }
             assert!(root().join(here).join(target).exists(), "{}: the link to {target} is dead", paper.display());
-        }
-    }
-}
-
-#[test]
-fn every_corpus_case_says_what_is_true() {
-    for area in ["incident", "attack"] {
-        let dir = root().join("corpus").join(area);
-        let entries = fs::read_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
-        let listed = read(Path::new("docs/past-incidents.md"));
-        for entry in entries {
-            let name = entry.expect("an entry").file_name().into_string().expect("a plain name");
-            let path = format!("corpus/{area}/{name}");
-            assert!(listed.contains(&path), "docs/past-incidents.md does not list {path}");
         }
     }
 }
