@@ -90,8 +90,7 @@ fn listed(text: &str) -> Result<String, String> {
         for (name, case) in files(&folder)? {
             let case = String::from_utf8(case).map_err(|e| format!("{}: {e}", name.display()))?;
             // An incident has a title; what an attack tries stands in its reason.
-            let line = |key: &str| case.lines().find_map(|l| l.strip_prefix(key)).and_then(quoted);
-            let told = line("title = ").or_else(|| line("why = ")).unwrap_or_default().replace('|', "\\|");
+            let told = string(&case, "title").or_else(|| string(&case, "why")).unwrap_or_default().replace('|', "\\|");
             rows.push_str(&format!("| {told} | `corpus/{area}/{}` |\n", name.display()));
         }
         text = format!("{before}{start}{rows}{end}{after}");
@@ -99,11 +98,14 @@ fn listed(text: &str) -> Result<String, String> {
     Ok(text)
 }
 
-/// The text of a TOML string that begins and ends on this line.
-fn quoted(value: &str) -> Option<String> {
-    let quote = value.chars().next().filter(|q| matches!(q, '"' | '\''))?;
-    let inner = value.strip_prefix(quote)?.trim_end().strip_suffix(quote)?;
-    Some(if quote == '"' { inner.replace("\\\"", "\"").replace("\\\\", "\\") } else { inner.to_owned() })
+/// The string that stands for `key` at a TOML file's top, on one line.
+fn string(case: &str, key: &str) -> Option<String> {
+    let value = format!("\n{case}").split_once(&format!("\n{key} = "))?.1.to_owned();
+    let quote = ["'''", "\"\"\"", "'", "\""].into_iter().find(|q| value.starts_with(q))?;
+    let inner = value[quote.len()..].split_once(&format!("{quote}\n"))?.0;
+    let inner =
+        if quote.starts_with('"') { inner.replace("\\\"", "\"").replace("\\\\", "\\") } else { inner.to_owned() };
+    Some(inner.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// Every file below `dir` with its content, by its path below it; empty where there is no `dir`.
@@ -133,4 +135,16 @@ fn files(dir: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>, String> {
 
 fn failed(what: &str, path: &Path, error: &std::io::Error) -> String {
     format!("cannot {what} {}: {error}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::string;
+
+    #[test]
+    fn every_spelling_of_a_string_is_read() {
+        let case = "id = \"x\"\ntitle = \"a \\\"b\\\" c\"\nwhy = '''\nit is\n'so'\n'''\nname = 'y'\n";
+        let read = |key| string(case, key).unwrap_or_default();
+        assert_eq!([read("title"), read("why"), read("name"), read("none")], ["a \"b\" c", "it is 'so'", "y", ""]);
+    }
 }
