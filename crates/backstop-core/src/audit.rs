@@ -72,9 +72,6 @@ pub enum Body {
     AuditRecovered {
         /// How many entries were whole but not yet signed; they stand directly before this one.
         adopted: u64,
-        /// The last signed checkpoint, where it was not one (a power cut may leave it empty).
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        checkpoint: Option<Digest>,
         /// The SHA-256 of what was cut off the end, kept in the log's `cut` directory.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cut: Option<Digest>,

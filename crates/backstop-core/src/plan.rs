@@ -182,7 +182,9 @@ impl Op {
     pub fn places(&self) -> impl Iterator<Item = &Place> {
         let (a, b) = match self {
             Self::Move { from, to, .. } => (place(from), place(to)),
-            Self::Swap { at, .. } | Self::Write { at, .. } | Self::Meta { at, .. } | Self::Link { at, .. } => (Some(at), None),
+            Self::Swap { at, .. } | Self::Write { at, .. } | Self::Meta { at, .. } | Self::Link { at, .. } => {
+                (Some(at), None)
+            }
             Self::Times { at, was, .. } => (at.as_ref(), was.as_ref()),
         };
         a.into_iter().chain(b)

@@ -41,7 +41,7 @@ pub enum AuditError {
         /// The file.
         path: PathBuf,
     },
-    /// The checkpoint is there and not what a power cut leaves.
+    /// The checkpoint is not one that this log's key signed.
     #[error("the audit log's checkpoint {path} is not to be trusted")]
     Checkpoint {
         /// The file.

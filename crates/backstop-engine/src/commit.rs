@@ -106,11 +106,18 @@ pub(crate) struct At {
 }
 
 impl At {
-    fn dir(&self) -> BorrowedFd<'_> {
+    /// The directory.
+    pub fn dir(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()
     }
 
-    fn step(&self, what: &'static str) -> impl FnOnce(io::Error) -> CommitError {
+    /// The name in it.
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// An error of a step on it.
+    pub fn step(&self, what: &'static str) -> impl FnOnce(io::Error) -> CommitError + use<> {
         let path = self.shown.clone();
         move |source| CommitError::Step { what, path, source }
     }
@@ -121,14 +128,14 @@ impl At {
 }
 
 /// Opens the directory of a place; none where it (or the volume) is not there.
-fn at_place(sites: &Sites, place: &Place) -> Result<Option<At>, CommitError> {
+pub(crate) fn at_place(sites: &Sites, place: &Place) -> Result<Option<At>, CommitError> {
     let site = &sites[usize::from(place.vol)];
     let Some(root) = site.root() else { return Ok(None) };
     open_at(root, place.path.as_slice(), shown(sites, place))
 }
 
 /// Opens the directory of a slot.
-fn at_slot(sites: &Sites, slot: &Slot) -> Result<Option<At>, CommitError> {
+pub(crate) fn at_slot(sites: &Sites, slot: &Slot) -> Result<Option<At>, CommitError> {
     let site = &sites[usize::from(slot.vol)];
     let Some(run) = site.run_dir() else { return Ok(None) };
     let vault = site.volume().map(OpenVolume::vault_path).unwrap_or_default();

@@ -2,17 +2,23 @@
 //! what was there, undoes, recovers and records. Decides nothing: `backstop-core` does.
 #![forbid(unsafe_code)]
 
+pub mod audit;
+mod beside;
 pub mod clock;
 mod commit;
-pub mod audit;
 pub mod engine;
 pub mod failure;
 mod fault;
-mod records;
-mod transaction;
 pub mod ledger;
+pub mod probe;
+mod progress;
+mod reading;
+mod records;
+pub mod rehearse;
 pub mod settings;
 pub mod store;
+mod trace;
+mod transaction;
 pub mod volume;
 
 pub use engine::{

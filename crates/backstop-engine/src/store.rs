@@ -60,10 +60,25 @@ pub struct Store {
     open: OwnedFd,
 }
 
+/// How the lock of a run that is under way is called.
+const ALIVE: &str = "alive-";
+
 /// A lock that is given back when dropped.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+}
+
+impl Lock {
+    /// Writes who holds it, for those who wait.
+    pub fn name(&self, holder: &str) -> Result<(), StoreError> {
+        let write = |mut file: &File| {
+            file.set_len(0)?;
+            file.rewind()?;
+            file.write_all(holder.as_bytes())
+        };
+        write(&self.file).map_err(io_error("write into the lock", Path::new(holder)))
+    }
 }
 
 impl Drop for Lock {
@@ -162,8 +177,8 @@ impl Store {
 
     /// Writes a run's file as JSON.
     pub fn write_json<T: Serialize>(&self, id: RunId, name: &str, value: &T, durable: bool) -> Result<(), StoreError> {
-        let bytes = serde_json::to_vec(value)
-            .map_err(|source| StoreError::Damaged { path: self.file(id, name), source })?;
+        let bytes =
+            serde_json::to_vec(value).map_err(|source| StoreError::Damaged { path: self.file(id, name), source })?;
         self.write(id, name, &bytes, durable)
     }
 
@@ -174,7 +189,8 @@ impl Store {
             serde_json::to_vec(value).map_err(|source| StoreError::Damaged { path: path.clone(), source })?;
         line.push(b'\n');
         fault::point("store.append").map_err(io_error("append to", &path))?;
-        let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(io_error("open", &path))?;
+        let mut file =
+            OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(io_error("open", &path))?;
         file.write_all(&line).and_then(|()| file.sync_data()).map_err(io_error("append to", &path))
     }
 
@@ -206,7 +222,9 @@ impl Store {
         bytes[..whole]
             .split(|&b| b == b'\n')
             .filter(|l| !l.is_empty())
-            .map(|l| serde_json::from_slice(l).map_err(|source| StoreError::Damaged { path: self.file(id, name), source }))
+            .map(|l| {
+                serde_json::from_slice(l).map_err(|source| StoreError::Damaged { path: self.file(id, name), source })
+            })
             .collect()
     }
 
@@ -238,7 +256,9 @@ impl Store {
     pub fn read_mark<T: DeserializeOwned>(&self, id: RunId) -> Result<Option<T>, StoreError> {
         let path = self.path.join("open").join(id.to_string());
         match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|source| StoreError::Damaged { path, source }),
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).map(Some).map_err(|source| StoreError::Damaged { path, source })
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(io_error("read", &path)(e)),
         }
@@ -274,6 +294,36 @@ impl Store {
             .open(&path)
             .map_err(io_error("open", &path))?;
         Ok((file, path))
+    }
+
+    /// Marks a run as under way: the lock is held as long as its process lives.
+    pub fn alive(&self, id: RunId) -> Result<Lock, StoreError> {
+        self.lock(&format!("{ALIVE}{id}"))
+    }
+
+    /// Removes the mark of a run that has ended.
+    pub fn not_alive(&self, id: RunId) -> Result<(), StoreError> {
+        let path = self.path.join("locks").join(format!("{ALIVE}{id}"));
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &path)(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs that are marked as under way but whose process is gone.
+    pub fn dead(&self) -> Result<Vec<RunId>, StoreError> {
+        let path = self.path.join("locks");
+        let mut dead = Vec::new();
+        for entry in fs::read_dir(&path).map_err(io_error("list", &path))? {
+            let name = entry.map_err(io_error("list", &path))?.file_name();
+            let Some(id) = name.to_str().and_then(|n| n.strip_prefix(ALIVE)).and_then(RunId::parse) else { continue };
+            let (file, lock) = self.lock_file(&format!("{ALIVE}{id}"))?;
+            if sys::try_lock_exclusive(file.as_fd()).map_err(io_error("lock", &lock))? {
+                dead.push(id);
+            }
+        }
+        dead.sort_unstable();
+        Ok(dead)
     }
 
     /// Removes a run's record for good.

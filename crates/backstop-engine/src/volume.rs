@@ -228,3 +228,8 @@ pub fn tidy(volume: &OpenVolume, id: RunId, what: Leftover) -> io::Result<()> {
 pub(crate) fn mounts() -> Result<Vec<mountinfo::Entry>, VolumeError> {
     mountinfo::read().map_err(VolumeError::io("read", &Bytes::from("/proc/self/mountinfo")))
 }
+
+/// Every mount point of the machine, hidden ones included.
+pub fn mount_points() -> Result<Vec<Bytes>, VolumeError> {
+    Ok(mounts()?.into_iter().map(|e| Bytes::from(e.point)).collect())
+}

@@ -52,6 +52,11 @@ impl Facts {
         self.mode & libc::S_IFMT == libc::S_IFDIR
     }
 
+    /// True for a regular file.
+    pub const fn is_file(self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFREG
+    }
+
     /// True for a bound socket.
     pub const fn is_socket(self) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFSOCK
@@ -118,10 +123,8 @@ pub fn subdirectories(path: &[u8]) -> Vec<Vec<u8>> {
         .filter(|e| !matches!(e.file_name().to_bytes(), b"." | b".."))
         .filter(|e| match e.file_type() {
             FileType::Directory => true,
-            FileType::Unknown => {
-                statat(&fd, e.file_name(), AtFlags::SYMLINK_NOFOLLOW)
-                    .is_ok_and(|st| FileType::from_raw_mode(st.st_mode) == FileType::Directory)
-            }
+            FileType::Unknown => statat(&fd, e.file_name(), AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|st| FileType::from_raw_mode(st.st_mode) == FileType::Directory),
             _ => false,
         })
         .map(|e| e.file_name().to_bytes().to_vec())
@@ -260,6 +263,32 @@ pub fn space(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
     Ok((st.f_bavail.saturating_mul(st.f_frsize), st.f_blocks.saturating_mul(st.f_frsize)))
 }
 
+/// Bytes allocated beneath `name` in `dir`; stops counting beyond `enough`.
+pub fn used(dir: BorrowedFd<'_>, name: &[u8], enough: u64) -> io::Result<u64> {
+    let mut sum = 0;
+    let mut todo = vec![open_below(dir, name)?];
+    while let Some(at) = todo.pop() {
+        for entry in Dir::read_from(&at)? {
+            let entry = entry?;
+            if matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let Ok(st) = statat(&at, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            sum += st.st_blocks as u64 * 512;
+            if sum > enough {
+                return Ok(sum);
+            }
+            // What vanishes or can't be entered is simply not counted: this is a rough measure.
+            if FileType::from_raw_mode(st.st_mode) == FileType::Directory
+                && let Ok(below) = open_below(at.as_fd(), entry.file_name().to_bytes())
+            {
+                todo.push(below);
+            }
+        }
+    }
+    Ok(sum)
+}
+
 /// Directories deeper than this are first moved up, so that no depth exhausts handles or the stack.
 const DEEP: u32 = 48;
 
@@ -329,9 +358,8 @@ fn remove(dir: BorrowedFd<'_>, name: &CStr, top: BorrowedFd<'_>, depth: u32, mov
     if own.st_mode & 0o300 != 0o300 && rustix::process::geteuid().as_raw() == own.st_uid {
         fchmod(&fd, Mode::RWXU)?;
     }
-    let names: Vec<CString> = Dir::read_from(&fd)?
-        .map(|e| e.map(|e| e.file_name().to_owned()))
-        .collect::<Result<_, _>>()?;
+    let names: Vec<CString> =
+        Dir::read_from(&fd)?.map(|e| e.map(|e| e.file_name().to_owned())).collect::<Result<_, _>>()?;
     for child in &names {
         if !matches!(child.to_bytes(), b"." | b"..") {
             remove(fd.as_fd(), child, top, depth + 1, moved)?;

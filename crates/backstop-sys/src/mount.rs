@@ -89,11 +89,9 @@ pub fn overlay(
         Opt::Flag("volatile"),
     ];
     match kind {
-        OverlayKind::Privileged => options.extend([
-            Opt::Value("redirect_dir", "on"),
-            Opt::Value("metacopy", "on"),
-            Opt::Value("index", "on"),
-        ]),
+        OverlayKind::Privileged => {
+            options.extend([Opt::Value("redirect_dir", "on"), Opt::Value("metacopy", "on"), Opt::Value("index", "on")])
+        }
         OverlayKind::User => options.push(Opt::Flag("userxattr")),
     }
     fresh("overlay", "backstop", &options, attr)

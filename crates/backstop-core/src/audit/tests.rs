@@ -54,8 +54,8 @@ const PERSON: By = By::Person { uid: 1000 };
 
 fn one_of_each() -> Vec<Body> {
     vec![
-        Body::AuditRecovered { adopted: 1, checkpoint: Some(digest()), cut: Some(digest()), cut_bytes: 3 },
-        Body::AuditRecovered { adopted: 1, checkpoint: None, cut: None, cut_bytes: 0 },
+        Body::AuditRecovered { adopted: 1, cut: Some(digest()), cut_bytes: 3 },
+        Body::AuditRecovered { adopted: 1, cut: None, cut_bytes: 0 },
         Body::AuditStarted { key: "k".to_owned() },
         Body::Nested { command: Command::Line("ls".into()), cwd: "/".into(), run: run() },
         Body::Recovered { now: Settled::Held, run: run(), what: "took its commit back".to_owned() },

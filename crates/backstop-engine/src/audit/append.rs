@@ -12,9 +12,15 @@ use backstop_core::audit::{Body, Entry};
 use backstop_core::merkle;
 use backstop_core::time::Timestamp;
 
-use super::layout::{CHECKPOINT, FRONTIER, LINE_BYTES, replace, segment_path, sync_dir};
+use super::layout::{CHECKPOINT, FRONTIER, LINE_BYTES, overwrite, segment_path, sync_dir};
 use super::recover::Cached;
+use crate::fault;
+
 use super::{AuditError, AuditLog, Tail};
+
+/// The cache is written when the log passes a multiple of so many entries: the next process reads at
+/// most that many lines to catch up, some microseconds.
+const CACHE_EVERY: u64 = 32;
 
 impl AuditLog {
     /// True when the log does not end where this process left it.
@@ -49,9 +55,10 @@ impl AuditLog {
             self.roll()?;
         }
         self.put(&bytes)?;
+        let remember = frontier.size() / CACHE_EVERY != self.tail.frontier.size() / CACHE_EVERY;
         self.tail.frontier = frontier;
         self.tail.end += bytes.len() as u64;
-        self.publish()?;
+        self.publish(remember)?;
         self.stale = false;
         Ok(())
     }
@@ -63,7 +70,8 @@ impl AuditLog {
         // Never over an old one: an empty one that a crash left was taken up by `recover`.
         let mut new = OpenOptions::new();
         new.read(true).write(true).create_new(true).mode(0o600);
-        let file = new.open(&path).map_err(AuditError::io("create", &path))?;
+        let file =
+            fault::point("audit.segment").and_then(|()| new.open(&path)).map_err(AuditError::io("create", &path))?;
         sync_dir(&self.dir)?;
         self.tail = Tail { frontier: self.tail.frontier.clone(), file, segment: first, end: 0 };
         Ok(())
@@ -71,7 +79,10 @@ impl AuditLog {
 
     fn put(&self, bytes: &[u8]) -> Result<(), AuditError> {
         let Tail { file, segment, end, .. } = &self.tail;
-        let written = file.write_all_at(bytes, *end).and_then(|()| file.sync_data());
+        let written = fault::point("audit.write")
+            .and_then(|()| file.write_all_at(bytes, *end))
+            .and_then(|()| fault::point("audit.sync"))
+            .and_then(|()| file.sync_data());
         written.map_err(|source| {
             // What is half there goes again, so that a full disk leaves no torn line. Where even that
             // fails, the next append or open cuts it off and records that.
@@ -83,11 +94,14 @@ impl AuditLog {
         })
     }
 
-    /// Signs what the log now holds. The cache goes second: behind the checkpoint it is caught up with
-    /// by reading on, ahead of it the whole log would be read.
-    fn publish(&self) -> Result<(), AuditError> {
+    /// Signs what the log now holds; to `remember` is to write the cache as well. The cache goes second:
+    /// behind the checkpoint it is caught up with by reading on, ahead of it the whole log is read.
+    fn publish(&self, remember: bool) -> Result<(), AuditError> {
         let Tail { frontier, segment, end, .. } = &self.tail;
-        replace(&self.dir, CHECKPOINT, self.checkpoint().signed(&self.signer).as_bytes())?;
-        replace(&self.dir, FRONTIER, &Cached::new(frontier, *segment, *end).bytes())
+        overwrite(&self.dir, CHECKPOINT, self.checkpoint().signed(&self.signer).as_bytes())?;
+        if remember {
+            overwrite(&self.dir, FRONTIER, &Cached::new(frontier, *segment, *end).bytes())?;
+        }
+        Ok(())
     }
 }

@@ -13,6 +13,8 @@ use backstop_core::merkle::{self, Frontier};
 use backstop_core::note::{Checkpoint, NoteError, Verifier};
 use serde::{Deserialize, Serialize};
 
+use crate::fault;
+
 use super::layout::{CHECKPOINT, CUT, FRONTIER, Segment, new_file, segment_path, segments, sync_dir};
 use super::lines::Lines;
 use super::{AuditError, Tail};
@@ -43,7 +45,6 @@ impl Cached {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     adopted: u64,
-    checkpoint: Option<Digest>,
     cut: Option<(Digest, u64)>,
 }
 
@@ -54,7 +55,7 @@ impl Found {
             return None;
         }
         let (cut, cut_bytes) = self.cut.map_or((None, 0), |(digest, bytes)| (Some(digest), bytes));
-        Some(Body::AuditRecovered { adopted: self.adopted, checkpoint: self.checkpoint, cut, cut_bytes })
+        Some(Body::AuditRecovered { adopted: self.adopted, cut, cut_bytes })
     }
 }
 
@@ -69,46 +70,45 @@ struct Place {
 /// Finds the end of the log. Call it with the lock held.
 pub(super) fn load(dir: &Path, verifier: &Verifier) -> Result<(Tail, Found), AuditError> {
     let segments = segments(dir)?;
-    let mut found = Found::default();
-    let start = Place { frontier: Frontier::default(), segment: 0, end: 0 };
-    let signed = match signed(dir, verifier)? {
-        Ok(checkpoint) => Some(checkpoint),
-        Err(lost) => {
-            found.checkpoint = Some(lost);
-            None
-        }
+    let signed = signed(dir, verifier)?;
+    let (mut place, cached) = match cached(dir).and_then(|c| walk_to(dir, &segments, c, &signed).transpose()) {
+        Some(Ok(place)) => (place, true),
+        // The cache is ahead or damaged: the log itself says.
+        None | Some(Err(_)) => (whole(dir, &segments, &signed)?, false),
     };
-    let mut place = match &signed {
-        None => start,
-        Some(signed) => match cached(dir).and_then(|c| walk_to(dir, &segments, c, signed).transpose()) {
-            Some(Ok(place)) => place,
-            // The cache is behind, ahead or damaged: the log itself says.
-            None | Some(Err(_)) => whole(dir, &segments, start, signed)?,
-        },
-    };
-    adopt(dir, &segments, &mut place, &mut found)?;
+    let (mut adopted, mut bad) = adopt(dir, &segments, &mut place)?;
+    if bad.is_some() && cached {
+        // The root vouches for the cache's peaks, not for the byte it names: never cut on its word.
+        place = whole(dir, &segments, &signed)?;
+        (adopted, bad) = adopt(dir, &segments, &mut place)?;
+    }
+    let cut = bad.map(|(segment, offset)| cut(dir, &segments, segment, offset)).transpose()?;
+    let found = Found { adopted, cut };
     let path = segment_path(dir, place.segment);
     let file = OpenOptions::new().read(true).write(true).open(&path).map_err(AuditError::io("open", &path))?;
+    if adopted > 0 {
+        // Their writer may have been killed before it synced them, and they are about to be signed.
+        file.sync_data().map_err(AuditError::io("sync", &path))?;
+    }
     let tail = Tail { frontier: place.frontier, file, segment: place.segment, end: place.end };
     Ok((tail, found))
 }
 
-/// The signed checkpoint, or the digest of what a power cut left of it. It is replaced by rename and
-/// not synced, so XFS may leave an empty file or zeros; anything else was done by somebody.
-fn signed(dir: &Path, verifier: &Verifier) -> Result<Result<Checkpoint, Digest>, AuditError> {
+/// The signed checkpoint. It lies in one sector, so a power cut leaves the old or the new one:
+/// whatever is none was done by somebody, or by a failing disk, and a person must look.
+fn signed(dir: &Path, verifier: &Verifier) -> Result<Checkpoint, AuditError> {
     let path = dir.join(CHECKPOINT);
     let bytes = fs::read(&path).map_err(AuditError::io("read", &path))?;
-    if bytes.iter().all(|b| *b == 0) {
-        return Ok(Err(Digest::of_content(&bytes)));
-    }
-    let opened = std::str::from_utf8(&bytes).map_err(|_| NoteError::Shape);
-    let opened = opened.and_then(|note| Checkpoint::open(note, verifier));
-    opened.map(Ok).map_err(|source| AuditError::Checkpoint { path, source })
+    let note = std::str::from_utf8(&bytes).map_err(|_| NoteError::Shape);
+    note.and_then(|note| Checkpoint::open(note, verifier)).map_err(|source| AuditError::Checkpoint { path, source })
 }
 
 /// The cached place, where the file is whole.
 fn cached(dir: &Path) -> Option<Place> {
-    let cached: Cached = serde_json::from_slice(&fs::read(dir.join(FRONTIER)).ok()?).ok()?;
+    let bytes = fs::read(dir.join(FRONTIER)).ok()?;
+    // A longer line may have stood here before; its end is still there.
+    let line = bytes.split(|b| *b == b'\n').next()?;
+    let cached: Cached = serde_json::from_slice(line).ok()?;
     let frontier = Frontier::from_parts(cached.size, cached.peaks)?;
     Some(Place { frontier, segment: cached.segment, end: cached.end })
 }
@@ -124,7 +124,8 @@ fn walk_to(dir: &Path, segments: &[Segment], from: Place, signed: &Checkpoint) -
 }
 
 /// Reads the log from its first entry to the signed size.
-fn whole(dir: &Path, segments: &[Segment], start: Place, signed: &Checkpoint) -> Result<Place, AuditError> {
+fn whole(dir: &Path, segments: &[Segment], signed: &Checkpoint) -> Result<Place, AuditError> {
+    let start = Place { frontier: Frontier::default(), segment: 0, end: 0 };
     let reached = advance(dir, segments, start, signed.size)?;
     let found = reached.frontier.size();
     if found < signed.size {
@@ -152,33 +153,32 @@ fn advance(dir: &Path, segments: &[Segment], mut place: Place, size: u64) -> Res
     Ok(place)
 }
 
-/// Takes in the whole entries after the signed ones, and cuts off what follows them.
-fn adopt(dir: &Path, segments: &[Segment], place: &mut Place, found: &mut Found) -> Result<(), AuditError> {
-    let ends_here = segments.last().is_some_and(|s| s.first == place.segment && s.bytes == place.end);
-    if ends_here {
-        return Ok(());
+/// Where a line that is no entry begins: its segment and byte.
+type Bad = (u64, u64);
+
+/// Goes on over the whole entries after the signed ones; gives their number, and where something else
+/// follows them.
+fn adopt(dir: &Path, segments: &[Segment], place: &mut Place) -> Result<(u64, Option<Bad>), AuditError> {
+    if segments.last().is_some_and(|s| s.first == place.segment && s.bytes == place.end) {
+        return Ok((0, None));
     }
     let mut lines = Lines::from(dir, segments, place.segment, place.end)?;
-    let bad = loop {
-        let Some(line) = lines.next()? else { break None };
+    let mut adopted = 0;
+    while let Some(line) = lines.next()? {
         let index = place.frontier.size();
         let in_place = line.offset > 0 || line.segment == index;
         if !line.whole || !in_place || Entry::parse(line.bytes).is_none_or(|e| e.index != index) {
-            break Some((line.segment, line.offset));
+            return Ok((adopted, Some((line.segment, line.offset))));
         }
         place.frontier.push(merkle::leaf(line.bytes));
-        found.adopted += 1;
+        adopted += 1;
         (place.segment, place.end) = lines.position();
-    };
-    if let Some((segment, offset)) = bad {
-        found.cut = Some(cut(dir, segments, segment, offset)?);
-    } else if let Some(last) = segments.last() {
-        // A new segment may have been begun and nothing written to it yet.
-        if last.first == place.frontier.size() && last.bytes == 0 {
-            (place.segment, place.end) = (last.first, 0);
-        }
     }
-    Ok(())
+    // A new segment may have been begun and nothing written to it yet.
+    if let Some(last) = segments.last().filter(|last| last.first == place.frontier.size() && last.bytes == 0) {
+        (place.segment, place.end) = (last.first, 0);
+    }
+    Ok((adopted, None))
 }
 
 /// Cuts the log off at a byte. What is cut is evidence: it is kept aside, durably, before it goes.
@@ -205,7 +205,8 @@ fn cut(dir: &Path, segments: &[Segment], first: u64, offset: u64) -> Result<(Dig
         // The log's first segment stays, empty, rather than leave a log without any.
         if segment.first == first && (offset > 0 || first == 0) {
             let file = OpenOptions::new().write(true).open(&path).map_err(AuditError::io("open", &path))?;
-            file.set_len(offset).and_then(|()| file.sync_all()).map_err(AuditError::io("cut", &path))?;
+            let cut = fault::point("audit.cut").and_then(|()| file.set_len(offset)).and_then(|()| file.sync_all());
+            cut.map_err(AuditError::io("cut", &path))?;
         } else {
             fs::remove_file(&path).map_err(AuditError::io("remove", &path))?;
         }

@@ -145,6 +145,14 @@ fn snapshot(dir: &Path) -> Result<Snapshot, AuditError> {
     Ok(Snapshot { key, checkpoint, segments: segments(dir)? })
 }
 
+fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+fn entries_of(n: u64) -> String {
+    count(n, "entry", "entries")
+}
+
 #[derive(Default)]
 struct Check {
     findings: Vec<Finding>,
@@ -156,6 +164,8 @@ struct Check {
     origin: Option<String>,
     signed: u64,
     last: Option<Timestamp>,
+    /// By how much the last entry's index differs from its place.
+    shift: u64,
 }
 
 /// A place in the log.
@@ -193,7 +203,7 @@ impl Check {
         while let Some(line) = lines.next()? {
             let at = At { index: self.tree.size(), segment: line.segment, offset: line.offset };
             if !line.whole {
-                let what = format!("{} bytes that are no whole entry", line.bytes.len());
+                let what = format!("{} that are no whole entry", count(line.bytes.len() as u64, "byte", "bytes"));
                 self.broken(Some(at), what);
                 continue;
             }
@@ -206,13 +216,14 @@ impl Check {
         let entries = self.tree.size();
         for (mark, name) in marks {
             if mark.size > entries {
-                let what = format!("{name} covers {} entries, the log has {entries}: its end is missing", mark.size);
+                let what =
+                    format!("{name} covers {}, the log has {entries}: its end is missing", entries_of(mark.size));
                 self.broken(None, what);
             }
         }
         if checkpoint.is_some_and(|c| c.size < entries) {
             let after = entries - self.signed;
-            let what = format!("{after} entries after the last checkpoint, not yet signed");
+            let what = format!("{} after the last checkpoint, not yet signed", entries_of(after));
             self.broken(first_unsigned, what);
         }
         Ok(())
@@ -227,9 +238,12 @@ impl Check {
         let Some(entry) = Entry::parse(line.bytes) else {
             return self.broken(Some(at), "not an entry in its one spelling".to_owned());
         };
-        if entry.index != at.index {
+        // Said where it begins, not for each entry that moved along.
+        let shift = entry.index.wrapping_sub(at.index);
+        if shift != self.shift && shift != 0 {
             self.broken(Some(at), format!("says it is entry {}, stands as entry {}", entry.index, at.index));
         }
+        self.shift = shift;
         match &entry.body {
             Body::AuditStarted { key: said } => {
                 if at.index != 0 {
@@ -239,11 +253,9 @@ impl Check {
                 }
             }
             _ if at.index == 0 => self.broken(Some(at), "the first entry does not begin a log".to_owned()),
-            Body::AuditRecovered { adopted, checkpoint, cut_bytes, .. } => {
-                let lost = if checkpoint.is_some() { ", the checkpoint was empty" } else { "" };
-                let what = format!(
-                    "put right after a crash: {adopted} entries before this were signed late, {cut_bytes} bytes cut off{lost}"
-                );
+            Body::AuditRecovered { adopted, cut_bytes, .. } => {
+                let (late, cut) = (entries_of(*adopted), count(*cut_bytes, "byte", "bytes"));
+                let what = format!("put right after a crash: {late} before this signed late, {cut} cut off");
                 self.say(Question::Integrity, Weight::Note, Some(at), what);
             }
             _ => {}
@@ -264,7 +276,7 @@ impl Check {
     fn compare(&mut self, marks: &[(&Checkpoint, &str)]) {
         for (mark, name) in marks {
             if mark.size == self.tree.size() && mark.root != self.tree.root() {
-                self.broken(None, format!("the first {} entries do not give the root of {name}", mark.size));
+                self.broken(None, format!("the first {} do not give the root of {name}", entries_of(mark.size)));
             }
         }
     }

@@ -192,7 +192,12 @@ impl Checker<'_> {
                 if !strict {
                     return Ok(());
                 }
-                if stat.is_dir() { self.beneath(place) } else { self.unchanged(place, &stat); Ok(()) }
+                if stat.is_dir() {
+                    self.beneath(place)
+                } else {
+                    self.unchanged(place, &stat);
+                    Ok(())
+                }
             }
             Some(_) => {
                 self.conflict(place, "something else is there now");
@@ -241,8 +246,14 @@ impl Checker<'_> {
         let (progress, openers) = (AtomicU64::new(0), Openers::default());
         let vol = place.vol;
         let foreign = |s: &Stat| Timestamp::from(s.ctime) >= bound && !self.settled(vol, s);
-        let count =
-            Count { dir: dir.as_fd(), path: &path, skip: &skip, openers: &openers, foreign: &foreign, progress: &progress };
+        let count = Count {
+            dir: dir.as_fd(),
+            path: &path,
+            skip: &skip,
+            openers: &openers,
+            foreign: &foreign,
+            progress: &progress,
+        };
         let counted = match count.run() {
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
             other => other.map_err(failed)?,

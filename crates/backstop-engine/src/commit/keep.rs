@@ -18,7 +18,8 @@ pub(crate) fn keep(plan: &Plan, sites: &Sites, progress: &mut dyn FnMut(u64)) ->
     let mut bytes = 0;
     for site in sites {
         if let Some(run) = site.run_dir() {
-            let step = |source| CommitError::Step { what: "make a place to keep copies on", path: site.root.clone(), source };
+            let step =
+                |source| CommitError::Step { what: "make a place to keep copies on", path: site.root.clone(), source };
             fault::point("keep.dir").and_then(|()| sys::make_dir(run, b"keep")).map_err(step)?;
         }
     }

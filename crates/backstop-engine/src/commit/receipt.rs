@@ -38,7 +38,11 @@ pub(crate) struct Receipt {
 }
 
 /// The change times of all objects of a plan, where they are before or after it.
-pub(crate) fn touched(plan: &Plan, sites: &Sites, state: Direction) -> Result<BTreeMap<(u16, u64), Timestamp>, CommitError> {
+pub(crate) fn touched(
+    plan: &Plan,
+    sites: &Sites,
+    state: Direction,
+) -> Result<BTreeMap<(u16, u64), Timestamp>, CommitError> {
     let mut all = BTreeMap::new();
     let mut note = |spot: Spot| -> Result<(), CommitError> {
         let (at, vol) = match &spot {
@@ -86,7 +90,9 @@ impl History {
                     first.insert(key, (t.was, t.now));
                     continue;
                 }
-                let (Some((was, now)), Some(vault)) = (first.get(&key), vaults.get(usize::from(t.vol))) else { continue };
+                let (Some((was, now)), Some(vault)) = (first.get(&key), vaults.get(usize::from(t.vol))) else {
+                    continue;
+                };
                 // Undone: again what it was before the run. Redone: again what it was after it.
                 let earlier = if receipt.direction == Direction::Backward { *was } else { *now };
                 if earlier < t.now {
@@ -119,7 +125,11 @@ mod tests {
     }
 
     fn receipt(direction: Direction, was: i64, now: i64) -> Receipt {
-        Receipt { direction, ends: vec![Some(at(now + 1))], touched: vec![Touched { ino: 7, now: at(now), vol: 0, was: at(was) }] }
+        Receipt {
+            direction,
+            ends: vec![Some(at(now + 1))],
+            touched: vec![Touched { ino: 7, now: at(now), vol: 0, was: at(was) }],
+        }
     }
 
     #[test]

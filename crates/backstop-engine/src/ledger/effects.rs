@@ -153,7 +153,8 @@ impl<'a> Book<'a> {
         if self.cache.as_ref().is_none_or(|(k, _)| k != &key) {
             let volume = &self.input.volumes[key.1];
             let root = if key.0 { volume.run_dir } else { volume.root };
-            let fd = open_dir(root, key.2.as_slice()).map_err(|source| LedgerError::Read { path: key.2.clone(), source })?;
+            let fd =
+                open_dir(root, key.2.as_slice()).map_err(|source| LedgerError::Read { path: key.2.clone(), source })?;
             self.cache = Some((key, fd));
         }
         let (key, fd) = self.cache.as_ref().expect("filled above");
@@ -331,7 +332,8 @@ impl<'a> Book<'a> {
             FileType::File => {
                 let further = if f.stat.nlink > 1 { self.created.get(&(f.layer, f.stat.ino)).cloned() } else { None };
                 if let Some(first) = further {
-                    let link = Effect { after: Some(after), from: Some(first), ..self.effect(f.layer, Kind::Link, path) };
+                    let link =
+                        Effect { after: Some(after), from: Some(first), ..self.effect(f.layer, Kind::Link, path) };
                     self.effects.push(link);
                     return Ok(());
                 }
@@ -452,7 +454,11 @@ impl<'a> Book<'a> {
         let parent = Bytes::from(split(place.as_slice()).0);
         let root = self.input.volumes[volume].root;
         let above = open_parent(root, parent.as_slice()).ok()?;
-        let fd = if parent.is_empty() { open_dir(root, b"").ok()? } else { open_dir(above.as_fd(), split(parent.as_slice()).1).ok()? };
+        let fd = if parent.is_empty() {
+            open_dir(root, b"").ok()?
+        } else {
+            open_dir(above.as_fd(), split(parent.as_slice()).1).ok()?
+        };
         Some((parent, backstop_sys::fs::stat_fd(fd.as_fd()).ok()?))
     }
 }

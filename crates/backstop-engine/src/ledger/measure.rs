@@ -15,13 +15,8 @@ pub fn measure(input: &Input<'_>) -> Result<Measured, LedgerError> {
         let volume = &input.volumes[layer.volume];
         let failed = |source| LedgerError::Upper { point: layer.point.clone(), source };
         let upper = open_dir_read(volume.run_dir, layer.upper.as_slice()).map_err(failed)?;
-        let walk = Walk {
-            layer: index,
-            upper: upper.as_fd(),
-            root: volume.root,
-            lower: &layer.lower,
-            prefix: layer.prefix,
-        };
+        let walk =
+            Walk { layer: index, upper: upper.as_fd(), root: volume.root, lower: &layer.lower, prefix: layer.prefix };
         found.extend(walk.run().map_err(failed)?);
     }
     let fates = fate::sort(input, &found)?;

@@ -92,7 +92,8 @@ mod tests {
             .spawn()
             .expect("sh");
         let mut line = String::new();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().expect("piped")), &mut line).expect("ready");
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().expect("piped")), &mut line)
+            .expect("ready");
         let meta = fs::metadata(&path).expect("it is there");
         let openers = Openers::scan();
         let mut counts = HashMap::new();

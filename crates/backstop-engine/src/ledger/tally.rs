@@ -236,14 +236,8 @@ mod tests {
         let root = open_root(dir).expect("a directory");
         let path = Bytes::from(dir);
         let (openers, progress) = (Openers::default(), AtomicU64::new(0));
-        let count = Count {
-            dir: root.as_fd(),
-            path: &path,
-            skip,
-            openers: &openers,
-            foreign: &|_| false,
-            progress: &progress,
-        };
+        let count =
+            Count { dir: root.as_fd(), path: &path, skip, openers: &openers, foreign: &|_| false, progress: &progress };
         count.run().expect("countable")
     }
 

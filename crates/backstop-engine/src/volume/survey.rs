@@ -75,9 +75,31 @@ pub struct Survey {
 
 /// Interfaces of the kernel, not disks: the view has its own, read-only ones, or none.
 const KERNEL: &[&str] = &[
-    "autofs", "binder", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs",
-    "efivarfs", "fusectl", "hugetlbfs", "mqueue", "nfsd", "nsfs", "proc", "pstore", "resctrl", "rpc_pipefs",
-    "securityfs", "selinuxfs", "smackfs", "sysfs", "tracefs",
+    "autofs",
+    "binder",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fusectl",
+    "hugetlbfs",
+    "mqueue",
+    "nfsd",
+    "nsfs",
+    "proc",
+    "pstore",
+    "resctrl",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "smackfs",
+    "sysfs",
+    "tracefs",
 ];
 
 /// File systems that are known to carry no upper directory: no vault is even tried on them.
@@ -93,8 +115,7 @@ const PRIVATE: &[&[u8]] = &[b"/proc", b"/sys", b"/dev"];
 /// Looks at every mount and decides.
 pub fn survey(query: &Query<'_>) -> Result<Survey, VolumeError> {
     let entries = super::mounts()?;
-    let visible: Vec<bool> =
-        entries.iter().map(|e| mountinfo::mount_id(&e.point).is_ok_and(|id| id == e.id)).collect();
+    let visible: Vec<bool> = entries.iter().map(|e| mountinfo::mount_id(&e.point).is_ok_and(|id| id == e.id)).collect();
     let mut seen: Vec<&Entry> = entries.iter().zip(&visible).filter(|(_, v)| **v).map(|(e, _)| e).collect();
     // Of two visible mounts, one beneath the other, the outer has the shorter path; newer kernels
     // list by number, which a moved mount keeps.
@@ -153,7 +174,12 @@ fn privileged(query: &Query<'_>, seen: &[&Entry]) -> Result<Survey, VolumeError>
     for (n, entry) in seen.iter().enumerate() {
         let facts = dir::facts_at(&entry.point).ok();
         let is_dir = facts.is_none_or(dir::Facts::is_dir);
-        let mut part = Part { mount: told(entry, &entry.point, Cover::Private), how: How::Private, attr: attr(entry), dir: is_dir };
+        let mut part = Part {
+            mount: told(entry, &entry.point, Cover::Private),
+            how: How::Private,
+            attr: attr(entry),
+            dir: is_dir,
+        };
         if is_private(entry) {
             survey.parts.push(part);
             continue;
@@ -164,7 +190,8 @@ fn privileged(query: &Query<'_>, seen: &[&Entry]) -> Result<Survey, VolumeError>
         if let Some(place) = covered(seen, n, &layers, facts) {
             part.attr.read_only |= entry.read_only();
             part.how = How::Bind(place);
-            part.mount.cover = if entry.has("ro") { Cover::ReadOnly { why: why.unwrap_or_default() } } else { Cover::Overlay };
+            part.mount.cover =
+                if entry.has("ro") { Cover::ReadOnly { why: why.unwrap_or_default() } } else { Cover::Overlay };
             survey.parts.push(part);
             continue;
         }
@@ -233,11 +260,8 @@ fn covered(seen: &[&Entry], n: usize, layers: &[(usize, usize)], facts: Option<d
 
 /// The visible mount that `path` lies on, and the path below its mount point.
 fn locate(seen: &[&Entry], path: &Bytes) -> Option<(usize, Bytes)> {
-    let (n, entry) = seen
-        .iter()
-        .enumerate()
-        .filter(|(_, e)| path.is_beneath(&e.point))
-        .max_by_key(|(_, e)| e.point.len())?;
+    let (n, entry) =
+        seen.iter().enumerate().filter(|(_, e)| path.is_beneath(&e.point)).max_by_key(|(_, e)| e.point.len())?;
     let rest = &path.as_slice()[entry.point.strip_suffix(b"/").unwrap_or(&entry.point).len()..];
     Some((n, Bytes::from(rest.strip_prefix(b"/").unwrap_or(rest))))
 }

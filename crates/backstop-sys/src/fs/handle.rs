@@ -32,7 +32,14 @@ pub fn file_handle(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<FileHa
     // SAFETY: `raw` has the layout of `struct file_handle` with room for `bytes` bytes, `name` is a
     // C string, and all three outlive the call.
     let result = unsafe {
-        libc::syscall(libc::SYS_name_to_handle_at, dir.as_raw_fd(), name.as_ptr(), &mut raw, &mut mount_id as *mut i32, 0)
+        libc::syscall(
+            libc::SYS_name_to_handle_at,
+            dir.as_raw_fd(),
+            name.as_ptr(),
+            &mut raw,
+            &mut mount_id as *mut i32,
+            0,
+        )
     };
     if result == 0 {
         let length = (raw.bytes as usize).min(MAX);

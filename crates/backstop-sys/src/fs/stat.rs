@@ -94,3 +94,9 @@ pub fn stat_at(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<Stat>> {
 pub fn stat_fd(fd: BorrowedFd<'_>) -> io::Result<Stat> {
     statx(fd, b"", AtFlags::EMPTY_PATH)
 }
+
+/// Size and free bytes (for this user) of the file system that `fd` is on.
+pub fn space(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    let s = rustix::fs::fstatvfs(fd)?;
+    Ok((s.f_blocks * s.f_frsize, s.f_bavail * s.f_frsize))
+}

@@ -92,7 +92,7 @@ fn a_forged_entry_without_a_signature_is_found() {
     let line = [&forged.line()[..], b"\n"].concat();
     scratch.write(FIRST, &[scratch.read(FIRST), line].concat());
     let report = scratch.report();
-    assert_eq!(whats(&report), ["1 entries after the last checkpoint, not yet signed"]);
+    assert_eq!(whats(&report), ["1 entry after the last checkpoint, not yet signed"]);
     assert_eq!((report.exit(), report.findings[0].index), (1, Some(9)));
 }
 

@@ -32,7 +32,7 @@ fn processes_at_once_make_one_log_with_every_entry_once() {
         threads.into_iter().map(|t| t.join().expect("join")).collect()
     });
     for end in ends {
-        assert!(end.status.success(), "{}", String::from_utf8_lossy(&end.stdout));
+        assert!(end.status.success(), "{}", Bytes::from(end.stdout).quoted());
     }
     let report = verify(&dir, None);
     assert_eq!(whats(&report), [""; 0]);

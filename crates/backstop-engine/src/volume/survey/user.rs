@@ -28,7 +28,10 @@ pub(super) fn survey(query: &Query<'_>, all: &[Entry], seen: &[&Entry]) -> Resul
             (Cover::ReadOnly { why }, How::Clone)
         } else {
             open[n] = true;
-            (Cover::ReadOnly { why: "without root, only directories that you can write to are covered".into() }, How::Clone)
+            (
+                Cover::ReadOnly { why: "without root, only directories that you can write to are covered".into() },
+                How::Clone,
+            )
         };
         survey.parts.push(Part { mount: told(entry, &entry.point, cover), how, attr: attr(entry), dir: is_dir });
     }
@@ -85,7 +88,8 @@ fn shallow(at: &Bytes, mount: usize, depth: u32, seen: &[&Entry], found: &mut BT
 
 /// `top`, or where mounts lie beneath it (hidden ones count too), those of its parts that have none.
 fn split(top: &Bytes, all: &[Entry], whole: &mut BTreeSet<Bytes>) {
-    let beneath = |d: &Bytes| all.iter().any(|e| e.point != d.as_slice() && Bytes::from(&e.point[..]).is_beneath(d.as_slice()));
+    let beneath =
+        |d: &Bytes| all.iter().any(|e| e.point != d.as_slice() && Bytes::from(&e.point[..]).is_beneath(d.as_slice()));
     if !beneath(top) {
         whole.insert(top.clone());
         return;
@@ -118,7 +122,13 @@ fn layer(query: &Query<'_>, seen: &[&Entry], survey: &mut Survey, top: &Bytes) {
 }
 
 /// The volume for a mount; made at the first directory on it that needs one.
-fn volume(query: &Query<'_>, seen: &[&Entry], n: usize, survey: &mut Survey, lower: &Bytes) -> Result<usize, VolumeError> {
+fn volume(
+    query: &Query<'_>,
+    seen: &[&Entry],
+    n: usize,
+    survey: &mut Survey,
+    lower: &Bytes,
+) -> Result<usize, VolumeError> {
     let entry = seen[n];
     if let Some(at) = survey.volumes.iter().position(|v| v.root_path().as_slice() == entry.point) {
         return Ok(at);
