@@ -115,9 +115,18 @@ pub fn run(scratch: &Scratch, systems: &[System], jobs: &[Job], rounds: u32) -> 
         eprintln!("round {} of {rounds}", round + 1);
         // Another one begins each time, so that none always runs in another's wake.
         let shift = round as usize % able.len().max(1);
+        let mut failed = Vec::new();
         for (job, system) in able.iter().cycle().skip(shift).take(able.len()) {
-            let sample = one(scratch, *system, job, &mut samples)?;
-            samples.done.entry((job.name, *system)).or_default().push(sample);
+            match one(scratch, *system, job, &mut samples) {
+                Ok(sample) => samples.done.entry((job.name, *system)).or_default().push(sample),
+                Err(why) => failed.push(((job.name, *system), why)),
+            }
+        }
+        for (key, why) in failed {
+            // Not again, and no number for it: half its samples would be another measurement.
+            able.retain(|(job, system)| (job.name, *system) != key);
+            samples.done.remove(&key);
+            samples.left_out.push(why);
         }
     }
     Ok(samples)
@@ -147,14 +156,15 @@ fn one(scratch: &Scratch, system: System, job: &Job, samples: &mut Samples) -> R
     let trace = own.join("out/trace");
     let mut env = environment(&own, system.uid);
     if system.way == Way::Backstop {
+        // Also takes away what a run that failed has left.
+        drop(phases(&trace));
         env.push(("BACKSTOP_TRACE".into(), trace.display().to_string()));
     }
     let line = system.command(scratch, &place, &layer, &job.argv);
     let out = scratch.dir.join("sample.json");
     let sample = measure::once(&out, Some(system.uid), &place, &env, &line)?;
     if sample.code != 0 {
-        let said = fs::read(out.with_extension("err")).unwrap_or_default();
-        return Err(format!("{} by {} ended with {}: {}", job.name, system.name(), sample.code, said.escape_ascii()));
+        return Err(format!("{} by {} ended with {}: {}", job.name, system.name(), sample.code, said(&out)));
     }
     if system.way != Way::Overlay && system.way != Way::BwrapOverlay {
         let proof = script(scratch, system.uid, &place, job.proof);
@@ -164,16 +174,17 @@ fn one(scratch: &Scratch, system: System, job: &Job, samples: &mut Samples) -> R
         // overlayfs leaves its work directory with mode 000.
         script(scratch, system.uid, &own, "chmod -R u+rwx layer/work && rm -rf layer")?;
     }
-    let key = (job.name, system);
-    for (phase, wall, cpu) in phases(&trace) {
-        samples.phases.entry(key).or_default().entry(phase).or_default().push((wall, cpu));
+    if system.way == Way::Backstop {
+        let told = samples.phases.entry((job.name, system)).or_default();
+        for (phase, wall, cpu) in phases(&trace) {
+            told.entry(phase).or_default().push((wall, cpu));
+        }
     }
     if system.way == Way::Backstop && job.name == "rm" {
         let undo = vec![scratch.bin.display().to_string(), "undo".into(), "@last".into()];
         let sample = measure::once(&out, Some(system.uid), &place, &environment(&own, system.uid), &undo)?;
         if sample.code != 0 {
-            let said = fs::read(out.with_extension("err")).unwrap_or_default();
-            return Err(format!("undo by {} ended with {}: {}", system.name(), sample.code, said.escape_ascii()));
+            return Err(format!("undo by {} ended with {}: {}", system.name(), sample.code, said(&out)));
         }
         samples.done.entry(("undo of rm", system)).or_default().push(sample);
     }
@@ -191,8 +202,14 @@ pub fn script(scratch: &Scratch, uid: u32, cwd: &Path, script: &str) -> Result<(
     if sample.code == 0 {
         return Ok(());
     }
-    let said = fs::read(out.with_extension("err")).unwrap_or_default();
-    Err(format!("ended with {}: {}", sample.code, said.escape_ascii()))
+    Err(format!("ended with {}: {}", sample.code, said(&out)))
+}
+
+/// The end of what a measured command said on standard error, on one line.
+pub fn said(out: &Path) -> String {
+    let text = fs::read(out.with_extension("err")).unwrap_or_default();
+    let end = text.len().saturating_sub(400);
+    text[end..].escape_ascii().to_string().replace("\\n", " / ")
 }
 
 /// A home and a state directory of the bench's own; nothing of the caller's is touched.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::jobs::{environment, phases, script};
+use super::jobs::{environment, phases, said, script};
 use super::measure::{self, Sample};
 use super::scratch::Scratch;
 use super::systems::{System, Way};
@@ -92,6 +92,5 @@ fn one(scratch: &Scratch, uid: u32, cwd: &Path, trace: &Path, argv: &[String], w
     if sample.code == wanted {
         return Ok(sample);
     }
-    let said = std::fs::read(out.with_extension("err")).unwrap_or_default();
-    Err(format!("{argv:?} ended with {}, not {wanted}: {}", sample.code, said.escape_ascii()))
+    Err(format!("{argv:?} ended with {}, not {wanted}: {}", sample.code, said(&out)))
 }

@@ -43,7 +43,7 @@ impl Scratch {
 
     /// A user's own directory: `home`, `state` and `ws` lie in it.
     pub fn own(&self, uid: u32) -> Result<PathBuf, String> {
-        let dir = self.dir.join("on").join(format!("user-{uid}"));
+        let dir = self.own_path(uid);
         if !dir.exists() {
             for name in ["", "home", "state", "ws", "out"] {
                 let path = dir.join(name);
@@ -54,14 +54,26 @@ impl Scratch {
         Ok(dir)
     }
 
+    /// Beside the bench's directory and not in it: an overlay of a user namespace can't copy up a
+    /// directory that another user owns (EOVERFLOW), and the bench's may be root's.
+    fn own_path(&self, uid: u32) -> PathBuf {
+        if self.mounted {
+            return self.dir.join("on").join(format!("user-{uid}"));
+        }
+        let mut name = self.dir.clone().into_os_string();
+        name.push(format!("-user-{uid}"));
+        PathBuf::from(name)
+    }
+
     /// Removes it.
-    pub fn remove(self) -> Result<(), String> {
+    pub fn remove(self, users: &[u32]) -> Result<(), String> {
         if self.mounted {
             steps::run(Command::new("umount").arg(self.dir.join("on")))?;
         }
         // `rm` and not the library: a work directory of an overlay has mode 000, and a tree of a
         // million files is nothing to recurse over twice.
-        steps::run(Command::new("rm").args(["-rf", "--one-file-system", "--"]).arg(&self.dir))
+        let own = users.iter().map(|uid| self.own_path(*uid));
+        steps::run(Command::new("rm").args(["-rf", "--one-file-system", "--"]).arg(&self.dir).args(own))
     }
 }
 
