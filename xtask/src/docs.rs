@@ -87,7 +87,11 @@ fn listed(text: &str) -> Result<String, String> {
         let (_, after) = rest.split_once(&end).ok_or_else(missing)?;
         let mut rows = String::from("| what happened, or was tried | here |\n|---|---|\n");
         let folder = workspace::root().join("corpus").join(area);
-        for (name, case) in files(&folder)? {
+        let cases = files(&folder)?;
+        if cases.is_empty() {
+            return Err(format!("there are no cases in {}", folder.display()));
+        }
+        for (name, case) in cases {
             let case = String::from_utf8(case).map_err(|e| format!("{}: {e}", name.display()))?;
             // An incident has a title; what an attack tries stands in its reason.
             let told = string(&case, "title").or_else(|| string(&case, "why")).unwrap_or_default().replace('|', "\\|");

@@ -33,6 +33,9 @@ pub fn run(args: &Args) -> Result<(), String> {
     if let Some(typed) = &args.typed {
         text = format!("\u{1b}[2m$\u{1b}[0m \u{1b}[1m{typed}\u{1b}[0m\n{text}");
     }
+    if let Some(folder) = args.out.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+    }
     std::fs::write(&args.out, svg(&text)).map_err(|e| format!("cannot write {}: {e}", args.out.display()))
 }
 
@@ -75,7 +78,9 @@ fn svg(text: &str) -> String {
 fn pieces(text: &str) -> Vec<Vec<(Pen, String)>> {
     let mut lines = Vec::new();
     let mut pen = Pen::default();
-    for line in text.replace('\r', "").trim_end_matches('\n').split('\n') {
+    for line in text.trim_matches(['\n', '\r']).split('\n') {
+        // What was written over (a line of progress) is not what stood there in the end.
+        let line = line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default();
         let mut row: Vec<(Pen, String)> = Vec::new();
         let mut rest = line;
         loop {
@@ -119,7 +124,7 @@ mod tests {
     #[test]
     fn colours_become_pieces_and_the_rest_is_left_out() {
         let red = Pen { colour: Some(1), bold: true, dim: false };
-        let line = pieces("\u{1b}[1;31mheld\u{1b}[0m r-1\u{1b}[K\n\u{1b}[2mx");
+        let line = pieces("counting\r\u{1b}[K\u{1b}[1;31mheld\u{1b}[0m r-1\u{1b}[K\n\u{1b}[2mx");
         assert_eq!(line[0], [(red, "held".to_owned()), (Pen::default(), " r-1".to_owned())]);
         assert_eq!(line[1], [(Pen { dim: true, ..Pen::default() }, "x".to_owned())]);
     }
