@@ -17,7 +17,7 @@ use crate::commit::{Checked, Site};
 use crate::failure::{Failure, FailureKind};
 use crate::ledger::{Input, LayerIn, Measured, VolumeIn, measure};
 use crate::reading;
-use crate::rehearse::{RehearseError, RehearseInput, Rehearsal, rehearse};
+use crate::rehearse::{Rehearsal, RehearseError, RehearseInput, rehearse};
 use crate::store::Lock;
 use crate::trace::Trace;
 use crate::transaction::{Kind, PLAN, Transaction, only_times, plan_bytes};
@@ -45,7 +45,10 @@ impl Engine {
     pub fn retry(&mut self, id: RunId, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure> {
         let old = self.record(id)?;
         if !matches!(old.state, State::Held | State::Denied | State::Failed | State::DryRun | State::Discarded) {
-            return Err(Failure::usage(format!("{id} is {}; only what did not take effect can be run again", old.state.name())));
+            return Err(Failure::usage(format!(
+                "{id} is {}; only what did not take effect can be run again",
+                old.state.name()
+            )));
         }
         if old.state == State::Held {
             self.discard(id)?;
@@ -132,7 +135,9 @@ impl Engine {
     ) -> Result<Outcome, Failure> {
         record.exit = Some(rehearsal.exit);
         record.left_behind.clone_from(&rehearsal.left_behind);
-        record.notes.extend(rehearsal.not_started.iter().cloned());
+        let program = record.request.command.argv().into_iter().next().unwrap_or_default();
+        let why = rehearsal.not_started.iter();
+        record.notes.extend(why.map(|why| format!("cannot run {}: {why}", program.quoted())));
         record.notes.extend(rehearsal.notes.iter().cloned());
         let t0 = rehearsal.t0.clone();
         let (effects, mut plan) = match self.measured(record, &rehearsal, person) {
@@ -252,7 +257,8 @@ impl Engine {
             record.state = State::Held;
             let entry = match failure.kind {
                 FailureKind::Conflict => {
-                    let conflict = backstop_core::effect::Conflict { path: Bytes::default(), why: failure.what.clone() };
+                    let conflict =
+                        backstop_core::effect::Conflict { path: Bytes::default(), why: failure.what.clone() };
                     effects.conflicts.push(conflict);
                     Body::RunConflict { count: 1, paths: Vec::new(), run: record.id }
                 }
@@ -303,9 +309,8 @@ impl Engine {
         rehearsal: &Rehearsal,
         person: &mut dyn Person,
     ) -> Result<(EffectSet, Plan), Failure> {
-        let failed = |e: &dyn std::error::Error| {
-            Failure::because("the effect can't be measured, so nothing is let through", e)
-        };
+        let failed =
+            |e: &dyn std::error::Error| Failure::because("the effect can't be measured, so nothing is let through", e);
         let mut runs = Vec::new();
         for volume in &rehearsal.volumes {
             runs.push(volume.run_dir(record.id, true).map_err(|e| failed(&e))?);
@@ -333,13 +338,8 @@ impl Engine {
             mount_points: &mount_points,
             progress: &progress,
         };
-        let Measured { effects, conflicts, incomplete, ops, keeps, .. } = crate::progress::with(
-            person,
-            Step::Counting,
-            &progress,
-            || measure(&input),
-        )
-        .map_err(|e| failed(&e))?;
+        let Measured { effects, conflicts, incomplete, ops, keeps, .. } =
+            crate::progress::with(person, Step::Counting, &progress, || measure(&input)).map_err(|e| failed(&e))?;
         let mut set = EffectSet {
             conflicts,
             crossings: Vec::new(),
@@ -418,4 +418,3 @@ fn rehearsal_failure(error: &RehearseError) -> Failure {
         | RehearseError::Io { .. } => failure,
     }
 }
-

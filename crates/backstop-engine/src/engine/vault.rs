@@ -142,9 +142,7 @@ impl Engine {
 
     /// True when a vault is over its limits, by what one system call tells: whether a prune is due.
     pub(super) fn prune_is_due(&self, volumes: &[&OpenVolume]) -> bool {
-        volumes.iter().any(|v| {
-            space(v).is_ok_and(|s| s.free < s.total / 100 * u64::from(self.settings.free_percent))
-        })
+        volumes.iter().any(|v| space(v).is_ok_and(|s| s.free < s.total / 100 * u64::from(self.settings.free_percent)))
     }
 }
 
@@ -154,8 +152,8 @@ struct Space {
 }
 
 fn space(volume: &OpenVolume) -> Result<Space, Failure> {
-    let (total, free) =
-        sys::space(volume.vault()).map_err(|e| Failure::because(format!("cannot measure {}", volume.root_path().quoted()), &e))?;
+    let (total, free) = sys::space(volume.vault())
+        .map_err(|e| Failure::because(format!("cannot measure {}", volume.root_path().quoted()), &e))?;
     Ok(Space { total, free })
 }
 
@@ -175,4 +173,3 @@ fn runs_in(volume: &OpenVolume) -> Result<Vec<(RunId, u64)>, Failure> {
         .map(|id| Ok((id, sys::tree_usage(volume.vault(), id.to_string().as_bytes()).map_err(failed)?.0)))
         .collect()
 }
-

@@ -222,26 +222,32 @@ impl Beside<'_> {
                 LOOK,
             )
             .map_err(RehearseError::io("wait for the run"))?;
-            if ready[1] {
+            if ready[1].any() {
                 self.signal()?;
             }
-            if ready[2]
+            if ready[2].closed && !ready[2].data {
+                // Whoever ran under the filter is dead; asked again, it would answer at once, forever.
+                self.listener = None;
+            }
+            if ready[2].data
                 && let Some(listener) = &self.listener
             {
                 let doors = &mut self.doors;
                 // Without it the run goes on; only the report lacks a line.
-                if backstop_sys::notify::next(listener.as_fd(), |attempt| doors.note(&attempt)).is_err() {
+                let heard = backstop_sys::notify::next(listener.as_fd(), |attempt| doors.note(&attempt));
+                // Once nobody is left who could connect, the listener says so at every poll.
+                if heard.is_err() || backstop_sys::wait::hung_up(listener.as_fd()) {
                     self.listener = None;
                 }
             }
-            if ready[0] {
+            if ready[0].any() {
                 let Some((text, mut handles)) = self.channel.receive().map_err(RehearseError::io("hear the run"))?
                 else {
                     return Ok(());
                 };
                 self.message(Message::decode(&text).ok_or(RehearseError::Lost)?, handles.pop())?;
             }
-            if ready.iter().all(|r| !r) {
+            if ready.iter().all(|r| !r.any()) {
                 self.space.check()?;
             }
         }
