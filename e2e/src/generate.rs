@@ -235,7 +235,12 @@ impl Maker {
         let len = self.length();
         match self.dice.below(11) {
             0 => self.content(Verb::Create, &file),
-            1..=2 => self.content(Verb::Append, &file),
+            1..=2 => {
+                // Not nothing: copying up for a write that never comes changes the time of a linked or
+                // chmodded file, which no ledger can tell from a touch.
+                let seed = self.dice.below(1_000);
+                self.emit(Verb::Append, &[&file], &[len.max(1), seed]);
+            }
             3..=4 => {
                 let at = self.dice.below(10_000);
                 self.emit(Verb::Overwrite, &[&file], &[at, len, 2]);
@@ -347,7 +352,8 @@ impl Maker {
             (_, _, Some(f)) => {
                 let other = self.free();
                 self.emit(Verb::Link, &[&f, &other], &[]);
-                self.content(Verb::Append, &other);
+                let seed = self.dice.below(1_000);
+                self.emit(Verb::Append, &[&other], &[10 + seed, seed]);
                 self.emit(Verb::Look, &[&f], &[]);
             }
             _ => {}
