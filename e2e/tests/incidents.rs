@@ -18,11 +18,11 @@ const WORDS: &str = r#"
 set -e
 mk() { local d="$1" n="$2" e="${3:-dat}"; mkdir -p "$d"; for i in $(seq 1 "$n"); do yes "$PWD/$d/$i" | head -c $((200+i*7)) > "$d/f$i.$e"; done; }
 g() { git -c user.name=t -c user.email=t@t -c init.defaultBranch=main -c advice.detachedHead=false "$@"; }
-export GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@t GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@t
 mkdir -p /w/daemon/sink
 "#;
-/// What the agent's shell has set: an identity for git.
-const AGENT: &str = "export GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@t GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@t; ";
+/// What the shell has set: an identity for git, and one date, so that its object names are the same twice.
+const AGENT: &str = "export GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@t GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@t \
+    GIT_AUTHOR_DATE=2026-01-01T00:00:00Z GIT_COMMITTER_DATE=2026-01-01T00:00:00Z; ";
 const STEP: Duration = Duration::from_secs(60);
 const HELD: i32 = 75;
 const DENIED: i32 = 77;
@@ -78,7 +78,7 @@ type Kept = BTreeMap<Vec<u8>, ([u8; 32], u32)>;
 impl Stage {
     fn set(case: &Incident, who: Who, guarded: bool) -> Result<Self, Broken> {
         let arena = Arena::new(Plan { who, guard: guarded.then(guard::binary), borrowed: Vec::new() })?;
-        let fixture = format!("{WORDS}\n{}\nmkdir -p {}", case.fixture, quote(&case.workspace));
+        let fixture = format!("{AGENT}{WORDS}\n{}\nmkdir -p {}", case.fixture, quote(&case.workspace));
         arena.sh(&fixture, &[], STEP)?.must("the fixture")?;
         let service =
             case.daemon.then(|| Service::start(&arena.at("/w/run/d.sock"), arena.at("/w/daemon"))).transpose()?;
@@ -224,7 +224,7 @@ fn control(case: &Incident, who: Who) -> Result<(), Failed> {
         };
         let said = stage.sh(case, &script)?;
         let mut tree = stage.arena.tree();
-        // Names of git's objects depend on the second they were made in.
+        // Its index holds inode numbers and times, packs are made when git thinks fit.
         tree.entries.retain(|path, _| !path.split(|b| *b == b'/').any(|name| name.ends_with(b".git")));
         Ok((said, tree, stage.check(case)?))
     };
