@@ -275,7 +275,7 @@ rm -rf web/node_modules
 
 # archives
 tar xf app.tar -C data
-tar czf src.tgz app/src
+tar --mtime=@0 -czf src.tgz app/src
 tar tzf src.tgz | wc -l
 mkdir unpacked
 tar xzf src.tgz -C unpacked
