@@ -162,3 +162,32 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Broken> {
     let text = std::fs::read_to_string(path).map_err(Broken::io(format!("read {}", path.display())))?;
     toml::from_str(&text).map_err(|e| Broken::Case { file: name(path), what: e.to_string() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_corpus_is_a_case_and_every_id_is_one_of_a_kind() {
+        let incidents = load::<Incident>("incident").unwrap();
+        let attacks = load::<Attack>("attack").unwrap();
+        assert!(incidents.len() >= 38 && attacks.len() >= 69, "{} and {}", incidents.len(), attacks.len());
+        let ids: std::collections::BTreeSet<_> = incidents.iter().map(|(_, c)| &c.id).collect();
+        assert_eq!(ids.len(), incidents.len());
+        for (name, case) in &incidents {
+            assert!(!case.threads.is_empty(), "{name} names no public report");
+            assert!(!case.protect.is_empty() || case.check.is_some(), "{name} protects nothing");
+        }
+        for (name, case) in &attacks {
+            assert!(case.bites.len() == 2 || case.bites_not.is_some(), "{name} does not say why plain bash stops it");
+        }
+    }
+
+    #[test]
+    fn a_field_that_nobody_reads_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.toml");
+        std::fs::write(&path, "why = 'x'\nattack = 'true'\nbites = []\nbite = []\n").unwrap();
+        assert!(read::<Attack>(&path).unwrap_err().to_string().contains("unknown field `bite`"));
+    }
+}

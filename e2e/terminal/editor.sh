@@ -8,7 +8,7 @@ $T send-keys -l 'othree'
 key Escape
 $T send-keys -l ':wq'
 key Enter
-tell '^code'
+tell '^code [0-9]'
 cat text; rm text
 line "stty -a | grep -o ' icanon\| echo ' | tr -d ' ' | sort | xargs echo modes"
 tell '^modes echo icanon'

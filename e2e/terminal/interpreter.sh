@@ -6,4 +6,4 @@ tell '^42'
 line "import os; os.get_terminal_size()"
 tell 'columns=90, lines=30'
 key C-d
-tell '^code'
+tell '^code [0-9]'

@@ -5,6 +5,6 @@ sleep 0.3
 key C-c
 see '^\^C'
 line "echo and \$?"
-tell '^and'
+tell '^and [0-9]'
 screen | grep '^round\|^through\|^code'
 true

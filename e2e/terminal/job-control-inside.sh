@@ -17,9 +17,9 @@ line "fg"
 sleep 0.2
 key C-c
 line "echo after \$?"
-tell '^after'
+tell '^after [0-9]'
 line "echo made > inside.txt; set -o | grep '^monitor'"
 tell '^monitor'
 line "exit 3"
-tell '^code'
+tell '^code [0-9]'
 cat inside.txt; rm inside.txt

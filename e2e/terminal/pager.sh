@@ -7,5 +7,5 @@ key G
 see '^200$'
 screen | head -3
 key q
-tell '^code'
+tell '^code [0-9]'
 rm numbers

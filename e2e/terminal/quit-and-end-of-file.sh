@@ -1,7 +1,7 @@
 line "ulimit -c 0; $WRAP bash -c 'echo ready; exec sleep 20'; echo code \$?"
 see '^ready'
 key 'C-\'
-tell '^code'
+tell '^code [0-9]'
 line "clear"
 see '^\$'
 line "$WRAP cat -n; echo code \$?"
@@ -9,4 +9,4 @@ sleep 0.4
 line "typed"
 tell '1.*typed'
 key C-d
-tell '^code'
+tell '^code [0-9]'

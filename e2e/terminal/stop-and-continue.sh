@@ -8,12 +8,12 @@ tell '^1$'
 line "fg > /dev/null"
 sleep 0.3
 line "hello"
-tell '^got hello'
+tell '^got hello$'
 line "echo code \$?"
-tell '^code'
+tell '^code [0-9]'
 line "clear"
 see '^\$'
 line "$WRAP sleep 0.5 &"
 sleep 0.2
 line "wait; echo waited \$?"
-tell '^waited'
+tell '^waited [0-9]'

@@ -5,6 +5,6 @@ tell '^named'
 tell '^over'
 tell '^there'
 tell '^character special'
-tell '^code'
+tell '^code [0-9]'
 line "test \"\$(tty)\" = \"\$($WRAP tty)\" && echo the same"
 tell '^the same'

@@ -177,10 +177,10 @@ fn stopped(case: &Attack, who: Who) -> Result<Result<(), String>, Broken> {
             return Ok(Err(format!("it does not say {pattern}\n  {words}")));
         }
     }
-    if !case.noisy {
-        if let Some(lines) = repainted("the run", &tried.said.err) {
-            return Ok(Err(format!("{lines}\n  {words}")));
-        }
+    if !case.noisy
+        && let Some(lines) = repainted("the run", &tried.said.err)
+    {
+        return Ok(Err(format!("{lines}\n  {words}")));
     }
     afterwards(case, &tried)
 }

@@ -1,12 +1,13 @@
 //! Takes the scenarios of `terminal/`, plays each in a real terminal (tmux) by plain bash and under
 //! Backstop, and compares what a person would see: colours, sizes, keys, job control, editors.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use backstop_e2e::arena::{Arena, Plan, Who, quote};
 use backstop_e2e::bounded::watchdog;
-use backstop_e2e::guard;
+use backstop_e2e::{Broken, guard};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 const STEP: Duration = Duration::from_secs(60);
@@ -56,6 +57,11 @@ fn scenarios() -> Vec<(String, String)> {
 /// screen, so what it waits for in vain fails it.
 fn feels_like_bash(script: &str, who: Who) -> Result<(), Failed> {
     let arena = Arena::new(Plan { who, guard: Some(guard::binary()), borrowed: Vec::new() })?;
+    // A short name: a typed line that wraps would look like output.
+    let short = "#!/bin/sh\nexec backstop run --workspace /w/work --session terminal -- \"$@\"\n";
+    std::fs::write(arena.at("/tmp/b"), short).map_err(Broken::io("write the short name"))?;
+    std::fs::set_permissions(arena.at("/tmp/b"), PermissionsExt::from_mode(0o755))
+        .map_err(Broken::io("make it run"))?;
     let play = |name: &str, wrap: &str| {
         let head = format!("cd /w/work; export NAME={name} WRAP={} TERM=xterm-256color\n", quote(wrap));
         arena.sh(&format!("{head}{WORDS}\n{script}"), &[], STEP)
@@ -64,7 +70,7 @@ fn feels_like_bash(script: &str, who: Who) -> Result<(), Failed> {
     if plain.code != 0 || plain.out.is_empty() {
         return Err(format!("the scenario fails under plain bash\n  {}", plain.words()).into());
     }
-    let guarded = play("guarded", "backstop run --workspace /w/work --session terminal --")?;
+    let guarded = play("guarded", "/tmp/b")?;
     if (guarded.code, &guarded.out) != (plain.code, &plain.out) {
         return Err(format!("plain bash:\n  {}\nunder Backstop:\n  {}", plain.words(), guarded.words()).into());
     }
