@@ -3,12 +3,14 @@
 //! randomness come in as arguments.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod bytes;
 pub mod canon;
 pub mod digest;
 pub mod effect;
 pub mod id;
 pub mod merkle;
+pub mod note;
 pub mod plan;
 pub mod policy;
 pub mod quoted;

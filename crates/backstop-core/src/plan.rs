@@ -41,34 +41,36 @@ pub struct Meta {
     pub mtime: Timestamp,
     /// Owner.
     pub uid: u32,
-    /// Extended attributes by name; ACLs and file capabilities among them.
-    pub xattrs: Vec<(Bytes, Bytes)>,
+    /// The extended attributes that differ, ACLs and file capabilities among them; none = absent.
+    pub xattrs: Vec<(Bytes, Option<Bytes>)>,
+}
+
+/// Either end of a move.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Spot {
+    /// In the real tree.
+    Place(Place),
+    /// In the vault.
+    Slot(Slot),
 }
 
 /// One step. Forwards as described; backwards the exact reverse.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Op {
-    /// Moves the object `ino` from its place into the vault (a delete, or the first half of a move).
-    Detach {
+    /// Renames the object `ino`: out of the tree (a delete, or the first half of a move), into it
+    /// (a creation, or a move's second half), or aside within the vault. The new name must be free.
+    Move {
         /// Where it is.
-        at: Place,
+        from: Spot,
         /// Its inode.
         ino: u64,
         /// Where it goes.
-        slot: Slot,
-    },
-    /// Moves the object `ino` from the vault to its place (a creation, or a move's second half).
-    Attach {
-        /// Where it goes; the name must be free.
-        at: Place,
-        /// Its inode.
-        ino: u64,
-        /// Where it is.
-        slot: Slot,
+        to: Spot,
     },
     /// Swaps what is in the vault with what is at the place, in one step (a replacement).
-    Exchange {
+    Swap {
         /// The place.
         at: Place,
         /// The inode that comes.
@@ -89,7 +91,7 @@ pub enum Op {
         /// The content it had, kept before the journal's intent.
         old: Slot,
     },
-    /// Sets metadata.
+    /// Sets metadata; for a directory all but its times.
     Meta {
         /// The metadata it gets.
         after: Meta,
@@ -109,16 +111,19 @@ pub enum Op {
         /// A name it has.
         of: Place,
     },
-    /// Sets a directory's times, last of all; skipped where somebody else changed the directory.
+    /// Sets a directory's access and modification time, last of all in either direction; not where
+    /// somebody else changed the directory meanwhile.
     Times {
-        /// Access and modification time afterwards.
+        /// Afterwards.
         after: (Timestamp, Timestamp),
-        /// The directory.
-        at: Place,
-        /// Access and modification time before.
+        /// Where the directory is afterwards; none where it is gone then.
+        at: Option<Place>,
+        /// Before.
         before: (Timestamp, Timestamp),
         /// Its inode.
         ino: u64,
+        /// Where the directory was before; none where it is new.
+        was: Option<Place>,
     },
 }
 
@@ -148,10 +153,24 @@ pub enum Direction {
     Backward,
 }
 
+/// A copy to make before the journal's intent: the content that a `Write` will change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keep {
+    /// The file, where it is before.
+    pub from: Place,
+    /// Its inode.
+    pub ino: u64,
+    /// Where the copy goes.
+    pub to: Slot,
+}
+
 /// The whole of a commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
+    /// Copies to make first.
+    pub keeps: Vec<Keep>,
     /// The steps, in the order that a commit takes.
     pub ops: Vec<Op>,
     /// The file systems that take part.
@@ -159,16 +178,22 @@ pub struct Plan {
 }
 
 impl Op {
-    /// The place it changes.
-    pub const fn at(&self) -> &Place {
-        match self {
-            Self::Detach { at, .. }
-            | Self::Attach { at, .. }
-            | Self::Exchange { at, .. }
-            | Self::Write { at, .. }
-            | Self::Meta { at, .. }
-            | Self::Link { at, .. }
-            | Self::Times { at, .. } => at,
-        }
+    /// The places of the real tree that it changes.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        let (a, b) = match self {
+            Self::Move { from, to, .. } => (place(from), place(to)),
+            Self::Swap { at, .. } | Self::Write { at, .. } | Self::Meta { at, .. } | Self::Link { at, .. } => {
+                (Some(at), None)
+            }
+            Self::Times { at, was, .. } => (at.as_ref(), was.as_ref()),
+        };
+        a.into_iter().chain(b)
+    }
+}
+
+const fn place(spot: &Spot) -> Option<&Place> {
+    match spot {
+        Spot::Place(p) => Some(p),
+        Spot::Slot(_) => None,
     }
 }

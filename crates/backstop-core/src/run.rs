@@ -113,6 +113,9 @@ pub struct RunRecord {
     /// Processes that outlived the command and were stopped.
     #[serde(default)]
     pub left_behind: Vec<LeftBehind>,
+    /// True once the vault has let go of what taking it back would need.
+    #[serde(default)]
+    pub let_go: bool,
     /// Further remarks for a person: what was not covered, why it failed.
     #[serde(default)]
     pub notes: Vec<String>,

@@ -40,7 +40,9 @@ impl Timestamp {
         if ymd.next().is_some() || hms.next().is_some() || frac.len() > 9 {
             return None;
         }
-        if !(1..=12).contains(&m)
+        // A year beyond any calendar would overflow the seconds; text from a damaged log may hold one.
+        if !(-9_999..=999_999).contains(&y)
+            || !(1..=12).contains(&m)
             || !(1..=31).contains(&d)
             || !(0..24).contains(&h)
             || !(0..60).contains(&min)
@@ -50,6 +52,18 @@ impl Timestamp {
         }
         let nanos = if frac.is_empty() { 0 } else { frac.parse::<u32>().ok()? * 10u32.pow(9 - frac.len() as u32) };
         Some(Self { secs: days_from_civil(y, m, d) * 86_400 + h * 3_600 + min * 60 + s, nanos })
+    }
+}
+
+impl From<(i64, u32)> for Timestamp {
+    fn from((secs, nanos): (i64, u32)) -> Self {
+        Self { secs, nanos }
+    }
+}
+
+impl From<Timestamp> for (i64, u32) {
+    fn from(t: Timestamp) -> Self {
+        (t.secs, t.nanos)
     }
 }
 
@@ -126,5 +140,10 @@ mod tests {
             assert_eq!(t.to_string(), text);
             assert_eq!(Timestamp::parse(text), Some(t), "{text}");
         }
+    }
+
+    #[test]
+    fn a_year_beyond_any_calendar_is_refused() {
+        assert_eq!(Timestamp::parse("9223372036854775807-01-01T00:00:00Z"), None);
     }
 }

@@ -1,16 +1,30 @@
-//! The engine's doors: what the command line (and later the daemon) may ask for.
+//! The engine's doors: what the command line (and later the daemon) may ask for. The values that
+//! pass them are here; each verb has its own file.
 
-use std::time::Duration;
+mod find;
+mod look;
+mod recover;
+mod run;
+mod takeback;
+mod turn;
+mod vault;
+
+use std::path::Path;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{EffectSet, FileType};
 use backstop_core::id::RunId;
+use backstop_core::plan::Plan;
 use backstop_core::request::Request;
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 
-use crate::failure::Failure;
+use crate::commit::{CommitError, Site};
+use crate::failure::{Failure, FailureKind};
+use crate::records::Records;
 use crate::settings::Settings;
+use crate::store::{Store, StoreError};
+use crate::transaction::TransactionError;
 
 /// Whoever sits at the terminal, if anybody: told what takes long, asked what needs a person.
 pub trait Person {
@@ -18,6 +32,10 @@ pub trait Person {
     fn waiting(&mut self, holder: Option<RunId>);
     /// Something has been taking more than a second.
     fn progress(&mut self, step: Step, done: u64);
+    /// True when somebody sees progress; then it is worth a thread.
+    fn watching(&self) -> bool {
+        false
+    }
     /// Policy asks. `Answer::Hold` where nobody can answer.
     fn confirm(&mut self, record: &RunRecord, effects: &EffectSet) -> Answer;
 }
@@ -109,6 +127,8 @@ pub struct UndoReport {
 /// A failure as plain data, so that a report can be shown again.
 #[derive(Clone, Debug)]
 pub struct Stopped {
+    /// What kind.
+    pub kind: FailureKind,
     /// What failed.
     pub what: String,
     /// What to do.
@@ -184,14 +204,27 @@ pub struct Pruned {
 /// The embedded engine.
 pub struct Engine {
     settings: Settings,
+    store: Store,
+    records: Records,
     recovered: Vec<Recovered>,
 }
+
+/// The file with a run's record.
+const RECORD: &str = "run.json";
+/// The file with a run's effects: a header line, then a line per effect.
+const EFFECTS: &str = "effects.jsonl";
+/// The file with the moments the rehearsal began, by each volume's clock.
+const T0: &str = "t0.json";
 
 impl Engine {
     /// Opens the state directory (making it where it is missing) and finishes or takes back what a
     /// crash left half done.
     pub fn open(settings: Settings) -> Result<Self, Failure> {
-        Ok(Self { settings, recovered: Vec::new() })
+        let store = Store::open(&settings.state)?;
+        let records = Records::new(settings.state.join("audit"));
+        let mut engine = Self { settings, store, records, recovered: Vec::new() };
+        engine.recovered = engine.recover()?;
+        Ok(engine)
     }
 
     /// What opening had to put right.
@@ -204,89 +237,69 @@ impl Engine {
         &self.settings
     }
 
-    /// Rehearses, judges, and commits or holds.
-    pub fn run(&mut self, request: Request, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure> {
-        let _unbuilt = (request, options, person);
-        Err(Failure::internal("not built yet"))
+    /// Where the audit log is.
+    pub fn audit_dir(&self) -> std::path::PathBuf {
+        self.settings.state.join("audit")
     }
 
-    /// Runs a held run's command again on today's disk, as a new run; the old one is discarded.
-    pub fn retry(&mut self, id: RunId, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure> {
-        let _unbuilt = (id, options, person);
-        Err(Failure::internal("not built yet"))
+    /// The state directory.
+    pub fn state(&self) -> &Path {
+        &self.settings.state
     }
 
-    /// The run that `text` names: an id, an unambiguous prefix, `@last`, `@-2`.
-    pub fn find(&self, text: &str) -> Result<RunId, Failure> {
-        Err(Failure::usage(format!("no run {text}")))
+    fn save(&self, record: &mut RunRecord, durable: bool) -> Result<(), Failure> {
+        record.updated = crate::clock::now();
+        Ok(self.store.write_json(record.id, RECORD, record, durable)?)
     }
 
-    /// A run's record.
-    pub fn record(&self, id: RunId) -> Result<RunRecord, Failure> {
-        Err(Failure::usage(format!("no run {id}")))
+    fn load_plan(&self, id: RunId) -> Result<Plan, Failure> {
+        let plan = self.store.read_json(id, crate::transaction::PLAN)?;
+        plan.ok_or_else(|| Failure::internal(format!("the plan of {id} is gone, so nothing can be done with it")))
     }
 
-    /// The runs, newest first.
-    pub fn runs(&self, filter: &Filter) -> Result<Vec<RunRecord>, Failure> {
-        let _unbuilt = filter;
-        Err(Failure::internal("not built yet"))
+    /// Finds the file systems of a plan again.
+    fn sites(&self, id: RunId, plan: &Plan) -> Result<Vec<Site>, Failure> {
+        plan.volumes.iter().map(|v| Site::reopen(v, id)).collect::<Result<_, CommitError>>().map_err(Failure::from)
     }
+}
 
-    /// What a run would change, or changed.
-    pub fn effects(&self, id: RunId) -> Result<EffectSet, Failure> {
-        Err(Failure::usage(format!("no run {id}")))
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::NoRun(id) => Self::usage(format!("there is no run {id}")).next("list them: backstop runs"),
+            StoreError::NotPrivate { path, .. } => Self::because("the state directory can't be used", &error)
+                .next(format!("make it yours alone: chmod 700 {}", path.display())),
+            _ => Self::because("the state directory can't be used", &error),
+        }
     }
+}
 
-    /// Calls `each` for everything beneath the directory `path` that run `id` deletes or replaces;
-    /// in path order; `each` returns false to stop.
-    pub fn beneath(&self, id: RunId, path: &Bytes, each: &mut dyn FnMut(Beneath) -> bool) -> Result<(), Failure> {
-        let _unbuilt = (path, each);
-        Err(Failure::usage(format!("no run {id}")))
+impl From<CommitError> for Failure {
+    fn from(error: CommitError) -> Self {
+        match &error {
+            CommitError::Conflict { conflict } => {
+                Self::new(FailureKind::Conflict, format!("{}: {}", conflict.path.quoted(), conflict.why))
+            }
+            _ => Self::because("the step failed, and all before it was taken back", &error),
+        }
     }
+}
 
-    /// The first `limit` bytes of a file that run `id` changes, before or after; none where there is
-    /// no such side, or it was let go.
-    pub fn content(&self, id: RunId, path: &Bytes, side: Side, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
-        let _unbuilt = (path, side, limit);
-        Err(Failure::usage(format!("no run {id}")))
+impl From<TransactionError> for Failure {
+    fn from(error: TransactionError) -> Self {
+        match error {
+            TransactionError::Commit(e) => e.into(),
+            TransactionError::Store(e) => e.into(),
+            TransactionError::Audit(e) => e.into(),
+            TransactionError::Stuck { .. } => {
+                Self::internal(error.to_string()).next("mend the cause, then: backstop recover")
+            }
+        }
     }
+}
 
-    /// Commits a held run.
-    pub fn commit(&mut self, id: RunId, person: &mut dyn Person) -> Result<Outcome, Failure> {
-        let _unbuilt = person;
-        Err(Failure::usage(format!("no run {id}")))
-    }
-
-    /// Gives up a held run.
-    pub fn discard(&mut self, id: RunId) -> Result<RunRecord, Failure> {
-        Err(Failure::usage(format!("no run {id}")))
-    }
-
-    /// Takes runs back, newest first; stops before the first that would overwrite later work.
-    pub fn undo(
-        &mut self,
-        which: &Which,
-        options: UndoOptions,
-        person: &mut dyn Person,
-    ) -> Result<UndoReport, Failure> {
-        let _unbuilt = (which, options, person);
-        Err(Failure::internal("not built yet"))
-    }
-
-    /// Brings undone runs back, oldest first.
-    pub fn redo(&mut self, which: &Which, person: &mut dyn Person) -> Result<UndoReport, Failure> {
-        let _unbuilt = (which, person);
-        Err(Failure::internal("not built yet"))
-    }
-
-    /// What the vaults hold.
-    pub fn vault_status(&self) -> Result<VaultStatus, Failure> {
-        Err(Failure::internal("not built yet"))
-    }
-
-    /// Lets go of preimages beyond the limits, or older than `older_than`.
-    pub fn prune(&mut self, older_than: Option<Duration>) -> Result<Pruned, Failure> {
-        let _unbuilt = older_than;
-        Err(Failure::internal("not built yet"))
+impl From<crate::audit::AuditError> for Failure {
+    fn from(error: crate::audit::AuditError) -> Self {
+        Self::because("it can't be recorded, so it may not happen", &error).next("look into it: backstop audit verify")
     }
 }

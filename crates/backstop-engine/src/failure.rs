@@ -14,6 +14,8 @@ pub enum FailureKind {
     Refused,
     /// Backstop or the machine failed; nothing was changed (exit 125).
     Internal,
+    /// A signal to Backstop ended it (exit 128+N); nothing was changed.
+    Interrupted(u8),
 }
 
 /// A failure with its causes and the next step.

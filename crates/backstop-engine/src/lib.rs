@@ -2,9 +2,24 @@
 //! what was there, undoes, recovers and records. Decides nothing: `backstop-core` does.
 #![forbid(unsafe_code)]
 
+pub mod audit;
+mod beside;
+pub mod clock;
+mod commit;
 pub mod engine;
 pub mod failure;
+mod fault;
+pub mod ledger;
+pub mod probe;
+mod progress;
+mod reading;
+mod records;
+pub mod rehearse;
 pub mod settings;
+pub mod store;
+mod trace;
+mod transaction;
+pub mod volume;
 
 pub use engine::{
     Answer, Beneath, Engine, Filter, Outcome, Person, Pruned, Recovered, RunOptions, Side, Step, Stopped, UndoOptions,

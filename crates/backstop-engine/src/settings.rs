@@ -18,6 +18,8 @@ pub enum Durability {
 /// The engine's settings, already read and checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The caller's user id.
+    pub uid: u32,
     /// Journal, runs, audit log, and the vault of its own file system; mode 0700.
     pub state: PathBuf,
     /// The caller's home.
@@ -26,6 +28,10 @@ pub struct Settings {
     pub homes: Vec<Bytes>,
     /// Scratch directories.
     pub scratch: Vec<Bytes>,
+    /// Further directories that a command must not see: policy and keys.
+    pub hide: Vec<Bytes>,
+    /// True to rehearse in a user namespace even as root.
+    pub force_user: bool,
     /// See [`Durability`].
     pub durability: Durability,
     /// A vault may take this share of its file system, in percent.

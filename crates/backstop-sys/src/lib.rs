@@ -1,1 +1,17 @@
-//! Backstop.
+//! Backstop's only door to the Linux kernel: files by directory handle, namespaces, mounts, overlays,
+//! rights and filters. Takes and gives plain values and handles; knows nothing of runs or policy.
+
+pub mod caps;
+pub mod channel;
+pub mod devices;
+pub mod dir;
+pub mod fs;
+pub mod inherit;
+pub mod landlock;
+pub mod mount;
+pub mod mountinfo;
+pub mod notify;
+pub mod ns;
+pub mod process;
+pub mod seccomp;
+pub mod wait;

@@ -68,6 +68,15 @@ impl Ground {
         self.in_workspace(path, set) || self.in_scratch(path, effect) || self.in_cache(path)
     }
 
+    /// True when a directory, of which only the times change, is in the agent's own places (or is one
+    /// of them: a new file in `/tmp` touches `/tmp`).
+    pub fn own_directory(&self, path: &Bytes, set: &EffectSet) -> bool {
+        self.in_workspace(path, set)
+            || self.in_cache(path)
+            || self.scratch.iter().any(|s| path.is_beneath(s.as_slice()))
+            || self.workspace.as_ref() == Some(path)
+    }
+
     fn in_workspace(&self, path: &Bytes, set: &EffectSet) -> bool {
         let Some(workspace) = &self.workspace else { return false };
         let ws = workspace.as_slice();

@@ -1,0 +1,345 @@
+//! What the audit log records: one entry for each door that something passed. Gives the values and
+//! their one spelling as a line (`docs/format/audit.md`); never writes a file.
+//!
+//! Fields stand in alphabetical order, so that the JSON is canonical; a test holds that for every type.
+
+mod story;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::bytes::Bytes;
+use crate::canon;
+use crate::digest::Digest;
+use crate::effect::Totals;
+use crate::id::RunId;
+use crate::policy::Judgement;
+use crate::request::{Command, Net, Request};
+use crate::run::{Exit, LeftBehind};
+use crate::time::Timestamp;
+
+pub use story::{Complaint, Question, Story};
+
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// When, by the wall clock.
+    pub at: Timestamp,
+    /// What.
+    pub body: Body,
+    /// Its place in the log, from 0.
+    pub index: u64,
+    /// The format's version: 1.
+    pub version: u32,
+}
+
+impl Entry {
+    /// The version this code writes.
+    pub const VERSION: u32 = 1;
+
+    /// The bytes that are hashed: canonical JSON without a line end.
+    pub fn line(&self) -> Vec<u8> {
+        canon::line(self)
+    }
+
+    /// Reads a line (without its line end); none where it is not exactly what `line` writes.
+    pub fn parse(line: &[u8]) -> Option<Self> {
+        let entry: Self = serde_json::from_slice(line).ok()?;
+        (entry.version == Self::VERSION && entry.line() == line).then_some(entry)
+    }
+}
+
+/// Who let something through, or took it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum By {
+    /// A person, by word at a terminal or by a verb of people.
+    Person {
+        /// The user that spoke, as the kernel says.
+        uid: u32,
+    },
+    /// Nobody was asked: policy's own answer.
+    Rule,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub enum Body {
+    /// Opening the log after a crash put something right.
+    #[serde(rename = "audit.recovered")]
+    AuditRecovered {
+        /// How many entries were whole but not yet signed; they stand directly before this one.
+        adopted: u64,
+        /// The SHA-256 of what was cut off the end, kept in the log's `cut` directory.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cut: Option<Digest>,
+        /// How many bytes that was.
+        cut_bytes: u64,
+    },
+    /// The first entry: whose log this is.
+    #[serde(rename = "audit.started")]
+    AuditStarted {
+        /// The public key that signs its checkpoints, in the format of signed notes.
+        key: String,
+    },
+    /// A command inside a run called Backstop; the outer run covers it.
+    #[serde(rename = "run.nested")]
+    Nested {
+        /// What it asked to run.
+        command: Command,
+        /// Where.
+        cwd: Bytes,
+        /// The outer run.
+        run: RunId,
+    },
+    /// A run that a crash cut off was finished or taken back.
+    #[serde(rename = "run.recovered")]
+    Recovered {
+        /// How it stands now.
+        now: Settled,
+        /// The run.
+        run: RunId,
+        /// What was done, as a sentence fragment.
+        what: String,
+    },
+    /// The effects are on the disk.
+    #[serde(rename = "run.committed")]
+    RunCommitted {
+        /// The run.
+        run: RunId,
+    },
+    /// The intent to let the effects through; durable before the first byte moves.
+    #[serde(rename = "run.committing")]
+    RunCommitting {
+        /// Who let it through.
+        by: By,
+        /// The effects' digest.
+        digest: Digest,
+        /// The plan's digest.
+        plan: Digest,
+        /// The run.
+        run: RunId,
+    },
+    /// The disk changed meanwhile: nothing was done, the run stays where it was.
+    #[serde(rename = "run.conflict")]
+    RunConflict {
+        /// How many places differ.
+        count: u64,
+        /// Some of them.
+        paths: Vec<Bytes>,
+        /// The run.
+        run: RunId,
+    },
+    /// Policy refused; nothing took effect.
+    #[serde(rename = "run.denied")]
+    RunDenied {
+        /// The run.
+        run: RunId,
+    },
+    /// Given up; nothing took effect.
+    #[serde(rename = "run.discarded")]
+    RunDiscarded {
+        /// Who gave it up.
+        by: By,
+        /// The run.
+        run: RunId,
+    },
+    /// Only to be shown; nothing took effect.
+    #[serde(rename = "run.dry-run")]
+    RunDryRun {
+        /// The run.
+        run: RunId,
+    },
+    /// Backstop failed; what was under way was not done.
+    #[serde(rename = "run.failed")]
+    RunFailed {
+        /// The run.
+        run: RunId,
+        /// Why.
+        why: String,
+    },
+    /// It waits for a person; nothing took effect.
+    #[serde(rename = "run.held")]
+    RunHeld {
+        /// The run.
+        run: RunId,
+    },
+    /// What policy said about the effects.
+    #[serde(rename = "run.judged")]
+    RunJudged {
+        /// Decision and reasons.
+        judgement: Judgement,
+        /// The run.
+        run: RunId,
+    },
+    /// Its effects were brought back.
+    #[serde(rename = "run.redone")]
+    RunRedone {
+        /// The run.
+        run: RunId,
+    },
+    /// The intent to bring its effects back.
+    #[serde(rename = "run.redoing")]
+    RunRedoing {
+        /// Who wants it.
+        by: By,
+        /// The run.
+        run: RunId,
+    },
+    /// The command ended; this is what it would change.
+    #[serde(rename = "run.rehearsed")]
+    RunRehearsed {
+        /// The effects' digest.
+        digest: Digest,
+        /// Declared ways out of the sandbox that were open.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        doors: Vec<Bytes>,
+        /// How many effects; a run with none ends here.
+        effects: u64,
+        /// How the command ended.
+        exit: Exit,
+        /// Processes that outlived it and were stopped.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_behind: Vec<LeftBehind>,
+        /// The run.
+        run: RunId,
+        /// Sums.
+        totals: Totals,
+    },
+    /// The intent to run a command; durable before it starts.
+    #[serde(rename = "run.requested")]
+    RunRequested {
+        /// What.
+        command: Command,
+        /// Where.
+        cwd: Bytes,
+        /// The caller's group.
+        gid: u32,
+        /// What it may reach.
+        net: Net,
+        /// Why, in the words of who asked; unchecked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Bytes>,
+        /// The run.
+        run: RunId,
+        /// The agent's session.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<Bytes>,
+        /// The caller's user.
+        uid: u32,
+        /// The agent's own place.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workspace: Option<Bytes>,
+    },
+    /// Its effects were taken back.
+    #[serde(rename = "run.undone")]
+    RunUndone {
+        /// The run.
+        run: RunId,
+    },
+    /// The intent to take its effects back.
+    #[serde(rename = "run.undoing")]
+    RunUndoing {
+        /// Who wants it.
+        by: By,
+        /// The run.
+        run: RunId,
+    },
+    /// Preimages were let go: these runs can no longer be undone.
+    #[serde(rename = "vault.pruned")]
+    VaultPruned {
+        /// Bytes freed.
+        bytes: u64,
+        /// The runs.
+        runs: Vec<RunId>,
+    },
+}
+
+/// How a run stands after recovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Settled {
+    /// Its effects are on the disk.
+    Committed,
+    /// It waits for a person, as before.
+    Held,
+    /// Nothing of it is on the disk, and it is given up.
+    Discarded,
+    /// Its effects were taken back.
+    Undone,
+}
+
+impl Body {
+    /// The entry of a request.
+    pub fn requested(run: RunId, request: &Request) -> Self {
+        // Destructured, so that a new field of the request has to be thought about here. The
+        // environment's names are left out (a hundred per entry); turns don't matter to the record.
+        let Request { command, cwd, env_keys: _, gid, net, parallel: _, reason, session, uid, workspace } = request;
+        Self::RunRequested {
+            command: command.clone(),
+            cwd: cwd.clone(),
+            gid: *gid,
+            net: *net,
+            reason: reason.clone(),
+            run,
+            session: session.clone(),
+            uid: *uid,
+            workspace: workspace.clone(),
+        }
+    }
+
+    /// The type's name in the log.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::AuditRecovered { .. } => "audit.recovered",
+            Self::AuditStarted { .. } => "audit.started",
+            Self::Nested { .. } => "run.nested",
+            Self::Recovered { .. } => "run.recovered",
+            Self::RunCommitted { .. } => "run.committed",
+            Self::RunCommitting { .. } => "run.committing",
+            Self::RunConflict { .. } => "run.conflict",
+            Self::RunDenied { .. } => "run.denied",
+            Self::RunDiscarded { .. } => "run.discarded",
+            Self::RunDryRun { .. } => "run.dry-run",
+            Self::RunFailed { .. } => "run.failed",
+            Self::RunHeld { .. } => "run.held",
+            Self::RunJudged { .. } => "run.judged",
+            Self::RunRedone { .. } => "run.redone",
+            Self::RunRedoing { .. } => "run.redoing",
+            Self::RunRehearsed { .. } => "run.rehearsed",
+            Self::RunRequested { .. } => "run.requested",
+            Self::RunUndone { .. } => "run.undone",
+            Self::RunUndoing { .. } => "run.undoing",
+            Self::VaultPruned { .. } => "vault.pruned",
+        }
+    }
+
+    /// The run it speaks about, if one.
+    pub const fn run(&self) -> Option<RunId> {
+        match self {
+            Self::AuditRecovered { .. } | Self::AuditStarted { .. } | Self::VaultPruned { .. } => None,
+            Self::Nested { run, .. }
+            | Self::Recovered { run, .. }
+            | Self::RunCommitted { run }
+            | Self::RunCommitting { run, .. }
+            | Self::RunConflict { run, .. }
+            | Self::RunDenied { run }
+            | Self::RunDiscarded { run, .. }
+            | Self::RunDryRun { run }
+            | Self::RunFailed { run, .. }
+            | Self::RunHeld { run }
+            | Self::RunJudged { run, .. }
+            | Self::RunRedone { run }
+            | Self::RunRedoing { run, .. }
+            | Self::RunRehearsed { run, .. }
+            | Self::RunRequested { run, .. }
+            | Self::RunUndone { run }
+            | Self::RunUndoing { run, .. } => Some(*run),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

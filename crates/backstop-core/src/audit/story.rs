@@ -1,0 +1,253 @@
+//! Reads entries in their order and says where the story of a run doesn't hold: a door passed without
+//! the one before it, or without the word it needed. Decides only; never reads a file.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::audit::{Body, By, Settled};
+use crate::digest::Digest;
+use crate::id::RunId;
+use crate::policy::Decision;
+
+/// Which of an auditor's questions a complaint answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Question {
+    /// Is the log as it was written?
+    Integrity,
+    /// Does every run have each of its doors?
+    Completeness,
+    /// Had what took effect the word that it needed?
+    Authorisation,
+}
+
+/// What doesn't hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// The question it answers with no.
+    pub question: Question,
+    /// The run.
+    pub run: RunId,
+    /// What is wrong, as a sentence fragment.
+    pub what: String,
+}
+
+/// The last door a run passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    Requested,
+    Rehearsed,
+    Judged,
+    Held,
+    Committing,
+    Committed,
+    Undoing,
+    Undone,
+    Redoing,
+    Ended,
+}
+
+impl Door {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Requested => "its request",
+            Self::Rehearsed => "its rehearsal",
+            Self::Judged => "its judgement",
+            Self::Held => "being held",
+            Self::Committing => "the begin of its commit",
+            Self::Committed => "its commit",
+            Self::Undoing => "the begin of its undo",
+            Self::Undone => "its undo",
+            Self::Redoing => "the begin of its redo",
+            Self::Ended => "its end",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Life {
+    door: Door,
+    /// Where it goes back to when what is under way fails.
+    back: Door,
+    effects: u64,
+    digest: Option<Digest>,
+    decision: Option<Decision>,
+}
+
+/// The runs as far as they have been told.
+#[derive(Clone, Debug, Default)]
+pub struct Story {
+    lives: BTreeMap<RunId, Life>,
+}
+
+impl Story {
+    /// Takes the next entry, gives what is wrong with it.
+    pub fn tell(&mut self, body: &Body) -> Vec<Complaint> {
+        let Some(run) = body.run() else { return Vec::new() };
+        let mut wrong = Vec::new();
+        let mut complain = |question, what: String| wrong.push(Complaint { question, run, what });
+        if let Body::RunRequested { .. } = body {
+            let life = Life { door: Door::Requested, back: Door::Ended, effects: 0, digest: None, decision: None };
+            if self.lives.insert(run, life).is_some() {
+                complain(Question::Completeness, "requested a second time under the same name".to_owned());
+            }
+            return wrong;
+        }
+        let Some(life) = self.lives.get_mut(&run) else {
+            complain(Question::Completeness, format!("{} without its request", body.name()));
+            if takes_effect(body) {
+                complain(Question::Authorisation, format!("{} without a judgement", body.name()));
+            }
+            return wrong;
+        };
+        if !may_follow(body, life.door) {
+            let what = format!("{} directly after {}", body.name(), life.door.name());
+            complain(Question::Completeness, what);
+        }
+        if let Some(what) = unauthorised(body, life) {
+            complain(Question::Authorisation, what);
+        }
+        life.step(body);
+        wrong
+    }
+
+    /// Runs of which something is under way at the end of the log: still running, or cut off and
+    /// not yet recovered. Held runs wait and are not among them.
+    pub fn open(&self) -> Vec<RunId> {
+        let open = |life: &Life| match life.door {
+            Door::Rehearsed => life.effects > 0,
+            Door::Requested | Door::Judged | Door::Committing | Door::Undoing | Door::Redoing => true,
+            Door::Held | Door::Committed | Door::Undone | Door::Ended => false,
+        };
+        self.lives.iter().filter(|(_, life)| open(life)).map(|(run, _)| *run).collect()
+    }
+
+    /// How many runs it has heard of.
+    pub fn runs(&self) -> usize {
+        self.lives.len()
+    }
+}
+
+/// True for entries after which bytes of the run are on the real disk.
+const fn takes_effect(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::RunCommitting { .. } | Body::RunCommitted { .. } | Body::RunRedoing { .. } | Body::RunRedone { .. }
+    )
+}
+
+/// Which door must have been the last before `body`.
+fn may_follow(body: &Body, door: Door) -> bool {
+    use Door as D;
+    match body {
+        Body::RunRehearsed { .. } => door == D::Requested,
+        Body::RunJudged { .. } => door == D::Rehearsed,
+        Body::RunHeld { .. } | Body::RunDenied { .. } | Body::RunDryRun { .. } => door == D::Judged,
+        Body::RunCommitting { .. } => matches!(door, D::Judged | D::Held),
+        Body::RunCommitted { .. } => door == D::Committing,
+        Body::RunUndoing { .. } => door == D::Committed,
+        Body::RunUndone { .. } => door == D::Undoing,
+        Body::RunRedoing { .. } => door == D::Undone,
+        Body::RunRedone { .. } => door == D::Redoing,
+        Body::RunDiscarded { .. } => matches!(door, D::Requested | D::Rehearsed | D::Judged | D::Held),
+        // Found before the intent is written, or between the intent and the first change.
+        Body::RunConflict { .. } => !matches!(door, D::Requested | D::Rehearsed | D::Ended),
+        Body::RunFailed { .. } | Body::Recovered { .. } => door != D::Ended,
+        Body::Nested { .. } => door == D::Requested,
+        Body::AuditRecovered { .. }
+        | Body::AuditStarted { .. }
+        | Body::RunRequested { .. }
+        | Body::VaultPruned { .. } => true,
+    }
+}
+
+/// What speaks against the right that `body` claims.
+fn unauthorised(body: &Body, life: &Life) -> Option<String> {
+    let by = match body {
+        Body::RunCommitting { by, digest, .. } => {
+            if life.digest != Some(*digest) {
+                return Some("what was committed is not what was rehearsed (the digests differ)".to_owned());
+            }
+            *by
+        }
+        Body::RunRedoing { by, .. } => *by,
+        Body::RunCommitted { .. } if !matches!(life.door, Door::Committing) => {
+            return Some("committed without an intent that says who let it through".to_owned());
+        }
+        Body::RunRedone { .. } if !matches!(life.door, Door::Redoing) => {
+            return Some("brought back without an intent that says who wanted it".to_owned());
+        }
+        Body::Recovered { now: Settled::Committed, .. }
+            if !matches!(life.door, Door::Committing | Door::Committed | Door::Undoing | Door::Redoing) =>
+        {
+            return Some("recovery finished a commit that nobody began".to_owned());
+        }
+        _ => return None,
+    };
+    match (life.decision, by) {
+        (None, _) => Some("let through without a judgement".to_owned()),
+        (Some(Decision::Allow), _) | (Some(Decision::Ask), By::Person { .. }) => None,
+        (Some(Decision::Ask), By::Rule) => {
+            Some("let through without a person's word, which policy asked for".to_owned())
+        }
+        // Approvals by two people have no entries yet, so nothing can show them.
+        (Some(Decision::TwoPerson), _) => Some("let through without two people's word".to_owned()),
+        (Some(Decision::Deny), _) => Some("let through although policy denied it".to_owned()),
+    }
+}
+
+impl Life {
+    /// Goes through the door, in order or not: the story goes on from what the log says.
+    fn step(&mut self, body: &Body) {
+        match body {
+            Body::RunRehearsed { digest, effects, .. } => {
+                self.digest = Some(*digest);
+                self.effects = *effects;
+                self.door = Door::Rehearsed;
+            }
+            Body::RunJudged { judgement, .. } => {
+                self.decision = Some(judgement.decision);
+                self.door = Door::Judged;
+            }
+            Body::RunHeld { .. } => self.door = Door::Held,
+            Body::RunCommitting { .. } => self.start(Door::Committing, Door::Held),
+            Body::RunUndoing { .. } => self.start(Door::Undoing, Door::Committed),
+            Body::RunRedoing { .. } => self.start(Door::Redoing, Door::Undone),
+            Body::RunCommitted { .. } | Body::RunRedone { .. } => self.door = Door::Committed,
+            Body::RunUndone { .. } => self.door = Door::Undone,
+            Body::RunConflict { .. } | Body::RunFailed { .. } => self.door = self.fallback(),
+            Body::Recovered { now, .. } => {
+                self.door = match now {
+                    Settled::Committed => Door::Committed,
+                    Settled::Held => Door::Held,
+                    Settled::Discarded => Door::Ended,
+                    Settled::Undone => Door::Undone,
+                };
+            }
+            Body::RunDenied { .. } | Body::RunDiscarded { .. } | Body::RunDryRun { .. } => self.door = Door::Ended,
+            Body::Nested { .. }
+            | Body::AuditRecovered { .. }
+            | Body::AuditStarted { .. }
+            | Body::RunRequested { .. }
+            | Body::VaultPruned { .. } => {}
+        }
+    }
+
+    fn start(&mut self, door: Door, back: Door) {
+        self.door = door;
+        self.back = back;
+    }
+
+    /// Where a run stands when what was under way is called off.
+    const fn fallback(&self) -> Door {
+        match self.door {
+            Door::Committing | Door::Undoing | Door::Redoing => self.back,
+            // A conflict found before the intent: the run is held with it.
+            Door::Judged | Door::Held => Door::Held,
+            Door::Committed => Door::Committed,
+            Door::Undone => Door::Undone,
+            Door::Requested | Door::Rehearsed | Door::Ended => Door::Ended,
+        }
+    }
+}

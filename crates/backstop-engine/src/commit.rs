@@ -1,0 +1,158 @@
+//! Room 7. Takes a plan, makes it real (or takes it back), step by step, each idempotent, each by
+//! inode: what is not what the plan names is never touched. Keeps what was there; decides nothing.
+
+mod apply;
+mod check;
+mod keep;
+mod receipt;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use backstop_core::bytes::Bytes;
+use backstop_core::effect::Conflict;
+use backstop_core::id::RunId;
+use backstop_core::plan::{Place, Slot};
+
+use crate::volume::{OpenVolume, VolumeError, reopen};
+
+pub(crate) use apply::{apply, take_back};
+pub(crate) use check::{Bounds, Checked, check};
+pub(crate) use keep::keep;
+pub(crate) use receipt::{History, Receipt, Touched, touched};
+
+/// Why a transaction stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Something at a place is not what the plan knows.
+    #[error("{}: {}", conflict.path.quoted(), conflict.why)]
+    Conflict {
+        /// Where and what.
+        conflict: Conflict,
+    },
+    /// A step failed.
+    #[error("cannot {what} {}", path.quoted())]
+    Step {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: Bytes,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A file system that takes part is not there.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
+}
+
+/// A file system of a transaction: open, with the run's directory in its vault. None where it was in
+/// memory and is gone, and its effects with it.
+pub(crate) struct Site {
+    /// The volume; none where it is gone.
+    volume: Option<(OpenVolume, OwnedFd)>,
+    /// Where it is, or was.
+    pub root: Bytes,
+}
+
+impl Site {
+    /// A volume that is still open from the rehearsal.
+    pub fn new(volume: OpenVolume, id: RunId) -> Result<Self, CommitError> {
+        let root = volume.root_path().clone();
+        let run = volume.run_dir(id, true).map_err(|source| CommitError::Step {
+            what: "open the run's vault on",
+            path: root.clone(),
+            source,
+        })?;
+        Ok(Self { volume: Some((volume, run)), root })
+    }
+
+    /// Finds a volume again.
+    pub fn reopen(spec: &backstop_core::plan::Volume, id: RunId) -> Result<Self, CommitError> {
+        match reopen(spec) {
+            Ok(volume) => Self::new(volume, id),
+            Err(VolumeError::Gone { volatile: true, .. }) => Ok(Self { volume: None, root: spec.root.clone() }),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The open volume.
+    pub fn volume(&self) -> Option<&OpenVolume> {
+        self.volume.as_ref().map(|(v, _)| v)
+    }
+
+    fn root(&self) -> Option<BorrowedFd<'_>> {
+        self.volume.as_ref().map(|(v, _)| v.root())
+    }
+
+    fn run_dir(&self) -> Option<BorrowedFd<'_>> {
+        self.volume.as_ref().map(|(_, r)| r.as_fd())
+    }
+}
+
+/// The file systems of a transaction, in the plan's order.
+pub(crate) type Sites = [Site];
+
+/// The path a person knows a place by.
+pub(crate) fn shown(sites: &Sites, place: &Place) -> Bytes {
+    sites[usize::from(place.vol)].root.join(place.path.as_slice())
+}
+
+/// A directory handle and a name in it.
+pub(crate) struct At {
+    dir: OwnedFd,
+    name: Vec<u8>,
+    /// For messages.
+    shown: Bytes,
+}
+
+impl At {
+    /// The directory.
+    pub fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// The name in it.
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// An error of a step on it.
+    pub fn step(&self, what: &'static str) -> impl FnOnce(io::Error) -> CommitError + use<> {
+        let path = self.shown.clone();
+        move |source| CommitError::Step { what, path, source }
+    }
+
+    fn conflict(&self, why: &str) -> CommitError {
+        CommitError::Conflict { conflict: Conflict { path: self.shown.clone(), why: why.to_owned() } }
+    }
+}
+
+/// Opens the directory of a place; none where it (or the volume) is not there.
+pub(crate) fn at_place(sites: &Sites, place: &Place) -> Result<Option<At>, CommitError> {
+    let site = &sites[usize::from(place.vol)];
+    let Some(root) = site.root() else { return Ok(None) };
+    open_at(root, place.path.as_slice(), shown(sites, place))
+}
+
+/// Opens the directory of a slot.
+pub(crate) fn at_slot(sites: &Sites, slot: &Slot) -> Result<Option<At>, CommitError> {
+    let site = &sites[usize::from(slot.vol)];
+    let Some(run) = site.run_dir() else { return Ok(None) };
+    let vault = site.volume().map(OpenVolume::vault_path).unwrap_or_default();
+    open_at(run, slot.path.as_slice(), vault.join(slot.path.as_slice()))
+}
+
+fn open_at(root: BorrowedFd<'_>, path: &[u8], shown: Bytes) -> Result<Option<At>, CommitError> {
+    let (parent, name) = backstop_sys::fs::split(path);
+    match backstop_sys::fs::open_dir(root, parent) {
+        Ok(dir) => Ok(Some(At { dir, name: name.to_vec(), shown })),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        // A link where a directory was: somebody swapped it (ELOOP by RESOLVE_NO_SYMLINKS), or
+        // mounted something there (EXDEV).
+        Err(e) if backstop_sys::fs::leads_elsewhere(&e) => {
+            let why = "a directory on the way was replaced by a link or a mount".to_owned();
+            Err(CommitError::Conflict { conflict: Conflict { path: shown, why } })
+        }
+        Err(source) => Err(CommitError::Step { what: "open the directory of", path: shown, source }),
+    }
+}

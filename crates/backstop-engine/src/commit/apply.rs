@@ -1,0 +1,318 @@
+//! The one boring loop that carries a plan out, forwards or backwards. Every step looks first: done
+//! already is fine (that is what makes `recover` simple), something else there is a conflict.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use backstop_core::plan::{Direction, Meta, Op, Place, Plan, Slot, Spot};
+use backstop_sys::fs::{self as sys, Pin, Stat, Time};
+
+use super::{At, CommitError, Sites, at_place, at_slot};
+use crate::fault;
+
+/// Carries out all steps. On an error some may be done: the caller takes them back.
+pub(crate) fn apply(
+    plan: &Plan,
+    direction: Direction,
+    sites: &Sites,
+    skip_times: &dyn Fn(u64) -> bool,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), CommitError> {
+    let mut done = 0;
+    for op in in_order(plan, direction) {
+        step(op, direction, sites, skip_times)?;
+        done += 1;
+        progress(done);
+    }
+    Ok(())
+}
+
+/// Takes back what an `apply` that failed has done: the other way round, passing over what it had not
+/// come to.
+pub(crate) fn take_back(plan: &Plan, failed: Direction, sites: &Sites) -> Result<(), CommitError> {
+    let back = match failed {
+        Direction::Forward => Direction::Backward,
+        Direction::Backward => Direction::Forward,
+    };
+    for op in in_order(plan, back) {
+        step(op, back, sites, &|_| false)?;
+    }
+    Ok(())
+}
+
+/// Steps in the order of a direction; a directory's times always come last, since every rename in it
+/// changes them again.
+fn in_order(plan: &Plan, direction: Direction) -> Box<dyn Iterator<Item = &Op> + '_> {
+    let times = |op: &&Op| matches!(op, Op::Times { .. });
+    let last = plan.ops.iter().filter(times);
+    let first = plan.ops.iter().filter(move |op| !times(op));
+    match direction {
+        Direction::Forward => Box::new(first.chain(last)),
+        Direction::Backward => Box::new(first.rev().chain(last)),
+    }
+}
+
+fn step(op: &Op, direction: Direction, sites: &Sites, skip_times: &dyn Fn(u64) -> bool) -> Result<(), CommitError> {
+    use Direction::{Backward, Forward};
+    match (op, direction) {
+        (Op::Move { from, ino, to }, Forward) => rename(from, to, *ino, sites),
+        (Op::Move { from, ino, to }, Backward) => rename(to, from, *ino, sites),
+        (Op::Swap { at, new, old, slot }, Forward) => swap(at, slot, *new, *old, sites),
+        (Op::Swap { at, new, old, slot }, Backward) => swap(at, slot, *old, *new, sites),
+        (Op::Write { at, ino, new, .. }, Forward) => write(at, *ino, new, sites),
+        (Op::Write { at, ino, old, .. }, Backward) => write(at, *ino, old, sites),
+        (Op::Meta { after, at, before, ino }, Forward) => meta(at, *ino, before, after, sites),
+        (Op::Meta { after, at, before, ino }, Backward) => meta(at, *ino, after, before, sites),
+        (Op::Link { at, ino, of }, Forward) => link(at, of, *ino, sites),
+        (Op::Link { at, ino, .. }, Backward) => unlink(at, *ino, sites),
+        (Op::Times { ino, .. }, _) if skip_times(*ino) => Ok(()),
+        (Op::Times { after, at, ino, .. }, Forward) => times(at.as_ref(), *ino, *after, sites),
+        (Op::Times { before, ino, was, .. }, Backward) => times(was.as_ref(), *ino, *before, sites),
+    }
+}
+
+fn spot(sites: &Sites, spot: &Spot) -> Result<Option<At>, CommitError> {
+    match spot {
+        Spot::Place(p) => at_place(sites, p),
+        Spot::Slot(s) => at_slot(sites, s),
+    }
+}
+
+fn vol(spot: &Spot) -> usize {
+    usize::from(match spot {
+        Spot::Place(p) => p.vol,
+        Spot::Slot(s) => s.vol,
+    })
+}
+
+fn look(at: &At) -> Result<Option<Stat>, CommitError> {
+    sys::stat_at(at.dir(), &at.name).map_err(at.step("look at"))
+}
+
+fn rename(from: &Spot, to: &Spot, ino: u64, sites: &Sites) -> Result<(), CommitError> {
+    if sites[vol(from)].volume().is_none() {
+        return Ok(());
+    }
+    let target = spot(sites, to)?;
+    if let Some(to) = &target
+        && let Some(there) = look(to)?
+    {
+        if there.ino == ino {
+            return Ok(());
+        }
+        return Err(to.conflict("something else is there now"));
+    }
+    let source = spot(sites, from)?;
+    let (Some(from), Some(to)) = (source, target) else { return Err(missing(from, sites)) };
+    match look(&from)? {
+        Some(there) if there.ino == ino => {}
+        Some(_) => return Err(from.conflict("something else is there now")),
+        None => return Err(from.conflict("it is gone")),
+    }
+    fault::point("apply.move").map_err(to.step("move to"))?;
+    move_free(&from, &to, ino)?;
+    // Between look and move somebody may have put another object there: then it goes back.
+    if look(&to)?.is_some_and(|s| s.ino == ino) {
+        return Ok(());
+    }
+    sys::move_free(to.dir(), &to.name, from.dir(), &from.name).map_err(from.step("put back"))?;
+    Err(from.conflict("somebody replaced it at this very moment"))
+}
+
+fn missing(from: &Spot, sites: &Sites) -> CommitError {
+    let path = match from {
+        Spot::Place(p) => super::shown(sites, p),
+        Spot::Slot(s) => sites[usize::from(s.vol)].root.join(s.path.as_slice()),
+    };
+    CommitError::Conflict {
+        conflict: backstop_core::effect::Conflict { path, why: "its directory is gone".to_owned() },
+    }
+}
+
+/// Renames; a directory that denies its own user writing is opened up meanwhile, because a directory
+/// that gets another parent is itself written (its `..`).
+fn move_free(from: &At, to: &At, ino: u64) -> Result<(), CommitError> {
+    let denied = match sys::move_free(from.dir(), &from.name, to.dir(), &to.name) {
+        Ok(()) => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => e,
+        Err(e) => return Err(to.step("move to")(e)),
+    };
+    let pin = Pin::new(from.dir(), &from.name).map_err(from.step("look at"))?;
+    if pin.stat.ino != ino || !pin.stat.is_dir() {
+        return Err(to.step("move to")(denied));
+    }
+    pin.set_mode(pin.stat.mode | 0o700).map_err(from.step("open up"))?;
+    let moved = sys::move_free(from.dir(), &from.name, to.dir(), &to.name);
+    pin.set_mode(pin.stat.mode).map_err(from.step("close again"))?;
+    moved.map_err(to.step("move to"))
+}
+
+fn swap(at: &Place, slot: &Slot, comes: u64, goes: u64, sites: &Sites) -> Result<(), CommitError> {
+    if sites[usize::from(at.vol)].volume().is_none() {
+        return Ok(());
+    }
+    let (Some(place), Some(kept)) = (at_place(sites, at)?, at_slot(sites, slot)?) else {
+        return Err(missing(&Spot::Place(at.clone()), sites));
+    };
+    match (look(&place)?.map(|s| s.ino), look(&kept)?.map(|s| s.ino)) {
+        (Some(here), _) if here == comes => return Ok(()),
+        (Some(here), Some(there)) if here == goes && there == comes => {}
+        (None, _) => return Err(place.conflict("it is gone")),
+        (Some(here), None) if here == goes => return Err(kept.conflict("what was kept is gone")),
+        (Some(_), _) => return Err(place.conflict("something else is there now")),
+    }
+    fault::point("apply.swap").map_err(place.step("replace"))?;
+    exchange(&place, &kept)?;
+    if look(&kept)?.is_some_and(|s| s.ino == goes) {
+        return Ok(());
+    }
+    sys::exchange(place.dir(), &place.name, kept.dir(), &kept.name).map_err(place.step("put back"))?;
+    Err(place.conflict("somebody replaced it at this very moment"))
+}
+
+fn exchange(a: &At, b: &At) -> Result<(), CommitError> {
+    let denied = match sys::exchange(a.dir(), &a.name, b.dir(), &b.name) {
+        Ok(()) => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => e,
+        Err(e) => return Err(a.step("replace")(e)),
+    };
+    // As in `move_free`: directories that deny their own user writing.
+    let mut pins = Vec::new();
+    for end in [a, b] {
+        let pin = Pin::new(end.dir(), &end.name).map_err(end.step("look at"))?;
+        if pin.stat.is_dir() && pin.stat.mode & 0o200 == 0 {
+            pin.set_mode(pin.stat.mode | 0o700).map_err(end.step("open up"))?;
+            pins.push(pin);
+        }
+    }
+    if pins.is_empty() {
+        return Err(a.step("replace")(denied));
+    }
+    let swapped = sys::exchange(a.dir(), &a.name, b.dir(), &b.name);
+    for pin in pins {
+        pin.set_mode(pin.stat.mode).map_err(a.step("close again"))?;
+    }
+    swapped.map_err(a.step("replace"))
+}
+
+fn write(at: &Place, ino: u64, content: &Slot, sites: &Sites) -> Result<(), CommitError> {
+    if sites[usize::from(at.vol)].volume().is_none() {
+        return Ok(());
+    }
+    let (Some(place), Some(slot)) = (at_place(sites, at)?, at_slot(sites, content)?) else {
+        return Err(missing(&Spot::Place(at.clone()), sites));
+    };
+    let pin = pin(&place, ino)?;
+    let from = sys::open_file(slot.dir(), &slot.name).map_err(slot.step("read"))?;
+    let to = match sys::open_rw(place.dir(), &place.name) {
+        // The command made it writable, wrote, and made it read-only again: so do we.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            pin.set_mode(pin.stat.mode | 0o600).map_err(place.step("open up"))?;
+            let opened = sys::open_rw(place.dir(), &place.name);
+            pin.set_mode(pin.stat.mode).map_err(place.step("close again"))?;
+            opened
+        }
+        other => other,
+    }
+    .map_err(place.step("open for writing"))?;
+    if sys::stat_fd(to.as_fd()).map_err(place.step("look at"))?.ino != ino {
+        return Err(place.conflict("somebody replaced it at this very moment"));
+    }
+    fault::point("apply.write").map_err(place.step("write"))?;
+    sys::overwrite(from.as_fd(), to.as_fd()).map_err(place.step("write"))?;
+    // The bytes must be there before the journal says so: a power cut would leave half of them.
+    fault::point("apply.write-sync").map_err(place.step("sync"))?;
+    sys::sync_file(to.as_fd()).map_err(place.step("sync"))
+}
+
+fn pin(at: &At, ino: u64) -> Result<Pin, CommitError> {
+    let pin = match Pin::new(at.dir(), &at.name) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(at.conflict("it is gone")),
+        other => other.map_err(at.step("look at"))?,
+    };
+    if pin.stat.ino == ino { Ok(pin) } else { Err(at.conflict("something else is there now")) }
+}
+
+fn meta(at: &Place, ino: u64, from: &Meta, to: &Meta, sites: &Sites) -> Result<(), CommitError> {
+    if sites[usize::from(at.vol)].volume().is_none() {
+        return Ok(());
+    }
+    let Some(place) = at_place(sites, at)? else { return Err(missing(&Spot::Place(at.clone()), sites)) };
+    let pin = pin(&place, ino)?;
+    fault::point("apply.meta").map_err(place.step("set the metadata of"))?;
+    set_meta(&pin, from, to).map_err(place.step("set the metadata of"))
+}
+
+/// Owner first (it clears set-id bits and file capabilities), then attributes (an ACL sets mode
+/// bits), then the mode, then times (everything else changes them).
+fn set_meta(pin: &Pin, from: &Meta, to: &Meta) -> io::Result<()> {
+    if (from.uid, from.gid) != (to.uid, to.gid) {
+        pin.set_owner(to.uid, to.gid)?;
+    }
+    for (name, value) in &to.xattrs {
+        pin.set_xattr(name.as_slice(), value.as_ref().map(|v| v.as_slice()))?;
+    }
+    pin.set_mode(to.mode)?;
+    if !pin.stat.is_dir() {
+        pin.set_times(Time::from(to.atime), Time::from(to.mtime))?;
+    }
+    Ok(())
+}
+
+fn link(at: &Place, of: &Place, ino: u64, sites: &Sites) -> Result<(), CommitError> {
+    if sites[usize::from(at.vol)].volume().is_none() {
+        return Ok(());
+    }
+    let (Some(new), Some(old)) = (at_place(sites, at)?, at_place(sites, of)?) else {
+        return Err(missing(&Spot::Place(at.clone()), sites));
+    };
+    match look(&new)? {
+        Some(there) if there.ino == ino => return Ok(()),
+        Some(_) => return Err(new.conflict("something else is there now")),
+        None => {}
+    }
+    if look(&old)?.is_none_or(|s| s.ino != ino) {
+        return Err(old.conflict("something else is there now"));
+    }
+    fault::point("apply.link").map_err(new.step("link"))?;
+    sys::hard_link(old.dir(), &old.name, new.dir(), &new.name).map_err(new.step("link"))?;
+    if look(&new)?.is_some_and(|s| s.ino == ino) {
+        return Ok(());
+    }
+    sys::remove_file(new.dir(), &new.name).map_err(new.step("remove"))?;
+    Err(old.conflict("somebody replaced it at this very moment"))
+}
+
+fn unlink(at: &Place, ino: u64, sites: &Sites) -> Result<(), CommitError> {
+    if sites[usize::from(at.vol)].volume().is_none() {
+        return Ok(());
+    }
+    let Some(place) = at_place(sites, at)? else { return Ok(()) };
+    match look(&place)? {
+        None => Ok(()),
+        // The last name is never removed: that would be the object itself.
+        Some(there) if there.ino == ino && there.nlink > 1 => {
+            fault::point("apply.unlink").map_err(place.step("remove"))?;
+            sys::remove_file(place.dir(), &place.name).map_err(place.step("remove"))
+        }
+        Some(there) if there.ino == ino => Err(place.conflict("it is the last name of the file")),
+        Some(_) => Err(place.conflict("something else is there now")),
+    }
+}
+
+fn times(
+    at: Option<&Place>,
+    ino: u64,
+    (atime, mtime): (backstop_core::time::Timestamp, backstop_core::time::Timestamp),
+    sites: &Sites,
+) -> Result<(), CommitError> {
+    let Some(at) = at else { return Ok(()) };
+    let Some(place) = at_place(sites, at)? else { return Ok(()) };
+    // Times are no one's loss: a directory that is gone or another one is left alone.
+    let Ok(pin) = Pin::new(place.dir(), &place.name) else { return Ok(()) };
+    if pin.stat.ino != ino {
+        return Ok(());
+    }
+    fault::point("apply.times").map_err(place.step("set the times of"))?;
+    pin.set_times(Time::from(atime), Time::from(mtime)).map_err(place.step("set the times of"))
+}

@@ -1,0 +1,146 @@
+//! What a transaction leaves behind for the next: when it ended by each file system's own clock, and
+//! which inodes it touched. Undo needs both, to tell its own work from somebody else's: an object
+//! whose change time is ours is still what we left.
+
+use std::collections::{BTreeMap, HashMap};
+
+use backstop_core::plan::{Direction, Op, Plan, Spot};
+use backstop_core::time::Timestamp;
+use backstop_sys::fs as sys;
+use serde::{Deserialize, Serialize};
+
+use super::{CommitError, Sites, at_place, at_slot};
+
+/// One object that a transaction touched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Touched {
+    /// Inode.
+    pub ino: u64,
+    /// Its change time afterwards.
+    pub now: Timestamp,
+    /// Volume, an index into the plan's.
+    pub vol: u16,
+    /// Its change time before.
+    pub was: Timestamp,
+}
+
+/// A transaction that is done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Receipt {
+    /// Commit or redo, or undo.
+    pub direction: Direction,
+    /// Per volume, a moment of its clock after the last step; none where the volume is gone.
+    pub ends: Vec<Option<Timestamp>>,
+    /// The objects.
+    pub touched: Vec<Touched>,
+}
+
+/// The change times of all objects of a plan, where they are before or after it.
+pub(crate) fn touched(
+    plan: &Plan,
+    sites: &Sites,
+    state: Direction,
+) -> Result<BTreeMap<(u16, u64), Timestamp>, CommitError> {
+    let mut all = BTreeMap::new();
+    let mut note = |spot: Spot| -> Result<(), CommitError> {
+        let (at, vol) = match &spot {
+            Spot::Place(p) => (at_place(sites, p)?, p.vol),
+            Spot::Slot(s) => (at_slot(sites, s)?, s.vol),
+        };
+        let Some(at) = at else { return Ok(()) };
+        if let Some(stat) = sys::stat_at(at.dir(), &at.name).map_err(at.step("look at"))? {
+            all.insert((vol, stat.ino), Timestamp::from(stat.ctime));
+        }
+        Ok(())
+    };
+    for op in &plan.ops {
+        match op {
+            Op::Move { from, to, .. } => note(if state == Direction::Forward { to.clone() } else { from.clone() })?,
+            Op::Swap { at, slot, .. } => {
+                note(Spot::Place(at.clone()))?;
+                note(Spot::Slot(slot.clone()))?;
+            }
+            Op::Write { at, .. } | Op::Meta { at, .. } => note(Spot::Place(at.clone()))?,
+            Op::Link { at, of, .. } => {
+                note(Spot::Place(if state == Direction::Forward { at.clone() } else { of.clone() }))?;
+            }
+            Op::Times { .. } => {}
+        }
+    }
+    Ok(all)
+}
+
+/// Which change times stand for the same content, over all transactions that are known.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// (vault, inode, change time) -> an earlier change time of the same object with the same content.
+    same: HashMap<(String, u64, Timestamp), Timestamp>,
+}
+
+impl History {
+    /// Adds a run's transactions, oldest first; `vaults` names its volumes.
+    pub fn add(&mut self, vaults: &[String], receipts: &[Receipt]) {
+        let mut first: HashMap<(u16, u64), (Timestamp, Timestamp)> = HashMap::new();
+        for (n, receipt) in receipts.iter().enumerate() {
+            for t in &receipt.touched {
+                let key = (t.vol, t.ino);
+                if n == 0 {
+                    first.insert(key, (t.was, t.now));
+                    continue;
+                }
+                let (Some((was, now)), Some(vault)) = (first.get(&key), vaults.get(usize::from(t.vol))) else {
+                    continue;
+                };
+                // Undone: again what it was before the run. Redone: again what it was after it.
+                let earlier = if receipt.direction == Direction::Backward { *was } else { *now };
+                if earlier < t.now {
+                    self.same.insert((vault.clone(), t.ino, t.now), earlier);
+                }
+            }
+        }
+    }
+
+    /// True when an object with this change time is still what it was before `bound`.
+    pub fn settled(&self, vault: &str, ino: u64, ctime: Timestamp, bound: Timestamp) -> bool {
+        let mut here = ctime;
+        while here >= bound {
+            // Each step leads to an earlier moment, so this ends.
+            match self.same.get(&(vault.to_owned(), ino, here)) {
+                Some(earlier) => here = *earlier,
+                None => return false,
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(n: i64) -> Timestamp {
+        Timestamp::new(n, 0)
+    }
+
+    fn receipt(direction: Direction, was: i64, now: i64) -> Receipt {
+        Receipt {
+            direction,
+            ends: vec![Some(at(now + 1))],
+            touched: vec![Touched { ino: 7, now: at(now), vol: 0, was: at(was) }],
+        }
+    }
+
+    #[test]
+    fn what_a_later_run_did_and_took_back_counts_as_untouched() {
+        let mut history = History::default();
+        // Run 1 made inode 7 and ended at 10. Run 2 changed it at 20 and was undone at 30.
+        history.add(&["v".into()], &[receipt(Direction::Forward, 9, 20), receipt(Direction::Backward, 20, 30)]);
+        assert!(history.settled("v", 7, at(9), at(10)), "never touched");
+        assert!(history.settled("v", 7, at(30), at(10)), "taken back");
+        assert!(!history.settled("v", 7, at(20), at(10)), "changed by run 2");
+        assert!(!history.settled("v", 7, at(31), at(10)), "changed by somebody else");
+        assert!(!history.settled("w", 7, at(30), at(10)), "another file system");
+    }
+}

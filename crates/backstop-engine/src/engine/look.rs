@@ -1,0 +1,174 @@
+//! What can be looked at: effects, what lies beneath, content before and after.
+
+use std::io::Read as _;
+use std::os::fd::AsFd;
+
+use backstop_core::bytes::Bytes;
+use backstop_core::effect::{EffectSet, FileType};
+use backstop_core::id::RunId;
+use backstop_core::plan::{Op, Place, Plan, Spot};
+use backstop_core::run::State;
+use backstop_core::time::Timestamp;
+use backstop_sys::fs as sys;
+
+use super::{Beneath, Engine, Side};
+use crate::commit::{Site, shown};
+use crate::failure::Failure;
+
+/// Where an object can be read now.
+enum Where<'a> {
+    /// In the real tree.
+    Place(Place),
+    /// In the vault.
+    Slot(&'a backstop_core::plan::Slot, Bytes),
+}
+
+impl Engine {
+    /// What a run would change, or changed.
+    pub fn effects(&self, id: RunId) -> Result<EffectSet, Failure> {
+        self.read_effects(id)
+    }
+
+    /// Calls `each` for everything beneath the directory `path` that run `id` deletes or replaces;
+    /// in path order; `each` returns false to stop.
+    pub fn beneath(&self, id: RunId, path: &Bytes, each: &mut dyn FnMut(Beneath) -> bool) -> Result<(), Failure> {
+        let record = self.record(id)?;
+        if !self.has_plan(id)? {
+            return walk_path(path, each);
+        }
+        let plan = self.load_plan(id)?;
+        let sites = self.sites(id, &plan)?;
+        let gone = matches!(record.state, State::Committed);
+        match locate(&plan, &sites, path, gone, Side::Before) {
+            Some(Where::Slot(slot, rest)) => {
+                let Some(volume) = sites[usize::from(slot.vol)].volume() else { return Ok(()) };
+                let run = volume.run_dir(id, false).map_err(|e| Failure::because("cannot open the vault", &e))?;
+                walk(run.as_fd(), &slot.path.join(rest.as_slice()), path, each)
+            }
+            _ => walk_path(path, each),
+        }
+    }
+
+    /// The first `limit` bytes of a file that run `id` changes, before or after; none where there is
+    /// no such side, or it was let go.
+    pub fn content(&self, id: RunId, path: &Bytes, side: Side, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
+        let record = self.record(id)?;
+        if !self.has_plan(id)? {
+            return Ok(None);
+        }
+        let plan = self.load_plan(id)?;
+        let sites = self.sites(id, &plan)?;
+        let committed = record.state == State::Committed;
+        let failed = |e: std::io::Error| Failure::because(format!("cannot read {}", path.quoted()), &e);
+        let file = match locate(&plan, &sites, path, committed, side) {
+            Some(Where::Slot(slot, rest)) => {
+                let Some(volume) = sites[usize::from(slot.vol)].volume() else { return Ok(None) };
+                let Ok(run) = volume.run_dir(id, false) else { return Ok(None) };
+                let full = slot.path.join(rest.as_slice());
+                open(run.as_fd(), full.as_slice())
+            }
+            Some(Where::Place(place)) => {
+                let Some(volume) = sites[usize::from(place.vol)].volume() else { return Ok(None) };
+                open(volume.root(), place.path.as_slice())
+            }
+            None => return Ok(None),
+        };
+        let Some(file) = file.map_err(failed)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
+        Ok(Some(bytes))
+    }
+}
+
+fn open(root: std::os::fd::BorrowedFd<'_>, path: &[u8]) -> std::io::Result<Option<std::fs::File>> {
+    let parent = match sys::open_parent(root, path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let name = sys::split(path).1;
+    match sys::stat_at(parent.as_fd(), name)? {
+        Some(stat) if stat.is_file() => Ok(Some(sys::open_file(parent.as_fd(), name)?.into())),
+        _ => Ok(None),
+    }
+}
+
+/// Where the object that was (or will be) at `path` can be read now.
+fn locate<'a>(plan: &'a Plan, sites: &[Site], path: &Bytes, committed: bool, side: Side) -> Option<Where<'a>> {
+    let rest_below = |top: &Bytes| -> Option<Bytes> {
+        path.is_beneath(top.as_slice()).then(|| {
+            let rest = &path.as_slice()[top.as_slice().len()..];
+            Bytes::from(rest.strip_prefix(b"/").unwrap_or(rest))
+        })
+    };
+    for op in &plan.ops {
+        match op {
+            // The last matching step wins for what comes in; the first for what goes.
+            Op::Move { from: Spot::Place(p), to: Spot::Slot(s), .. } if side == Side::Before => {
+                let Some(rest) = rest_below(&shown(sites, p)) else { continue };
+                return Some(if committed { Where::Slot(s, rest) } else { Where::Place(below(p, &rest)) });
+            }
+            Op::Move { from: Spot::Slot(s), to: Spot::Place(p), .. } if side == Side::After => {
+                let Some(rest) = rest_below(&shown(sites, p)) else { continue };
+                return Some(if committed { Where::Place(below(p, &rest)) } else { Where::Slot(s, rest) });
+            }
+            Op::Swap { at, slot, .. } => {
+                let Some(rest) = rest_below(&shown(sites, at)) else { continue };
+                let in_place = committed == (side == Side::After);
+                return Some(if in_place { Where::Place(below(at, &rest)) } else { Where::Slot(slot, rest) });
+            }
+            Op::Write { at, new, old, .. } if &shown(sites, at) == path => {
+                return Some(match (side, committed) {
+                    (Side::Before, true) => Where::Slot(old, Bytes::default()),
+                    (Side::After, false) => Where::Slot(new, Bytes::default()),
+                    (Side::Before, false) | (Side::After, true) => Where::Place(at.clone()),
+                });
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+fn below(place: &Place, rest: &Bytes) -> Place {
+    let path = if rest.is_empty() { place.path.clone() } else { place.path.join(rest.as_slice()) };
+    Place { path, vol: place.vol }
+}
+
+fn walk_path(path: &Bytes, each: &mut dyn FnMut(Beneath) -> bool) -> Result<(), Failure> {
+    let root = sys::open_root(path.as_path()).map_err(|e| Failure::because(format!("cannot list {}", path.quoted()), &e))?;
+    walk(root.as_fd(), &Bytes::default(), path, each)
+}
+
+fn walk(
+    root: std::os::fd::BorrowedFd<'_>,
+    dir: &Bytes,
+    path: &Bytes,
+    each: &mut dyn FnMut(Beneath) -> bool,
+) -> Result<(), Failure> {
+    let failed = |e: std::io::Error| Failure::because(format!("cannot list {}", path.quoted()), &e);
+    let handle = sys::open_dir_read(root, dir.as_slice()).map_err(failed)?;
+    let mut names = Vec::new();
+    sys::read_dir::<std::io::Error>(handle.as_fd(), |e| {
+        names.push(e.name.to_vec());
+        Ok(())
+    })
+    .map_err(failed)?;
+    names.sort_unstable();
+    for name in names {
+        let Some(stat) = sys::stat_at(handle.as_fd(), &name).map_err(failed)? else { continue };
+        let here = path.join(&name);
+        let entry = Beneath {
+            path: here.clone(),
+            file_type: FileType::from_mode(stat.mode),
+            size: stat.size,
+            mtime: Timestamp::from(stat.mtime),
+        };
+        if !each(entry) {
+            return Ok(());
+        }
+        if stat.is_dir() {
+            walk(root, &dir.join(&name), &here, each)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! After a crash: every transaction that began is brought to its end or taken back, every run that was
+//! cut off is given up. Doing it twice is the same as once.
+
+use backstop_core::audit::{Body, Settled};
+use backstop_core::digest::Digest;
+use backstop_core::id::RunId;
+use backstop_core::plan::Plan;
+use backstop_core::run::{RunRecord, State};
+
+use super::{Engine, RECORD, Recovered};
+use crate::failure::Failure;
+use crate::transaction::{Intent, Kind, PLAN, Transaction, plan_bytes};
+use crate::volume::Leftover;
+
+impl Engine {
+    /// Puts right what a crash left. What another process is working on is left to it.
+    pub(super) fn recover(&mut self) -> Result<Vec<Recovered>, Failure> {
+        let mut done = Vec::new();
+        if !self.store.open_marks()?.is_empty() {
+            // Whoever works on one holds this lock; once we have it, what is open was left behind.
+            let _lock = self.store.lock("apply")?;
+            for id in self.store.open_marks()? {
+                done.push(self.finish(id)?);
+            }
+        }
+        for id in self.store.dead()? {
+            done.extend(self.bury(id)?);
+        }
+        Ok(done)
+    }
+
+    fn finish(&mut self, id: RunId) -> Result<Recovered, Failure> {
+        let stuck = |f: Failure| f.next(format!("mend the cause, then: backstop recover (run {id})"));
+        let Some(intent) = self.store.read_mark::<Intent>(id)? else {
+            return Ok(Recovered { id, what: "was already done".into() });
+        };
+        let plan: Plan = self.load_plan(id).map_err(stuck)?;
+        if Digest::of("backstop plan v1", &[&plan_bytes(&plan)]) != intent.plan {
+            return Err(stuck(Failure::internal(format!("the plan of {id} is not the one that was begun"))));
+        }
+        let sites = self.sites(id, &plan).map_err(stuck)?;
+        let durability = self.settings.durability;
+        let mut transaction =
+            Transaction { store: &self.store, records: &mut self.records, id, plan: &plan, sites: &sites, durability };
+        let ended = transaction.finish(intent.kind).map_err(|e| stuck(e.into()))?;
+        let (state, now, what) = match (intent.kind, ended) {
+            (Kind::Commit, true) => (State::Committed, Settled::Committed, "its commit was finished"),
+            (Kind::Commit, false) => (State::Held, Settled::Held, "its commit was taken back; it is held again"),
+            (Kind::Undo, true) => (State::Undone, Settled::Undone, "its undo was finished"),
+            (Kind::Undo, false) => (State::Committed, Settled::Committed, "its undo was taken back"),
+            (Kind::Redo, true) => (State::Committed, Settled::Committed, "its redo was finished"),
+            (Kind::Redo, false) => (State::Undone, Settled::Undone, "its redo was taken back"),
+        };
+        if let Some(mut record) = self.store.read_json::<RunRecord>(id, RECORD)? {
+            record.state = state;
+            record.notes.push(format!("after a crash {what}"));
+            self.save(&mut record, true)?;
+        }
+        self.records.write(&[Body::Recovered { now, run: id, what: what.to_owned() }])?;
+        self.store.not_alive(id)?;
+        Ok(Recovered { id, what: what.to_owned() })
+    }
+
+    /// A run whose process is gone: what it rehearsed is worth nothing, unless it was held meanwhile.
+    fn bury(&mut self, id: RunId) -> Result<Option<Recovered>, Failure> {
+        let record = match self.store.read_json::<RunRecord>(id, RECORD) {
+            Ok(record) => record,
+            Err(crate::store::StoreError::NoRun(_)) => None,
+            Err(other) => return Err(other.into()),
+        };
+        let Some(mut record) = record else {
+            self.store.not_alive(id)?;
+            return Ok(None);
+        };
+        let what = match record.state {
+            State::Rehearsing => {
+                // A held or committing run has its plan on the disk; this one got no further than
+                // rehearsing, or was cut off before anything was let through.
+                self.sweep(id, Leftover::All);
+                record.state = State::Failed;
+                record.notes.push("cut off before anything took effect".to_owned());
+                self.save(&mut record, true)?;
+                let what = "was cut off; nothing of it took effect";
+                self.records.write(&[Body::Recovered { now: Settled::Discarded, run: id, what: what.to_owned() }])?;
+                Some(what)
+            }
+            _ => None,
+        };
+        self.store.not_alive(id)?;
+        Ok(what.map(|what| Recovered { id, what: what.to_owned() }))
+    }
+
+    /// Holds the mark of a run that is under way.
+    pub(super) fn alive(&self, id: RunId) -> Result<crate::store::Lock, Failure> {
+        Ok(self.store.alive(id)?)
+    }
+
+    /// True when a plan is on the disk, so that a held run can be committed.
+    pub(super) fn has_plan(&self, id: RunId) -> Result<bool, Failure> {
+        Ok(self.store.read(id, PLAN)?.is_some())
+    }
+}

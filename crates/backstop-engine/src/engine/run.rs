@@ -1,0 +1,421 @@
+//! One straight pipeline: ask, rehearse, measure, judge, then commit or hold.
+
+use std::sync::atomic::AtomicU64;
+
+use backstop_core::audit::{Body, By};
+use backstop_core::bytes::Bytes;
+use backstop_core::effect::EffectSet;
+use backstop_core::id::RunId;
+use backstop_core::plan::{Op, Place, Plan};
+use backstop_core::policy::{Decision, Ground, judge};
+use backstop_core::request::Request;
+use backstop_core::run::{RunRecord, State};
+
+use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, Step};
+use crate::clock;
+use crate::commit::{Checked, Site};
+use crate::failure::{Failure, FailureKind};
+use crate::ledger::{Input, LayerIn, Measured, VolumeIn, measure};
+use crate::reading;
+use crate::rehearse::{RehearseError, RehearseInput, Rehearsal, rehearse};
+use crate::store::Lock;
+use crate::trace::Trace;
+use crate::transaction::{Kind, PLAN, Transaction, only_times, plan_bytes};
+use crate::volume::{Leftover, OpenVolume, tidy};
+
+impl Engine {
+    /// Rehearses, judges, and commits or holds.
+    pub fn run(&mut self, request: Request, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure> {
+        let mut trace = Trace::start();
+        let turn = self.turn(&request, person)?;
+        let (mut record, _alive) = self.begin(request, turn.as_ref())?;
+        trace.phase("begin");
+        let rehearsal = match self.rehearse(&record, options) {
+            Ok(rehearsal) => rehearsal,
+            Err(error) => return Err(self.fail(&mut record, Vec::new(), error)),
+        };
+        trace.phase("rehearse");
+        let outcome = self.conclude(&mut record, rehearsal, options, person, &mut trace);
+        self.store.not_alive(record.id)?;
+        trace.end(record.id);
+        outcome
+    }
+
+    /// Runs a held run's command again on today's disk, as a new run; the old one is discarded.
+    pub fn retry(&mut self, id: RunId, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure> {
+        let old = self.record(id)?;
+        if !matches!(old.state, State::Held | State::Denied | State::Failed | State::DryRun | State::Discarded) {
+            return Err(Failure::usage(format!("{id} is {}; only what did not take effect can be run again", old.state.name())));
+        }
+        if old.state == State::Held {
+            self.discard(id)?;
+        }
+        self.run(old.request, options, person)
+    }
+
+    /// Makes the record and says durably what is about to run.
+    fn begin(&mut self, request: Request, turn: Option<&Lock>) -> Result<(RunRecord, Lock), Failure> {
+        let now = clock::now();
+        let id = self.store.new_run(now)?;
+        if let Some(turn) = turn {
+            turn.name(&id.to_string())?;
+        }
+        let alive = self.alive(id)?;
+        let mut record = RunRecord {
+            digest: None,
+            exit: None,
+            id,
+            judgement: None,
+            left_behind: Vec::new(),
+            let_go: false,
+            notes: Vec::new(),
+            request,
+            started: now,
+            state: State::Rehearsing,
+            totals: None,
+            updated: now,
+            version: 1,
+        };
+        self.save(&mut record, false)?;
+        self.records.write(&[Body::requested(id, &record.request)])?;
+        Ok((record, alive))
+    }
+
+    fn rehearse(&self, record: &RunRecord, options: &RunOptions) -> Result<Rehearsal, RehearseError> {
+        rehearse(&RehearseInput {
+            id: record.id,
+            request: &record.request,
+            state: &self.settings.state,
+            home: self.settings.home.as_ref(),
+            hide: &self.settings.hide,
+            stdout_to_stderr: options.stdout_to_stderr,
+            grace: self.settings.grace,
+            upper_limit: self.settings.upper_limit,
+            force_user: self.settings.force_user,
+        })
+    }
+
+    /// Ends a run that Backstop could not carry through. Nothing of it took effect.
+    fn fail(&mut self, record: &mut RunRecord, volumes: Vec<OpenVolume>, error: RehearseError) -> Failure {
+        let failure = rehearsal_failure(&error);
+        self.fail_with(record, &volumes, &failure);
+        self.sweep(record.id, Leftover::All);
+        if let Err(error) = self.store.not_alive(record.id) {
+            record.notes.push(error.to_string());
+        }
+        failure
+    }
+
+    fn fail_with(&mut self, record: &mut RunRecord, volumes: &[OpenVolume], failure: &Failure) {
+        record.state = State::Failed;
+        record.notes.push(failure.what.clone());
+        for volume in volumes {
+            // The vault keeps what could not be removed until the next prune; that loses nothing.
+            if let Err(error) = tidy(volume, record.id, Leftover::All) {
+                record.notes.push(format!("leftovers in {}: {error}", volume.vault_path().quoted()));
+            }
+        }
+        let entry = Body::RunFailed { run: record.id, why: failure.what.clone() };
+        if let Err(error) = self.save(record, false).and_then(|()| Ok(self.records.write(&[entry])?)) {
+            record.notes.push(error.what);
+        }
+    }
+
+    /// Everything after the command has ended.
+    fn conclude(
+        &mut self,
+        record: &mut RunRecord,
+        rehearsal: Rehearsal,
+        options: &RunOptions,
+        person: &mut dyn Person,
+        trace: &mut Trace,
+    ) -> Result<Outcome, Failure> {
+        record.exit = Some(rehearsal.exit);
+        record.left_behind.clone_from(&rehearsal.left_behind);
+        record.notes.extend(rehearsal.not_started.iter().cloned());
+        record.notes.extend(rehearsal.notes.iter().cloned());
+        let t0 = rehearsal.t0.clone();
+        let (effects, mut plan) = match self.measured(record, &rehearsal, person) {
+            Ok(both) => both,
+            Err(failure) => {
+                self.fail_with(record, &rehearsal.volumes, &failure);
+                return Err(failure);
+            }
+        };
+        self.note_vaults(&plan.volumes)?;
+        trace.phase("ledger");
+        let ground = self.ground(&record.request, &rehearsal.volumes);
+        let judgement = judge(&effects, &ground);
+        if effects.is_empty() {
+            keep_own_times(&mut plan, &ground, &effects);
+        }
+        record.totals = Some(effects.totals());
+        let digest = self.write_effects(record.id, &effects)?;
+        record.digest = Some(digest);
+        record.judgement = Some(judgement.clone());
+        let mut entries = vec![
+            Body::RunRehearsed {
+                digest,
+                doors: effects.doors.iter().filter(|d| !d.shut).map(|d| d.to.clone()).collect(),
+                effects: effects.effects.len() as u64,
+                exit: rehearsal.exit,
+                left_behind: rehearsal.left_behind.clone(),
+                run: record.id,
+                totals: effects.totals(),
+            },
+            Body::RunJudged { judgement: judgement.clone(), run: record.id },
+        ];
+        trace.phase("judge");
+        let volumes = rehearsal.volumes;
+        if plan.ops.is_empty() {
+            record.state = State::NoEffect;
+            return self.close(record, effects, volumes, Leftover::All, entries, trace);
+        }
+        let answer = match judgement.decision {
+            Decision::Deny => None,
+            _ if options.dry_run => None,
+            _ if options.hold || !effects.conflicts.is_empty() => Some(Answer::Hold),
+            Decision::Allow => Some(Answer::Commit),
+            // Two people can't both sit at this terminal.
+            Decision::TwoPerson => Some(Answer::Hold),
+            Decision::Ask => Some(person.confirm(record, &effects)),
+        };
+        let by = match judgement.decision {
+            Decision::Allow => By::Rule,
+            _ => By::Person { uid: record.request.uid },
+        };
+        match answer {
+            None if options.dry_run => {
+                record.state = State::DryRun;
+                entries.push(Body::RunDryRun { run: record.id });
+                self.store.write(record.id, PLAN, &plan_bytes(&plan), false)?;
+                self.close(record, effects, volumes, Leftover::All, entries, trace)
+            }
+            None => {
+                record.state = State::Denied;
+                entries.push(Body::RunDenied { run: record.id });
+                self.close(record, effects, volumes, Leftover::All, entries, trace)
+            }
+            Some(Answer::Discard) => {
+                record.state = State::Discarded;
+                entries.push(Body::RunDiscarded { by, run: record.id });
+                self.close(record, effects, volumes, Leftover::All, entries, trace)
+            }
+            Some(Answer::Hold) => {
+                record.state = State::Held;
+                entries.push(Body::RunHeld { run: record.id });
+                self.store.write_json(record.id, super::T0, &t0, false)?;
+                self.store.write(record.id, PLAN, &plan_bytes(&plan), true)?;
+                self.close(record, effects, volumes, Leftover::Work, entries, trace)
+            }
+            Some(Answer::Commit) => {
+                self.records.write(&entries)?;
+                self.store.write_json(record.id, super::T0, &t0, false)?;
+                trace.phase("record");
+                self.commit_now(record, effects, &plan, volumes, by, person, trace)
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the pipeline's last step needs what all before it made")]
+    fn commit_now(
+        &mut self,
+        record: &mut RunRecord,
+        mut effects: EffectSet,
+        plan: &Plan,
+        volumes: Vec<OpenVolume>,
+        by: By,
+        person: &mut dyn Person,
+        trace: &mut Trace,
+    ) -> Result<Outcome, Failure> {
+        for volume in &volumes {
+            tidy(volume, record.id, Leftover::Work).map_err(|e| Failure::because("cannot tidy the vault", &e))?;
+        }
+        let sites: Vec<Site> = volumes.into_iter().map(|v| Site::new(v, record.id)).collect::<Result<_, _>>()?;
+        let _lock = self.store.lock("apply")?;
+        let digest = record.digest.unwrap_or_else(|| effects.digest());
+        let mut transaction = Transaction {
+            store: &self.store,
+            records: &mut self.records,
+            id: record.id,
+            plan,
+            sites: &sites,
+            durability: self.settings.durability,
+        };
+        // The ledger has just looked at everything; a second look would find nothing new.
+        let checked = Checked::default();
+        let mut progress = |done| person.progress(Step::Applying, done);
+        let result = transaction.run(Kind::Commit, by, digest, &checked, &mut progress);
+        trace.phase("commit");
+        if let Err(error) = result {
+            let failure = Failure::from(error);
+            record.state = State::Held;
+            let entry = match failure.kind {
+                FailureKind::Conflict => {
+                    let conflict = backstop_core::effect::Conflict { path: Bytes::default(), why: failure.what.clone() };
+                    effects.conflicts.push(conflict);
+                    Body::RunConflict { count: 1, paths: Vec::new(), run: record.id }
+                }
+                _ => Body::RunFailed { run: record.id, why: failure.what.clone() },
+            };
+            record.notes.push(failure.what.clone());
+            self.store.write(record.id, PLAN, &plan_bytes(plan), true)?;
+            self.save(record, true)?;
+            self.records.write(&[entry, Body::RunHeld { run: record.id }])?;
+            return match failure.kind {
+                FailureKind::Conflict => Ok(Outcome { record: record.clone(), effects }),
+                _ => Err(failure),
+            };
+        }
+        record.state = State::Committed;
+        if effects.is_empty() && only_times(plan) {
+            record.notes.push("only the times of directories changed".to_owned());
+        }
+        self.save(record, false)?;
+        self.records.write(&[Body::RunCommitted { run: record.id }])?;
+        trace.phase("recorded");
+        Ok(Outcome { record: record.clone(), effects })
+    }
+
+    fn close(
+        &mut self,
+        record: &mut RunRecord,
+        effects: EffectSet,
+        volumes: Vec<OpenVolume>,
+        leftover: Leftover,
+        entries: Vec<Body>,
+        trace: &mut Trace,
+    ) -> Result<Outcome, Failure> {
+        self.save(record, record.state == State::Held)?;
+        self.records.write(&entries)?;
+        trace.phase("record");
+        for volume in &volumes {
+            tidy(volume, record.id, leftover).map_err(|e| Failure::because("cannot tidy the vault", &e))?;
+        }
+        trace.phase("tidy");
+        Ok(Outcome { record: record.clone(), effects })
+    }
+
+    /// The ledger, over the rehearsal's layers.
+    fn measured(
+        &self,
+        record: &RunRecord,
+        rehearsal: &Rehearsal,
+        person: &mut dyn Person,
+    ) -> Result<(EffectSet, Plan), Failure> {
+        let failed = |e: &dyn std::error::Error| {
+            Failure::because("the effect can't be measured, so nothing is let through", e)
+        };
+        let mut runs = Vec::new();
+        for volume in &rehearsal.volumes {
+            runs.push(volume.run_dir(record.id, true).map_err(|e| failed(&e))?);
+        }
+        let volumes = rehearsal.volumes.iter().zip(&runs).zip(&rehearsal.t0);
+        let progress = AtomicU64::new(0);
+        let mount_points = crate::volume::mount_points().map_err(|e| failed(&e))?;
+        let input = Input {
+            volumes: volumes
+                .map(|((v, run), t0)| VolumeIn { root: v.root(), run_dir: std::os::fd::AsFd::as_fd(run), t0: *t0 })
+                .collect(),
+            layers: rehearsal
+                .layers
+                .iter()
+                .map(|l| LayerIn {
+                    volume: l.volume,
+                    lower: l.lower.clone(),
+                    point: l.point.clone(),
+                    upper: l.upper.clone(),
+                    prefix: if l.xattr_prefix.starts_with("trusted.") { "trusted." } else { "user." },
+                    mount: l.mount,
+                })
+                .collect(),
+            mounts: &rehearsal.mounts,
+            mount_points: &mount_points,
+            progress: &progress,
+        };
+        let Measured { effects, conflicts, incomplete, ops, keeps, .. } = crate::progress::with(
+            person,
+            Step::Counting,
+            &progress,
+            || measure(&input),
+        )
+        .map_err(|e| failed(&e))?;
+        let mut set = EffectSet {
+            conflicts,
+            crossings: Vec::new(),
+            doors: rehearsal.doors.clone(),
+            effects,
+            incomplete,
+            mounts: rehearsal.mounts.clone(),
+        };
+        set.crossings = reading::crossings(&record.request, &set);
+        let plan = Plan { keeps, ops, volumes: rehearsal.volumes.iter().map(|v| v.spec().clone()).collect() };
+        Ok((set, plan))
+    }
+
+    /// The places that policy goes by.
+    pub(super) fn ground(&self, request: &Request, volumes: &[OpenVolume]) -> Ground {
+        let mut guard = vec![Bytes::from(self.settings.state.as_path())];
+        guard.extend(volumes.iter().map(OpenVolume::vault_path));
+        guard.extend(self.settings.hide.iter().cloned());
+        Ground {
+            guard,
+            home: self.settings.home.clone(),
+            homes: self.settings.homes.clone(),
+            scratch: self.settings.scratch.clone(),
+            uid: request.uid,
+            workspace: request.workspace.clone(),
+        }
+    }
+
+    /// Writes the effects, a header line and a line each, as they are hashed.
+    fn write_effects(&self, id: RunId, set: &EffectSet) -> Result<backstop_core::digest::Digest, Failure> {
+        let (digest, lines) = set.lines();
+        self.store.write(id, EFFECTS, &lines, false)?;
+        Ok(digest)
+    }
+
+    pub(super) fn read_effects(&self, id: RunId) -> Result<EffectSet, Failure> {
+        let Some(bytes) = self.store.read(id, EFFECTS)? else {
+            return Err(Failure::usage(format!("the effects of {id} are not known")));
+        };
+        EffectSet::from_lines(&bytes).ok_or_else(|| Failure::internal(format!("the effects of {id} are damaged")))
+    }
+}
+
+/// Where a run has no effect but on directories' times, only those in the agent's own places are set.
+fn keep_own_times(plan: &mut Plan, ground: &Ground, set: &EffectSet) {
+    let volumes = plan.volumes.clone();
+    let own = |place: &Place| {
+        let root = &volumes[usize::from(place.vol)].root;
+        ground.own_directory(&root.join(place.path.as_slice()), set)
+    };
+    plan.ops.retain(|op| match op {
+        Op::Times { at, .. } => at.as_ref().is_some_and(own),
+        _ => true,
+    });
+}
+
+/// A rehearsal's failure for the edge.
+fn rehearsal_failure(error: &RehearseError) -> Failure {
+    let failure = Failure::because("nothing was run", error);
+    match error {
+        RehearseError::NoOverlay { help, .. } => help.iter().fold(failure, |f, h| f.next(h.clone())),
+        RehearseError::Interrupted(signal) => Failure {
+            kind: FailureKind::Interrupted(*signal),
+            what: format!("interrupted by signal {signal}; nothing took effect"),
+            next: Vec::new(),
+        },
+        RehearseError::TooBig { .. } | RehearseError::NoSpace { .. } => {
+            Failure::because("the command was stopped and nothing took effect", error)
+                .next("make room (backstop vault status), or let it write less at once")
+        }
+        RehearseError::Lost => Failure::because("nothing took effect", error),
+        RehearseError::Volume(_)
+        | RehearseError::View(_)
+        | RehearseError::Cwd { .. }
+        | RehearseError::Descriptor { .. }
+        | RehearseError::Io { .. } => failure,
+    }
+}
+

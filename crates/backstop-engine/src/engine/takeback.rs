@@ -1,0 +1,286 @@
+//! The verbs on runs that wait or are done: commit, discard, undo, redo.
+
+use backstop_core::audit::{Body, By};
+use backstop_core::digest::Digest;
+use backstop_core::effect::Conflict;
+use backstop_core::id::RunId;
+use backstop_core::plan::{Direction, Plan};
+use backstop_core::policy::{Decision, judge};
+use backstop_core::run::{RunRecord, State};
+
+use super::{Engine, Filter, Outcome, Person, Step, Stopped, UndoOptions, UndoReport, Which};
+use crate::beside::set_beside;
+use crate::commit::{Bounds, Checked, History, Receipt, Site, check};
+use crate::failure::{Failure, FailureKind};
+use crate::transaction::{Kind, RECEIPTS, Transaction};
+use crate::volume::{Leftover, OpenVolume, tidy};
+
+/// How many conflicts a message names; the count is always told.
+const NAMED: usize = 5;
+
+impl Engine {
+    /// Commits a held run: re-checks that the disk is still as the rehearsal saw it, then makes the
+    /// rehearsed bytes real. The command does not run again.
+    pub fn commit(&mut self, id: RunId, person: &mut dyn Person) -> Result<Outcome, Failure> {
+        let mut record = self.record(id)?;
+        if record.state != State::Held {
+            return Err(Failure::usage(format!("{id} is {}, not held", record.state.name())).next(format!("see it: backstop show {id}")));
+        }
+        let mut effects = self.read_effects(id)?;
+        if Some(effects.digest()) != record.digest {
+            return Err(Failure::internal(format!("the effects of {id} are not the ones that were judged")));
+        }
+        let plan = self.load_plan(id)?;
+        let sites = self.sites(id, &plan)?;
+        let volumes: Vec<&OpenVolume> = sites.iter().filter_map(Site::volume).collect();
+        if volumes.len() < sites.len() {
+            return Err(Failure::new(FailureKind::Conflict, "a file system that the run changed is gone")
+                .next(format!("run it again: backstop retry {id}")));
+        }
+        let judgement = judge(&effects, &self.ground_of(&record, &volumes));
+        if judgement.decision == Decision::Deny {
+            let why = judgement.reasons.first().map(|r| r.why.clone()).unwrap_or_default();
+            return Err(Failure::new(FailureKind::Refused, format!("{id} may not be committed: {why}")));
+        }
+        let lock = self.store.lock("apply")?;
+        let bounds = self.t0(id, &sites)?;
+        let history = self.history()?;
+        let checked = check(&plan, Direction::Forward, &sites, &Bounds { ends: &bounds, history: &history })?;
+        if !checked.conflicts.is_empty() {
+            let paths = checked.conflicts.iter().take(NAMED).map(|c| c.path.clone()).collect();
+            let entry = Body::RunConflict { count: checked.conflicts.len() as u64, paths, run: id };
+            self.records.write(&[entry])?;
+            effects.conflicts = checked.conflicts;
+            return Ok(Outcome { record, effects });
+        }
+        let digest = record.digest.unwrap_or_else(|| effects.digest());
+        let by = By::Person { uid: self.caller() };
+        self.transact(Kind::Commit, id, &plan, &sites, by, digest, &checked, person)?;
+        drop(lock);
+        record.state = State::Committed;
+        self.save(&mut record, false)?;
+        self.records.write(&[Body::RunCommitted { run: id }])?;
+        Ok(Outcome { record, effects })
+    }
+
+    /// Gives up a run that did not take effect.
+    pub fn discard(&mut self, id: RunId) -> Result<RunRecord, Failure> {
+        let mut record = self.record(id)?;
+        match record.state {
+            State::Held | State::DryRun | State::Failed => {}
+            State::Discarded | State::Denied | State::NoEffect => return Ok(record),
+            State::Rehearsing => {
+                return Err(Failure::usage(format!("{id} is still running")).next("stop it where it runs"));
+            }
+            State::Committed => {
+                return Err(Failure::usage(format!("{id} has taken effect")).next(format!("take it back: backstop undo {id}")));
+            }
+            State::Undone => return Err(Failure::usage(format!("{id} is already taken back"))),
+        }
+        if let Some(plan) = self.store.read_json::<Plan>(id, crate::transaction::PLAN)? {
+            for site in self.sites(id, &plan)? {
+                if let Some(volume) = site.volume() {
+                    tidy(volume, id, Leftover::All).map_err(|e| Failure::because("cannot tidy the vault", &e))?;
+                }
+            }
+        }
+        record.state = State::Discarded;
+        self.save(&mut record, false)?;
+        self.records.write(&[Body::RunDiscarded { by: By::Person { uid: self.caller() }, run: id }])?;
+        Ok(record)
+    }
+
+    /// Takes runs back, newest first; stops before the first that would overwrite later work.
+    pub fn undo(&mut self, which: &Which, options: UndoOptions, person: &mut dyn Person) -> Result<UndoReport, Failure> {
+        let mut runs = self.chosen(which, State::Committed)?;
+        runs.sort_unstable();
+        runs.reverse();
+        self.take(&runs, Kind::Undo, options, person)
+    }
+
+    /// Brings undone runs back, oldest first.
+    pub fn redo(&mut self, which: &Which, person: &mut dyn Person) -> Result<UndoReport, Failure> {
+        let mut runs = self.chosen(which, State::Undone)?;
+        runs.sort_unstable();
+        self.take(&runs, Kind::Redo, UndoOptions::default(), person)
+    }
+
+    /// The runs that are meant, all in the state that the verb needs.
+    fn chosen(&self, which: &Which, state: State) -> Result<Vec<RunId>, Failure> {
+        match which {
+            Which::Runs(ids) => {
+                for id in ids {
+                    let record = self.record(*id)?;
+                    if record.state != state {
+                        return Err(Failure::usage(format!("{id} is {}, not {}", record.state.name(), state.name()))
+                            .next(format!("see it: backstop show {id}")));
+                    }
+                }
+                Ok(ids.clone())
+            }
+            Which::Last(n) => {
+                let all = self.runs(&Filter { state: Some(state), session: None })?;
+                let ids: Vec<RunId> = match state {
+                    // The last that were undone are the oldest of them.
+                    State::Undone => all.iter().rev().take(*n).map(|r| r.id).collect(),
+                    _ => all.iter().take(*n).map(|r| r.id).collect(),
+                };
+                if ids.is_empty() {
+                    return Err(Failure::usage(format!("no run is {}", state.name())));
+                }
+                Ok(ids)
+            }
+            Which::Session(session) => {
+                let filter = Filter { state: Some(state), session: Some(session.clone()) };
+                let ids: Vec<RunId> = self.runs(&filter)?.iter().map(|r| r.id).collect();
+                if ids.is_empty() {
+                    return Err(Failure::usage(format!("no run of session {} is {}", session.quoted(), state.name()))
+                        .next("list them: backstop runs"));
+                }
+                Ok(ids)
+            }
+        }
+    }
+
+    fn take(&mut self, runs: &[RunId], kind: Kind, options: UndoOptions, person: &mut dyn Person) -> Result<UndoReport, Failure> {
+        let mut report = UndoReport { done: Vec::new(), beside: Vec::new(), notes: Vec::new(), stopped: None };
+        let _lock = self.store.lock("apply")?;
+        let mut history = self.history()?;
+        for &id in runs {
+            match self.take_one(id, kind, options, &history, &mut report, person) {
+                Ok(record) => report.done.push(record),
+                Err(failure) => {
+                    report.stopped = Some((id, Stopped { kind: failure.kind, what: failure.what, next: failure.next }));
+                    break;
+                }
+            }
+            let (vaults, receipts) = self.transactions(id)?;
+            history.add(&vaults, &receipts);
+        }
+        Ok(report)
+    }
+
+    fn take_one(
+        &mut self,
+        id: RunId,
+        kind: Kind,
+        options: UndoOptions,
+        history: &History,
+        report: &mut UndoReport,
+        person: &mut dyn Person,
+    ) -> Result<RunRecord, Failure> {
+        let mut record = self.record(id)?;
+        if record.let_go {
+            return Err(Failure::usage(format!("{id} can't be taken back any more: the vault has let its copies go"))
+                .next("see how far back undo reaches: backstop vault status"));
+        }
+        let mut plan = self.load_plan(id)?;
+        let sites = self.sites(id, &plan)?;
+        for site in sites.iter().filter(|s| s.volume().is_none()) {
+            let note = format!("{} was unmounted since; what {id} did there is gone with it", site.root.quoted());
+            if !report.notes.contains(&note) {
+                report.notes.push(note);
+            }
+        }
+        let receipts: Vec<Receipt> = self.store.read_lines(id, RECEIPTS)?;
+        let Some(last) = receipts.last() else {
+            return Err(Failure::internal(format!("the receipt of {id} is missing, so nobody can say what is still its own")));
+        };
+        let bounds = Bounds { ends: &last.ends, history };
+        let mut checked = check(&plan, kind.direction(), &sites, &bounds)?;
+        if !checked.conflicts.is_empty() && options.beside && kind == Kind::Undo {
+            report.beside.extend(set_beside(id, &mut plan, &sites, &checked.conflicts)?);
+            checked = check(&plan, kind.direction(), &sites, &bounds)?;
+            record.let_go = true;
+        }
+        if !checked.conflicts.is_empty() {
+            return Err(in_the_way(id, kind, &checked.conflicts));
+        }
+        let digest = record.digest.unwrap_or_else(|| Digest::of("backstop effects v1", &[]));
+        self.transact(kind, id, &plan, &sites, By::Person { uid: self.caller() }, digest, &checked, person)?;
+        let (state, entry) = match kind {
+            Kind::Undo => (State::Undone, Body::RunUndone { run: id }),
+            Kind::Redo | Kind::Commit => (State::Committed, Body::RunRedone { run: id }),
+        };
+        record.state = state;
+        self.save(&mut record, false)?;
+        self.records.write(&[entry])?;
+        Ok(record)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a transaction needs all of it, and only here")]
+    fn transact(
+        &mut self,
+        kind: Kind,
+        id: RunId,
+        plan: &Plan,
+        sites: &[Site],
+        by: By,
+        digest: Digest,
+        checked: &Checked,
+        person: &mut dyn Person,
+    ) -> Result<(), Failure> {
+        let durability = self.settings.durability;
+        let mut transaction =
+            Transaction { store: &self.store, records: &mut self.records, id, plan, sites, durability };
+        let mut progress = |done| person.progress(Step::Applying, done);
+        Ok(transaction.run(kind, by, digest, checked, &mut progress)?)
+    }
+
+    /// The moments the rehearsal began, by each volume's clock; kept beside the plan.
+    fn t0(&self, id: RunId, sites: &[Site]) -> Result<Vec<Option<backstop_core::time::Timestamp>>, Failure> {
+        let t0: Option<Vec<_>> = self.store.read_json(id, super::T0)?;
+        match t0 {
+            Some(list) if list.len() == sites.len() => Ok(list.into_iter().map(Some).collect()),
+            _ => Err(Failure::internal(format!("nobody can say when {id} began")).next(format!("run it again: backstop retry {id}"))),
+        }
+    }
+
+    /// All transactions that are known, for telling our own work from somebody else's.
+    fn history(&self) -> Result<History, Failure> {
+        let mut history = History::default();
+        for id in self.store.ids()? {
+            let (vaults, receipts) = self.transactions(id)?;
+            // A single receipt has nothing that stands for something earlier.
+            if receipts.len() > 1 {
+                history.add(&vaults, &receipts);
+            }
+        }
+        Ok(history)
+    }
+
+    fn transactions(&self, id: RunId) -> Result<(Vec<String>, Vec<Receipt>), Failure> {
+        let receipts: Vec<Receipt> = self.store.read_lines(id, RECEIPTS)?;
+        if receipts.len() < 2 {
+            return Ok((Vec::new(), receipts));
+        }
+        let plan = self.load_plan(id)?;
+        Ok((plan.volumes.into_iter().map(|v| v.vault_id).collect(), receipts))
+    }
+
+    pub(super) fn caller(&self) -> u32 {
+        self.settings.uid
+    }
+
+    fn ground_of(&self, record: &RunRecord, volumes: &[&OpenVolume]) -> backstop_core::policy::Ground {
+        let mut ground = self.ground(&record.request, &[]);
+        ground.guard.extend(volumes.iter().map(|v| v.vault_path()));
+        ground
+    }
+}
+
+fn in_the_way(id: RunId, kind: Kind, conflicts: &[Conflict]) -> Failure {
+    let verb = if kind == Kind::Undo { "undo" } else { "redo" };
+    let mut what = format!("{verb} of {id} would overwrite later work in {} place(s)", conflicts.len());
+    for conflict in conflicts.iter().take(NAMED) {
+        what.push_str(&format!("\n  {}: {}", conflict.path.quoted(), conflict.why));
+    }
+    if conflicts.len() > NAMED {
+        what.push_str(&format!("\n  … and {} more", conflicts.len() - NAMED));
+    }
+    let failure = Failure::new(FailureKind::Conflict, what);
+    match kind {
+        Kind::Undo => failure.next(format!("put the old ones beside the new: backstop undo --beside {id}")),
+        Kind::Redo | Kind::Commit => failure.next(format!("run the command again: backstop retry {id}")),
+    }
+}

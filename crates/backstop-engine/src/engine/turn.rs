@@ -1,0 +1,47 @@
+//! Turns: file locks do not reach from one view into another, so two builds side by side would both
+//! believe they hold the lock. Runs in one workspace go one after the other.
+
+use std::time::{Duration, Instant};
+
+use backstop_core::bytes::Bytes;
+use backstop_core::digest::Digest;
+use backstop_core::id::RunId;
+use backstop_core::request::Request;
+
+use super::{Engine, Person};
+use crate::failure::{Failure, FailureKind};
+use crate::store::Lock;
+
+/// After this long, who is waited for is told.
+const TELL_AFTER: Duration = Duration::from_secs(2);
+
+impl Engine {
+    /// Waits for the request's turn; none where it needs none.
+    pub(super) fn turn(&self, request: &Request, person: &mut dyn Person) -> Result<Option<Lock>, Failure> {
+        if request.parallel {
+            return Ok(None);
+        }
+        let place: &Bytes = request.workspace.as_ref().unwrap_or(&request.cwd);
+        let name = format!("turn-{}", &Digest::of("backstop turn v1", &[place.as_slice()]).hex()[..32]);
+        let start = Instant::now();
+        let (mut pause, mut told) = (Duration::from_millis(2), false);
+        loop {
+            let holder = match self.store.try_lock(&name, "")? {
+                Ok(lock) => return Ok(Some(lock)),
+                Err(holder) => RunId::parse(holder.trim()),
+            };
+            if !told && start.elapsed() >= TELL_AFTER {
+                person.waiting(holder);
+                told = true;
+            }
+            if start.elapsed() >= self.settings.turn_limit {
+                let whom = holder.map_or_else(|| "another run".to_owned(), |id| id.to_string());
+                let what = format!("waited {} s for {whom} in the same workspace", start.elapsed().as_secs());
+                return Err(Failure::new(FailureKind::Conflict, what)
+                    .next("wait for it to end, or run beside it: backstop run --parallel"));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(100));
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The vaults: which there are, what they hold, and letting go of what is too old or too much. Never
+//! lets go of what a held run needs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use backstop_core::audit::Body;
+use backstop_core::id::RunId;
+use backstop_core::plan::Volume;
+use backstop_core::run::State;
+use backstop_sys::fs as sys;
+
+use super::{Engine, Pruned, VaultStatus, VolumeStatus};
+use crate::clock;
+use crate::failure::Failure;
+use crate::volume::{Leftover, OpenVolume, reopen, tidy};
+
+/// The file that lists the vaults, so that they are found again.
+const VAULTS: &str = "vaults.json";
+
+impl Engine {
+    /// Adds vaults that are not listed yet.
+    pub(super) fn note_vaults(&self, volumes: &[Volume]) -> Result<(), Failure> {
+        let mut known = self.known_vaults();
+        let before = known.len();
+        for volume in volumes {
+            if !known.iter().any(|k| k.vault_id == volume.vault_id && k.root == volume.root) {
+                known.push(volume.clone());
+            }
+        }
+        if known.len() == before {
+            return Ok(());
+        }
+        let _lock = self.store.lock("vaults")?;
+        let failed = |e: &dyn std::error::Error| Failure::because("cannot list the vaults", e);
+        let bytes = serde_json::to_vec(&known).map_err(|e| failed(&e))?;
+        let dir = sys::open_root(self.store.path()).map_err(|e| failed(&e))?;
+        sys::write_replace(dir.as_fd(), VAULTS.as_bytes(), &bytes).map_err(|e| failed(&e))
+    }
+
+    /// The list; a damaged or missing one is made anew as runs come.
+    fn known_vaults(&self) -> Vec<Volume> {
+        let bytes = fs::read(self.store.path().join(VAULTS)).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    /// The vaults that are there now.
+    fn vaults(&self) -> Vec<OpenVolume> {
+        // A file system that is not mounted, or another one in its place, has nothing to show.
+        self.known_vaults().iter().filter_map(|v| reopen(v).ok()).collect()
+    }
+
+    /// Removes what a run left in any vault. What can't be removed stays for `vault prune`.
+    pub(super) fn sweep(&self, id: RunId, what: Leftover) {
+        for volume in self.vaults() {
+            if tidy(&volume, id, what).is_err() {
+                continue;
+            }
+        }
+    }
+
+    /// What the vaults hold.
+    pub fn vault_status(&self) -> Result<VaultStatus, Failure> {
+        let mut volumes = Vec::new();
+        for volume in self.vaults() {
+            let space = space(&volume)?;
+            let runs = runs_in(&volume)?;
+            let mut oldest = None;
+            let mut used = 0;
+            for (id, bytes) in &runs {
+                used += bytes;
+                if oldest.is_none()
+                    && let Ok(record) = self.record(*id)
+                    && record.state == State::Committed
+                    && !record.let_go
+                {
+                    oldest = Some((*id, record.started));
+                }
+            }
+            volumes.push(VolumeStatus {
+                path: volume.vault_path(),
+                fs: volume.spec().fs.clone(),
+                used,
+                limit: space.total / 100 * u64::from(self.settings.vault_percent),
+                free: space.free,
+                runs: runs.len() as u64,
+                oldest,
+            });
+        }
+        Ok(VaultStatus { volumes })
+    }
+
+    /// Lets go of preimages beyond the limits of age, size and free space, or all older than
+    /// `older_than`; oldest runs first.
+    pub fn prune(&mut self, older_than: Option<Duration>) -> Result<Pruned, Failure> {
+        let _lock = self.store.lock("apply")?;
+        let now = clock::now();
+        let age = older_than.unwrap_or(self.settings.vault_age);
+        let mut gone: BTreeMap<RunId, u64> = BTreeMap::new();
+        for volume in self.vaults() {
+            let mut space = space(&volume)?;
+            let runs = runs_in(&volume)?;
+            let mut used: u64 = runs.iter().map(|(_, bytes)| bytes).sum();
+            let limit = space.total / 100 * u64::from(self.settings.vault_percent);
+            let floor = space.total / 100 * u64::from(self.settings.free_percent);
+            for (id, bytes) in runs {
+                let record = self.record(id).ok();
+                // A held run's bytes are not a copy of anything.
+                if record.as_ref().is_some_and(|r| matches!(r.state, State::Held | State::Rehearsing)) {
+                    continue;
+                }
+                let old = record.as_ref().is_none_or(|r| {
+                    let seconds = now.seconds_since(r.updated);
+                    u64::try_from(seconds).is_ok_and(|s| s >= age.as_secs())
+                });
+                // One preimage that is gone makes the whole run impossible to take back.
+                if !(old || used > limit || space.free < floor || gone.contains_key(&id)) {
+                    continue;
+                }
+                tidy(&volume, id, Leftover::All).map_err(|e| Failure::because("cannot let go of preimages", &e))?;
+                used -= bytes;
+                space.free += bytes;
+                *gone.entry(id).or_default() += bytes;
+            }
+        }
+        for id in gone.keys() {
+            if let Ok(mut record) = self.record(*id) {
+                record.let_go = true;
+                let updated = record.updated;
+                self.save(&mut record, false)?;
+                record.updated = updated;
+            }
+        }
+        let pruned = Pruned { bytes: gone.values().sum(), runs: gone.into_keys().collect() };
+        if !pruned.runs.is_empty() {
+            self.records.write(&[Body::VaultPruned { bytes: pruned.bytes, runs: pruned.runs.clone() }])?;
+        }
+        Ok(pruned)
+    }
+
+    /// True when a vault is over its limits, by what one system call tells: whether a prune is due.
+    pub(super) fn prune_is_due(&self, volumes: &[&OpenVolume]) -> bool {
+        volumes.iter().any(|v| {
+            space(v).is_ok_and(|s| s.free < s.total / 100 * u64::from(self.settings.free_percent))
+        })
+    }
+}
+
+struct Space {
+    total: u64,
+    free: u64,
+}
+
+fn space(volume: &OpenVolume) -> Result<Space, Failure> {
+    let (total, free) =
+        sys::space(volume.vault()).map_err(|e| Failure::because(format!("cannot measure {}", volume.root_path().quoted()), &e))?;
+    Ok(Space { total, free })
+}
+
+/// The runs that have something in a vault, oldest first, with its allocated size.
+fn runs_in(volume: &OpenVolume) -> Result<Vec<(RunId, u64)>, Failure> {
+    let path = volume.vault_path();
+    let failed = |e: std::io::Error| Failure::because(format!("cannot list {}", path.quoted()), &e);
+    let dir = sys::open_dir_read(volume.vault(), b"").map_err(failed)?;
+    let mut ids = Vec::new();
+    sys::read_dir::<std::io::Error>(dir.as_fd(), |e| {
+        ids.extend(std::str::from_utf8(e.name).ok().and_then(RunId::parse));
+        Ok(())
+    })
+    .map_err(failed)?;
+    ids.sort_unstable();
+    ids.into_iter()
+        .map(|id| Ok((id, sys::tree_usage(volume.vault(), id.to_string().as_bytes()).map_err(failed)?.0)))
+        .collect()
+}
+

@@ -1,0 +1,268 @@
+//! Counts what lies beneath a directory: entries, bytes, owners, ages, who has what open, what
+//! changed since a moment, and one digest over it all. O(tree), several threads, little memory.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use backstop_core::bytes::Bytes;
+use backstop_core::digest::{ContentHasher, Digest};
+use backstop_core::effect::Tally;
+use backstop_core::time::Timestamp;
+use backstop_sys::fs::{Stat, open_dir_read, read_dir, stat_at};
+
+use super::openers::Openers;
+
+/// Below so many entries one thread is faster than starting more.
+const ALONE: u64 = 4_000;
+
+/// How many changed paths are named; any one is a conflict.
+const NAMED: usize = 8;
+
+/// What to count.
+pub(crate) struct Count<'a> {
+    /// The directory whose inside is counted.
+    pub dir: BorrowedFd<'a>,
+    /// Its absolute path, for messages.
+    pub path: &'a Bytes,
+    /// Absolute paths beneath that do not belong to it any more (they move elsewhere).
+    pub skip: &'a HashSet<Bytes>,
+    /// Who has files open.
+    pub openers: &'a Openers,
+    /// Entries that somebody else changed are named.
+    pub foreign: &'a (dyn Fn(&Stat) -> bool + Sync),
+    /// Counts entries as they come, for a progress line.
+    pub progress: &'a AtomicU64,
+}
+
+/// What was counted.
+#[derive(Default)]
+pub(crate) struct Counted {
+    /// The sums.
+    pub tally: Tally,
+    /// Some of the entries that changed since, if any did.
+    pub changed: Vec<Bytes>,
+    /// Who has how many of them open.
+    pub open: HashMap<u32, (u64, bool)>,
+}
+
+#[derive(Default)]
+struct Part {
+    counted: Counted,
+    dirs: Vec<Digest>,
+}
+
+struct Queue {
+    dirs: Vec<Vec<u8>>,
+    busy: usize,
+    error: Option<io::Error>,
+}
+
+/// A panic in another thread has already ended the count; its lock's data are not relied on.
+fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Count<'_> {
+    /// Counts.
+    pub fn run(&self) -> io::Result<Counted> {
+        let linked = Mutex::new(HashSet::new());
+        let mut first = Part::default();
+        let mut dirs = vec![Vec::new()];
+        let mut seen = 0;
+        while let Some(dir) = dirs.pop() {
+            seen += self.list(&dir, &mut first, &mut dirs, &linked)?;
+            if seen > ALONE && !dirs.is_empty() {
+                break;
+            }
+        }
+        let mut parts = vec![first];
+        if !dirs.is_empty() {
+            parts.extend(self.together(dirs, &linked)?);
+        }
+        let mut all = Counted::default();
+        let mut digests = Vec::new();
+        for part in parts {
+            all.tally.add(&part.counted.tally);
+            all.changed.extend(part.counted.changed);
+            all.changed.truncate(NAMED);
+            for (process, (files, writing)) in part.counted.open {
+                let count = all.open.entry(process).or_default();
+                count.0 += files;
+                count.1 |= writing;
+            }
+            digests.extend(part.dirs);
+        }
+        // Threads finish in any order; sorted, the set of directory digests has one spelling.
+        digests.sort_unstable();
+        let parts: Vec<&[u8]> = digests.iter().map(|d| &d.0[..]).collect();
+        all.tally.digest = Some(Digest::of("backstop tally v1", &parts));
+        Ok(all)
+    }
+
+    fn together(&self, dirs: Vec<Vec<u8>>, linked: &Mutex<HashSet<(u64, u64)>>) -> io::Result<Vec<Part>> {
+        let queue = Mutex::new(Queue { dirs, busy: 0, error: None });
+        let wake = Condvar::new();
+        let workers = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
+        let parts = std::thread::scope(|scope| {
+            let handles: Vec<_> = (0..workers).map(|_| scope.spawn(|| self.work(&queue, &wake, linked))).collect();
+            handles.into_iter().map(|h| h.join().unwrap_or_default()).collect::<Vec<_>>()
+        });
+        match queue.into_inner().unwrap_or_else(PoisonError::into_inner).error {
+            Some(error) => Err(error),
+            None => Ok(parts),
+        }
+    }
+
+    fn work(&self, queue: &Mutex<Queue>, wake: &Condvar, linked: &Mutex<HashSet<(u64, u64)>>) -> Part {
+        let mut part = Part::default();
+        let mut q = lock(queue);
+        loop {
+            if q.error.is_some() {
+                break;
+            }
+            let Some(dir) = q.dirs.pop() else {
+                if q.busy == 0 {
+                    break;
+                }
+                q = wake.wait(q).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            q.busy += 1;
+            drop(q);
+            let mut below = Vec::new();
+            let result = self.list(&dir, &mut part, &mut below, linked);
+            q = lock(queue);
+            q.busy -= 1;
+            q.dirs.append(&mut below);
+            if let Err(error) = result {
+                q.error = Some(error);
+            }
+            wake.notify_all();
+        }
+        wake.notify_all();
+        part
+    }
+
+    /// Counts one directory's own entries; directories in it go to `below`.
+    fn list(
+        &self,
+        dir: &[u8],
+        part: &mut Part,
+        below: &mut Vec<Vec<u8>>,
+        linked: &Mutex<HashSet<(u64, u64)>>,
+    ) -> io::Result<u64> {
+        let handle = open_dir_read(self.dir, dir)?;
+        let here = Bytes::from(dir);
+        let mut hasher = ContentHasher::default();
+        hasher.update(&(dir.len() as u64).to_le_bytes());
+        hasher.update(dir);
+        let mut entries = 0;
+        // In the file system's own order, which stays the same while the directory does: sorting a
+        // directory of a million names would need them all in memory.
+        read_dir::<io::Error>(handle.as_fd(), |e| {
+            let Some(stat) = stat_at(handle.as_fd(), e.name)? else { return Ok(()) };
+            let full = || self.path.join(here.join(e.name).as_slice());
+            if !self.skip.is_empty() && self.skip.contains(&full()) {
+                return Ok(());
+            }
+            entries += 1;
+            hash_entry(&mut hasher, e.name, &stat);
+            self.count(&stat, part, linked, full);
+            if stat.is_dir() {
+                below.push(here.join(e.name).as_slice().to_vec());
+            }
+            Ok(())
+        })?;
+        part.dirs.push(hasher.finish());
+        self.progress.fetch_add(entries, Ordering::Relaxed);
+        Ok(entries)
+    }
+
+    fn count(&self, stat: &Stat, part: &mut Part, linked: &Mutex<HashSet<(u64, u64)>>, full: impl Fn() -> Bytes) {
+        let counted = &mut part.counted;
+        let tally = &mut counted.tally;
+        match stat {
+            s if s.is_file() => {
+                tally.files += 1;
+                let further = s.nlink > 1 && !lock(linked).insert((s.dev, s.ino));
+                if !further {
+                    tally.bytes += s.size;
+                }
+                let mtime = Timestamp::from(s.mtime);
+                tally.oldest = Some(tally.oldest.map_or(mtime, |o| o.min(mtime)));
+                tally.newest = Some(tally.newest.map_or(mtime, |n| n.max(mtime)));
+                tally.note_big(s.size, &full);
+            }
+            s if s.is_dir() => tally.dirs += 1,
+            _ => tally.others += 1,
+        }
+        *tally.owners.entry(stat.uid).or_default() += 1;
+        self.openers.note(stat.dev, stat.ino, &mut counted.open);
+        if counted.changed.len() < NAMED && (self.foreign)(stat) {
+            counted.changed.push(full());
+        }
+    }
+}
+
+fn hash_entry(hasher: &mut ContentHasher, name: &[u8], s: &Stat) {
+    let mut fixed = [0; 64];
+    let fields: [u64; 8] = [
+        name.len() as u64,
+        u64::from(s.mode) << 32 | u64::from(s.nlink),
+        s.ino,
+        s.size,
+        u64::from(s.uid) << 32 | u64::from(s.gid),
+        s.mtime.0 as u64,
+        s.ctime.0 as u64,
+        u64::from(s.mtime.1) << 32 | u64::from(s.ctime.1),
+    ];
+    for (at, field) in fixed.chunks_exact_mut(8).zip(fields) {
+        at.copy_from_slice(&field.to_le_bytes());
+    }
+    hasher.update(&fixed);
+    hasher.update(name);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use backstop_sys::fs::open_root;
+    use std::fs;
+
+    fn count(dir: &std::path::Path, skip: &HashSet<Bytes>) -> Counted {
+        let root = open_root(dir).expect("a directory");
+        let path = Bytes::from(dir);
+        let (openers, progress) = (Openers::default(), AtomicU64::new(0));
+        let count =
+            Count { dir: root.as_fd(), path: &path, skip, openers: &openers, foreign: &|_| false, progress: &progress };
+        count.run().expect("countable")
+    }
+
+    #[test]
+    fn many_threads_count_what_one_counts() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        for d in 0..60 {
+            let sub = dir.path().join(format!("d{d}/e"));
+            fs::create_dir_all(&sub).expect("a directory");
+            for f in 0..100 {
+                fs::write(sub.join(format!("f{f}")), vec![b'x'; f]).expect("a file");
+            }
+        }
+        fs::hard_link(dir.path().join("d0/e/f99"), dir.path().join("again")).expect("a link");
+        std::os::unix::fs::symlink("nowhere", dir.path().join("link")).expect("a symlink");
+        let none = HashSet::new();
+        let all = count(dir.path(), &none);
+        assert_eq!((all.tally.files, all.tally.dirs, all.tally.others), (6_001, 120, 1));
+        assert_eq!(all.tally.bytes, 60 * (0..100).sum::<u64>(), "a further link adds no bytes");
+        assert_eq!(all.tally.biggest.len(), Tally::BIGGEST);
+        assert_eq!(all.tally.biggest[0].size, 99);
+        assert_eq!(count(dir.path(), &none).tally.digest, all.tally.digest, "the digest does not depend on threads");
+        fs::write(dir.path().join("d7/e/f3"), b"xxx").expect("a change of time only");
+        assert_ne!(count(dir.path(), &none).tally.digest, all.tally.digest);
+        let skip = HashSet::from([Bytes::from(dir.path().join("d1"))]);
+        assert_eq!(count(dir.path(), &skip).tally.files, 5_901, "what moves away is not counted");
+    }
+}

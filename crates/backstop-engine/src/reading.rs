@@ -1,0 +1,101 @@
+//! The typed path beside the hit path: which words of the command name a place that leads elsewhere,
+//! to where effects lie. Serves explanation only; judgement goes by the effects. Words are found by a
+//! simple split, since a missed one costs a line of explanation and nothing else.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use backstop_core::bytes::Bytes;
+use backstop_core::effect::{Crossing, CrossingKind, EffectSet, Kind};
+use backstop_core::request::{Command, Request};
+
+/// More crossings than this explain nothing; the effects list has every place.
+const MOST: usize = 16;
+
+/// The links and mounts between what the command names and what it hits.
+pub(crate) fn crossings(request: &Request, set: &EffectSet) -> Vec<Crossing> {
+    let hits: Vec<&Bytes> = set.effects.iter().filter(|e| e.kind != Kind::Create).map(|e| &e.path).collect();
+    if hits.is_empty() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for typed in typed_paths(request) {
+        for crossing in follow(&typed, set) {
+            let hit = hits.iter().any(|h| h.is_beneath(crossing.hit.as_slice()));
+            if hit && !found.contains(&crossing) && found.len() < MOST {
+                found.push(crossing);
+            }
+        }
+    }
+    found
+}
+
+/// The words of the command that may be paths, made absolute.
+fn typed_paths(request: &Request) -> BTreeSet<PathBuf> {
+    let mut words: Vec<Vec<u8>> = Vec::new();
+    match &request.command {
+        Command::Argv(argv) => words.extend(argv.iter().skip(1).map(|a| a.as_slice().to_vec())),
+        Command::Line(_) => {}
+    }
+    // The words of a line, and of an inline script of an interpreter.
+    let line = request.command.text();
+    let ends = |b: &u8| b.is_ascii_whitespace() || b";|&<>()'\"`,=[]{}".contains(b);
+    words.extend(line.as_slice().split(ends).map(<[u8]>::to_vec));
+    let cwd = request.cwd.as_path();
+    let mut paths = BTreeSet::new();
+    for word in words {
+        let fixed = word.iter().position(|b| b"*?[$".contains(b)).map_or(&word[..], |at| {
+            // Up to the last slash before a wildcard: the directory that is certainly meant.
+            let cut = word[..at].iter().rposition(|&b| b == b'/').map_or(0, |slash| slash + 1);
+            &word[..cut]
+        });
+        if fixed.is_empty() || fixed.starts_with(b"-") || fixed.len() > 4_096 {
+            continue;
+        }
+        paths.insert(cwd.join(Bytes::from(fixed).as_path()));
+    }
+    // What is not typed is where the command stands.
+    paths.insert(cwd.to_owned());
+    paths
+}
+
+/// The links on the way of a path, and the mount its end lies on, each with where it really leads.
+fn follow(typed: &Path, set: &EffectSet) -> Vec<Crossing> {
+    let mut crossings = Vec::new();
+    let mut here = PathBuf::from("/");
+    for component in typed.components() {
+        match component {
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => continue,
+            Component::ParentDir => {
+                here.pop();
+                continue;
+            }
+            Component::Normal(name) => here.push(name),
+        }
+        let Ok(meta) = fs::symlink_metadata(&here) else { break };
+        if meta.file_type().is_symlink() {
+            let Ok(real) = fs::canonicalize(&here) else { break };
+            crossings.push(Crossing {
+                hit: Bytes::from(real.as_path()),
+                how: CrossingKind::Link,
+                typed: Bytes::from(typed),
+                via: Bytes::from(here.as_path()),
+            });
+            here = real;
+        }
+    }
+    // A mount strictly beneath the named directory: what lies there is another place.
+    let end = Bytes::from(here.as_path());
+    for mount in &set.mounts {
+        if mount.point != end && mount.point.is_beneath(end.as_slice()) && end.as_slice() != b"/" {
+            crossings.push(Crossing {
+                hit: mount.point.clone(),
+                how: CrossingKind::Mount,
+                typed: Bytes::from(typed),
+                via: mount.point.clone(),
+            });
+        }
+    }
+    crossings
+}

@@ -1,0 +1,129 @@
+//! The sandbox's first process: builds the view from the recipe, gives up its rights, starts the
+//! command, waits, and tells what happened. Runs in a copy of Backstop; comes back only as a code.
+
+mod init;
+mod message;
+mod view;
+
+pub(super) use message::Message;
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use backstop_core::bytes::Bytes;
+use backstop_core::request::Net;
+use backstop_sys::caps::{self, Caps};
+use backstop_sys::channel::Channel;
+use backstop_sys::process::{self, Signals};
+use backstop_sys::{landlock, ns, seccomp};
+
+use super::plan::Recipe;
+
+/// What a command may keep of root's rights: those that act on files and processes of the view.
+/// Not among them: everything that mounts, loads, traces other users, reads files by number, sets
+/// the clock or the machine; nor any that a later kernel adds. `SYS_PTRACE` is gone as well: with it
+/// the command could reach this process' program file, which is one of the real tree.
+const KEPT: Caps = Caps::CHOWN
+    .with(Caps::DAC_OVERRIDE)
+    .with(Caps::FOWNER)
+    .with(Caps::FSETID)
+    .with(Caps::KILL)
+    .with(Caps::SETGID)
+    .with(Caps::SETUID)
+    .with(Caps::SETPCAP)
+    .with(Caps::NET_BIND_SERVICE)
+    .with(Caps::NET_RAW)
+    .with(Caps::IPC_LOCK)
+    .with(Caps::IPC_OWNER)
+    .with(Caps::SYS_CHROOT)
+    .with(Caps::SYS_NICE)
+    .with(Caps::SYS_RESOURCE)
+    .with(Caps::LEASE)
+    .with(Caps::SETFCAP);
+
+/// Why the command could not be started in the view.
+pub(super) enum Trouble {
+    /// A step of building it failed.
+    View(String),
+    /// The working directory is missing.
+    Cwd(String),
+    /// Standard input is not to be had inside.
+    Stdin(&'static str),
+}
+
+impl Trouble {
+    fn at<E: std::fmt::Display>(step: impl Into<String>) -> impl FnOnce(E) -> Self {
+        let step = step.into();
+        move |e| Self::View(format!("{step}: {e}"))
+    }
+}
+
+/// The first process' life.
+pub(super) fn live(recipe: &Recipe, channel: &Channel, caller_mask: &Signals) -> u8 {
+    match prepare(recipe, channel) {
+        Ok(ready) => init::live(recipe, channel, caller_mask, ready),
+        Err(trouble) => {
+            let message = match trouble {
+                Trouble::View(text) => Message::Trouble(text),
+                Trouble::Cwd(why) => Message::NoCwd(why),
+                Trouble::Stdin(what) => Message::BadStdin(what.into()),
+            };
+            u8::from(message.send(channel, &[]).is_err())
+        }
+    }
+}
+
+/// What the first process holds when all is built.
+pub(super) struct Ready {
+    /// Keeps the caller's terminal number taken in the view.
+    pub terminal: Option<OwnedFd>,
+    /// Standard input, opened again in the view.
+    pub stdin: Option<OwnedFd>,
+}
+
+fn prepare(recipe: &Recipe, channel: &Channel) -> Result<Ready, Trouble> {
+    if let Some((uid, gid)) = recipe.user {
+        ns::map_self(uid, gid).map_err(Trouble::at("map the user"))?;
+    }
+    if recipe.net == Net::None {
+        ns::loopback_up().map_err(Trouble::at("bring up the loopback device"))?;
+    }
+    process::umask(0);
+    let terminal = view::build(recipe, channel)?;
+    process::umask(recipe.umask);
+    std::env::set_current_dir(recipe.cwd.as_path()).map_err(|e| Trouble::Cwd(e.to_string()))?;
+    let stdin = match &recipe.stdin {
+        None => None,
+        Some((path, facts, at)) => Some(view::reopen_stdin(path, *facts, *at)?),
+    };
+    let listener = give_up_rights(recipe)?;
+    let handles: Vec<_> = listener.iter().map(AsFd::as_fd).collect();
+    // Fails where nobody listens any more: the parent was killed before we asked to die with it.
+    Message::Ready.send(channel, &handles).map_err(Trouble::at("tell that all is ready"))?;
+    drop(listener);
+    Ok(Ready { terminal, stdin })
+}
+
+fn give_up_rights(recipe: &Recipe) -> Result<Option<OwnedFd>, Trouble> {
+    let net = if recipe.net == Net::None { Caps::NET_ADMIN.with(Caps::NET_BROADCAST) } else { Caps::NONE };
+    caps::keep_only(KEPT.with(net)).map_err(Trouble::at("give up capabilities"))?;
+    process::no_new_privileges().map_err(Trouble::at("give up gaining rights"))?;
+    landlock::scope().map_err(Trouble::at("confine signals and abstract sockets"))?;
+    process::seal().map_err(Trouble::at("seal the first process"))?;
+    // After everything that changes rights, which would undo it.
+    process::die_with_parent().map_err(Trouble::at("tie the run to its parent"))?;
+    seccomp::install(true).map_err(Trouble::at("install the system call filter"))
+}
+
+/// The descriptors that stay open in the first process, sorted.
+fn kept(channel: &Channel, ready: &Ready) -> Vec<i32> {
+    let mut keep = vec![channel.as_fd().as_raw_fd()];
+    keep.extend(ready.terminal.iter().map(AsRawFd::as_raw_fd));
+    keep.extend(ready.stdin.iter().map(AsRawFd::as_raw_fd));
+    keep.sort_unstable();
+    keep
+}
+
+/// A path below the root, as the kernel's relative calls want it.
+fn below_root(path: &Bytes) -> &[u8] {
+    path.as_slice().strip_prefix(b"/").unwrap_or(path.as_slice())
+}

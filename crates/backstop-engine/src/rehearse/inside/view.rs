@@ -1,0 +1,168 @@
+//! Builds the view and enters it: overlays first, while the machine's paths still mean the machine,
+//! then all in its place, then the old root is let go.
+
+mod private;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use backstop_core::bytes::Bytes;
+use backstop_sys::channel::Channel;
+use backstop_sys::dir::{self, Facts};
+use backstop_sys::mount::{self, Attr, Opt, OverlayKind};
+
+use super::{Message, Recipe, Trouble, below_root};
+use crate::rehearse::plan::Upper;
+use crate::volume::{How, Part};
+
+/// Builds it and makes it this process' root. Gives what keeps the terminal's number taken.
+pub(super) fn build(recipe: &Recipe, channel: &Channel) -> Result<Option<OwnedFd>, Trouble> {
+    mount::make_private("/").map_err(Trouble::at("take the mounts out of sharing"))?;
+    let mut made = Vec::with_capacity(recipe.parts.len());
+    for (n, part) in recipe.parts.iter().enumerate() {
+        made.push(make(recipe, channel, n, part)?);
+    }
+    let root = root(recipe, &mut made)?;
+    let hook = dir::position(recipe.hook.as_slice()).map_err(Trouble::at("open the state directory"))?;
+    mount::attach(root.as_fd(), hook.as_fd(), b"").map_err(Trouble::at("hang the view on the state directory"))?;
+    let terminal = private::attach(recipe, root.as_fd())?;
+    for (n, part) in recipe.parts.iter().enumerate() {
+        if let How::Bind(place) = &part.how {
+            made[n] = again(root.as_fd(), place, part).ok();
+        }
+        let Some(mounted) = &made[n] else { continue };
+        if let Err(e) = place(root.as_fd(), mounted.as_fd(), part) {
+            Message::Missing(n as u32, e.to_string()).send(channel, &[]).map_err(Trouble::at("tell"))?;
+        }
+    }
+    hide(recipe, root.as_fd(), channel)?;
+    mount::enter(root.as_fd()).map_err(Trouble::at("enter the view"))?;
+    Ok(terminal)
+}
+
+/// The mount for one part, nowhere yet; none where there is nothing to take over, or it comes later.
+fn make(recipe: &Recipe, channel: &Channel, n: usize, part: &Part) -> Result<Option<OwnedFd>, Trouble> {
+    match &part.how {
+        How::Layer { .. } => {
+            let Some(upper) = &recipe.uppers[n] else { return Ok(None) };
+            match overlay(recipe, part, upper) {
+                Ok(made) => Ok(Some(made)),
+                Err(e) => {
+                    Message::Fallback(n as u32, e.to_string()).send(channel, &[]).map_err(Trouble::at("tell"))?;
+                    clone(recipe, channel, n, part)
+                }
+            }
+        }
+        How::Clone => clone(recipe, channel, n, part),
+        How::Bind(_) | How::Private => Ok(None),
+    }
+}
+
+fn clone(recipe: &Recipe, channel: &Channel, n: usize, part: &Part) -> Result<Option<OwnedFd>, Trouble> {
+    // In a user namespace the read-only copy of everything is the view's ground already.
+    if recipe.user.is_some() {
+        return Ok(None);
+    }
+    let made = mount::clone_at(part.mount.path.as_slice())
+        .and_then(|m| mount::restrict(m.as_fd(), Attr { read_only: true, no_dev: true, ..part.attr }, false).map(|()| m));
+    match made {
+        Ok(made) => Ok(Some(made)),
+        Err(e) => {
+            Message::Missing(n as u32, e.to_string()).send(channel, &[]).map_err(Trouble::at("tell"))?;
+            Ok(None)
+        }
+    }
+}
+
+fn overlay(recipe: &Recipe, part: &Part, upper: &Upper) -> io::Result<OwnedFd> {
+    let lower = dir::position(part.mount.path.as_slice())?;
+    // By path again: the handles of our parent belong to its mounts, and an overlay takes only ours.
+    let base = dir::position(upper.root.as_slice())?;
+    let (up, work) =
+        (dir::position_below(base.as_fd(), upper.upper.as_slice())?, dir::position_below(base.as_fd(), upper.work.as_slice())?);
+    let found = dir::facts(up.as_fd())?;
+    if (found.dev, found.ino) != (upper.facts.dev, upper.facts.ino) {
+        return Err(io::Error::other("the upper directory is not the one that was made"));
+    }
+    let kind = if recipe.user.is_some() { OverlayKind::User } else { OverlayKind::Privileged };
+    mount::overlay(lower.as_fd(), up.as_fd(), work.as_fd(), kind, part.attr)
+}
+
+/// The view's ground: the overlay over `/`, or a read-only copy of everything.
+fn root(recipe: &Recipe, made: &mut [Option<OwnedFd>]) -> Result<OwnedFd, Trouble> {
+    if recipe.user.is_some() {
+        let ground = mount::clone_tree(dir::position(b"/").map_err(Trouble::at("open /"))?.as_fd(), b"", true)
+            .map_err(Trouble::at("copy the mounts"))?;
+        let attr = Attr { read_only: true, no_suid: true, no_dev: true, ..Attr::default() };
+        mount::restrict(ground.as_fd(), attr, true).map_err(Trouble::at("make the copy read-only"))?;
+        return Ok(ground);
+    }
+    let at = recipe.parts.iter().position(|p| p.mount.path.as_slice() == b"/");
+    at.and_then(|n| made[n].take()).ok_or_else(|| Trouble::View("the machine's / can't be had".into()))
+}
+
+/// The same bind in the view.
+fn again(root: BorrowedFd<'_>, place: &Bytes, part: &Part) -> io::Result<OwnedFd> {
+    let made = mount::clone_tree(root, below_root(place), false)?;
+    mount::restrict(made.as_fd(), part.attr, false)?;
+    Ok(made)
+}
+
+fn place(root: BorrowedFd<'_>, mounted: BorrowedFd<'_>, part: &Part) -> io::Result<()> {
+    let path = below_root(&part.mount.path);
+    match mount::attach(mounted, root, path) {
+        // A disk below the view's own `/run`, which has no directory for it.
+        Err(e) if e.kind() == io::ErrorKind::NotFound && part.dir && part.mount.path.is_beneath(b"/run") => {
+            dir::ensure_all(root, path, 0o755)?;
+            mount::attach(mounted, root, path)
+        }
+        other => other,
+    }
+}
+
+/// Puts something empty over what the command must not see, and something deaf over sockets.
+fn hide(recipe: &Recipe, root: BorrowedFd<'_>, channel: &Channel) -> Result<(), Trouble> {
+    let attr = Attr { no_suid: true, no_dev: true, no_exec: true, ..Attr::default() };
+    let empty = mount::fresh("tmpfs", "backstop", &[Opt::Value("mode", "0555"), Opt::Value("size", "4k")], attr)
+        .map_err(Trouble::at("make an empty directory"))?;
+    if !recipe.sockets.is_empty() {
+        dir::write_new(empty.as_fd(), b"deaf", b"", 0o666).map_err(Trouble::at("make an empty file"))?;
+    }
+    mount::restrict(empty.as_fd(), Attr { read_only: true, ..Attr::default() }, false)
+        .map_err(Trouble::at("make the empty directory read-only"))?;
+    let over = |from: &[u8], path: &Bytes| {
+        mount::clone_tree(empty.as_fd(), from, false).and_then(|m| mount::attach(m.as_fd(), root, below_root(path)))
+    };
+    for path in &recipe.hidden {
+        match over(b"", path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(Trouble::View(format!("hide {}: {e}", path.quoted())));
+            }
+            _ => {}
+        }
+    }
+    for path in &recipe.sockets {
+        match over(b"deaf", path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Message::Note(format!("cannot cut off {}: {e}", path.quoted()))
+                .send(channel, &[])
+                .map_err(Trouble::at("tell"))?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Opens standard input again by its path in the view. The inherited one is open on the real file,
+/// and through `/proc/self/fd/0` it could be opened anew for writing.
+pub(super) fn reopen_stdin(path: &Bytes, facts: Facts, at: u64) -> Result<OwnedFd, Trouble> {
+    let open = || -> io::Result<OwnedFd> {
+        let fd = dir::open_to_read(path.as_slice())?;
+        // An overlay shows the inode number of its lower file, but a device number of its own.
+        if dir::facts(fd.as_fd())?.ino != facts.ino {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        dir::seek(fd.as_fd(), at)?;
+        Ok(fd)
+    };
+    open().map_err(|_| Trouble::Stdin("a file that is not to be had in the view"))
+}

@@ -1,0 +1,273 @@
+//! Backstop's side of a rehearsal: prepares, makes the sandbox's first process, and waits beside it.
+//! Hears of attempted connections, watches the disk, and ends the run when it is told to end.
+
+pub(super) mod descriptors;
+mod doors;
+mod space;
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use backstop_core::effect::Cover;
+use backstop_core::request::Net;
+use backstop_core::run::{Exit, LeftBehind};
+use backstop_sys::channel::Channel;
+use backstop_sys::ns::{self, Init, Spaces};
+use backstop_sys::process::{self, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, Signals};
+
+use self::doors::Doors;
+use self::space::Space;
+use super::inside::{self, Message};
+use super::plan::{self, Prepared};
+use super::tty::Foreground;
+use super::{Rehearsal, RehearseError, RehearseInput};
+use crate::volume::{self, How, Leftover};
+
+/// How often the disk is looked at while a command runs.
+const LOOK: Duration = Duration::from_millis(250);
+
+pub(super) fn rehearse(input: &RehearseInput<'_>) -> Result<Rehearsal, RehearseError> {
+    let root = input.request.uid == 0 && !input.force_user;
+    let mut why = Vec::new();
+    if root {
+        match attempt(input, true) {
+            Err(RehearseError::NoOverlay { why: tried, .. }) => why.extend(tried),
+            other => return other,
+        }
+    }
+    match attempt(input, false) {
+        Err(RehearseError::NoOverlay { why: tried, .. }) => {
+            why.extend(tried);
+            Err(RehearseError::NoOverlay { why, help: help(root) })
+        }
+        other => other,
+    }
+}
+
+fn help(root: bool) -> Vec<String> {
+    let lines: &[&str] = if root {
+        &[
+            "in a container: give it CAP_SYS_ADMIN, and a volume (ext4, xfs, btrfs, tmpfs) for the work; \
+             a container's own root can't carry an overlay",
+            "backstop doctor shows what this machine can do",
+        ]
+    } else {
+        &[
+            "run it as root, or",
+            "let users make namespaces: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone=1, \
+             kernel.apparmor_restrict_unprivileged_userns=0",
+            "backstop doctor shows what this machine can do",
+        ]
+    };
+    lines.iter().map(|l| (*l).to_owned()).collect()
+}
+
+fn attempt(input: &RehearseInput<'_>, privileged: bool) -> Result<Rehearsal, RehearseError> {
+    let prepared = plan::prepare(input, privileged)?;
+    let result = run(input, &prepared, privileged);
+    match result {
+        Ok(told) => told.into_rehearsal(prepared),
+        Err(e) => {
+            for volume in &prepared.survey.volumes {
+                volume::tidy(volume, input.id, Leftover::All).map_err(RehearseError::io("clear the vault"))?;
+            }
+            Err(e)
+        }
+    }
+}
+
+/// What the first process told.
+#[derive(Default)]
+struct Told {
+    t0: Vec<backstop_core::time::Timestamp>,
+    exit: Option<Exit>,
+    not_started: Option<String>,
+    left_behind: Vec<LeftBehind>,
+    doors: Vec<backstop_core::effect::Door>,
+    notes: Vec<String>,
+    fallbacks: Vec<(u32, String)>,
+    ready: bool,
+    stdin_at: Option<u64>,
+}
+
+impl Told {
+    fn into_rehearsal(self, prepared: Prepared) -> Result<Rehearsal, RehearseError> {
+        let Prepared { survey, mut layers, .. } = prepared;
+        let mut mounts: Vec<_> = survey.parts.into_iter().map(|p| p.mount).collect();
+        for (n, why) in self.fallbacks {
+            layers.retain(|l| l.mount != n);
+            if let Some(mount) = mounts.get_mut(n as usize) {
+                mount.cover = Cover::ReadOnly { why };
+            }
+        }
+        let mut notes = survey.notes;
+        notes.extend(self.notes);
+        Ok(Rehearsal {
+            layers,
+            volumes: survey.volumes,
+            mounts,
+            t0: self.t0,
+            exit: self.exit.ok_or(RehearseError::Lost)?,
+            not_started: self.not_started,
+            left_behind: self.left_behind,
+            doors: self.doors,
+            notes,
+        })
+    }
+}
+
+fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Result<Told, RehearseError> {
+    let recipe = &prepared.recipe;
+    let t0 = prepared
+        .survey
+        .volumes
+        .iter()
+        .map(|v| v.now())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(RehearseError::io("read the file system's clock"))?;
+    if prepared.layers.is_empty() {
+        return Err(no_overlay(prepared, &[]));
+    }
+    let space = Space::start(&prepared.survey.volumes, input)?;
+    let foreground = Foreground::remember();
+    let (ours, theirs) = Channel::pair().map_err(RehearseError::io("make a channel"))?;
+    // All of them until the first process is made: it starts with none let through, and the command
+    // gets the caller's mask back.
+    let caller_mask = Signals::all().block().map_err(RehearseError::io("block signals"))?;
+    let spaces = Spaces { user: !privileged, net: recipe.net == Net::None };
+    let spawned = ns::spawn(spaces, || inside::live(recipe, &theirs, &caller_mask));
+    drop(theirs);
+    let heard = Signals::of(&[SIGHUP, SIGINT, SIGQUIT, SIGTERM]);
+    let result = spawned.map_err(|e| cannot_spawn(&e, privileged)).and_then(|init| {
+        caller_mask.set().and_then(|()| heard.block()).map_err(RehearseError::io("set the signal mask"))?;
+        let signals = heard.descriptor().map_err(RehearseError::io("listen for signals"))?;
+        let mut beside = Beside { told: Told { t0, ..Told::default() }, init: &init, channel: &ours, listener: None, signals, space, doors: Doors::new(recipe.net) };
+        let waited = beside.wait();
+        let told = std::mem::take(&mut beside.told);
+        if waited.is_err() {
+            init.kill().map_err(RehearseError::io("end the run"))?;
+        }
+        let doors = beside.doors.seen();
+        drop(beside);
+        init.reap().map_err(RehearseError::io("wait for the run's end"))?;
+        waited.map(|()| Told { doors, ..told })
+    });
+    let restored = caller_mask.set().and_then(|()| foreground.restore());
+    let told = result?;
+    restored.map_err(RehearseError::io("take the terminal back"))?;
+    if let Some(at) = told.stdin_at {
+        backstop_sys::dir::seek(io::stdin().as_fd(), at).map_err(RehearseError::io("move standard input on"))?;
+    }
+    if prepared.layers.iter().all(|l| told.fallbacks.iter().any(|(n, _)| *n == l.mount)) {
+        return Err(no_overlay(prepared, &told.fallbacks));
+    }
+    if told.exit.is_none() { Err(RehearseError::Lost) } else { Ok(told) }
+}
+
+fn cannot_spawn(e: &io::Error, privileged: bool) -> RehearseError {
+    let what = if privileged { "new namespaces as root" } else { "a new user namespace" };
+    RehearseError::NoOverlay { why: vec![format!("{what}: {e}")], help: Vec::new() }
+}
+
+fn no_overlay(prepared: &Prepared, fallbacks: &[(u32, String)]) -> RehearseError {
+    let mut why: Vec<String> = prepared
+        .survey
+        .parts
+        .iter()
+        .filter_map(|p| match (&p.mount.cover, &p.how) {
+            (Cover::ReadOnly { why }, How::Clone) => Some(format!("{}: {why}", p.mount.path.quoted())),
+            _ => None,
+        })
+        .collect();
+    why.extend(fallbacks.iter().filter_map(|(n, e)| {
+        Some(format!("an overlay over {}: {e}", prepared.survey.parts.get(*n as usize)?.mount.path.quoted()))
+    }));
+    RehearseError::NoOverlay { why, help: Vec::new() }
+}
+
+struct Beside<'a> {
+    told: Told,
+    init: &'a Init,
+    channel: &'a Channel,
+    listener: Option<OwnedFd>,
+    signals: OwnedFd,
+    space: Space<'a>,
+    doors: Doors,
+}
+
+impl Beside<'_> {
+    /// Returns when the first process is dead or has closed the channel, or with what stops the run.
+    fn wait(&mut self) -> Result<(), RehearseError> {
+        loop {
+            let ready = backstop_sys::wait::readable(
+                &[Some(self.channel.as_fd()), Some(self.signals.as_fd()), self.listener.as_ref().map(AsFd::as_fd)],
+                LOOK,
+            )
+            .map_err(RehearseError::io("wait for the run"))?;
+            if ready[1] {
+                self.signal()?;
+            }
+            if ready[2] && let Some(listener) = &self.listener {
+                let doors = &mut self.doors;
+                // Without it the run goes on; only the report lacks a line.
+                if backstop_sys::notify::next(listener.as_fd(), |attempt| doors.note(&attempt)).is_err() {
+                    self.listener = None;
+                }
+            }
+            if ready[0] {
+                let Some((text, mut handles)) = self.channel.receive().map_err(RehearseError::io("hear the run"))? else {
+                    return Ok(());
+                };
+                self.message(Message::decode(&text).ok_or(RehearseError::Lost)?, handles.pop())?;
+            }
+            if ready.iter().all(|r| !r) {
+                self.space.check()?;
+            }
+        }
+    }
+
+    fn signal(&self) -> Result<(), RehearseError> {
+        match process::taken(&self.signals) {
+            // The terminal's Ctrl-C and Ctrl-\ reach the command as well: it decides.
+            Some((SIGINT | SIGQUIT, true)) | None => Ok(()),
+            Some((signal, _)) => Err(RehearseError::Interrupted(signal as u8)),
+        }
+    }
+
+    fn message(&mut self, message: Message, handle: Option<OwnedFd>) -> Result<(), RehearseError> {
+        match message {
+            Message::Trouble(text) => return Err(RehearseError::View(text)),
+            Message::NoCwd(why) => return Err(RehearseError::Cwd { path: self.space.cwd().clone(), why }),
+            Message::BadStdin(_) => {
+                return Err(RehearseError::Descriptor { fd: 0, what: "a file that is not to be had in the view" });
+            }
+            Message::Fallback(part, why) => self.told.fallbacks.push((part, why)),
+            Message::Missing(part, why) => self.told.fallbacks.push((part, format!("not there in the view: {why}"))),
+            Message::Note(text) => self.told.notes.push(text),
+            Message::Ready => {
+                self.told.ready = true;
+                self.listener = handle;
+            }
+            Message::NotStarted(_, why) => self.told.not_started = Some(why),
+            Message::Stopped(signal) => self.stop(signal)?,
+            Message::Left(left) => self.told.left_behind.push(left),
+            Message::Ended(exit, at) => {
+                self.told.exit = Some(exit);
+                self.told.stdin_at = at;
+            }
+        }
+        Ok(())
+    }
+
+    /// The command stopped: so do we, for the shell that waits for us. Where the terminal stopped all
+    /// of the group we were stopped too, and this is read when all goes on again: then it is late.
+    fn stop(&self, signal: u8) -> Result<(), RehearseError> {
+        if !doors::main_is_stopped(self.init.pid()) {
+            return Ok(());
+        }
+        let signal = i32::from(signal);
+        let target = if signal == SIGTSTP { 0 } else { process::own_pid() };
+        process::send(target, signal).map_err(RehearseError::io("stop"))
+    }
+}

@@ -1,0 +1,49 @@
+//! Looks at what the command would inherit. Gives which pipes pass and whether standard input is a
+//! file on a disk; refuses what would be a way out of the view. Opens and closes nothing.
+
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use backstop_core::bytes::Bytes;
+use backstop_sys::dir::{self, Facts};
+use backstop_sys::inherit::{self, Access};
+
+use super::super::RehearseError;
+
+/// What passes on.
+#[derive(Debug)]
+pub(in crate::rehearse) struct Descriptors {
+    /// Standard input as a file on a disk: path, facts, where it stands.
+    pub stdin: Option<(Bytes, Facts, u64)>,
+    /// Pipes beyond the standard streams (make's job server).
+    pub pass: Vec<i32>,
+}
+
+pub(in crate::rehearse) fn check() -> Result<Descriptors, RehearseError> {
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    let mut file = None;
+    for (fd, handle) in [(0, stdin.as_fd()), (1, stdout.as_fd()), (2, stderr.as_fd())] {
+        let facts = dir::facts(handle).map_err(RehearseError::io("look at the standard streams"))?;
+        let access = inherit::access(handle).map_err(RehearseError::io("look at the standard streams"))?;
+        if facts.is_dir() {
+            return Err(RehearseError::Descriptor { fd, what: "a directory" });
+        }
+        if access == Access::Position {
+            return Err(RehearseError::Descriptor { fd, what: "a mere position in the file system" });
+        }
+        if fd == 0 && facts.is_file() && access == Access::Read {
+            file = on_disk(handle, facts)?;
+        }
+    }
+    let pass = inherit::beyond_standard()
+        .map_err(RehearseError::io("list what is inherited"))?;
+    Ok(Descriptors { stdin: file, pass })
+}
+
+/// A file without a name any more (a shell's here-document) belongs to nobody but its holders.
+fn on_disk(handle: BorrowedFd<'_>, facts: Facts) -> Result<Option<(Bytes, Facts, u64)>, RehearseError> {
+    let path = fs::read_link("/proc/self/fd/0").map_err(RehearseError::io("look at standard input"))?;
+    let named = dir::facts_at(Bytes::from(path.as_path()).as_slice()).is_ok_and(|f| (f.dev, f.ino) == (facts.dev, facts.ino));
+    let at = dir::offset(handle).map_err(RehearseError::io("look at standard input"))?;
+    Ok(named.then(|| (Bytes::from(path), facts, at)))
+}

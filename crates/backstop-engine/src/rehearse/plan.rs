@@ -1,0 +1,248 @@
+//! Takes a request and the survey of the machine, gives the recipe by which the view is built: plain
+//! values, ready before the sandbox's first process is made. Makes the run's directories in the vaults.
+
+use std::ffi::CString;
+use std::fs;
+use std::os::fd::AsFd;
+
+use backstop_core::bytes::Bytes;
+use backstop_core::effect::Cover;
+use backstop_core::request::Net;
+use backstop_sys::dir::{self, Facts};
+
+use super::{Layer, RehearseError, RehearseInput};
+use crate::volume::{How, Part, Query, Survey, survey};
+
+/// An overlay's directories, each by a path from its volume's root and what must be found there.
+#[derive(Clone, Debug)]
+pub(super) struct Upper {
+    /// The volume's root, as a path of the machine.
+    pub root: Bytes,
+    /// The upper directory below it.
+    pub upper: Bytes,
+    /// The work directory below it.
+    pub work: Bytes,
+    /// What the upper directory is; anything else there is not ours.
+    pub facts: Facts,
+}
+
+/// A file or link of the machine's `/run` that the view's own gets as well.
+#[derive(Clone, Debug)]
+pub(super) enum RunEntry {
+    /// A symbolic link to this.
+    Link(Bytes),
+    /// A file with this content.
+    File(Vec<u8>),
+}
+
+/// Everything that is needed to build the view and start the command.
+#[derive(Debug)]
+pub(super) struct Recipe {
+    /// In a user namespace, mapping this user and group.
+    pub user: Option<(u32, u32)>,
+    pub net: Net,
+    pub parts: Vec<Part>,
+    /// Per part, where it is an overlay.
+    pub uppers: Vec<Option<Upper>>,
+    /// Directories that appear empty.
+    pub hidden: Vec<Bytes>,
+    /// Path sockets that could be reached through read-only places.
+    pub sockets: Vec<Bytes>,
+    /// What the view's `/run` holds, by path below it.
+    pub run: Vec<(Bytes, RunEntry)>,
+    /// A directory of the machine to hang the view on until it is entered.
+    pub hook: Bytes,
+    pub cwd: Bytes,
+    pub argv: Vec<CString>,
+    /// What `/run/backstop/inside` says.
+    pub inside: Vec<u8>,
+    pub uid: u32,
+    pub gid: u32,
+    pub umask: u32,
+    /// The number of the caller's terminal below `/dev/pts`.
+    pub terminal: Option<u32>,
+    pub grace: std::time::Duration,
+    pub stdout_to_stderr: bool,
+    /// Standard input, where it is a file on a disk: its path, what it is, and where it stands.
+    pub stdin: Option<(Bytes, Facts, u64)>,
+    /// Inherited pipes.
+    pub pass: Vec<i32>,
+}
+
+/// The recipe, and what goes into the `Rehearsal` as it is.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub recipe: Recipe,
+    pub survey: Survey,
+    pub layers: Vec<Layer>,
+}
+
+pub(super) fn prepare(input: &RehearseInput<'_>, privileged: bool) -> Result<Prepared, RehearseError> {
+    let request = input.request;
+    let state = fs::canonicalize(input.state).map_err(RehearseError::io("find the state directory"))?;
+    let mut hidden = vec![Bytes::from(state.as_path())];
+    hidden.extend(input.hide.iter().filter_map(|h| Some(Bytes::from(fs::canonicalize(h.as_path()).ok()?))));
+    let seeds = if privileged { Vec::new() } else { seeds(input) };
+    let query = Query { state: &state, uid: request.uid, privileged, seeds: &seeds, hidden: &hidden };
+    let survey = survey(&query)?;
+    hidden.extend(survey.volumes.iter().map(|v| v.vault_path()).filter(|v| !v.is_beneath(hidden[0].as_slice())).collect::<Vec<_>>());
+    let (layers, uppers) = uppers(input, &survey, privileged)?;
+    let descriptors = super::outside::descriptors::check()?;
+    let recipe = Recipe {
+        user: (!privileged).then_some((request.uid, request.gid)),
+        net: request.net,
+        parts: survey.parts.clone(),
+        uppers,
+        sockets: sockets(&survey.parts),
+        run: run_entries(request.net),
+        hidden,
+        hook: Bytes::from(state.as_path()),
+        cwd: request.cwd.clone(),
+        argv: argv(input)?,
+        inside: inside(input),
+        uid: request.uid,
+        gid: request.gid,
+        umask: current_umask(),
+        terminal: super::tty::number(),
+        grace: input.grace,
+        stdout_to_stderr: input.stdout_to_stderr,
+        stdin: descriptors.stdin,
+        pass: descriptors.pass,
+    };
+    Ok(Prepared { recipe, survey, layers })
+}
+
+fn current_umask() -> u32 {
+    let mask = backstop_sys::process::umask(0o077);
+    backstop_sys::process::umask(mask);
+    mask
+}
+
+fn seeds(input: &RehearseInput<'_>) -> Vec<Bytes> {
+    let request = input.request;
+    let mut seeds = vec![request.cwd.clone()];
+    seeds.extend(request.workspace.clone());
+    seeds.extend(input.home.cloned());
+    seeds.extend(std::env::var_os("TMPDIR").map(Bytes::from));
+    seeds.extend([Bytes::from("/tmp"), Bytes::from("/var/tmp")]);
+    seeds
+}
+
+type Uppers = (Vec<Layer>, Vec<Option<Upper>>);
+
+fn uppers(input: &RehearseInput<'_>, survey: &Survey, privileged: bool) -> Result<Uppers, RehearseError> {
+    let id = input.id.to_string();
+    let mut layers = Vec::new();
+    let mut uppers = Vec::new();
+    let mut run_dirs = Vec::new();
+    for volume in &survey.volumes {
+        let run = volume.run_dir(input.id, true).map_err(RehearseError::io("make the run's directory in the vault"))?;
+        for name in [b"upper".as_slice(), b"work"] {
+            dir::ensure(run.as_fd(), name, 0o700).map_err(RehearseError::io("make the run's directories"))?;
+        }
+        run_dirs.push(run);
+    }
+    for (n, part) in survey.parts.iter().enumerate() {
+        let How::Layer { volume, lower } = &part.how else {
+            uppers.push(None);
+            continue;
+        };
+        let slot = Bytes::from(format!("upper/{}", layers.len()).as_str());
+        let work = Bytes::from(format!("work/{}", layers.len()).as_str());
+        let make = || {
+            let run = run_dirs[*volume].as_fd();
+            dir::make(run, slot.as_slice(), 0o700)?;
+            dir::make(run, work.as_slice(), 0o700)?;
+            let upper = dir::open_below(run, slot.as_slice())?;
+            let root = survey.volumes[*volume].root();
+            let below = dir::open_below(root, lower.as_slice()).or_else(|_| dir::position_below(root, lower.as_slice()))?;
+            dir::dress_like(upper.as_fd(), below.as_fd())?;
+            dir::facts(upper.as_fd())
+        };
+        let facts = make().map_err(RehearseError::io("make the run's directories"))?;
+        let volume_of = &survey.volumes[*volume];
+        let base = volume_of.spec().vault.join(id.as_bytes());
+        uppers.push(Some(Upper {
+            root: volume_of.root_path().clone(),
+            upper: base.join(slot.as_slice()),
+            work: base.join(work.as_slice()),
+            facts,
+        }));
+        layers.push(Layer {
+            volume: *volume,
+            lower: lower.clone(),
+            point: part.mount.path.clone(),
+            upper: slot,
+            xattr_prefix: if privileged { "trusted.overlay." } else { "user.overlay." },
+            mount: n as u32,
+        });
+    }
+    Ok((layers, uppers))
+}
+
+/// Sockets bound to paths outside every overlay: through a read-only mount they are the real ones,
+/// and a connection to them reaches the real program.
+fn sockets(parts: &[Part]) -> Vec<Bytes> {
+    let overlaid = |path: &Bytes| {
+        parts
+            .iter()
+            .filter(|p| path.is_beneath(p.mount.path.as_slice()))
+            .max_by_key(|p| p.mount.path.as_slice().len())
+            .is_some_and(|p| !matches!(p.mount.cover, Cover::ReadOnly { .. }))
+    };
+    if !parts.iter().any(|p| matches!(p.mount.cover, Cover::ReadOnly { .. })) {
+        return Vec::new();
+    }
+    let Ok(table) = fs::read("/proc/net/unix") else { return Vec::new() };
+    let mut found: Vec<Bytes> = table
+        .split(|&b| b == b'\n')
+        .filter_map(|line| line.iter().position(|&b| b == b'/').map(|at| Bytes::from(&line[at..])))
+        .filter(|path| !path.is_beneath(b"/run") && !overlaid(path))
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// What the view's `/run` takes over: the links at its top (some systems have all programs behind
+/// one), and with the network the file that `/etc/resolv.conf` leads to.
+fn run_entries(net: Net) -> Vec<(Bytes, RunEntry)> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir("/run").into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|t| t.is_symlink())
+            && let Ok(target) = fs::read_link(entry.path())
+        {
+            entries.push((Bytes::from(entry.file_name()), RunEntry::Link(Bytes::from(target))));
+        }
+    }
+    if net == Net::Host
+        && let Ok(real) = fs::canonicalize("/etc/resolv.conf")
+        && let Ok(rest) = real.strip_prefix("/run")
+        && let Ok(text) = fs::read(&real)
+    {
+        entries.push((Bytes::from(rest), RunEntry::File(text)));
+    }
+    entries
+}
+
+fn argv(input: &RehearseInput<'_>) -> Result<Vec<CString>, RehearseError> {
+    input
+        .request
+        .command
+        .argv()
+        .iter()
+        .map(|a| CString::new(a.as_slice()))
+        .collect::<Result<_, _>>()
+        .map_err(|e| RehearseError::Io { what: "pass the arguments on", source: e.into() })
+}
+
+/// How a Backstop inside knows that it is inside. In a file and not in the environment, which stays
+/// as it is.
+fn inside(input: &RehearseInput<'_>) -> Vec<u8> {
+    let text = serde_json::json!({
+        "run": input.id,
+        "session": input.request.session,
+        "workspace": input.request.workspace,
+    });
+    text.to_string().into_bytes()
+}

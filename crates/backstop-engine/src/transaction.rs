@@ -1,0 +1,215 @@
+//! One transaction on the disk, from intent to receipt: keep copies, write the intent, record it,
+//! apply, write the receipt, close. After a kill at any point `finish` brings it to its end or takes
+//! it back. Takes a plan that was checked and authorised; decides nothing.
+
+use backstop_core::audit::{Body, By};
+use backstop_core::canon;
+use backstop_core::digest::Digest;
+use backstop_core::id::RunId;
+use backstop_core::plan::{Direction, Op, Plan};
+use backstop_core::time::Timestamp;
+use backstop_sys::fs as sys;
+use serde::{Deserialize, Serialize};
+
+use crate::commit::{self, Checked, CommitError, Receipt, Sites, Touched};
+use crate::fault;
+use crate::records::Records;
+use crate::settings::Durability;
+use crate::store::{Store, StoreError};
+
+/// Why a transaction was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    /// A run's effects take effect.
+    Commit,
+    /// They are taken back.
+    Undo,
+    /// They are brought back.
+    Redo,
+}
+
+impl Kind {
+    pub const fn direction(self) -> Direction {
+        match self {
+            Self::Commit | Self::Redo => Direction::Forward,
+            Self::Undo => Direction::Backward,
+        }
+    }
+}
+
+/// What is on the disk between intent and done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Intent {
+    /// What was begun.
+    pub kind: Kind,
+    /// The digest of the plan's file, so that only the plan that was meant is gone on with.
+    pub plan: Digest,
+    /// The format's version: 1.
+    pub version: u32,
+}
+
+/// Why it did not come to its end. Nothing of it is on the disk, unless `Stuck`.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TransactionError {
+    /// A step met something else than the plan knows, or failed; all was taken back.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The state directory failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It could not be recorded.
+    #[error(transparent)]
+    Audit(#[from] crate::audit::AuditError),
+    /// A step failed and taking back failed, too: `recover` goes on when the cause is mended.
+    #[error("{first}; taking it back failed as well: {second}")]
+    Stuck {
+        /// The first failure.
+        first: CommitError,
+        /// The second.
+        second: CommitError,
+    },
+}
+
+/// The file systems and files of one transaction.
+pub(crate) struct Transaction<'a> {
+    pub store: &'a Store,
+    pub records: &'a mut Records,
+    pub id: RunId,
+    pub plan: &'a Plan,
+    pub sites: &'a Sites,
+    pub durability: Durability,
+}
+
+/// The file with a run's plan.
+pub(crate) const PLAN: &str = "plan.json";
+/// The file with a run's receipts, a line each.
+pub(crate) const RECEIPTS: &str = "receipts.jsonl";
+
+/// The bytes of a plan's file.
+pub(crate) fn plan_bytes(plan: &Plan) -> Vec<u8> {
+    canon::line(plan)
+}
+
+impl Transaction<'_> {
+    /// Carries out a checked plan. The caller holds the apply lock.
+    pub fn run(
+        &mut self,
+        kind: Kind,
+        by: By,
+        effects: Digest,
+        checked: &Checked,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), TransactionError> {
+        if kind == Kind::Commit {
+            commit::keep(self.plan, self.sites, progress)?;
+        }
+        let direction = kind.direction();
+        let before = commit::touched(self.plan, self.sites, opposite(direction))?;
+        if self.durability == Durability::Full {
+            self.sync_all()?;
+        }
+        let bytes = plan_bytes(self.plan);
+        let plan = Digest::of("backstop plan v1", &[&bytes]);
+        if kind == Kind::Commit {
+            self.store.write(self.id, PLAN, &bytes, true)?;
+        }
+        self.store.mark_open(self.id, &Intent { kind, plan, version: 1 })?;
+        let run = self.id;
+        let intent = match kind {
+            Kind::Commit => Body::RunCommitting { by, digest: effects, plan, run },
+            Kind::Undo => Body::RunUndoing { by, run },
+            Kind::Redo => Body::RunRedoing { by, run },
+        };
+        if let Err(error) = self.records.write(&[intent]) {
+            // Can't be recorded, so it may not happen.
+            self.store.mark_closed(self.id)?;
+            return Err(error.into());
+        }
+        let skip = |ino| checked.foreign.contains(&ino);
+        if let Err(first) = commit::apply(self.plan, direction, self.sites, &skip, progress) {
+            return Err(self.retreat(direction, first)?);
+        }
+        self.close(direction, &before)
+    }
+
+    /// A step failed: takes all back. Returns the error to report.
+    fn retreat(&mut self, failed: Direction, first: CommitError) -> Result<TransactionError, TransactionError> {
+        if let Err(second) = commit::take_back(self.plan, failed, self.sites) {
+            return Err(TransactionError::Stuck { first, second });
+        }
+        self.sync_if_needed()?;
+        self.store.mark_closed(self.id)?;
+        Ok(first.into())
+    }
+
+    /// All steps are done: makes them durable as far as asked for, then says so.
+    fn close(
+        &mut self,
+        direction: Direction,
+        before: &std::collections::BTreeMap<(u16, u64), Timestamp>,
+    ) -> Result<(), TransactionError> {
+        self.sync_if_needed()?;
+        let after = commit::touched(self.plan, self.sites, direction)?;
+        let touched = after
+            .into_iter()
+            .map(|((vol, ino), now)| Touched { ino, now, vol, was: before.get(&(vol, ino)).copied().unwrap_or(now) })
+            .collect();
+        let mut ends = Vec::new();
+        for site in self.sites {
+            let end = site.volume().map(crate::volume::OpenVolume::now).transpose();
+            ends.push(end.map_err(|source| CommitError::Step {
+                what: "read the clock of",
+                path: site.root.clone(),
+                source,
+            })?);
+        }
+        self.store.append_json(self.id, RECEIPTS, &Receipt { direction, ends, touched })?;
+        Ok(self.store.mark_closed(self.id)?)
+    }
+
+    /// Renames of one file system reach its disk in order, also before a power cut; between two file
+    /// systems there is no order, so both are synced before the journal says done.
+    fn sync_if_needed(&self) -> Result<(), TransactionError> {
+        if self.durability == Durability::Full || self.sites.len() > 1 {
+            self.sync_all()?;
+        }
+        Ok(())
+    }
+
+    fn sync_all(&self) -> Result<(), TransactionError> {
+        for site in self.sites {
+            let Some(volume) = site.volume() else { continue };
+            let step = |source| CommitError::Step { what: "sync", path: site.root.clone(), source };
+            fault::point("sync.volume").and_then(|()| sys::sync_fs(volume.root())).map_err(step)?;
+        }
+        Ok(())
+    }
+
+    /// After a crash: goes on to the end, or where that can't be done, takes it back. True when the
+    /// transaction is done.
+    pub fn finish(&mut self, kind: Kind) -> Result<bool, TransactionError> {
+        let direction = kind.direction();
+        let before = commit::touched(self.plan, self.sites, opposite(direction))?;
+        match commit::apply(self.plan, direction, self.sites, &|_| false, &mut |_| {}) {
+            Ok(()) => self.close(direction, &before).map(|()| true),
+            Err(first) => match self.retreat(direction, first) {
+                Ok(_) => Ok(false),
+                Err(stuck) => Err(stuck),
+            },
+        }
+    }
+}
+
+const fn opposite(direction: Direction) -> Direction {
+    match direction {
+        Direction::Forward => Direction::Backward,
+        Direction::Backward => Direction::Forward,
+    }
+}
+
+/// True when a plan changes nothing but directories' times.
+pub(crate) fn only_times(plan: &Plan) -> bool {
+    plan.ops.iter().all(|op| matches!(op, Op::Times { .. }))
+}

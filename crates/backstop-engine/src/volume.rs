@@ -1,0 +1,235 @@
+//! File systems that take part in a run, by handle, each with its vault. Takes their names from
+//! `mountinfo` or from a plan, gives handles to root and vault; writes nowhere but in the vault.
+
+mod survey;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use backstop_core::bytes::Bytes;
+use backstop_core::id::RunId;
+use backstop_core::plan::Volume;
+use backstop_core::time::Timestamp;
+use backstop_sys::{dir, mount, mountinfo};
+
+pub use survey::{How, Part, Query, Survey, survey};
+
+/// Why a volume can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum VolumeError {
+    /// A system call failed.
+    #[error("cannot {what} {}", path.quoted())]
+    Io {
+        /// What was tried: `open`, `make the vault`, ….
+        what: &'static str,
+        /// On what.
+        path: Bytes,
+        /// The cause.
+        source: io::Error,
+    },
+    /// It was a file system in memory, and is gone.
+    #[error("the {fs} at {} is gone, and what was kept on it", root.quoted())]
+    Gone {
+        /// File system type.
+        fs: String,
+        /// Where it was.
+        root: Bytes,
+        /// True where nothing of it can come back.
+        volatile: bool,
+    },
+    /// Something else is there now.
+    #[error("another file system is mounted at {} now", root.quoted())]
+    Different {
+        /// Where.
+        root: Bytes,
+    },
+    /// The vault's name is taken by somebody else's directory.
+    #[error("{} belongs to user {owner}, so it is no vault of user {uid}", path.quoted())]
+    Foreign {
+        /// The directory.
+        path: Bytes,
+        /// Who has it.
+        owner: u32,
+        /// Who wants it.
+        uid: u32,
+    },
+}
+
+impl VolumeError {
+    fn io(what: &'static str, path: &Bytes) -> impl FnOnce(io::Error) -> Self {
+        let path = path.clone();
+        move |source| Self::Io { what, path, source }
+    }
+}
+
+/// A file system that takes part, open.
+#[derive(Debug)]
+pub struct OpenVolume {
+    spec: Volume,
+    root: OwnedFd,
+    vault: OwnedFd,
+    dev: u64,
+}
+
+/// What of a run's part of a vault is no longer needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leftover {
+    /// The overlays' work directories: after every rehearsal.
+    Work,
+    /// Work and upper directories: after a commit, or when a run is given up.
+    Upper,
+    /// The run's whole directory, with what it keeps.
+    All,
+}
+
+/// The name of the file that says which vault this is.
+const ID: &[u8] = b"id";
+
+impl OpenVolume {
+    /// Opens the volume at `spec.root` and makes its vault where it is missing; fills in `vault_id`.
+    pub(crate) fn create(mut spec: Volume, uid: u32) -> Result<Self, VolumeError> {
+        let root = open_root(&spec.root)?;
+        let path = spec.root.join(spec.vault.as_slice());
+        dir::ensure(root.as_fd(), spec.vault.as_slice(), 0o700).map_err(VolumeError::io("make the vault", &path))?;
+        let vault =
+            dir::open_below(root.as_fd(), spec.vault.as_slice()).map_err(VolumeError::io("open the vault", &path))?;
+        let facts = dir::facts(vault.as_fd()).map_err(VolumeError::io("look at", &path))?;
+        // On a shared root such as /tmp anybody can have been there first.
+        if facts.uid != uid || facts.mode & 0o077 != 0 {
+            return Err(VolumeError::Foreign { path, owner: facts.uid, uid });
+        }
+        spec.vault_id = match dir::read_small(vault.as_fd(), ID) {
+            Ok(id) if is_id(&id) => String::from_utf8(id).unwrap_or_default(),
+            Ok(_) => new_id(vault.as_fd()).map_err(VolumeError::io("name the vault", &path))?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                new_id(vault.as_fd()).map_err(VolumeError::io("name the vault", &path))?
+            }
+            Err(e) => return Err(VolumeError::io("read the name of", &path)(e)),
+        };
+        Ok(Self { spec, root, vault, dev: facts.dev })
+    }
+
+    /// How it is found again.
+    pub fn spec(&self) -> &Volume {
+        &self.spec
+    }
+
+    /// The directory that all its places are below. Privileged: a private clone of the mount, so that
+    /// nothing mounted above is in the way. Root and vault are on one mount: renames between work.
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
+    /// The vault's directory.
+    pub fn vault(&self) -> BorrowedFd<'_> {
+        self.vault.as_fd()
+    }
+
+    /// The path of the machine that the root is visible at.
+    pub fn root_path(&self) -> &Bytes {
+        &self.spec.root
+    }
+
+    /// Where the vault is, as a path of the machine.
+    pub fn vault_path(&self) -> Bytes {
+        self.spec.root.join(self.spec.vault.as_slice())
+    }
+
+    /// `st_dev` of its files.
+    pub const fn dev(&self) -> u64 {
+        self.dev
+    }
+
+    /// The run's own directory in the vault; `create` makes it where it is missing.
+    pub fn run_dir(&self, id: RunId, create: bool) -> io::Result<OwnedFd> {
+        let name = id.to_string();
+        if create {
+            dir::ensure(self.vault(), name.as_bytes(), 0o700)?;
+        }
+        dir::open_below(self.vault(), name.as_bytes())
+    }
+
+    /// A moment of the file system's own clock: later than every change time it gave before, and not
+    /// later than any that it will give. (A wall clock that is set back breaks that, as it breaks
+    /// every change time; inode numbers and sizes are compared as well.)
+    pub fn now(&self) -> io::Result<Timestamp> {
+        let (secs, nanos) = dir::clock(self.vault(), c"clock")?;
+        Ok(Timestamp::new(secs, nanos))
+    }
+}
+
+fn is_id(text: &[u8]) -> bool {
+    text.len() == 32 && text.iter().all(u8::is_ascii_hexdigit)
+}
+
+fn new_id(vault: BorrowedFd<'_>) -> io::Result<String> {
+    let mut random = [0u8; 16];
+    getrandom::fill(&mut random).map_err(|e| io::Error::other(e.to_string()))?;
+    let id: String = random.iter().map(|b| format!("{b:02x}")).collect();
+    dir::write_small(vault, ID, id.as_bytes())?;
+    Ok(id)
+}
+
+fn open_root(path: &Bytes) -> Result<OwnedFd, VolumeError> {
+    // Without CAP_SYS_ADMIN no clone is to be had, and the directory itself will do: it is on the same
+    // mount as the vault below it.
+    match mount::clone_at(path.as_slice()) {
+        Ok(root) => Ok(root),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            dir::position(path.as_slice()).map_err(VolumeError::io("open", path))
+        }
+        Err(e) => Err(VolumeError::io("open", path)(e)),
+    }
+}
+
+/// Opens a volume of an earlier process again, and makes sure that it is the same one.
+pub fn reopen(spec: &Volume) -> Result<OpenVolume, VolumeError> {
+    let gone = || VolumeError::Gone { fs: spec.fs.clone(), root: spec.root.clone(), volatile: spec.volatile };
+    let other = || {
+        if spec.volatile { gone() } else { VolumeError::Different { root: spec.root.clone() } }
+    };
+    let root = match open_root(&spec.root) {
+        Err(VolumeError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Err(gone()),
+        other => other?,
+    };
+    let path = spec.root.join(spec.vault.as_slice());
+    let vault = match dir::open_below(root.as_fd(), spec.vault.as_slice()) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(other()),
+        result => result.map_err(VolumeError::io("open the vault", &path))?,
+    };
+    match dir::read_small(vault.as_fd(), ID) {
+        Ok(id) if id == spec.vault_id.as_bytes() => {}
+        Ok(_) => return Err(other()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(other()),
+        Err(e) => return Err(VolumeError::io("read the name of", &path)(e)),
+    }
+    let dev = dir::facts(vault.as_fd()).map_err(VolumeError::io("look at", &path))?.dev;
+    Ok(OpenVolume { spec: spec.clone(), root, vault, dev })
+}
+
+/// Removes what a run left in a volume's vault and nobody needs. Never follows a link, never crosses
+/// a mount; what is gone already is fine.
+pub fn tidy(volume: &OpenVolume, id: RunId, what: Leftover) -> io::Result<()> {
+    if what == Leftover::All {
+        return dir::remove_all(volume.vault(), id.to_string().as_bytes());
+    }
+    let run = match volume.run_dir(id, false) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    dir::remove_all(run.as_fd(), b"work")?;
+    match what {
+        Leftover::Work => Ok(()),
+        Leftover::Upper | Leftover::All => dir::remove_all(run.as_fd(), b"upper"),
+    }
+}
+
+/// The mounts of the machine, as this process sees them.
+pub(crate) fn mounts() -> Result<Vec<mountinfo::Entry>, VolumeError> {
+    mountinfo::read().map_err(VolumeError::io("read", &Bytes::from("/proc/self/mountinfo")))
+}
+
+/// Every mount point of the machine, hidden ones included.
+pub fn mount_points() -> Result<Vec<Bytes>, VolumeError> {
+    Ok(mounts()?.into_iter().map(|e| Bytes::from(e.point)).collect())
+}

@@ -1,0 +1,152 @@
+//! The survey without the machine's rights. In a user namespace nothing that has a mount beneath it
+//! can be the lower of an overlay, so the largest directories are sought that the user can write to
+//! and that have none; all else is read-only.
+
+use std::collections::BTreeSet;
+
+use backstop_core::bytes::Bytes;
+use backstop_core::effect::{Cover, Mount};
+use backstop_core::plan::Volume;
+use backstop_sys::dir;
+use backstop_sys::mountinfo::Entry;
+
+use super::{How, Part, Query, Survey, VolumeError, attr, because, is_private, locate, no_layer, told};
+use crate::volume::OpenVolume;
+
+/// How deep below a mount's root writable directories are looked for, beside the seeds.
+const DEPTH: u32 = 2;
+
+pub(super) fn survey(query: &Query<'_>, all: &[Entry], seen: &[&Entry]) -> Result<Survey, VolumeError> {
+    let mut survey = Survey { volumes: Vec::new(), parts: Vec::new(), notes: Vec::new() };
+    // Which mounts can carry an overlay at all.
+    let mut open = vec![false; seen.len()];
+    for (n, entry) in seen.iter().enumerate() {
+        let is_dir = dir::facts_at(&entry.point).is_ok_and(dir::Facts::is_dir);
+        let (cover, how) = if is_private(entry) {
+            (Cover::Private, How::Private)
+        } else if let Some(why) = no_layer(entry, is_dir) {
+            (Cover::ReadOnly { why }, How::Clone)
+        } else {
+            open[n] = true;
+            (
+                Cover::ReadOnly { why: "without root, only directories that you can write to are covered".into() },
+                How::Clone,
+            )
+        };
+        survey.parts.push(Part { mount: told(entry, &entry.point, cover), how, attr: attr(entry), dir: is_dir });
+    }
+    let mut found = BTreeSet::new();
+    for seed in query.seeds {
+        if let Ok(real) = std::fs::canonicalize(seed.as_path())
+            && let Some(top) = largest(&Bytes::from(real), seen, &open)
+        {
+            found.insert(top);
+        }
+    }
+    for (n, entry) in seen.iter().enumerate().filter(|(n, _)| open[*n]) {
+        shallow(&Bytes::from(&entry.point[..]), n, DEPTH, seen, &mut found);
+    }
+    let mut whole = BTreeSet::new();
+    for top in found {
+        split(&top, all, &mut whole);
+    }
+    let whole: Vec<Bytes> = whole.into_iter().collect();
+    // Sorted by bytes, `/a` comes before `/a/b` but `/a-b` may stand between: so compare with all.
+    let outer: Vec<&Bytes> =
+        whole.iter().filter(|d| !whole.iter().any(|o| o != *d && d.is_beneath(o.as_slice()))).collect();
+    for top in outer {
+        layer(query, seen, &mut survey, top);
+    }
+    Ok(survey)
+}
+
+/// The largest writable directory around `seed` on its mount; none where `seed` is not writable.
+fn largest(seed: &Bytes, seen: &[&Entry], open: &[bool]) -> Option<Bytes> {
+    let (n, _) = locate(seen, seed)?;
+    if !open[n] || !dir::writable(seed.as_slice()) || !seed.as_path().is_dir() {
+        return None;
+    }
+    let mut top = seed.clone();
+    while top.as_slice() != seen[n].point && dir::writable(top.parent().as_slice()) {
+        top = top.parent();
+    }
+    Some(top)
+}
+
+fn shallow(at: &Bytes, mount: usize, depth: u32, seen: &[&Entry], found: &mut BTreeSet<Bytes>) {
+    if locate(seen, at).is_none_or(|(n, _)| n != mount) {
+        return;
+    }
+    if dir::writable(at.as_slice()) {
+        found.insert(at.clone());
+    } else if depth > 0 {
+        for name in dir::subdirectories(at.as_slice()) {
+            shallow(&at.join(&name), mount, depth - 1, seen, found);
+        }
+    }
+}
+
+/// `top`, or where mounts lie beneath it (hidden ones count too), those of its parts that have none.
+fn split(top: &Bytes, all: &[Entry], whole: &mut BTreeSet<Bytes>) {
+    let beneath =
+        |d: &Bytes| all.iter().any(|e| e.point != d.as_slice() && Bytes::from(&e.point[..]).is_beneath(d.as_slice()));
+    if !beneath(top) {
+        whole.insert(top.clone());
+        return;
+    }
+    for name in dir::subdirectories(top.as_slice()) {
+        let child = top.join(&name);
+        let is_mount = all.iter().any(|e| e.point == child.as_slice());
+        if !is_mount && dir::writable(child.as_slice()) {
+            split(&child, all, whole);
+        }
+    }
+}
+
+fn layer(query: &Query<'_>, seen: &[&Entry], survey: &mut Survey, top: &Bytes) {
+    let Some((n, lower)) = locate(seen, top) else { return };
+    let entry = seen[n];
+    let part = |cover: Cover, how: How| Part {
+        mount: Mount { path: top.clone(), ..told(entry, top.as_slice(), cover) },
+        how,
+        attr: attr(entry),
+        dir: true,
+    };
+    if query.hidden.iter().any(|h| top.is_beneath(h.as_slice())) {
+        return;
+    }
+    match volume(query, seen, n, survey, &lower) {
+        Ok(volume) => survey.parts.push(part(Cover::Overlay, How::Layer { volume, lower })),
+        Err(e) => survey.parts.push(part(Cover::ReadOnly { why: because(&e) }, How::Clone)),
+    }
+}
+
+/// The volume for a mount; made at the first directory on it that needs one.
+fn volume(
+    query: &Query<'_>,
+    seen: &[&Entry],
+    n: usize,
+    survey: &mut Survey,
+    lower: &Bytes,
+) -> Result<usize, VolumeError> {
+    let entry = seen[n];
+    if let Some(at) = survey.volumes.iter().position(|v| v.root_path().as_slice() == entry.point) {
+        return Ok(at);
+    }
+    let own = format!(".backstop-{}", query.uid);
+    let vault = match locate(seen, &Bytes::from(query.state)) {
+        Some((at, rest)) if at == n => rest.join(b"vault"),
+        // The mount's root where that may be written to, as the privileged survey has it.
+        _ if dir::writable(&entry.point) => Bytes::from(own.as_str()),
+        _ => lower.join(own.as_bytes()),
+    };
+    let spec = Volume {
+        fs: entry.fs.clone(),
+        root: Bytes::from(&entry.point[..]),
+        vault,
+        vault_id: String::new(),
+        volatile: matches!(entry.fs.as_str(), "tmpfs" | "ramfs"),
+    };
+    survey.volumes.push(OpenVolume::create(spec, query.uid)?);
+    Ok(survey.volumes.len() - 1)
+}

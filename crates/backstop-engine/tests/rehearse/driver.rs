@@ -1,0 +1,76 @@
+//! Rehearses one command in this process, and tells on the last line of standard error, as JSON,
+//! what came of it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use backstop_core::bytes::Bytes;
+use backstop_core::id::RunId;
+use backstop_core::request::{Command, Net, Request};
+use backstop_engine::rehearse::{RehearseInput, rehearse};
+
+/// `STATE root|user none|host LIMIT COMMAND…`
+pub fn main(args: &[String]) {
+    let [state, mode, net, limit, argv @ ..] = args else { panic!("too few arguments") };
+    let (uid, gid) = (id("-u"), id("-g"));
+    let request = Request {
+        command: Command::Argv(argv.iter().map(|a| Bytes::from(a.as_str())).collect()),
+        cwd: Bytes::from(std::env::current_dir().expect("a directory")),
+        env_keys: Vec::new(),
+        gid,
+        net: if net == "none" { Net::None } else { Net::Host },
+        parallel: false,
+        reason: None,
+        session: None,
+        uid,
+        workspace: None,
+    };
+    let home = std::env::var_os("HOME").map(Bytes::from);
+    let input = RehearseInput {
+        id: RunId::from_number(7),
+        request: &request,
+        state: Path::new(state),
+        home: home.as_ref(),
+        hide: &[],
+        stdout_to_stderr: false,
+        grace: Duration::from_millis(100),
+        upper_limit: limit.parse().ok(),
+        force_user: mode == "user",
+    };
+    let started = std::time::Instant::now();
+    let result = match rehearse(&input) {
+        Ok(r) => serde_json::json!({
+            "exit": r.exit,
+            "code": r.exit.code(),
+            "not_started": r.not_started,
+            "left_behind": r.left_behind,
+            "doors": r.doors,
+            "notes": r.notes,
+            "mounts": r.mounts,
+            "t0": r.t0,
+            "layers": r.layers.iter().map(|l| serde_json::json!({
+                "volume": l.volume,
+                "lower": l.lower,
+                "point": l.point,
+                "upper": r.volumes[l.volume].vault_path().join(b"r-000007").join(l.upper.as_slice()),
+                "mount": l.mount,
+            })).collect::<Vec<_>>(),
+            "took_us": started.elapsed().as_micros() as u64,
+        }),
+        Err(e) => {
+            let mut text = e.to_string();
+            let mut source = std::error::Error::source(&e);
+            while let Some(cause) = source {
+                text.push_str(&format!(": {cause}"));
+                source = cause.source();
+            }
+            serde_json::json!({ "error": text, "kind": format!("{e:?}") })
+        }
+    };
+    eprintln!("{result}");
+}
+
+fn id(which: &str) -> u32 {
+    let out = std::process::Command::new("id").arg(which).output().expect("id");
+    String::from_utf8(out.stdout).expect("digits").trim().parse().expect("a number")
+}

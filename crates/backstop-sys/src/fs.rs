@@ -1,0 +1,30 @@
+//! Files by directory handle. Every path is relative to a handle and resolved by the kernel with
+//! `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV`, so a planted
+//! link or a foreign mount leads to an error, never elsewhere. One verb, one file.
+
+mod copy;
+mod dir;
+mod durable;
+mod handle;
+mod meta;
+mod open;
+mod rename;
+mod stat;
+mod tree;
+mod xattr;
+
+pub use copy::{Copied, clone_or_copy, compare, overwrite};
+pub use dir::{DirEntry, read_dir};
+pub use durable::{
+    lock_exclusive, sync_dir, sync_file, sync_fs, try_lock_exclusive, unlock, write_durable, write_replace,
+};
+pub use handle::{FileHandle, file_handle, open_by_handle};
+pub use meta::{Pin, set_times};
+pub use open::{
+    create_file, leads_elsewhere, make_dir, open_dir, open_dir_read, open_file, open_parent, open_root, open_rw,
+    read_link, split,
+};
+pub use rename::{exchange, hard_link, move_free, remove_dir, remove_file};
+pub use stat::{Stat, Time, space, stat_at, stat_fd};
+pub use tree::{remove_tree, tree_usage};
+pub use xattr::{list_at as xattr_names_at, read_at as xattr_at};

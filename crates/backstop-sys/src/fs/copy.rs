@@ -1,0 +1,169 @@
+//! Compares and copies file content: by reflink where the file system can, else only the bytes that
+//! differ, holes kept.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::{FallocateFlags, SeekFrom};
+use rustix::io::Errno;
+
+/// How content came over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copied {
+    /// By sharing blocks; nothing was read or written.
+    Shared,
+    /// Byte by byte; so many were written.
+    Written(u64),
+}
+
+const CHUNK: usize = 1 << 17;
+
+/// The next stretch of data at or after `at`: its start and end; none past the last.
+fn data_after(file: BorrowedFd<'_>, at: u64, size: u64) -> io::Result<Option<(u64, u64)>> {
+    let start = match rustix::fs::seek(file, SeekFrom::Data(at)) {
+        Ok(start) => start,
+        Err(Errno::NXIO) => return Ok(None),
+        // No support for holes: all is data.
+        Err(Errno::INVAL) => return Ok((at < size).then_some((at, size))),
+        Err(e) => return Err(e.into()),
+    };
+    if start >= size {
+        return Ok(None);
+    }
+    let end = rustix::fs::seek(file, SeekFrom::Hole(start))?.min(size);
+    Ok(Some((start, end)))
+}
+
+/// Reads until the buffer is full or the file ends.
+fn read_full(file: BorrowedFd<'_>, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match rustix::io::pread(file, &mut buffer[done..], at + done as u64) {
+            Ok(0) => break,
+            Ok(n) => done += n,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(done)
+}
+
+fn write_full(file: BorrowedFd<'_>, mut buffer: &[u8], mut at: u64) -> io::Result<()> {
+    while !buffer.is_empty() {
+        match rustix::io::pwrite(file, buffer, at) {
+            Ok(n) => {
+                buffer = &buffer[n..];
+                at += n as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+/// True when both files have the same bytes. `seen` gets the bytes of `a` in order.
+pub fn compare(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> io::Result<bool> {
+    let (mut left, mut right) = (vec![0; CHUNK], vec![0; CHUNK]);
+    let mut at = 0;
+    loop {
+        let n = read_full(a, &mut left, at)?;
+        let m = read_full(b, &mut right, at)?;
+        if left[..n] != right[..m] {
+            return Ok(false);
+        }
+        if n < CHUNK {
+            return Ok(true);
+        }
+        at += n as u64;
+    }
+}
+
+/// Fills the empty file `to` with the content of `from`, holes kept.
+pub fn clone_or_copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<Copied> {
+    if rustix::fs::ioctl_ficlone(to, from).is_ok() {
+        return Ok(Copied::Shared);
+    }
+    let size = rustix::fs::fstat(from)?.st_size as u64;
+    let mut buffer = vec![0; CHUNK];
+    let (mut at, mut written) = (0, 0);
+    while let Some((start, end)) = data_after(from, at, size)? {
+        let mut pos = start;
+        while pos < end {
+            let want = CHUNK.min((end - pos) as usize);
+            let n = read_full(from, &mut buffer[..want], pos)?;
+            if n == 0 {
+                break;
+            }
+            write_full(to, &buffer[..n], pos)?;
+            pos += n as u64;
+            written += n as u64;
+        }
+        at = end;
+    }
+    rustix::fs::ftruncate(to, size)?;
+    Ok(Copied::Written(written))
+}
+
+/// Makes the content of `to` that of `from`, in place: only bytes that differ are written, stretches
+/// that became holes are punched, and holes that read as the same zeros stay holes. `to` is never
+/// shorter in between than both, so a reader never sees it empty.
+pub fn overwrite(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<Copied> {
+    let size = rustix::fs::fstat(from)?.st_size as u64;
+    let old_size = rustix::fs::fstat(to)?.st_size as u64;
+    let (mut new, mut old) = (vec![0; CHUNK], vec![0; CHUNK]);
+    let (mut at, mut written) = (0, 0);
+    loop {
+        let stretch = data_after(from, at, size)?;
+        let hole_end = stretch.map_or(size, |(start, _)| start);
+        if hole_end > at {
+            punch(to, at, hole_end.min(old_size))?;
+        }
+        let Some((mut pos, end)) = stretch else { break };
+        while pos < end {
+            let want = CHUNK.min((end - pos) as usize);
+            let n = read_full(from, &mut new[..want], pos)?;
+            if n == 0 {
+                break;
+            }
+            let m = read_full(to, &mut old[..n], pos)?;
+            if new[..n] != old[..m] {
+                write_full(to, &new[..n], pos)?;
+                written += n as u64;
+            }
+            pos += n as u64;
+        }
+        at = end;
+    }
+    if size != old_size {
+        rustix::fs::ftruncate(to, size)?;
+    }
+    Ok(Copied::Written(written))
+}
+
+/// Makes the data between `start` and `end` a hole, where there is any.
+fn punch(file: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<()> {
+    let mut at = start;
+    while let Some((from, to)) = data_after(file, at, end)? {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match rustix::fs::fallocate(file, flags, from, to - from) {
+            Ok(()) => {}
+            // No holes on this file system: zeros read the same.
+            Err(Errno::OPNOTSUPP) => write_zeros(file, from, to)?,
+            Err(e) => return Err(e.into()),
+        }
+        at = to;
+    }
+    Ok(())
+}
+
+fn write_zeros(file: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<()> {
+    let zeros = vec![0; CHUNK];
+    let mut at = start;
+    while at < end {
+        let n = CHUNK.min((end - at) as usize);
+        write_full(file, &zeros[..n], at)?;
+        at += n as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Writes that survive a power cut, and locks between processes.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+fn write_temp(dir: BorrowedFd<'_>, name: &[u8], bytes: &[u8], sync: bool) -> io::Result<()> {
+    let mut temp = b".".to_vec();
+    temp.extend_from_slice(name);
+    temp.extend_from_slice(format!(".{}", std::process::id()).as_bytes());
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = rustix::fs::openat(dir, OsStr::from_bytes(&temp), flags, Mode::RUSR | Mode::WUSR)?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match rustix::io::write(&file, rest) {
+            Ok(n) => rest = &rest[n..],
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    if sync {
+        rustix::fs::fdatasync(&file)?;
+    }
+    Ok(rustix::fs::renameat(dir, OsStr::from_bytes(&temp), dir, OsStr::from_bytes(name))?)
+}
+
+/// Puts `bytes` under `name` in one step, and returns when a power cut can no longer take them back.
+pub fn write_durable(dir: BorrowedFd<'_>, name: &[u8], bytes: &[u8]) -> io::Result<()> {
+    write_temp(dir, name, bytes, true)?;
+    // Without this a power cut may lose the rename itself.
+    sync_dir(dir)
+}
+
+/// Puts `bytes` under `name` in one step: readers see the old or the new file. Not synced.
+pub fn write_replace(dir: BorrowedFd<'_>, name: &[u8], bytes: &[u8]) -> io::Result<()> {
+    write_temp(dir, name, bytes, false)
+}
+
+/// Makes a directory's names durable. The handle may be `O_PATH`.
+pub fn sync_dir(dir: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let readable = rustix::fs::openat(dir, ".", flags, Mode::empty())?;
+    Ok(rustix::fs::fsync(&readable)?)
+}
+
+/// Makes everything on the file system of `dir` durable.
+pub fn sync_fs(dir: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let readable = rustix::fs::openat(dir, ".", flags, Mode::empty())?;
+    Ok(rustix::fs::syncfs(readable.as_fd())?)
+}
+
+/// Waits for the lock on an open file.
+pub fn lock_exclusive(file: BorrowedFd<'_>) -> io::Result<()> {
+    loop {
+        match rustix::fs::flock(file, FlockOperation::LockExclusive) {
+            Err(Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// Takes the lock if nobody has it.
+pub fn try_lock_exclusive(file: BorrowedFd<'_>) -> io::Result<bool> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Gives the lock back.
+pub fn unlock(file: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::fs::flock(file, FlockOperation::Unlock)?)
+}
+
+/// Makes a file's content durable.
+pub fn sync_file(file: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::fs::fdatasync(file)?)
+}

@@ -1,0 +1,102 @@
+//! What an object is, by `statx`, never following a link.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::{AtFlags, StatxFlags};
+use rustix::io::Errno;
+
+/// Seconds and nanoseconds since the epoch.
+pub type Time = (i64, u32);
+
+/// The identity and metadata of one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Device of the file system.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// Type and permission bits.
+    pub mode: u32,
+    /// Hard links.
+    pub nlink: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Device of a device node.
+    pub rdev: u64,
+    /// Length in bytes.
+    pub size: u64,
+    /// Allocated, in units of 512 bytes.
+    pub blocks: u64,
+    /// Last access.
+    pub atime: Time,
+    /// Last change of content.
+    pub mtime: Time,
+    /// Last change of the inode.
+    pub ctime: Time,
+}
+
+impl Stat {
+    /// True for directories.
+    pub const fn is_dir(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFDIR
+    }
+
+    /// True for regular files.
+    pub const fn is_file(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFREG
+    }
+
+    /// True for symbolic links.
+    pub const fn is_symlink(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFLNK
+    }
+
+    /// True for overlayfs' mark of a deleted name: a character device 0:0.
+    pub const fn is_whiteout(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFCHR && self.rdev == 0
+    }
+}
+
+fn statx(at: BorrowedFd<'_>, name: &[u8], flags: AtFlags) -> io::Result<Stat> {
+    // No synchronisation with a server: only local file systems take part.
+    let s = rustix::fs::statx(at, OsStr::from_bytes(name), flags | AtFlags::STATX_DONT_SYNC, StatxFlags::BASIC_STATS)?;
+    Ok(Stat {
+        dev: rustix::fs::makedev(s.stx_dev_major, s.stx_dev_minor),
+        ino: s.stx_ino,
+        mode: u32::from(s.stx_mode),
+        nlink: s.stx_nlink,
+        uid: s.stx_uid,
+        gid: s.stx_gid,
+        rdev: rustix::fs::makedev(s.stx_rdev_major, s.stx_rdev_minor),
+        size: s.stx_size,
+        blocks: s.stx_blocks,
+        atime: (s.stx_atime.tv_sec, s.stx_atime.tv_nsec),
+        mtime: (s.stx_mtime.tv_sec, s.stx_mtime.tv_nsec),
+        ctime: (s.stx_ctime.tv_sec, s.stx_ctime.tv_nsec),
+    })
+}
+
+/// The object `name` in `dir`; none where there is no such name.
+pub fn stat_at(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<Stat>> {
+    match statx(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(s) => Ok(Some(s)),
+        Err(e) if [Errno::NOENT, Errno::NOTDIR].map(|n| Some(n.raw_os_error())).contains(&e.raw_os_error()) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// The object behind a handle.
+pub fn stat_fd(fd: BorrowedFd<'_>) -> io::Result<Stat> {
+    statx(fd, b"", AtFlags::EMPTY_PATH)
+}
+
+/// Size and free bytes (for this user) of the file system that `fd` is on.
+pub fn space(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    let s = rustix::fs::fstatvfs(fd)?;
+    Ok((s.f_blocks * s.f_frsize, s.f_bavail * s.f_frsize))
+}

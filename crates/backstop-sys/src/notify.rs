@@ -1,0 +1,123 @@
+//! Hears of `connect` calls in the view, and lets each go on. Reads the address for a report only:
+//! the caller could change it meanwhile, so nothing may rest on it.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Where a program wanted to connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A socket's path.
+    Path(Vec<u8>),
+    /// An abstract socket's name.
+    Abstract(Vec<u8>),
+    /// An internet address and port.
+    Inet(std::net::SocketAddr),
+}
+
+/// One attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The process, as numbered outside.
+    pub pid: u32,
+    /// Its aim; none where it can't be read or is of a family that is not told.
+    pub to: Option<Address>,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct Notif {
+    id: u64,
+    pid: u32,
+    flags: u32,
+    nr: i32,
+    arch: u32,
+    ip: u64,
+    args: [u64; 6],
+}
+
+#[repr(C)]
+struct Response {
+    id: u64,
+    val: i64,
+    error: i32,
+    flags: u32,
+}
+
+const RECEIVE: u32 = 0xC050_2100;
+const SEND: u32 = 0xC018_2101;
+const CONTINUE: u32 = 1;
+
+/// Takes one attempt from the listener, hands it to `seen` while the caller still waits, then lets
+/// it go on. None where the caller is gone.
+pub fn next(listener: BorrowedFd<'_>, seen: impl FnOnce(Attempt)) -> io::Result<()> {
+    let mut notif = Notif::default();
+    // SAFETY: the number encodes the struct's size, 80 bytes; the kernel wants it zeroed and fills it.
+    if unsafe { libc::ioctl(listener.as_raw_fd(), RECEIVE as _, &raw mut notif) } != 0 {
+        return gone_is_fine(io::Error::last_os_error());
+    }
+    let len = notif.args[2].min(128) as usize;
+    let to = read_memory(notif.pid, notif.args[1], len).ok().and_then(|bytes| address(&bytes));
+    seen(Attempt { pid: notif.pid, to });
+    let response = Response { id: notif.id, val: 0, error: 0, flags: CONTINUE };
+    // SAFETY: the number encodes the struct's size, 24 bytes; the kernel only reads it.
+    if unsafe { libc::ioctl(listener.as_raw_fd(), SEND as _, &raw const response) } != 0 {
+        return gone_is_fine(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+fn gone_is_fine(e: io::Error) -> io::Result<()> {
+    if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::EINTR)) { Ok(()) } else { Err(e) }
+}
+
+fn read_memory(pid: u32, from: u64, len: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0u8; len];
+    let local = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: len };
+    let remote = libc::iovec { iov_base: from as *mut libc::c_void, iov_len: len };
+    // SAFETY: `local` describes `bytes`, which outlives the call; `remote` is an address of another
+    // process that the kernel checks.
+    let got = unsafe { libc::process_vm_readv(pid as i32, &raw const local, 1, &raw const remote, 1, 0) };
+    if got < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    bytes.truncate(got as usize);
+    Ok(bytes)
+}
+
+fn address(bytes: &[u8]) -> Option<Address> {
+    let family = u16::from_ne_bytes(bytes.get(..2)?.try_into().ok()?);
+    let rest = &bytes[2..];
+    let port = || Some(u16::from_be_bytes(rest.get(..2)?.try_into().ok()?));
+    match i32::from(family) {
+        libc::AF_UNIX => match rest.split_first() {
+            None => None,
+            Some((0, name)) => Some(Address::Abstract(name.to_vec())),
+            Some(_) => Some(Address::Path(rest.split(|b| *b == 0).next().unwrap_or_default().to_vec())),
+        },
+        libc::AF_INET => {
+            let ip: [u8; 4] = rest.get(2..6)?.try_into().ok()?;
+            Some(Address::Inet((ip, port()?).into()))
+        }
+        libc::AF_INET6 => {
+            let ip: [u8; 16] = rest.get(6..22)?.try_into().ok()?;
+            Some(Address::Inet((ip, port()?).into()))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read() {
+        let unix = |rest: &[u8]| [&(libc::AF_UNIX as u16).to_ne_bytes()[..], rest].concat();
+        assert_eq!(address(&unix(b"/run/x\0\0")), Some(Address::Path(b"/run/x".to_vec())));
+        assert_eq!(address(&unix(b"\0name")), Some(Address::Abstract(b"name".to_vec())));
+        let inet = [&(libc::AF_INET as u16).to_ne_bytes()[..], &[1, 187, 10, 0, 0, 1, 0, 0]].concat();
+        assert_eq!(address(&inet), Some(Address::Inet(([10, 0, 0, 1], 443).into())));
+        assert_eq!(address(&[1]), None);
+    }
+}

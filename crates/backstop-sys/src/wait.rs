@@ -1,0 +1,30 @@
+//! Waits for the first of several handles. Takes no data from any.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+/// Which of these can be read from, or are closed at their other end; all false after `limit`.
+pub fn readable<const N: usize>(handles: &[Option<BorrowedFd<'_>>; N], limit: Duration) -> io::Result<[bool; N]> {
+    let mut fds = Vec::with_capacity(N);
+    for handle in handles.iter().flatten() {
+        fds.push(PollFd::from_borrowed_fd(*handle, PollFlags::IN));
+    }
+    let limit = Timespec { tv_sec: limit.as_secs() as _, tv_nsec: i64::from(limit.subsec_nanos()) as _ };
+    match poll(&mut fds, Some(&limit)) {
+        Ok(_) => {}
+        Err(Errno::INTR) => return Ok([false; N]),
+        Err(e) => return Err(e.into()),
+    }
+    let mut ready = fds.iter();
+    let mut out = [false; N];
+    for (n, handle) in handles.iter().enumerate() {
+        if handle.is_some() {
+            out[n] = ready.next().is_some_and(|fd| !fd.revents().is_empty());
+        }
+    }
+    Ok(out)
+}
