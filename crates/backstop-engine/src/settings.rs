@@ -6,10 +6,11 @@ use std::time::Duration;
 use backstop_core::bytes::Bytes;
 
 /// How much of a power cut a commit survives. A kill of Backstop is survived by either.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
     /// The journal, the audit log and what was kept are synced before they are relied on; the new
     /// content is as durable as the command left it, which is what a plain run gives.
+    #[default]
     Ordered,
     /// All content is synced as well, before the intent and before the commit is called done.
     Full,

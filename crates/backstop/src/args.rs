@@ -1,0 +1,415 @@
+//! The command line, declared once: parser, help, man pages and completions all come from here.
+//! Holds what was typed and believes none of it; `porch` turns it into meaning.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+const AFTER: &str = "\
+Start here:
+  backstop drill incident          lose a database on scratch data, and get it back
+  backstop run -- make clean       rehearse, judge, then commit or hold
+  backstop undo --last 1           take the last one back
+
+Topics: backstop help exit-codes | states | undo | policy";
+
+/// Rehearses a command on a copy-on-write view of this machine, shows what it would really change,
+/// commits the rehearsed bytes or holds them for a person, and can undo what it committed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "backstop",
+    version,
+    about = "Nothing a command does takes effect before its true effect is known, allowed, recorded and undoable",
+    after_help = AFTER,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Backstop {
+    /// What to do
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Rehearse a command, judge its effect, commit or hold it
+    Run(Run),
+    /// Show what a run would change, or changed
+    Show(Show),
+    /// Let a held run take effect (people only)
+    Commit(OneRun),
+    /// Give up a held run; nothing of it takes effect
+    Discard(OneRun),
+    /// Take committed runs back, newest first
+    Undo(Undo),
+    /// Bring undone runs back, oldest first (people only)
+    Redo(Several),
+    /// Run a held run's command again on today's disk (people only)
+    Retry(OneRun),
+    /// List runs, newest first
+    Runs(Runs),
+    /// Print the audit log
+    Log(Log),
+    /// Check the records
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Show what this machine can and can't do, proven by doing it
+    Doctor(Json),
+    /// Look after what undo needs
+    #[command(subcommand)]
+    Vault(Vault),
+    /// Finish or take back what a crash left half done
+    Recover(Json),
+    /// Rehearse an accident on scratch data, and the way back
+    #[command(subcommand)]
+    Drill(Drill),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages
+    #[command(hide = true)]
+    Man {
+        /// The directory to write to
+        #[arg(value_hint = ValueHint::DirPath)]
+        dir: PathBuf,
+    },
+    /// Explain a command or a topic: exit-codes, states, undo, policy
+    Help {
+        /// A command or a topic
+        topic: Option<String>,
+    },
+}
+
+impl Verb {
+    /// True when a JSON document is wanted, of a failure too.
+    pub const fn wants_json(&self) -> bool {
+        match self {
+            Self::Run(a) => a.json,
+            Self::Show(a) => a.json,
+            Self::Commit(a) | Self::Discard(a) | Self::Retry(a) => a.json,
+            Self::Undo(a) => a.which.json,
+            Self::Redo(a) => a.json,
+            Self::Runs(a) => a.json,
+            Self::Audit(Audit::Verify(a)) | Self::Doctor(a) | Self::Recover(a) => a.json,
+            Self::Vault(Vault::Status(a)) => a.json,
+            Self::Vault(Vault::Prune { json, .. }) => *json,
+            Self::Log(a) => a.json,
+            Self::Drill(_) | Self::Completions { .. } | Self::Man { .. } | Self::Help { .. } => false,
+        }
+    }
+}
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+#[command(override_usage = "backstop run [OPTIONS] [--] CMD [ARG]...\n       backstop run [OPTIONS] -c LINE")]
+pub struct Run {
+    /// Run LINE with `bash -c`
+    #[arg(short = 'c', value_name = "LINE", conflicts_with = "command")]
+    pub line: Option<OsString>,
+    /// The agent's own place [default: the nearest repository root, else the current directory;
+    /// never `/`, a home, or a parent of one: then every change is outside]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub workspace: Option<PathBuf>,
+    /// Show the effect, never commit (exit 0 whatever the judgement)
+    #[arg(long, conflicts_with_all = ["hold", "yes", "wait"])]
+    pub dry_run: bool,
+    /// Always hold, even when allowed
+    #[arg(long, conflicts_with = "yes")]
+    pub hold: bool,
+    /// Confirm as the person at this terminal (refused without one, and inside a run)
+    #[arg(long)]
+    pub yes: bool,
+    /// When held, wait for a person to commit or discard it, at most DUR (90s, 10m, 2h, 1d)
+    #[arg(
+        long,
+        value_name = "DUR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        value_parser = wait
+    )]
+    pub wait: Option<Wait>,
+    /// Why, shown to approvers and kept in the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<OsString>,
+    /// Groups runs: an agent's session id
+    #[arg(long, value_name = "ID")]
+    pub session: Option<OsString>,
+    /// What the command may reach [default: from the profile]
+    #[arg(long, value_enum)]
+    pub net: Option<NetArg>,
+    /// Defaults to go by
+    #[arg(long, value_enum, default_value_t = Profile::Workstation)]
+    pub profile: Profile,
+    /// Don't take turns with other runs in the same workspace
+    #[arg(long)]
+    pub parallel: bool,
+    /// Print one JSON document after the run; the command's own output goes to stderr
+    #[arg(long)]
+    pub json: bool,
+    /// The command and its arguments
+    #[arg(
+        value_name = "CMD",
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        required_unless_present = "line",
+        value_hint = ValueHint::CommandWithArguments
+    )]
+    pub command: Vec<OsString>,
+}
+
+/// How long `--wait` waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// As long as it takes.
+    Forever,
+    /// At most this long.
+    AtMost(Duration),
+}
+
+/// Values of `--net`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NetArg {
+    /// Nothing but a loopback of its own
+    None,
+    /// The machine's network
+    Host,
+}
+
+/// Values of `--profile`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// Undoable changes in the workspace are allowed, the network is the machine's
+    Workstation,
+    /// No workspace: changes outside scratch directories ask; no network
+    Production,
+}
+
+/// Options of `show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The run: an id, a prefix of one, @last, @-2
+    pub run: String,
+    /// Show text differences
+    #[arg(long, group = "form")]
+    pub diff: bool,
+    /// List every entry, those beneath deleted directories too
+    #[arg(long, group = "form")]
+    pub tree: bool,
+    /// Print one JSON document
+    #[arg(long, group = "form")]
+    pub json: bool,
+}
+
+/// One run.
+#[derive(Debug, Args)]
+pub struct OneRun {
+    /// The run: an id, a prefix of one, @last, @-2
+    pub run: String,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which runs, for `undo` and `redo`.
+#[derive(Debug, Args)]
+pub struct Several {
+    /// The runs: ids, prefixes, @last, @-2
+    #[arg(value_name = "RUN", required_unless_present_any = ["last", "session"])]
+    pub runs: Vec<String>,
+    /// The last N
+    #[arg(long, value_name = "N", conflicts_with = "runs", value_parser = clap::value_parser!(u32).range(1..))]
+    pub last: Option<u32>,
+    /// All of a session
+    #[arg(long, value_name = "ID", conflicts_with_all = ["runs", "last"])]
+    pub session: Option<OsString>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `undo`.
+#[derive(Debug, Args)]
+pub struct Undo {
+    /// Which runs
+    #[command(flatten)]
+    pub which: Several,
+    /// Put the old one beside what changed since, as `name.before-RUN`, instead of stopping
+    #[arg(long)]
+    pub beside: bool,
+}
+
+/// Options of `runs`.
+#[derive(Debug, Args)]
+pub struct Runs {
+    /// Only this state
+    #[arg(long, value_enum)]
+    pub state: Option<StateArg>,
+    /// Only this session
+    #[arg(long, value_name = "ID")]
+    pub session: Option<OsString>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A run's state, by its name in files and on screens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateArg(pub backstop_core::run::State);
+
+impl ValueEnum for StateArg {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [StateArg; backstop_core::run::State::ALL.len()] = {
+            let mut all = [StateArg(backstop_core::run::State::Held); backstop_core::run::State::ALL.len()];
+            let mut at = 0;
+            while at < all.len() {
+                all[at] = StateArg(backstop_core::run::State::ALL[at]);
+                at += 1;
+            }
+            all
+        };
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.0.name()))
+    }
+}
+
+/// Options of `log`.
+#[derive(Debug, Args)]
+pub struct Log {
+    /// Wait for new entries and print them
+    #[arg(long)]
+    pub follow: bool,
+    /// Only this session
+    #[arg(long, value_name = "ID")]
+    pub session: Option<OsString>,
+    /// Print the entries as they stand in the log, one JSON document a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Verbs of `audit`.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Check every byte of the audit log: exit 1 when something is changed, missing or appended
+    Verify(Json),
+}
+
+/// Verbs of `vault`.
+#[derive(Debug, Subcommand)]
+pub enum Vault {
+    /// Show what is kept, and how far back undo reaches
+    Status(Json),
+    /// Let go of what is beyond the limits (people only)
+    Prune {
+        /// Also let go of everything older than this (90s, 10m, 2h, 14d)
+        #[arg(long, value_name = "DUR", value_parser = duration)]
+        older_than: Option<Duration>,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Drills.
+#[derive(Debug, Subcommand)]
+pub enum Drill {
+    /// "Clean up the temp folder", where the folder is a link to a live database
+    Incident(Incident),
+}
+
+/// Options of `drill incident`.
+#[derive(Debug, Args)]
+pub struct Incident {
+    /// Commit the loss without asking, to see it undone
+    #[arg(long)]
+    pub commit: bool,
+    /// Where to make the scratch directory [default: the temporary directory]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
+    /// How many files the database directory gets
+    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
+    pub files: u32,
+}
+
+/// Output as one JSON document.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Json {
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn wait(text: &str) -> Result<Wait, String> {
+    if text.is_empty() { Ok(Wait::Forever) } else { duration(text).map(Wait::AtMost) }
+}
+
+/// Reads `90s`, `10m`, `2h`, `14d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "not a duration like 90s, 10m, 2h or 14d".to_owned();
+    let unit = match text.bytes().last() {
+        Some(b's') => 1,
+        Some(b'm') => 60,
+        Some(b'h') => 3_600,
+        Some(b'd') => 86_400,
+        _ => return Err(wrong()),
+    };
+    let digits = &text[..text.len() - 1];
+    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let n: u64 = digits.parse().map_err(|_| wrong())?;
+    n.checked_mul(unit).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_declaration_is_sound() {
+        Backstop::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        for (text, expected) in [
+            ("90s", Some(90)),
+            ("10m", Some(600)),
+            ("2h", Some(7_200)),
+            ("14d", Some(1_209_600)),
+            ("", None),
+            ("5", None),
+            ("s", None),
+            ("-5s", None),
+            ("+5s", None),
+            ("99999999999999999999d", None),
+            ("9999999999999999999d", None),
+        ] {
+            assert_eq!(duration(text).ok(), expected.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_after_the_command_is_the_commands() {
+        for argv in [
+            &["backstop", "run", "--hold", "--", "rm", "-rf", "--", "--json"][..],
+            &["backstop", "run", "--hold", "rm", "-rf", "--", "--json"],
+        ] {
+            let Verb::Run(run) = Backstop::try_parse_from(argv).expect("a good line").verb else { panic!("not run") };
+            assert!(run.hold && !run.json);
+            assert_eq!(run.command, ["rm", "-rf", "--", "--json"]);
+        }
+    }
+}

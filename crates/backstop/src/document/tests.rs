@@ -1,0 +1,107 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use backstop_core::effect::EffectSet;
+use backstop_core::run::RunRecord;
+use schemars::{Schema, schema_for};
+
+use super::*;
+use crate::screen::rehearsal;
+
+fn schemas() -> Vec<(&'static str, Schema)> {
+    vec![
+        ("audit", schema_for!(AuditDocument)),
+        ("doctor", schema_for!(DoctorDocument)),
+        ("effect-set", schema_for!(EffectSet)),
+        ("failure", schema_for!(FailureDocument)),
+        ("pruned", schema_for!(PrunedDocument)),
+        ("record", schema_for!(RecordDocument)),
+        ("recovered", schema_for!(RecoveredDocument)),
+        ("run", schema_for!(RunDocument<'static>)),
+        ("run-record", schema_for!(RunRecord)),
+        ("runs", schema_for!(RunsDocument)),
+        ("show", schema_for!(ShowDocument<'static>)),
+        ("undo", schema_for!(UndoDocument)),
+        ("vault", schema_for!(VaultDocument)),
+    ]
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/format")
+}
+
+/// `BACKSTOP_BLESS=1 cargo test -p backstop` writes them anew.
+#[test]
+fn published_schemas_are_up_to_date() {
+    let bless = std::env::var_os("BACKSTOP_BLESS").is_some_and(|v| v == "1");
+    for (name, schema) in schemas() {
+        let path = folder().join(format!("{name}.schema.json"));
+        let text = format!("{}\n", serde_json::to_string_pretty(&schema).expect("a schema is JSON"));
+        if bless {
+            fs::write(&path, &text).expect("docs/format can be written");
+        }
+        let published = fs::read_to_string(&path).unwrap_or_default();
+        assert!(published == text, "{} is out of date: BACKSTOP_BLESS=1 cargo test -p backstop", path.display());
+    }
+}
+
+#[test]
+fn no_schema_without_its_type_and_none_without_its_line() {
+    let page = fs::read_to_string(folder().join("json.md")).expect("docs/format/json.md");
+    let names: Vec<String> = schemas().into_iter().map(|(name, _)| format!("{name}.schema.json")).collect();
+    for name in &names {
+        assert!(page.contains(&format!("({name})")), "docs/format/json.md does not name {name}");
+    }
+    for entry in fs::read_dir(folder()).expect("docs/format") {
+        let file = entry.expect("entry").file_name();
+        let file = file.to_str().expect("UTF-8").to_owned();
+        assert!(!file.ends_with(".schema.json") || names.contains(&file), "{file} has no type");
+    }
+}
+
+/// A reader that goes by the schema accepts what we write: every required key is there, and no key
+/// that the schema does not know, on every level.
+#[test]
+fn documents_keep_to_their_schemas() {
+    let outcome = rehearsal::incident();
+    let schema = serde_json::to_value(schema_for!(RunDocument<'static>)).expect("schema");
+    let value = serde_json::to_value(RunDocument::of(&outcome, 75)).expect("document");
+    let mut trouble = Vec::new();
+    check(&schema, &schema, &value, "$", &mut trouble);
+    assert_eq!(trouble, Vec::<String>::new());
+    assert_eq!(value["record"]["state"], "held");
+    assert_eq!(value["exit_code"], 75);
+    assert_eq!(value["effects"]["crossings"][0]["typed"], "/var/www/temp");
+}
+
+fn check(
+    root: &serde_json::Value,
+    schema: &serde_json::Value,
+    value: &serde_json::Value,
+    at: &str,
+    bad: &mut Vec<String>,
+) {
+    let schema = match schema.get("$ref").and_then(|r| r.as_str()) {
+        Some(r) => root.pointer(r.trim_start_matches('#')).expect("a reference within"),
+        None => schema,
+    };
+    if let Some(items) = schema.get("items") {
+        for (n, item) in value.as_array().into_iter().flatten().enumerate() {
+            check(root, items, item, &format!("{at}[{n}]"), bad);
+        }
+    }
+    let Some(properties) = schema.get("properties").and_then(|p| p.as_object()) else { return };
+    let Some(object) = value.as_object() else { return };
+    for key in schema.get("required").and_then(|r| r.as_array()).into_iter().flatten() {
+        if !object.contains_key(key.as_str().expect("a name")) {
+            bad.push(format!("{at}: {key} is missing"));
+        }
+    }
+    for (key, below) in object {
+        match properties.get(key) {
+            Some(s) => check(root, s, below, &format!("{at}.{key}"), bad),
+            None if schema.get("oneOf").is_some() => {}
+            None => bad.push(format!("{at}: {key} is unknown")),
+        }
+    }
+}

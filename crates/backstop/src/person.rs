@@ -1,0 +1,212 @@
+//! The person at the terminal, if there is one: told what takes long, asked what policy asks.
+//! Never answers for anybody: without a terminal the answer is to hold.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use backstop_core::effect::EffectSet;
+use backstop_core::id::RunId;
+use backstop_core::run::RunRecord;
+use backstop_engine::{Answer, Person, Step};
+
+use crate::out;
+use crate::screen::style::{Ink, Style};
+use crate::screen::{message, size, tree};
+
+/// How often the progress line is written anew.
+const BLINK: Duration = Duration::from_millis(100);
+/// Rows of the tree that a question comes with.
+const ROWS: usize = 12;
+
+/// Whoever sits there.
+pub struct Terminal {
+    style: Style,
+    /// `--yes` was given, and checked: answer every Ask with it.
+    yes: bool,
+    /// Questions may be asked.
+    ask: bool,
+    /// A progress line stands on the screen.
+    dirty: bool,
+    /// When it was written.
+    written: Option<Instant>,
+}
+
+impl Terminal {
+    /// The person at this process's terminal. `ask` is false for `--json` and inside a run.
+    pub fn new(yes: bool, ask: bool) -> Self {
+        let both = io::stdin().is_terminal() && io::stderr().is_terminal();
+        Self { style: Style::of(&io::stderr()), yes, ask: ask && both, dirty: false, written: None }
+    }
+
+    /// Takes the progress line away.
+    pub fn clear(&mut self) {
+        if self.dirty {
+            out::say("\r\x1b[K");
+            self.dirty = false;
+        }
+    }
+
+    fn question(&self, record: &RunRecord, effects: &EffectSet) -> io::Result<Answer> {
+        // The command may have left colours, a scroll region or a hidden cursor behind.
+        out::say("\x1b[!p\x1b[0m");
+        ask(record, effects, self.style, &mut |text| out::say(text), &mut || {
+            // Keys that were pressed for the command must not answer for a person.
+            rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush)?;
+            let mut line = String::new();
+            Ok((io::stdin().lock().read_line(&mut line)? > 0).then_some(line))
+        })
+    }
+}
+
+/// Shows the effect and asks until there is an answer; the end of the input, and anything that is
+/// no clear yes, lets nothing through.
+fn ask(
+    record: &RunRecord,
+    effects: &EffectSet,
+    style: Style,
+    say: &mut dyn FnMut(&str),
+    read: &mut dyn FnMut() -> io::Result<Option<String>>,
+) -> io::Result<Answer> {
+    let mut rows = ROWS;
+    say(&message::question(record, effects, style));
+    say(&tree::draw(effects, style, rows));
+    loop {
+        let question = style.ink(Ink::Strong, "let it take effect?");
+        say(&format!("\n{question}  [c]ommit  [h]old  [d]iscard  [s]how more  (hold) > "));
+        let Some(answer) = read()? else {
+            say("\n");
+            return Ok(Answer::Hold);
+        };
+        match answer.trim() {
+            "c" | "commit" => return Ok(Answer::Commit),
+            "d" | "discard" => return Ok(Answer::Discard),
+            "" | "h" | "hold" => return Ok(Answer::Hold),
+            "s" | "show" => {
+                rows = (rows * 4).min(4_096);
+                say(&tree::draw(effects, style, rows));
+            }
+            _ => say("one of: c, h, d, s\n"),
+        }
+    }
+}
+
+impl Person for Terminal {
+    fn waiting(&mut self, holder: Option<RunId>) {
+        self.clear();
+        let whom = holder.map_or_else(|| "another run".to_owned(), |id| id.to_string());
+        out::say(&format!(
+            "backstop: waiting for {whom}, which has its turn in this workspace (--parallel doesn't wait)\n"
+        ));
+    }
+
+    fn progress(&mut self, step: Step, done: u64) {
+        if !self.style.terminal || self.written.is_some_and(|w| w.elapsed() < BLINK) {
+            return;
+        }
+        self.written = Some(Instant::now());
+        let text = match step {
+            Step::Counting => format!("counting what would go: {}", size::counted(done, "entry", "entries")),
+            Step::Hashing => format!("reading new content: {}", size::bytes(done)),
+            Step::Keeping => format!("keeping copies: {}", size::bytes(done)),
+            Step::Applying => format!("applying: {}", size::counted(done, "change", "changes")),
+        };
+        let mut err = io::stderr().lock();
+        // A progress line that can't be written is no reason to stop.
+        self.dirty = write!(err, "\r\x1b[K{}", self.style.ink(Ink::Faint, format!("backstop: {text} …"))).is_ok()
+            && err.flush().is_ok();
+    }
+
+    fn confirm(&mut self, record: &RunRecord, effects: &EffectSet) -> Answer {
+        self.clear();
+        if self.yes {
+            return Answer::Commit;
+        }
+        if !self.ask {
+            return Answer::Hold;
+        }
+        self.question(record, effects).unwrap_or(Answer::Hold)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::screen::rehearsal;
+
+    fn dialogue(answers: &[&str]) -> (Answer, String) {
+        let outcome = rehearsal::incident();
+        let mut text = String::new();
+        let mut answers = answers.iter();
+        let answer = ask(
+            &outcome.record,
+            &outcome.effects,
+            Style { width: 100, ..Style::PLAIN },
+            &mut |t| text.push_str(t),
+            &mut || Ok(answers.next().map(|a| format!("{a}\n"))),
+        );
+        (answer.expect("no input fails here"), text)
+    }
+
+    #[test]
+    fn only_a_clear_yes_lets_something_through() {
+        for (answers, expected) in [
+            (&["c"][..], Answer::Commit),
+            (&["commit"], Answer::Commit),
+            (&["s", "y", "d"], Answer::Discard),
+            (&[""], Answer::Hold),
+            (&["y"], Answer::Hold),
+            (&["C"], Answer::Hold),
+            (&["yes", "ok", "cc"], Answer::Hold),
+            (&[], Answer::Hold),
+        ] {
+            assert_eq!(dialogue(answers).0, expected, "{answers:?}");
+        }
+    }
+
+    #[test]
+    fn the_question_comes_with_the_effect() {
+        insta::assert_snapshot!(dialogue(&["x", ""]).1, @r#"
+    backstop: asks r-2x7k3f: would delete 41,210 files (12.4 GB) in /var/lib/postgresql/15/main
+      through  /var/www/temp -> /var/lib/postgresql/15/main             the command named /var/www/temp
+      open     postgres[812] has 43 of these open for writing
+      rule     outside-workspace       the place is outside the workspace (9 places)
+               open-for-writing        a process outside this run has it open for writing (2 places)
+
+      /var/lib/postgresql/15/main/                                12.4 GB  -41,210          ██████████
+    ├─ - base/                                                    11.8 GB  -39,801          █████████▋
+    │    open for writing by postgres[812]
+    │  ├─   16384/16411                                            1.1 GB                   ▉
+    │  ├─   16384/16411.1                                          1.1 GB                   ▉
+    │  ├─   16384/16420                                            812 MB                   ▊
+    │  └─ … and 39,798 more files (8.8 GB)
+    ├─ - pg_wal/                                                   537 MB  -32              ▌
+    │  ├─   000000010000000A000000C1                              16.8 MB                   ▏
+    │  └─ … and 31 more files (520 MB)
+    ├─ - pg_xact/                                                 61.0 MB  -1,312           ▏
+    ├─ - global/                                                   590 kB  -61              ▏
+    ├─ - postmaster.opts                                           8.2 kB                   ▏
+    │    open for writing by postgres[812]
+    ├─ - postmaster.pid                                             104 B                   ▏
+    ├─ - postgresql.auto.conf                                        88 B                   ▏
+    └─ … and 1 more file (3 B)
+
+    let it take effect?  [c]ommit  [h]old  [d]iscard  [s]how more  (hold) > one of: c, h, d, s
+
+    let it take effect?  [c]ommit  [h]old  [d]iscard  [s]how more  (hold) >
+    "#);
+    }
+
+    #[test]
+    fn without_a_terminal_nobody_is_asked() {
+        let outcome = rehearsal::incident();
+        // Tests run with a standard input of their own; `ask: false` is what `--json` gives.
+        assert_eq!(Terminal::new(false, false).confirm(&outcome.record, &outcome.effects), Answer::Hold);
+        assert_eq!(Terminal::new(true, false).confirm(&outcome.record, &outcome.effects), Answer::Commit);
+    }
+}

@@ -1,0 +1,95 @@
+//! The porch: turns what was typed, the current directory and the environment into a `Request` and
+//! `Settings`, once. Believes nothing else; the environment's `$HOME` only ever makes it stricter.
+
+mod passwd;
+mod settings;
+mod workspace;
+
+use std::path::PathBuf;
+
+use backstop_core::bytes::Bytes;
+use backstop_core::request::{Command, Net, Request};
+use backstop_engine::Failure;
+
+pub use passwd::Account;
+pub use settings::settings;
+pub use workspace::Forbidden;
+
+use crate::args::{NetArg, Profile, Run};
+
+/// Who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+impl Caller {
+    /// The effective user: the one whose rights the kernel goes by.
+    pub fn of_this_process() -> Self {
+        Self { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() }
+    }
+}
+
+/// The command that was typed; never empty.
+pub fn command(typed: &Run) -> Result<Command, Failure> {
+    match (&typed.line, typed.command.as_slice()) {
+        (Some(line), _) => Ok(Command::Line(line.as_os_str().into())),
+        (None, []) => Err(Failure::usage("no command").next("backstop run -- CMD [ARG...]")),
+        (None, argv) if argv[0].is_empty() => {
+            Err(Failure::usage("the command is an empty word").next("backstop run -- CMD [ARG...]"))
+        }
+        (None, argv) => Ok(Command::Argv(argv.iter().map(|a| a.as_os_str().into()).collect())),
+    }
+}
+
+/// The request that `typed` stands for, here and now.
+pub fn request(typed: &Run, caller: Caller, accounts: &[Account]) -> Result<Request, Failure> {
+    let cwd = current_dir()?;
+    let forbidden = Forbidden::new(accounts, std::env::var_os("HOME"));
+    let workspace = match (typed.profile, &typed.workspace) {
+        (Profile::Production, Some(_)) => {
+            return Err(Failure::usage("the production profile has no workspace").next("leave --workspace out"));
+        }
+        // Production asks about every change outside scratch directories: there is no place of the agent's own.
+        (Profile::Production, None) => None,
+        (Profile::Workstation, Some(dir)) => Some(workspace::given(dir, &forbidden)?),
+        (Profile::Workstation, None) => workspace::found(&cwd, caller.uid, &forbidden),
+    };
+    Ok(Request {
+        command: command(typed)?,
+        cwd: cwd.into(),
+        env_keys: env_keys(),
+        gid: caller.gid,
+        net: match (typed.net, typed.profile) {
+            (Some(NetArg::None), _) | (None, Profile::Production) => Net::None,
+            (Some(NetArg::Host), _) | (None, Profile::Workstation) => Net::Host,
+        },
+        parallel: typed.parallel,
+        reason: typed.reason.as_deref().map(Bytes::from),
+        session: typed.session.as_deref().map(Bytes::from),
+        uid: caller.uid,
+        workspace: workspace.map(Bytes::from),
+    })
+}
+
+/// The workspace that a run from here would have without options.
+pub fn workspace_here(caller: Caller, accounts: &[Account]) -> Result<Option<PathBuf>, Failure> {
+    let forbidden = Forbidden::new(accounts, std::env::var_os("HOME"));
+    Ok(workspace::found(&current_dir()?, caller.uid, &forbidden))
+}
+
+fn current_dir() -> Result<PathBuf, Failure> {
+    std::env::current_dir().map_err(|e| {
+        Failure::because("cannot tell the current directory", &e).next("change to a directory that exists")
+    })
+}
+
+/// The names of the environment's variables; values may be secrets.
+pub fn env_keys() -> Vec<Bytes> {
+    let mut keys: Vec<Bytes> = std::env::vars_os().map(|(key, _)| key.into()).collect();
+    keys.sort();
+    keys
+}

@@ -1,0 +1,181 @@
+//! Finds the agent's own place. A place that is too big to be anybody's own (`/`, a home, what lies
+//! above one, the system's directories) is never one; then every change is outside.
+
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use backstop_core::bytes::Bytes;
+use backstop_engine::Failure;
+
+use super::passwd::Account;
+
+/// Directories of the system as a whole. Below them, a current directory can be a workspace.
+const SYSTEM: [&str; 17] = [
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/opt", "/proc", "/root", "/run", "/sbin", "/srv",
+    "/sys", "/usr", "/var", "/var/lib",
+];
+
+/// What can't be a workspace.
+#[derive(Clone, Debug, Default)]
+pub struct Forbidden {
+    /// Homes, as written and as they resolve: neither they nor what lies above them.
+    homes: Vec<Bytes>,
+}
+
+impl Forbidden {
+    /// From the accounts, and from `$HOME`, which can only add.
+    pub fn new(accounts: &[Account], home: Option<OsString>) -> Self {
+        let mut homes: Vec<Bytes> = accounts.iter().filter(|a| a.person).map(|a| a.home.clone()).collect();
+        homes.extend(home.filter(|h| h.as_encoded_bytes().starts_with(b"/")).map(Bytes::from));
+        let real: Vec<Bytes> = homes.iter().filter_map(|h| h.as_path().canonicalize().ok()).map(Bytes::from).collect();
+        homes.extend(real);
+        Self { homes }
+    }
+
+    /// Why `dir` can't be a workspace; none when it can.
+    pub fn why(&self, dir: &Path) -> Option<&'static str> {
+        let place = Bytes::from(dir);
+        if place.as_slice() == b"/" {
+            return Some("it is the whole machine");
+        }
+        if self.homes.contains(&place) {
+            return Some("it is a whole home directory");
+        }
+        if self.homes.iter().any(|h| h.is_beneath(place.as_slice())) {
+            return Some("whole home directories lie beneath it");
+        }
+        if SYSTEM.iter().any(|s| place.as_slice() == s.as_bytes()) {
+            return Some("it belongs to the system as a whole");
+        }
+        None
+    }
+}
+
+/// The workspace that was asked for by name.
+pub fn given(dir: &Path, forbidden: &Forbidden) -> Result<PathBuf, Failure> {
+    let shown = Bytes::from(dir);
+    let real = dir.canonicalize().map_err(|e| {
+        Failure::usage(format!("cannot use {} as the workspace: {e}", shown.quoted()))
+            .next("--workspace DIR, a directory that exists; or leave it out")
+    })?;
+    if !real.is_dir() {
+        return Err(Failure::usage(format!("cannot use {} as the workspace: not a directory", shown.quoted()))
+            .next("--workspace DIR, a directory that exists; or leave it out"));
+    }
+    match forbidden.why(&real) {
+        Some(why) => Err(Failure::usage(format!("cannot use {} as the workspace: {why}", shown.quoted()))
+            .next("name the project's own directory, or leave --workspace out: then every change is outside")),
+        None => Ok(real),
+    }
+}
+
+/// The nearest repository root of `cwd`, else `cwd`; none where that is too big a place.
+pub fn found(cwd: &Path, uid: u32, forbidden: &Forbidden) -> Option<PathBuf> {
+    let root = cwd.ancestors().find(|dir| {
+        // A `.git` that somebody else planted (in /tmp, say) must not widen the workspace to all of
+        // its directory, nor may dotfiles kept in a repository make a home one.
+        forbidden.why(dir).is_none() && owned(dir, uid) && owned(&dir.join(".git"), uid)
+    });
+    let place = root.unwrap_or(cwd);
+    forbidden.why(place).is_none().then(|| place.to_path_buf())
+}
+
+/// True where `path` is there and belongs to the caller; root has no need of others' repositories.
+fn owned(path: &Path, uid: u32) -> bool {
+    path.symlink_metadata().is_ok_and(|m| m.uid() == uid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forbidden(homes: &[&Path]) -> Forbidden {
+        let accounts: Vec<Account> =
+            homes.iter().map(|h| Account { uid: 1000, home: Bytes::from(*h), person: true }).collect();
+        Forbidden::new(&accounts, None)
+    }
+
+    fn me() -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
+
+    #[test]
+    fn what_is_too_big_is_no_workspace() {
+        let f = forbidden(&[Path::new("/home/ann"), Path::new("/data/people/bob")]);
+        for (dir, ok) in [
+            ("/", false),
+            ("/home", false),
+            ("/home/ann", false),
+            ("/home/ann/proj", true),
+            ("/home/anna", true),
+            ("/data", false),
+            ("/data/people", false),
+            ("/etc", false),
+            ("/etc/nginx", true),
+            ("/var/www", true),
+        ] {
+            assert_eq!(f.why(Path::new(dir)).is_none(), ok, "{dir}");
+        }
+    }
+
+    #[test]
+    fn home_from_the_environment_only_adds() {
+        let accounts = [Account { uid: 1000, home: "/home/ann".into(), person: true }];
+        let f = Forbidden::new(&accounts, Some("/srv/app".into()));
+        assert!(f.why(Path::new("/srv/app")).is_some());
+        assert!(f.why(Path::new("/home/ann")).is_some());
+    }
+
+    #[test]
+    fn the_nearest_repository_root_counts() {
+        let dir = tempfile::tempdir().expect("temp");
+        let base = dir.path().canonicalize().expect("real");
+        let deep = base.join("home/proj/src/deep");
+        std::fs::create_dir_all(&deep).expect("dirs");
+        let none = forbidden(&[&base.join("home")]);
+        assert_eq!(found(&deep, me(), &none), Some(deep.clone()));
+        std::fs::create_dir(base.join("home/proj/.git")).expect("git");
+        assert_eq!(found(&deep, me(), &none), Some(base.join("home/proj")));
+        assert_eq!(found(&base.join("home/proj"), me(), &none), Some(base.join("home/proj")));
+        assert_eq!(found(&base.join("home"), me(), &none), None);
+    }
+
+    #[test]
+    fn dotfiles_in_a_repository_do_not_make_a_home_a_workspace() {
+        let dir = tempfile::tempdir().expect("temp");
+        let home = dir.path().canonicalize().expect("real").join("ann");
+        std::fs::create_dir_all(home.join("proj")).expect("dirs");
+        std::fs::create_dir(home.join(".git")).expect("git");
+        let f = forbidden(&[&home]);
+        assert_eq!(found(&home.join("proj"), me(), &f), Some(home.join("proj")));
+        assert_eq!(found(&home, me(), &f), None);
+    }
+
+    #[test]
+    fn a_repository_of_somebody_else_does_not_widen() {
+        let dir = tempfile::tempdir().expect("temp");
+        let base = dir.path().canonicalize().expect("real");
+        std::fs::create_dir_all(base.join("sub")).expect("dirs");
+        std::fs::create_dir(base.join(".git")).expect("git");
+        assert_eq!(found(&base.join("sub"), me() + 1, &forbidden(&[])), Some(base.join("sub")));
+    }
+
+    #[test]
+    fn a_given_workspace_gets_the_same_check() {
+        let dir = tempfile::tempdir().expect("temp");
+        let base = dir.path().canonicalize().expect("real");
+        std::fs::write(base.join("file"), "x").expect("file");
+        std::os::unix::fs::symlink(&base, base.join("link")).expect("link");
+        let f = forbidden(&[&base]);
+        for (path, part) in [
+            (base.join("missing"), "No such file"),
+            (base.join("file"), "not a directory"),
+            (base.join("link"), "whole home"),
+            (PathBuf::from("/"), "whole machine"),
+        ] {
+            let failure = given(&path, &f).expect_err("too big or missing");
+            assert!(failure.what.contains(part), "{}", failure.what);
+        }
+    }
+}

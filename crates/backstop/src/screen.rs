@@ -1,0 +1,19 @@
+//! Takes values, gives text for people. Every name from outside goes through `Quoted`; nothing here
+//! reads the disk, the clock or the environment (but `Style::of`, which asks the terminal).
+
+pub mod diff;
+pub mod doctor;
+pub mod list;
+pub mod message;
+pub mod page;
+pub mod records;
+pub mod report;
+pub mod size;
+pub mod style;
+pub mod summary;
+pub mod tree;
+
+#[cfg(test)]
+pub mod rehearsal;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! Takes run records, gives the list that `runs` prints: newest first, one line a run.
+
+use backstop_core::effect::Totals;
+use backstop_core::run::RunRecord;
+use backstop_core::time::Timestamp;
+
+use super::message;
+use super::size;
+use super::style::{Ink, Style, fit, pad};
+
+/// One line a run.
+pub fn runs(all: &[RunRecord], now: Timestamp, style: Style) -> String {
+    let mut out = String::new();
+    for record in all {
+        let (word, ink) = message::word(record);
+        let effect = record.totals.as_ref().map(brief).unwrap_or_default();
+        let command = record.request.command.text().quoted().to_string();
+        let fixed = 9 + 11 + 16 + 24 + 4;
+        let line = format!(
+            "{} {} {} {} {}",
+            style.ink(Ink::Strong, pad(&record.id.to_string(), 9)),
+            style.ink(ink, pad(word, 11)),
+            style.ink(Ink::Faint, pad(&size::age(record.started, now), 16)),
+            pad(&fit(&effect, 24), 24),
+            fit(&command, style.width.saturating_sub(fixed).max(16))
+        );
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// `-41,210 +3 ~1 12.4 GB`.
+pub fn brief(t: &Totals) -> String {
+    let mut parts = Vec::new();
+    for (n, sign) in [
+        (t.deleted.entries(), "-"),
+        (t.created.entries(), "+"),
+        (t.changed.entries(), "~"),
+        (t.renamed.entries(), "»"),
+        (t.linked.entries(), "="),
+    ] {
+        if n > 0 {
+            parts.push(format!("{sign}{}", size::count(n)));
+        }
+    }
+    if parts.is_empty() && t.metadata.entries() > 0 {
+        parts.push(format!("·{}", size::count(t.metadata.entries())));
+    }
+    let bytes = t.deleted.bytes + t.created.bytes + t.changed.bytes;
+    if bytes > 0 {
+        parts.push(size::bytes(bytes));
+    }
+    parts.join(" ")
+}

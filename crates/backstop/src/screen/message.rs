@@ -1,0 +1,241 @@
+//! Takes an outcome or a failure, gives the message on standard error: cause, rule, next step.
+//! Never more than a screen; nothing is left out without its count.
+
+use std::fmt::Write;
+
+use backstop_core::effect::{CrossingKind, Door, EffectSet};
+use backstop_core::policy::{Decision, Judgement, Reason};
+use backstop_core::quoted::Quoted;
+use backstop_core::run::{RunRecord, State};
+use backstop_engine::{Failure, FailureKind, Outcome, Recovered};
+
+use super::size;
+use super::style::{Ink, Style, pad};
+use super::summary::{self, Tense};
+
+/// How many lines of one kind a message has.
+const LINES: usize = 4;
+
+/// One aligned line below the first.
+pub fn line(out: &mut String, style: Style, key: &str, text: &str) {
+    let key = pad(key, 8);
+    push(out, format_args!("  {} {text}\n", style.ink(Ink::Faint, key)));
+}
+
+fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
+    out.write_fmt(args).expect("writing to a string never fails");
+}
+
+/// What `run`, `commit` and `retry` say about a run.
+pub fn outcome(outcome: &Outcome, style: Style) -> String {
+    let (record, set) = (&outcome.record, &outcome.effects);
+    let mut out = String::new();
+    let tense = if record.state == State::Committed { Tense::Did } else { Tense::Would };
+    let (word, ink) = word(record);
+    let what = if set.is_empty() { nothing(record).to_owned() } else { summary::sentence(set, tense) };
+    push(&mut out, format_args!("backstop: {} {}: {what}\n", style.ink(ink, word), style.ink(Ink::Strong, record.id)));
+    let blocked = matches!(record.state, State::Held | State::Denied | State::DryRun);
+    if blocked {
+        grounds(&mut out, record, set, style);
+    }
+    let shut: Vec<&Door> = set.doors.iter().filter(|d| d.shut).collect();
+    few(&mut out, style, "no door", &shut, |d| format!("{} for {}", d.to.quoted(), d.who.quoted()));
+    remarks(&mut out, record, style);
+    if let Some(next) = next(record, set) {
+        line(&mut out, style, "next", &next);
+    }
+    out
+}
+
+/// What a question opens with: the sentence and its grounds, no way on yet.
+pub fn question(record: &RunRecord, set: &EffectSet, style: Style) -> String {
+    let mut out = String::new();
+    let what = summary::sentence(set, Tense::Would);
+    push(
+        &mut out,
+        format_args!("backstop: {} {}: {what}\n", style.ink(Ink::Changed, "asks"), style.ink(Ink::Strong, record.id)),
+    );
+    grounds(&mut out, record, set, style);
+    out.push('\n');
+    out
+}
+
+/// The state as the first word, in its colour.
+pub const fn word(record: &RunRecord) -> (&'static str, Ink) {
+    match record.state {
+        State::Committed => ("committed", Ink::Made),
+        State::Held => ("held", Ink::Changed),
+        State::Denied => ("denied", Ink::Lost),
+        State::Failed => ("failed", Ink::Lost),
+        State::DryRun => ("dry run", Ink::Place),
+        State::Undone => ("undone", Ink::Place),
+        State::Discarded => ("discarded", Ink::Faint),
+        State::NoEffect => ("no effect", Ink::Faint),
+        State::Rehearsing => ("rehearsing", Ink::Place),
+    }
+}
+
+const fn nothing(record: &RunRecord) -> &'static str {
+    match record.state {
+        State::Failed => "nothing took effect",
+        State::Rehearsing => "still going on",
+        _ => "would change nothing",
+    }
+}
+
+/// Why a run did not simply take effect: conflicts, crossings, who has it open, rules.
+pub fn grounds(out: &mut String, record: &RunRecord, set: &EffectSet, style: Style) {
+    few(out, style, "conflict", &set.conflicts, |c| format!("{}: {}", c.path.quoted(), c.why));
+    few(out, style, "through", &set.crossings, |c| {
+        let how = match c.how {
+            CrossingKind::Link => "",
+            CrossingKind::Mount => " (a mount)",
+        };
+        let way = format!("{} -> {}{how}", c.via.quoted(), c.hit.quoted());
+        format!("{}   the command named {}", pad(&way, 54), c.typed.quoted())
+    });
+    few(out, style, "open", &summary::openers(set), |o| {
+        let how = if o.writing { " open for writing" } else { " open" };
+        format!("{}[{}] has {} of these{how}", o.name.quoted(), o.pid, size::count(o.files))
+    });
+    let linked: u64 = set.effects.iter().map(|e| u64::from(e.linked_elsewhere)).sum();
+    if linked > 0 {
+        let names = size::counted(linked, "further name (hard link)", "further names (hard links)");
+        line(out, style, "linked", &format!("{names} elsewhere would change along"));
+    }
+    let lost = set.effects.iter().filter(|e| !e.undoable).count() as u64;
+    if lost > 0 {
+        line(out, style, "no undo", &format!("no copy can be kept of {}", size::counted(lost, "place", "places")));
+    }
+    few(out, style, "unknown", &set.incomplete, |what| quoted(what));
+    if let Some(judgement) = &record.judgement {
+        rules(out, judgement, style);
+    }
+}
+
+/// The rules that spoke, strictest first.
+fn rules(out: &mut String, judgement: &Judgement, style: Style) {
+    let telling: Vec<&Reason> = judgement.reasons.iter().filter(|r| r.decision != Decision::Allow).collect();
+    few(out, style, "rule", &telling, |r| {
+        let ink = if r.decision == Decision::Deny { Ink::Lost } else { Ink::Changed };
+        let why = match r.count {
+            0 | 1 => quoted(&r.why),
+            n => format!("{} ({} places)", quoted(&r.why), size::count(n)),
+        };
+        format!("{}  {why}", style.ink(ink, pad(&quoted(&r.rule), 22)))
+    });
+}
+
+/// What a person should know about the run itself.
+pub fn remarks(out: &mut String, record: &RunRecord, style: Style) {
+    few(out, style, "stopped", &record.left_behind, |p| format!("{}[{}] outlived the command", p.name.quoted(), p.pid));
+    few(out, style, "note", &record.notes, |n| quoted(n));
+}
+
+/// What behaved differently from a plain run, for a run that otherwise has nothing to say: processes
+/// that were stopped, and where the command failed, the doors that were shut and the remarks.
+pub fn quiet(outcome: &Outcome, style: Style) -> String {
+    let (record, set) = (&outcome.record, &outcome.effects);
+    let mut lines = String::new();
+    let failed = record.exit.is_some_and(|e| e.code() != 0);
+    few(&mut lines, style, "stopped", &record.left_behind, |p| {
+        format!("{}[{}] outlived the command", p.name.quoted(), p.pid)
+    });
+    if failed {
+        let shut: Vec<&Door> = set.doors.iter().filter(|d| d.shut).collect();
+        few(&mut lines, style, "no door", &shut, |d| format!("{} for {}", d.to.quoted(), d.who.quoted()));
+    }
+    if failed || style.terminal {
+        few(&mut lines, style, "note", &record.notes, |n| quoted(n));
+    }
+    if lines.is_empty() {
+        return lines;
+    }
+    let (word, ink) = word(record);
+    format!("backstop: {} {}\n{lines}", style.ink(ink, word), style.ink(Ink::Strong, record.id))
+}
+
+/// What can be done now; none where nothing needs doing.
+pub fn next(record: &RunRecord, set: &EffectSet) -> Option<String> {
+    let id = record.id;
+    let decision = record.judgement.as_ref().map_or(Decision::Allow, |j| j.decision);
+    match record.state {
+        State::Held if !set.conflicts.is_empty() => {
+            Some(format!("backstop show {id} · people: backstop retry {id} · give up: backstop discard {id}"))
+        }
+        State::Held => match decision {
+            Decision::Allow | Decision::Ask => {
+                Some(format!("backstop show {id} · people: backstop commit {id} · give up: backstop discard {id}"))
+            }
+            Decision::TwoPerson | Decision::Deny => {
+                Some(format!("backstop show {id} · give up: backstop discard {id}"))
+            }
+        },
+        State::Denied => Some(format!("name a narrower place · see all of it: backstop show {id}")),
+        State::Committed => Some(format!("take it back: backstop undo {id}")),
+        State::DryRun => Some("nothing was changed; the same line without --dry-run does it".to_owned()),
+        State::Failed => Some(format!("see what is known: backstop show {id} · backstop doctor")),
+        State::Rehearsing | State::NoEffect | State::Undone | State::Discarded => None,
+    }
+}
+
+/// At most `LINES` lines of `items`, then how many more there are.
+fn few<T>(out: &mut String, style: Style, key: &str, items: &[T], show: impl Fn(&T) -> String) {
+    let shown = if items.len() > LINES { LINES - 1 } else { items.len() };
+    for (at, item) in items[..shown].iter().enumerate() {
+        line(out, style, if at == 0 { key } else { "" }, &show(item));
+    }
+    if items.len() > shown {
+        line(out, style, "", &format!("… and {} more", size::count((items.len() - shown) as u64)));
+    }
+}
+
+/// Text that may hold names from outside, shown harmlessly. Backslashes stay single, because most
+/// of these texts quoted their names already.
+pub fn quoted(text: &str) -> String {
+    let parts: Vec<String> = text.split('\\').map(|p| Quoted(p.as_bytes()).to_string()).collect();
+    parts.join("\\")
+}
+
+/// A failure with its rule and next steps; `rule` where the kind doesn't say it already.
+pub fn failure(failure: &Failure, rule: Option<&str>, style: Style) -> String {
+    let mut out = String::new();
+    let ink = match failure.kind {
+        FailureKind::Usage | FailureKind::Conflict | FailureKind::Interrupted(_) => Ink::Changed,
+        FailureKind::Refused | FailureKind::Internal => Ink::Lost,
+    };
+    let mut lines = failure.what.lines();
+    push(&mut out, format_args!("backstop: {}\n", style.ink(ink, quoted(lines.next().unwrap_or_default()))));
+    for more in lines {
+        line(&mut out, style, "", &quoted(more.trim_start()));
+    }
+    if let Some(rule) = rule.or(rule_of(failure.kind)) {
+        line(&mut out, style, "rule", rule);
+    }
+    for (at, step) in failure.next.iter().enumerate() {
+        line(&mut out, style, if at == 0 { "next" } else { "" }, &quoted(step));
+    }
+    out
+}
+
+/// The rule behind a kind of failure.
+const fn rule_of(kind: FailureKind) -> Option<&'static str> {
+    match kind {
+        FailureKind::Usage | FailureKind::Interrupted(_) => None,
+        FailureKind::Conflict => Some("what others changed meanwhile is never overwritten"),
+        FailureKind::Refused => Some("what lets something through, or changes the rules, is people's"),
+        FailureKind::Internal => Some("when Backstop fails, nothing is changed"),
+    }
+}
+
+/// What opening the engine had to put right after a crash.
+pub fn recovered(all: &[Recovered], style: Style) -> String {
+    let mut out = String::new();
+    for r in all {
+        push(
+            &mut out,
+            format_args!("backstop: after a crash, {}: {}\n", style.ink(Ink::Strong, r.id), quoted(&r.what)),
+        );
+    }
+    out
+}

@@ -1,0 +1,143 @@
+//! Takes entries of the audit log and the verdict on it, gives what people read of them.
+
+use std::fmt::Write;
+
+use backstop_core::audit::{Body, By, Entry, Settled};
+use backstop_core::effect::Totals;
+use backstop_core::run::Exit;
+use backstop_engine::audit::{Answer, Report, Weight};
+
+use super::message::{line, quoted};
+use super::style::{Ink, Style, pad};
+use super::{list, size};
+
+fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
+    out.write_fmt(args).expect("writing to a string never fails");
+}
+
+/// One entry on one line.
+pub fn entry(e: &Entry, style: Style) -> String {
+    let at = e.at.to_string();
+    let at = at.split('.').next().unwrap_or(&at).trim_end_matches('Z').replace('T', " ");
+    let run = e.body.run().map_or_else(|| " ".repeat(8), |r| r.to_string());
+    let (what, ink) = said(&e.body);
+    let line = format!(
+        "{}  {}  {} {what}",
+        style.ink(Ink::Faint, at),
+        style.ink(Ink::Strong, run),
+        style.ink(ink, pad(e.body.name(), 15)),
+    );
+    format!("{}\n", line.trim_end())
+}
+
+/// What an entry says beyond its name.
+fn said(body: &Body) -> (String, Ink) {
+    match body {
+        Body::AuditStarted { .. } => ("the log begins".to_owned(), Ink::Faint),
+        Body::AuditRecovered { adopted, cut_bytes, .. } => {
+            (format!("{adopted} entries adopted, {} cut off", size::bytes(*cut_bytes)), Ink::Changed)
+        }
+        Body::RunRequested { command, uid, .. } => (format!("{}  (user {uid})", command.text().quoted()), Ink::Place),
+        Body::Nested { command, .. } => (command.text().quoted().to_string(), Ink::Faint),
+        Body::RunRehearsed { totals, exit, .. } => (rehearsed(totals, *exit), Ink::Place),
+        Body::RunJudged { judgement, .. } => {
+            let rules: Vec<String> = judgement.reasons.iter().take(3).map(|r| quoted(&r.rule)).collect();
+            (format!("{} {}", judgement.decision.name(), rules.join(", ")), Ink::Place)
+        }
+        Body::RunHeld { .. } => ("waits for a person".to_owned(), Ink::Changed),
+        Body::RunDenied { .. } => ("nothing took effect".to_owned(), Ink::Lost),
+        Body::RunDryRun { .. } => ("shown only".to_owned(), Ink::Faint),
+        Body::RunFailed { why, .. } => (quoted(why), Ink::Lost),
+        Body::RunConflict { count, .. } => (size::counted(*count, "place differs", "places differ"), Ink::Changed),
+        Body::RunDiscarded { by, .. } => (whose(*by), Ink::Faint),
+        Body::RunCommitting { by, .. } | Body::RunUndoing { by, .. } | Body::RunRedoing { by, .. } => {
+            (whose(*by), Ink::Place)
+        }
+        Body::RunCommitted { .. } | Body::RunUndone { .. } | Body::RunRedone { .. } => (String::new(), Ink::Made),
+        Body::Recovered { now, what, .. } => (format!("{} (now {})", quoted(what), settled(*now)), Ink::Changed),
+        Body::VaultPruned { bytes, runs } => {
+            let runs = size::counted(runs.len() as u64, "run", "runs");
+            (format!("{} freed, {runs} can no longer be undone", size::bytes(*bytes)), Ink::Changed)
+        }
+    }
+}
+
+fn rehearsed(totals: &Totals, exit: Exit) -> String {
+    let brief = list::brief(totals);
+    let effect = if brief.is_empty() { "no effect".to_owned() } else { brief };
+    match exit {
+        Exit::Code(0) => effect,
+        Exit::Code(n) => format!("{effect}  (exit {n})"),
+        Exit::Signal(n) => format!("{effect}  (signal {n})"),
+    }
+}
+
+fn whose(by: By) -> String {
+    match by {
+        By::Person { uid } => format!("by a person, user {uid}"),
+        By::Rule => "by rule".to_owned(),
+    }
+}
+
+const fn settled(now: Settled) -> &'static str {
+    match now {
+        Settled::Committed => "committed",
+        Settled::Held => "held",
+        Settled::Discarded => "discarded",
+        Settled::Undone => "undone",
+    }
+}
+
+/// The verdict on the log: three answers, then what was found.
+pub fn report(r: &Report, style: Style) -> String {
+    const SHOWN: usize = 12;
+    let mut out = String::new();
+    for (question, name, answer) in [
+        ("is it as it was written?", "integrity", r.integrity),
+        ("has every run each of its doors?", "completeness", r.completeness),
+        ("had all that took effect its word?", "authorisation", r.authorisation),
+    ] {
+        let (word, ink) = match answer {
+            Answer::Holds => ("holds", Ink::Made),
+            Answer::Broken => ("broken", Ink::Lost),
+            Answer::Unknown => ("unknown", Ink::Changed),
+        };
+        push(
+            &mut out,
+            format_args!("{} {} {}\n", pad(name, 14), style.ink(ink, pad(word, 8)), style.ink(Ink::Faint, question)),
+        );
+    }
+    let entries = size::counted(r.entries, "entry", "entries");
+    let runs = size::counted(r.runs as u64, "run", "runs");
+    line(&mut out, style, "log", &format!("{entries}, {} signed, {runs}", size::count(r.signed)));
+    line(&mut out, style, "root", &r.root.to_string());
+    if !r.open.is_empty() {
+        let ids: Vec<String> = r.open.iter().take(6).map(ToString::to_string).collect();
+        line(&mut out, style, "open", &format!("under way, or cut off: {}", ids.join(" ")));
+    }
+    for f in r.findings.iter().take(SHOWN) {
+        let (key, ink) = match f.weight {
+            Weight::Note => ("note", Ink::Faint),
+            Weight::Broken => ("broken", Ink::Lost),
+            Weight::Unreadable => ("unread", Ink::Lost),
+        };
+        let mut place = String::new();
+        if let Some(index) = f.index {
+            push(&mut place, format_args!("entry {index}: "));
+        }
+        let at = match (&f.segment, f.offset) {
+            (Some(s), Some(o)) => format!("  ({} byte {o})", quoted(s)),
+            (Some(s), None) => format!("  ({})", quoted(s)),
+            (None, _) => String::new(),
+        };
+        line(&mut out, style, key, &format!("{place}{}{}", style.ink(ink, quoted(&f.what)), style.ink(Ink::Faint, at)));
+    }
+    let more = r.more + r.findings.len().saturating_sub(SHOWN) as u64;
+    if more > 0 {
+        line(&mut out, style, "", &format!("… and {} more (--json shows them)", size::count(more)));
+    }
+    if r.exit() != 0 {
+        line(&mut out, style, "next", "keep a copy of the log as it is, and find out who could write there");
+    }
+    out
+}

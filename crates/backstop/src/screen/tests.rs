@@ -1,0 +1,289 @@
+use backstop_core::run::{Exit, LeftBehind, State};
+use backstop_engine::{Failure, FailureKind, Stopped, UndoReport};
+
+use super::rehearsal::{NOW, conflict, hostile, incident, ordinary};
+use super::report::Way;
+use super::style::{Style, columns};
+use super::{list, message, page, report, tree};
+
+const WIDE: Style = Style { width: 100, ..Style::PLAIN };
+
+#[test]
+fn the_incident_is_held_with_typed_and_real_place() {
+    insta::assert_snapshot!(message::outcome(&incident(), WIDE), @r#"
+    backstop: held r-2x7k3f: would delete 41,210 files (12.4 GB) in /var/lib/postgresql/15/main
+      through  /var/www/temp -> /var/lib/postgresql/15/main             the command named /var/www/temp
+      open     postgres[812] has 43 of these open for writing
+      rule     outside-workspace       the place is outside the workspace (9 places)
+               open-for-writing        a process outside this run has it open for writing (2 places)
+      next     backstop show r-2x7k3f · people: backstop commit r-2x7k3f · give up: backstop discard r-2x7k3f
+    "#);
+}
+
+#[test]
+fn the_page_of_the_incident() {
+    insta::assert_snapshot!(page::run(&incident(), NOW, WIDE), @r#"
+    r-2x7k3f  held  2 minutes ago
+      command  rm -rf /var/www/temp/*
+      in       /var/www (the workspace)
+      effect   would delete 41,210 files (12.4 GB) in /var/lib/postgresql/15/main
+
+      /var/lib/postgresql/15/main/                                12.4 GB  -41,210          ██████████
+    ├─ - base/                                                    11.8 GB  -39,801          █████████▋
+    │    open for writing by postgres[812]
+    │  ├─   16384/16411                                            1.1 GB                   ▉
+    │  ├─   16384/16411.1                                          1.1 GB                   ▉
+    │  ├─   16384/16420                                            812 MB                   ▊
+    │  └─ … and 39,798 more files (8.8 GB)
+    ├─ - pg_wal/                                                   537 MB  -32              ▌
+    │  ├─   000000010000000A000000C1                              16.8 MB                   ▏
+    │  └─ … and 31 more files (520 MB)
+    ├─ - pg_xact/                                                 61.0 MB  -1,312           ▏
+    ├─ - global/                                                   590 kB  -61              ▏
+    ├─ - postmaster.opts                                           8.2 kB                   ▏
+    │    open for writing by postgres[812]
+    ├─ - postmaster.pid                                             104 B                   ▏
+    ├─ - postgresql.auto.conf                                        88 B                   ▏
+    └─ - PG_VERSION                                                   3 B                   ▏
+
+      through  /var/www/temp -> /var/lib/postgresql/15/main             the command named /var/www/temp
+      open     postgres[812] has 43 of these open for writing
+      rule     outside-workspace       the place is outside the workspace (9 places)
+               open-for-writing        a process outside this run has it open for writing (2 places)
+      digest   aa4078be
+      next     people: backstop commit r-2x7k3f · give up: backstop discard r-2x7k3f
+    "#);
+}
+
+#[test]
+fn the_page_of_an_ordinary_afternoon() {
+    insta::assert_snapshot!(page::run(&ordinary(), NOW, WIDE), @r#"
+    r-2x7k3f  committed  2 minutes ago
+      command  make all
+      in       /var/www (the workspace)
+      effect   deleted 1 file (2.0 kB), changed 1 file (4.1 kB), created 301 files (45.2 MB), 2 other changes in /var/www
+
+      /var/www/                                                   45.2 MB  -1 +301 ~1 ·2    ██████████
+    ├─   src/                                                      7.0 kB  -1 +1 ~1         ▏
+    │  ├─ ~ main.rs                                                4.1 kB                   ▏
+    │  ├─ - old.rs                                                 2.0 kB                   ▏
+    │  └─ + new.rs                                                  900 B                   ▏
+    ├─   target/debug/deps/                                       45.2 MB  +300             ██████████
+    │  ├─ + lib299.rlib                                            300 kB                   ▏
+    │  ├─ + lib298.rlib                                            299 kB                   ▏
+    │  ├─ + lib297.rlib                                            298 kB                   ▏
+    │  ├─ + lib296.rlib                                            297 kB                   ▏
+    │  ├─ + lib295.rlib                                            296 kB                   ▏
+    │  ├─ + lib294.rlib                                            295 kB                   ▏
+    │  ├─ + lib293.rlib                                            294 kB                   ▏
+    │  ├─ + lib292.rlib                                            293 kB                   ▏
+    │  └─ … and 292 more files (42.8 MB)
+    ├─   docs/                                                             ·1
+    │  └─ » notes.md
+    │       was /var/www/notes.md
+    └─ · run.sh
+         mode 644 -> 755
+
+      rule     allowed: in places of its own, and it can be undone
+      digest   0b478133
+      next     take it back: backstop undo r-2x7k3f
+    "#);
+}
+
+#[test]
+fn a_committed_run_says_how_to_take_it_back() {
+    insta::assert_snapshot!(message::outcome(&ordinary(), WIDE), @r#"
+    backstop: committed r-2x7k3f: deleted 1 file (2.0 kB), changed 1 file (4.1 kB), created 301 files (45.2 MB), 2 other changes in /var/www
+      next     take it back: backstop undo r-2x7k3f
+    "#);
+}
+
+#[test]
+fn a_conflict_names_the_place_and_the_way_on() {
+    insta::assert_snapshot!(message::outcome(&conflict(), WIDE), @r#"
+    backstop: held r-2x7k3f: would change /var/www/a.txt (10 B)
+      conflict /var/www/a.txt: changed after the rehearsal began
+      next     backstop show r-2x7k3f · people: backstop retry r-2x7k3f · give up: backstop discard r-2x7k3f
+    "#);
+}
+
+#[test]
+fn a_hostile_name_repaints_nothing() {
+    let mut o = hostile();
+    o.record.request.command = backstop_core::request::Command::Line("touch \x1b]0;x\x07".into());
+    o.record.notes.push("left \x1b[31m alone".to_owned());
+    let all = format!("{}{}", message::outcome(&o, WIDE), page::run(&o, NOW, WIDE));
+    assert!(!all.contains(|c: char| c.is_control() && c != '\n'), "{all:?}");
+    assert!(!all.contains('\u{202e}'));
+    insta::assert_snapshot!(all, @r#"
+    backstop: held r-2x7k3f: would create /etc/\x1b[2Jfine\xff\n\u{202e}txt.sh (5 B)
+      rule     outside-workspace       the place is outside the workspace
+      note     left \x1b[31m alone
+      next     backstop show r-2x7k3f · people: backstop commit r-2x7k3f · give up: backstop discard r-2x7k3f
+    r-2x7k3f  held  2 minutes ago
+      command  touch \x1b]0;x\x07
+      in       /var/www (the workspace)
+      effect   would create /etc/\x1b[2Jfine\xff\n\u{202e}txt.sh (5 B)
+
+      /etc/                                                           5 B  +1               ██████████
+    └─ + \x1b[2Jfine\xff\n\u{202e}txt.sh                              5 B                   ██████████
+
+      rule     outside-workspace       the place is outside the workspace
+      note     left \x1b[31m alone
+      digest   4d3b3854
+      next     people: backstop commit r-2x7k3f · give up: backstop discard r-2x7k3f
+    "#);
+}
+
+#[test]
+fn denied_and_failed() {
+    let mut denied = incident();
+    denied.record.state = State::Denied;
+    let mut failed = incident();
+    failed.effects = backstop_core::effect::EffectSet::default();
+    failed.record.state = State::Failed;
+    failed.record.judgement = None;
+    failed.record.notes.push("the vault is full: 20 GB of 20 GB".to_owned());
+    insta::assert_snapshot!(
+        format!("{}{}", message::outcome(&denied, WIDE), message::outcome(&failed, WIDE)), @r#"
+    backstop: denied r-2x7k3f: would delete 41,210 files (12.4 GB) in /var/lib/postgresql/15/main
+      through  /var/www/temp -> /var/lib/postgresql/15/main             the command named /var/www/temp
+      open     postgres[812] has 43 of these open for writing
+      rule     outside-workspace       the place is outside the workspace (9 places)
+               open-for-writing        a process outside this run has it open for writing (2 places)
+      next     name a narrower place · see all of it: backstop show r-2x7k3f
+    backstop: failed r-2x7k3f: nothing took effect
+      note     the vault is full: 20 GB of 20 GB
+      next     see what is known: backstop show r-2x7k3f · backstop doctor
+    "#);
+}
+
+#[test]
+fn a_quiet_run_says_only_what_behaved_differently() {
+    let mut o = ordinary();
+    assert_eq!(message::quiet(&o, Style::PLAIN), "");
+    o.record.left_behind.push(LeftBehind { name: "node".into(), pid: 7 });
+    o.record.exit = Some(Exit::Code(1));
+    o.effects.doors.push(backstop_core::effect::Door {
+        shut: true,
+        to: "/run/docker.sock".into(),
+        who: "docker".into(),
+    });
+    insta::assert_snapshot!(message::quiet(&o, Style::PLAIN), @r#"
+    backstop: committed r-2x7k3f
+      stopped  node[7] outlived the command
+      no door  /run/docker.sock for docker
+    "#);
+}
+
+#[test]
+fn failures_have_cause_rule_and_next() {
+    let all = [
+        Failure::usage("no run r-abc"),
+        Failure::new(FailureKind::Refused, "refused: --yes without a terminal").next("leave --yes out"),
+        Failure::new(FailureKind::Conflict, "r-2x7k3f has its turn in /w\nsince 10 minutes")
+            .next("wait")
+            .next("--parallel"),
+        Failure::internal("cannot open \x1b[31m: no space"),
+    ];
+    let text: Vec<String> = all.iter().map(|f| message::failure(f, None, Style::PLAIN)).collect();
+    insta::assert_snapshot!(text.concat(), @r#"
+    backstop: no run r-abc
+    backstop: refused: --yes without a terminal
+      rule     what lets something through, or changes the rules, is people's
+      next     leave --yes out
+    backstop: r-2x7k3f has its turn in /w
+               since 10 minutes
+      rule     what others changed meanwhile is never overwritten
+      next     wait
+               --parallel
+    backstop: cannot open \x1b[31m: no space
+      rule     when Backstop fails, nothing is changed
+    "#);
+}
+
+#[test]
+fn no_row_is_wider_than_the_terminal_and_none_is_lost() {
+    for width in [60, 80, 120] {
+        for rows in [1, 5, 12, 400] {
+            for o in [incident(), ordinary(), conflict()] {
+                let style = Style { width, ..Style::PLAIN };
+                let text = tree::draw(&o.effects, style, rows);
+                for row in text.lines().filter(|l| l.contains('█')) {
+                    assert!(columns(row) <= width, "{width}: {row}");
+                }
+            }
+        }
+    }
+    // Everything is shown, so nothing is said to be more.
+    assert!(!tree::draw(&ordinary().effects, WIDE, 4_000).contains('…'));
+}
+
+#[test]
+fn colours_only_where_asked_for() {
+    let coloured = Style { colour: true, ..WIDE };
+    let plain = page::run(&incident(), NOW, WIDE);
+    let inked = page::run(&incident(), NOW, coloured);
+    assert!(!plain.contains('\x1b') && inked.contains("\x1b[31m"));
+    // Without its colours it is the same text.
+    let mut stripped = String::new();
+    let mut rest = inked.as_str();
+    while let Some(at) = rest.find('\x1b') {
+        stripped.push_str(&rest[..at]);
+        rest = &rest[at + rest[at..].find('m').expect("a colour ends") + 1..];
+    }
+    stripped.push_str(rest);
+    assert_eq!(
+        stripped.lines().map(str::trim_end).collect::<Vec<_>>(),
+        plain.lines().map(str::trim_end).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn the_list_of_runs() {
+    let all = [ordinary().record, incident().record, hostile().record];
+    insta::assert_snapshot!(list::runs(&all, NOW, WIDE), @r#"
+    r-2x7k3f  committed   2 minutes ago    -1 +301 ~1 »1 45.2 MB    make all
+    r-2x7k3f  held        2 minutes ago    -41,220 12.4 GB          rm -rf /var/www/temp/*
+    r-2x7k3f  held        2 minutes ago    +1 5 B                   touch x
+    "#);
+}
+
+#[test]
+fn undo_reports() {
+    let mut undone = ordinary().record;
+    undone.state = State::Undone;
+    let report = UndoReport {
+        done: vec![undone],
+        beside: vec!["/var/www/src/main.rs.before-r-2x7k3f".into()],
+        notes: Vec::new(),
+        stopped: None,
+    };
+    let stopped = UndoReport {
+        done: Vec::new(),
+        beside: Vec::new(),
+        notes: Vec::new(),
+        stopped: Some((
+            incident().record.id,
+            Stopped {
+                what: "/var/www/a.txt changed since".into(),
+                next: vec!["backstop undo --beside r-2x7k3f".into()],
+            },
+        )),
+    };
+    let text = [
+        report::undo(&report, Way::Undo, Style::PLAIN),
+        report::undo(&stopped, Way::Undo, Style::PLAIN),
+        report::undo(&UndoReport { stopped: None, ..stopped }, Way::Redo, Style::PLAIN),
+    ];
+    insta::assert_snapshot!(text.concat(), @r#"
+    backstop: undone r-2x7k3f: it had deleted 1 file (2.0 kB), changed 1 file (4.1 kB), created 301 files (45.2 MB), 2 other changes
+      command  make all
+      beside   /var/www/src/main.rs.before-r-2x7k3f
+      next     the other way again: backstop redo r-2x7k3f
+    backstop: stopped before r-2x7k3f: /var/www/a.txt changed since
+      rule     what changed since is never overwritten; nothing of this run was touched
+      next     backstop undo --beside r-2x7k3f
+    backstop: nothing to do
+    "#);
+}

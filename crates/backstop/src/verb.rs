@@ -1,0 +1,74 @@
+//! One file a verb: takes what was typed, asks the engine, prints. Decides nothing but the exit code.
+
+mod doctor;
+mod look;
+mod meta;
+mod records;
+mod run;
+mod takeback;
+mod vault;
+
+use backstop_core::id::RunId;
+use backstop_engine::{Engine, Failure, Settings};
+
+use crate::args::{Audit, Drill, Vault, Verb};
+use crate::out::{self, Done};
+use crate::porch::{self, Account, Caller};
+use crate::screen::message;
+use crate::screen::style::Style;
+
+/// The engine with the caller it works for.
+pub struct House {
+    /// Who calls.
+    pub caller: Caller,
+    /// The accounts of this machine.
+    pub accounts: Vec<Account>,
+    /// The engine.
+    pub engine: Engine,
+}
+
+impl House {
+    /// Opens the engine for the caller of this process, and says what a crash had left.
+    pub fn open() -> Result<Self, Failure> {
+        let caller = Caller::of_this_process();
+        let (settings, accounts) = porch::settings(caller)?;
+        let engine = open(settings)?;
+        Ok(Self { caller, accounts, engine })
+    }
+
+    /// The run that `text` names.
+    pub fn find(&self, text: &str) -> Result<RunId, Failure> {
+        self.engine.find(text)
+    }
+}
+
+/// Opens an engine and says what a crash had left.
+pub fn open(settings: Settings) -> Result<Engine, Failure> {
+    let engine = Engine::open(settings)?;
+    out::say(&message::recovered(engine.recovered(), Style::of(&std::io::stderr())));
+    Ok(engine)
+}
+
+/// Does what was asked for.
+pub fn dispatch(verb: Verb) -> Done {
+    match verb {
+        Verb::Run(typed) => run::run(&typed),
+        Verb::Commit(one) => run::commit(&one),
+        Verb::Retry(one) => run::retry(&one),
+        Verb::Show(typed) => look::show(&typed),
+        Verb::Runs(typed) => look::runs(&typed),
+        Verb::Discard(one) => takeback::discard(&one),
+        Verb::Undo(typed) => takeback::undo(&typed),
+        Verb::Redo(which) => takeback::redo(&which),
+        Verb::Vault(Vault::Status(json)) => vault::status(json.json),
+        Verb::Vault(Vault::Prune { older_than, json }) => vault::prune(older_than, json),
+        Verb::Recover(json) => vault::recover(json.json),
+        Verb::Log(typed) => records::log(&typed),
+        Verb::Audit(Audit::Verify(json)) => records::verify(json.json),
+        Verb::Doctor(json) => doctor::doctor(json.json),
+        Verb::Drill(Drill::Incident(typed)) => crate::drill::incident(&typed),
+        Verb::Completions { shell } => meta::completions(shell),
+        Verb::Man { dir } => meta::man(&dir),
+        Verb::Help { topic } => meta::help(topic.as_deref()),
+    }
+}

@@ -1,0 +1,105 @@
+//! `show` and `runs`: look, change nothing.
+
+use std::io::{self, Write};
+
+use backstop_core::bytes::Bytes;
+use backstop_core::effect::{Aspect, Effect, EffectSet, FileType, Kind};
+use backstop_core::id::RunId;
+use backstop_engine::{Engine, Failure, Filter, Outcome, Side};
+
+use super::House;
+use crate::args::{Runs, Show};
+use crate::document::{RunsDocument, ShowDocument};
+use crate::out::{self, Done, Trouble};
+use crate::screen::style::{Ink, Style};
+use crate::screen::{diff, list, page, tree};
+use crate::{clock, exit, inside};
+
+/// `backstop show`.
+pub fn show(typed: &Show) -> Done {
+    inside::records_needed("show")?;
+    let house = House::open()?;
+    let id = house.find(&typed.run)?;
+    let shown = Outcome { record: house.engine.record(id)?, effects: house.engine.effects(id)? };
+    let style = Style::of(&io::stdout());
+    if typed.json {
+        out::document(&ShowDocument::of(&shown))?;
+    } else if typed.tree {
+        every_entry(&house.engine, id, &shown.effects, style)?;
+    } else if typed.diff {
+        differences(&house.engine, id, &shown.effects, style)?;
+    } else {
+        out::print(&page::run(&shown, clock::now(), style))?;
+    }
+    Ok(exit::OK)
+}
+
+/// Every entry on its own line, those beneath deleted directories too; nothing is cut.
+fn every_entry(engine: &Engine, id: RunId, set: &EffectSet, style: Style) -> Result<(), Trouble> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    for e in &set.effects {
+        out.write_all(tree::entry(e, style).as_bytes())?;
+        if e.beneath.as_ref().is_some_and(|b| b.entries() > 0) {
+            let mut trouble = None;
+            engine.beneath(id, &e.path, &mut |b| {
+                trouble = out.write_all(tree::below(&b, style).as_bytes()).err();
+                trouble.is_none()
+            })?;
+            if let Some(error) = trouble {
+                return Err(error.into());
+            }
+        }
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// The text differences of every file whose content changes.
+fn differences(engine: &Engine, id: RunId, set: &EffectSet, style: Style) -> Result<(), Trouble> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    for e in set.effects.iter().filter(|e| has_difference(e)) {
+        let old_path = e.from.as_ref().filter(|_| e.kind == Kind::Rename).unwrap_or(&e.path);
+        let before = side(engine, id, old_path, Side::Before, e.before.is_some())?;
+        let after = side(engine, id, &e.path, Side::After, e.after.is_some())?;
+        if before.is_none() && after.is_none() {
+            let gone = format!("{}: its content is no longer kept\n", e.path.quoted());
+            out.write_all(style.ink(Ink::Faint, gone).to_string().as_bytes())?;
+            continue;
+        }
+        out.write_all(diff::file(&e.path, before.as_deref(), after.as_deref(), style).as_bytes())?;
+    }
+    for e in set.effects.iter().filter(|e| e.beneath.as_ref().is_some_and(|b| b.files > 0)) {
+        let note = format!("{}: deleted with all beneath; see --tree\n", e.path.quoted());
+        out.write_all(style.ink(Ink::Faint, note).to_string().as_bytes())?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn side(engine: &Engine, id: RunId, path: &Bytes, side: Side, there: bool) -> Result<Option<Vec<u8>>, Failure> {
+    if there { engine.content(id, path, side, diff::LIMIT + 1) } else { Ok(None) }
+}
+
+fn has_difference(e: &Effect) -> bool {
+    let file = |n: Option<&backstop_core::effect::Node>| n.is_some_and(|n| n.file_type == FileType::File);
+    let content = match e.kind {
+        Kind::Create | Kind::Replace | Kind::Delete => true,
+        Kind::Change | Kind::Rename => e.aspects.contains(&Aspect::Content),
+        Kind::Metadata | Kind::Link => false,
+    };
+    content && (file(e.before.as_ref()) || file(e.after.as_ref()))
+}
+
+/// `backstop runs`.
+pub fn runs(typed: &Runs) -> Done {
+    inside::records_needed("runs")?;
+    let house = House::open()?;
+    let filter = Filter { state: typed.state.map(|s| s.0), session: typed.session.as_deref().map(Bytes::from) };
+    let all = house.engine.runs(&filter)?;
+    if typed.json {
+        out::document(&RunsDocument::of(all))?;
+    } else {
+        out::print(&list::runs(&all, clock::now(), Style::of(&io::stdout())))?;
+    }
+    Ok(exit::OK)
+}

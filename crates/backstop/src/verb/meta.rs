@@ -1,0 +1,66 @@
+//! `completions`, `man`, `help`: all from the one declaration in `args`.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use backstop_engine::Failure;
+use clap::{Command, CommandFactory};
+
+use crate::args::Backstop;
+use crate::exit;
+use crate::out::{self, Done};
+
+const TOPICS: [(&str, &str); 4] = [
+    ("exit-codes", include_str!("../topics/exit-codes.txt")),
+    ("states", include_str!("../topics/states.txt")),
+    ("undo", include_str!("../topics/undo.txt")),
+    ("policy", include_str!("../topics/policy.txt")),
+];
+
+/// `backstop completions`.
+pub fn completions(shell: clap_complete::Shell) -> Done {
+    // Into memory first: the generator panics when its writer fails, and a reader may go away.
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Backstop::command(), "backstop", &mut text);
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(&text)?;
+    stdout.flush()?;
+    Ok(exit::OK)
+}
+
+/// `backstop man`: one page a verb.
+pub fn man(dir: &Path) -> Done {
+    let fail = |e: io::Error| {
+        Failure::because(format!("cannot write man pages to {}", backstop_core::bytes::Bytes::from(dir).quoted()), &e)
+    };
+    std::fs::create_dir_all(dir).map_err(fail)?;
+    clap_mangen::generate_to(Backstop::command(), dir).map_err(fail)?;
+    Ok(exit::OK)
+}
+
+/// `backstop help`: a topic, a verb, or everything.
+pub fn help(topic: Option<&str>) -> Done {
+    let mut whole = Backstop::command().term_width(crate::screen::style::Style::of(&io::stdout()).width.min(100));
+    whole.build();
+    let Some(topic) = topic else {
+        out::print(&whole.render_help().to_string())?;
+        return Ok(exit::OK);
+    };
+    if let Some((_, text)) = TOPICS.iter().find(|(name, _)| *name == topic) {
+        out::print(text)?;
+        return Ok(exit::OK);
+    }
+    match visible(&mut whole, topic) {
+        Some(verb) => out::print(&verb.render_long_help().to_string())?,
+        None => {
+            return Err(Failure::usage(format!("no help about {topic}"))
+                .next("backstop help, or one of: exit-codes, states, undo, policy")
+                .into());
+        }
+    }
+    Ok(exit::OK)
+}
+
+fn visible<'a>(whole: &'a mut Command, name: &str) -> Option<&'a mut Command> {
+    whole.find_subcommand_mut(name).filter(|c| !c.is_hide_set())
+}

@@ -1,0 +1,116 @@
+//! `log` and `audit verify`: the audit log, read without opening the engine, which would write to it.
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use backstop_core::audit::{Body, Entry};
+use backstop_core::bytes::Bytes;
+use backstop_core::id::RunId;
+use backstop_engine::Failure;
+use backstop_engine::audit::{AuditError, entries, verify as check};
+
+use crate::args::Log;
+use crate::document::AuditDocument;
+use crate::out::{self, Done, Trouble};
+use crate::porch::{self, Caller};
+use crate::screen::records;
+use crate::screen::style::Style;
+use crate::{exit, inside};
+
+/// How often `--follow` looks for new entries.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The log's directory.
+fn folder() -> Result<PathBuf, Failure> {
+    let (settings, _) = porch::settings(Caller::of_this_process())?;
+    Ok(settings.state.join("audit"))
+}
+
+/// `backstop log`.
+pub fn log(typed: &Log) -> Done {
+    inside::records_needed("log")?;
+    let dir = folder()?;
+    let style = Style::of(&io::stdout());
+    let mut wanted = typed.session.as_deref().map(|s| Session { name: s.into(), runs: HashSet::new() });
+    if !dir.exists() && !typed.follow {
+        return Ok(exit::OK);
+    }
+    let mut reader = entries(&dir, 0);
+    loop {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        for entry in &mut reader {
+            let entry = entry.map_err(unreadable)?;
+            if wanted.as_mut().is_none_or(|w| w.takes(&entry)) {
+                let line = if typed.json { canonical(&entry) } else { records::entry(&entry, style).into_bytes() };
+                out.write_all(&line)?;
+            }
+        }
+        out.flush()?;
+        drop(out);
+        if !typed.follow {
+            return Ok(exit::OK);
+        }
+        std::thread::sleep(LOOK);
+        if closed() {
+            return Ok(exit::OK);
+        }
+    }
+}
+
+/// True when nobody reads standard output any more: a follower must not outlive its reader.
+fn closed() -> bool {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let stdout = io::stdout();
+    let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().intersects(PollFlags::ERR | PollFlags::NVAL)
+}
+
+/// A line as it stands in the log.
+fn canonical(entry: &Entry) -> Vec<u8> {
+    let mut line = entry.line();
+    line.push(b'\n');
+    line
+}
+
+fn unreadable(error: AuditError) -> Trouble {
+    Failure::because("cannot read the audit log", &error).next("backstop audit verify").into()
+}
+
+/// The entries of one session: those of its runs.
+struct Session {
+    name: Bytes,
+    runs: HashSet<RunId>,
+}
+
+impl Session {
+    fn takes(&mut self, entry: &Entry) -> bool {
+        if let Body::RunRequested { run, session: Some(session), .. } = &entry.body
+            && *session == self.name
+        {
+            self.runs.insert(*run);
+        }
+        entry.body.run().is_some_and(|run| self.runs.contains(&run))
+    }
+}
+
+/// `backstop audit verify`.
+pub fn verify(json: bool) -> Done {
+    inside::records_needed("audit verify")?;
+    let dir = folder()?;
+    // A log that is gone where runs are recorded is a finding, not a fresh start.
+    if !dir.exists() && !dir.with_file_name("runs").exists() {
+        return Err(Failure::usage(format!("no audit log in {}", Bytes::from(dir).quoted()))
+            .next("the first `backstop run` begins it")
+            .into());
+    }
+    let report = check(&dir, None);
+    if json {
+        out::document(&AuditDocument::of(&report))?;
+    } else {
+        out::print(&records::report(&report, Style::of(&io::stdout())))?;
+    }
+    Ok(report.exit())
+}

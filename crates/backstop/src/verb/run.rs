@@ -1,0 +1,135 @@
+//! `run`, `commit`, `retry`: what may let something take effect.
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use backstop_core::id::RunId;
+use backstop_core::run::State;
+use backstop_engine::{Failure, FailureKind, Outcome, RunOptions};
+
+use super::House;
+use crate::args::{OneRun, Run, Wait};
+use crate::document::RunDocument;
+use crate::out::{self, Done};
+use crate::person::Terminal;
+use crate::screen::style::Style;
+use crate::screen::{message, tree};
+use crate::{exit, inside, porch};
+
+/// How often `--wait` looks at the record.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// `backstop run`.
+pub fn run(typed: &Run) -> Done {
+    if typed.yes {
+        inside::people_only("run --yes")?;
+        if !io::stdin().is_terminal() {
+            return Err(Failure::new(FailureKind::Refused, "refused: --yes without a terminal")
+                .next("a person confirms at a terminal; without one the run is held: leave --yes out")
+                .into());
+        }
+    }
+    if inside::is_inside() {
+        let (failure, code) = inside::become_command(&porch::command(typed)?);
+        out::failure(&failure, None);
+        return Ok(code);
+    }
+    let mut house = House::open()?;
+    let request = porch::request(typed, house.caller, &house.accounts)?;
+    let options = RunOptions { dry_run: typed.dry_run, hold: typed.hold, stdout_to_stderr: typed.json };
+    let mut person = Terminal::new(typed.yes, !typed.json && typed.wait.is_none());
+    let mut outcome = house.engine.run(request, &options, &mut person)?;
+    person.clear();
+    if let (Some(wait), State::Held) = (typed.wait, outcome.record.state) {
+        tell(&outcome, typed.json);
+        outcome = wait_for(&house, outcome, wait)?;
+        if outcome.record.state == State::Held && !typed.json {
+            // Said already; nobody decided in time.
+            return Ok(exit::of_outcome(&outcome));
+        }
+    }
+    finish(&outcome, typed.json, exit::of_outcome(&outcome))
+}
+
+/// `backstop retry`.
+pub fn retry(one: &OneRun) -> Done {
+    inside::people_only("retry")?;
+    let mut house = House::open()?;
+    let id = house.find(&one.run)?;
+    let options = RunOptions { stdout_to_stderr: one.json, ..RunOptions::default() };
+    let mut person = Terminal::new(false, !one.json);
+    let outcome = house.engine.retry(id, &options, &mut person)?;
+    person.clear();
+    finish(&outcome, one.json, exit::of_outcome(&outcome))
+}
+
+/// `backstop commit`: exit 0 when it took effect, whatever the command's own code was.
+pub fn commit(one: &OneRun) -> Done {
+    inside::people_only("commit")?;
+    let mut house = House::open()?;
+    let id = house.find(&one.run)?;
+    let mut person = Terminal::new(false, false);
+    let outcome = house.engine.commit(id, &mut person)?;
+    person.clear();
+    let code = match outcome.record.state {
+        State::Committed => exit::OK,
+        _ => exit::of_outcome(&outcome),
+    };
+    if one.json {
+        out::document(&RunDocument::of(&outcome, code))?;
+    } else {
+        out::say(&message::outcome(&outcome, Style::of(&io::stderr())));
+    }
+    Ok(code)
+}
+
+/// Says what became of a run, where that is news; gives the exit code.
+fn finish(outcome: &Outcome, json: bool, code: u8) -> Done {
+    tell(outcome, json);
+    if json {
+        out::document(&RunDocument::of(outcome, code))?;
+    }
+    Ok(code)
+}
+
+/// A run that simply took effect says nothing where nobody looks: its output is the command's own,
+/// byte for byte. What behaved differently from a plain run is always said.
+fn tell(outcome: &Outcome, json: bool) {
+    let style = Style::of(&io::stderr());
+    let record = &outcome.record;
+    match record.state {
+        _ if json => {}
+        State::DryRun => {
+            out::say(&message::outcome(outcome, style));
+            out::say(&tree::draw(&outcome.effects, style, 24));
+        }
+        State::NoEffect => out::say(&message::quiet(outcome, style)),
+        State::Committed if style.terminal => out::say(&message::outcome(outcome, style)),
+        State::Committed => out::say(&message::quiet(outcome, style)),
+        State::Held | State::Denied | State::Failed | State::Discarded | State::Undone | State::Rehearsing => {
+            out::say(&message::outcome(outcome, style));
+        }
+    }
+}
+
+/// Looks at the record until somebody decided, or the time is up.
+fn wait_for(house: &House, held: Outcome, wait: Wait) -> Result<Outcome, Failure> {
+    let id: RunId = held.record.id;
+    let began = Instant::now();
+    let limit = match wait {
+        Wait::Forever => None,
+        Wait::AtMost(limit) => Some(limit),
+    };
+    loop {
+        let left = limit.map(|l| l.saturating_sub(began.elapsed()));
+        if left == Some(Duration::ZERO) {
+            return Ok(held);
+        }
+        std::thread::sleep(left.map_or(LOOK, |l| l.min(LOOK)));
+        let record = house.engine.record(id)?;
+        if record.state != State::Held {
+            let effects = house.engine.effects(id)?;
+            return Ok(Outcome { record, effects });
+        }
+    }
+}

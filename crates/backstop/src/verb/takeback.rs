@@ -1,0 +1,75 @@
+//! `discard`, `undo`, `redo`.
+
+use std::io;
+
+use backstop_core::bytes::Bytes;
+use backstop_engine::{Failure, UndoOptions, UndoReport, Which};
+
+use super::House;
+use crate::args::{OneRun, Several, Undo};
+use crate::document::{RecordDocument, UndoDocument};
+use crate::out::{self, Done};
+use crate::person::Terminal;
+use crate::screen::report::{self, Way};
+use crate::screen::style::Style;
+use crate::{exit, inside};
+
+/// `backstop discard`.
+pub fn discard(one: &OneRun) -> Done {
+    inside::records_needed("discard")?;
+    let mut house = House::open()?;
+    let id = house.find(&one.run)?;
+    let record = house.engine.discard(id)?;
+    if one.json {
+        out::document(&RecordDocument::of(record))?;
+    } else {
+        out::say(&format!("backstop: discarded {id}: nothing of it took effect\n"));
+    }
+    Ok(exit::OK)
+}
+
+/// `backstop undo`.
+pub fn undo(typed: &Undo) -> Done {
+    inside::records_needed("undo")?;
+    let mut house = House::open()?;
+    let which = which(&house, &typed.which)?;
+    let mut person = Terminal::new(false, false);
+    let report = house.engine.undo(&which, UndoOptions { beside: typed.beside }, &mut person)?;
+    person.clear();
+    finish(&report, Way::Undo, typed.which.json)
+}
+
+/// `backstop redo`.
+pub fn redo(typed: &Several) -> Done {
+    inside::people_only("redo")?;
+    let mut house = House::open()?;
+    let which = which(&house, typed)?;
+    let mut person = Terminal::new(false, false);
+    let report = house.engine.redo(&which, &mut person)?;
+    person.clear();
+    finish(&report, Way::Redo, typed.json)
+}
+
+/// Turns what was typed into runs; all names are looked up before anything is done.
+fn which(house: &House, typed: &Several) -> Result<Which, Failure> {
+    if let Some(session) = &typed.session {
+        return Ok(Which::Session(Bytes::from(session.as_os_str())));
+    }
+    if let Some(n) = typed.last {
+        return Ok(Which::Last(n as usize));
+    }
+    let mut ids = typed.runs.iter().map(|text| house.find(text)).collect::<Result<Vec<_>, _>>()?;
+    ids.sort();
+    ids.dedup();
+    ids.reverse();
+    Ok(Which::Runs(ids))
+}
+
+fn finish(report: &UndoReport, way: Way, json: bool) -> Done {
+    if json {
+        out::document(&UndoDocument::of(report))?;
+    } else {
+        out::say(&report::undo(report, way, Style::of(&io::stderr())));
+    }
+    Ok(if report.stopped.is_some() { exit::CONFLICT } else { exit::OK })
+}
