@@ -62,6 +62,8 @@ mkdir usr etc proc sys dev tmp run guard old home home/agent var opt srv w w/wor
 for l in bin lib lib64 sbin; do ln -s usr/$l $l; done
 mount --rbind /usr usr; mount -o remount,ro,bind usr
 mount --bind /etc etc; mount -o remount,ro,bind etc
+printf '%s\n' root:x:0:0::/home/agent:/bin/bash agent:x:1000:1000::/home/agent:/bin/bash > ../passwd
+mount --bind ../passwd etc/passwd; mount -o remount,ro,bind etc/passwd
 mount -t sysfs -o ro sys sys
 mount -t tmpfs -o mode=1777 tmp tmp
 mount -t tmpfs -o mode=755 run run
