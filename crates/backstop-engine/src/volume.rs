@@ -233,3 +233,5 @@ pub(crate) fn mounts() -> Result<Vec<mountinfo::Entry>, VolumeError> {
 pub fn mount_points() -> Result<Vec<Bytes>, VolumeError> {
     Ok(mounts()?.into_iter().map(|e| Bytes::from(e.point)).collect())
 }
+#[cfg(test)]
+mod tests;

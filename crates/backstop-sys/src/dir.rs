@@ -192,6 +192,12 @@ pub fn read_small(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// Opens the file `path` below `dir` for reading.
+pub fn open_file_below(dir: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    Ok(openat2(dir, os(path), flags, Mode::empty(), BENEATH)?)
+}
+
 /// Writes a small file below `dir` at once: whole or not at all, and durable.
 pub fn write_small(dir: BorrowedFd<'_>, name: &[u8], text: &[u8]) -> io::Result<()> {
     let temp = [name, format!(".new-{}", std::process::id()).as_bytes()].concat();

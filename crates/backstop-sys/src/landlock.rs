@@ -27,12 +27,9 @@ pub fn version() -> u32 {
 /// Confines signals and abstract sockets of this process and its children to each other. False
 /// where the kernel (before 6.12) can't. Needs `no_new_privs`.
 pub fn scope() -> io::Result<bool> {
-    let attr =
-        Attr { handled_access_fs: 0, handled_access_net: 0, scoped: SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL };
+    let attr = Attr { handled_access_fs: 0, handled_access_net: 0, scoped: SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL };
     // SAFETY: the struct outlives the call and has the size that is passed.
-    let rc = unsafe {
-        libc::syscall(libc::SYS_landlock_create_ruleset, &raw const attr, size_of::<Attr>(), 0u32)
-    };
+    let rc = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &raw const attr, size_of::<Attr>(), 0u32) };
     if rc < 0 {
         return match io::Error::last_os_error() {
             // Older: an unknown field that is not zero; none: no such call, or switched off at boot.

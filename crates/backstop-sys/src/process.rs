@@ -7,10 +7,11 @@ use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use libc::{c_char, c_int};
 pub use libc::{
-    ECHILD, ESRCH, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU,
+    ECHILD, ESRCH, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP, SIGTTIN,
+    SIGTTOU,
 };
+use libc::{c_char, c_int};
 
 fn check(rc: c_int) -> io::Result<()> {
     if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -140,6 +141,17 @@ pub fn taken(descriptor: &OwnedFd) -> Option<(c_int, bool)> {
     let word = |at: usize| Some(i32::from_ne_bytes(info.get(at..at + 4)?.try_into().ok()?));
     // `ssi_signo`, `ssi_errno`, `ssi_code`.
     (got == info.len()).then_some((word(0)?, word(8)? == KERNEL))
+}
+
+/// The effective user and group.
+pub fn own_ids() -> (u32, u32) {
+    // SAFETY: always succeed.
+    unsafe { (libc::geteuid(), libc::getegid()) }
+}
+
+/// True for user 0.
+pub fn is_root() -> bool {
+    own_ids().0 == 0
 }
 
 /// This process' number.

@@ -39,14 +39,42 @@ const fn errno(e: i32) -> u32 {
 /// Refused outright. Each would reach past the view: other mounts, other namespaces, the kernel's
 /// own state, or files by number instead of by path.
 const REFUSED: &[c_long] = &[
-    libc::SYS_mount, libc::SYS_umount2, libc::SYS_pivot_root, libc::SYS_open_tree, libc::SYS_move_mount,
-    libc::SYS_fsopen, libc::SYS_fsconfig, libc::SYS_fsmount, libc::SYS_fspick, libc::SYS_mount_setattr,
-    SYS_OPEN_TREE_ATTR, libc::SYS_setns, libc::SYS_kexec_load, libc::SYS_kexec_file_load, libc::SYS_init_module,
-    libc::SYS_finit_module, libc::SYS_delete_module, libc::SYS_bpf, libc::SYS_perf_event_open, libc::SYS_keyctl,
-    libc::SYS_add_key, libc::SYS_request_key, libc::SYS_open_by_handle_at, libc::SYS_userfaultfd,
-    libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register, libc::SYS_swapon,
-    libc::SYS_swapoff, libc::SYS_reboot, libc::SYS_settimeofday, libc::SYS_clock_settime, libc::SYS_acct,
-    libc::SYS_quotactl, libc::SYS_quotactl_fd, libc::SYS_syslog,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    SYS_OPEN_TREE_ATTR,
+    libc::SYS_setns,
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_userfaultfd,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_reboot,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_quotactl_fd,
+    libc::SYS_syslog,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_iopl,
     #[cfg(target_arch = "x86_64")]
@@ -71,12 +99,8 @@ const fn op(code: u16, jt: u8, jf: u8, k: u32) -> sock_filter {
 }
 
 fn program(tell_connect: bool) -> Vec<sock_filter> {
-    let mut p = vec![
-        op(LOAD, 0, 0, ARCH),
-        op(EQ, 1, 0, THIS_ARCH),
-        op(RET, 0, 0, errno(libc::ENOSYS)),
-        op(LOAD, 0, 0, NR),
-    ];
+    let mut p =
+        vec![op(LOAD, 0, 0, ARCH), op(EQ, 1, 0, THIS_ARCH), op(RET, 0, 0, errno(libc::ENOSYS)), op(LOAD, 0, 0, NR)];
     if cfg!(target_arch = "x86_64") {
         // x32: the same calls under other numbers, which would walk past every line below.
         p.extend([op(GE, 0, 1, 0x4000_0000), op(RET, 0, 0, errno(libc::ENOSYS))]);

@@ -142,7 +142,15 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
     let result = spawned.map_err(|e| cannot_spawn(&e, privileged)).and_then(|init| {
         caller_mask.set().and_then(|()| heard.block()).map_err(RehearseError::io("set the signal mask"))?;
         let signals = heard.descriptor().map_err(RehearseError::io("listen for signals"))?;
-        let mut beside = Beside { told: Told { t0, ..Told::default() }, init: &init, channel: &ours, listener: None, signals, space, doors: Doors::new(recipe.net) };
+        let mut beside = Beside {
+            told: Told { t0, ..Told::default() },
+            init: &init,
+            channel: &ours,
+            listener: None,
+            signals,
+            space,
+            doors: Doors::new(recipe.net),
+        };
         let waited = beside.wait();
         let told = std::mem::take(&mut beside.told);
         if waited.is_err() {
@@ -208,7 +216,9 @@ impl Beside<'_> {
             if ready[1] {
                 self.signal()?;
             }
-            if ready[2] && let Some(listener) = &self.listener {
+            if ready[2]
+                && let Some(listener) = &self.listener
+            {
                 let doors = &mut self.doors;
                 // Without it the run goes on; only the report lacks a line.
                 if backstop_sys::notify::next(listener.as_fd(), |attempt| doors.note(&attempt)).is_err() {
@@ -216,7 +226,8 @@ impl Beside<'_> {
                 }
             }
             if ready[0] {
-                let Some((text, mut handles)) = self.channel.receive().map_err(RehearseError::io("hear the run"))? else {
+                let Some((text, mut handles)) = self.channel.receive().map_err(RehearseError::io("hear the run"))?
+                else {
                     return Ok(());
                 };
                 self.message(Message::decode(&text).ok_or(RehearseError::Lost)?, handles.pop())?;

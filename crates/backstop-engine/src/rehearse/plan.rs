@@ -77,15 +77,36 @@ pub(super) struct Prepared {
     pub layers: Vec<Layer>,
 }
 
+/// Interfaces of the kernel below `/sys` that are mounts of their own.
+const KERNEL_PLACES: &[&str] = &[
+    "/sys/fs/bpf",
+    "/sys/fs/cgroup",
+    "/sys/kernel/config",
+    "/sys/kernel/debug",
+    "/sys/kernel/security",
+    "/sys/kernel/tracing",
+];
+
 pub(super) fn prepare(input: &RehearseInput<'_>, privileged: bool) -> Result<Prepared, RehearseError> {
     let request = input.request;
     let state = fs::canonicalize(input.state).map_err(RehearseError::io("find the state directory"))?;
     let mut hidden = vec![Bytes::from(state.as_path())];
     hidden.extend(input.hide.iter().filter_map(|h| Some(Bytes::from(fs::canonicalize(h.as_path()).ok()?))));
     let seeds = if privileged { Vec::new() } else { seeds(input) };
-    let query = Query { state: &state, uid: request.uid, privileged, seeds: &seeds, hidden: &hidden };
+    let query = Query { state: &state, uid: request.uid, gid: request.gid, privileged, seeds: &seeds, hidden: &hidden };
     let survey = survey(&query)?;
-    hidden.extend(survey.volumes.iter().map(|v| v.vault_path()).filter(|v| !v.is_beneath(hidden[0].as_slice())).collect::<Vec<_>>());
+    hidden.extend(
+        survey
+            .volumes
+            .iter()
+            .map(|v| v.vault_path())
+            .filter(|v| !v.is_beneath(hidden[0].as_slice()))
+            .collect::<Vec<_>>(),
+    );
+    if !privileged {
+        // The copy of all mounts brings these along; root's view never takes them over.
+        hidden.extend(KERNEL_PLACES.iter().map(|p| Bytes::from(*p)));
+    }
     let (layers, uppers) = uppers(input, &survey, privileged)?;
     let descriptors = super::outside::descriptors::check()?;
     let recipe = Recipe {
@@ -155,7 +176,8 @@ fn uppers(input: &RehearseInput<'_>, survey: &Survey, privileged: bool) -> Resul
             dir::make(run, work.as_slice(), 0o700)?;
             let upper = dir::open_below(run, slot.as_slice())?;
             let root = survey.volumes[*volume].root();
-            let below = dir::open_below(root, lower.as_slice()).or_else(|_| dir::position_below(root, lower.as_slice()))?;
+            let below =
+                dir::open_below(root, lower.as_slice()).or_else(|_| dir::position_below(root, lower.as_slice()))?;
             dir::dress_like(upper.as_fd(), below.as_fd())?;
             dir::facts(upper.as_fd())
         };

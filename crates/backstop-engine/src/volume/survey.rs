@@ -21,6 +21,8 @@ pub struct Query<'a> {
     pub state: &'a Path,
     /// Who owns the vaults.
     pub uid: u32,
+    /// Their group; unprivileged, nothing can be given to another.
+    pub gid: u32,
     /// True where overlays are mounted by the machine's root, one per file system; else each covers
     /// a directory that the user can write to.
     pub privileged: bool,
@@ -112,6 +114,11 @@ const NO_UPPER: &[&str] = &[
 /// Places that are private in every view, with all beneath.
 const PRIVATE: &[&[u8]] = &[b"/proc", b"/sys", b"/dev"];
 
+/// Places that the view replaces, whatever the machine has there.
+fn private_place(path: &Bytes) -> bool {
+    path.is_beneath(b"/run") || PRIVATE.iter().any(|p| path.is_beneath(p))
+}
+
 /// Looks at every mount and decides.
 pub fn survey(query: &Query<'_>) -> Result<Survey, VolumeError> {
     let entries = super::mounts()?;
@@ -120,7 +127,21 @@ pub fn survey(query: &Query<'_>) -> Result<Survey, VolumeError> {
     // Of two visible mounts, one beneath the other, the outer has the shorter path; newer kernels
     // list by number, which a moved mount keeps.
     seen.sort_by_key(|e| e.point.len());
-    if query.privileged { privileged(query, &seen) } else { user::survey(query, &entries, &seen) }
+    let mut survey = if query.privileged { privileged(query, &seen)? } else { user::survey(query, &entries, &seen)? };
+    for place in [b"/run".as_slice(), b"/proc", b"/sys", b"/dev"] {
+        // A plain directory of the root's file system is replaced all the same; that is told as well.
+        if !seen.iter().any(|e| e.point == place)
+            && let Some(root) = seen.iter().find(|e| e.point == b"/")
+        {
+            survey.parts.push(Part {
+                mount: told(root, place, Cover::Private),
+                how: How::Private,
+                attr: attr(root),
+                dir: true,
+            });
+        }
+    }
+    Ok(survey)
 }
 
 /// What a mount's own options restrict, to be carried into the view.

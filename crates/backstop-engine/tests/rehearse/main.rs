@@ -2,11 +2,49 @@
 //! forks; cases that need mounts make them in a scratch mount namespace. Nothing outside the
 //! temporary directory of a case is ever written to.
 
+mod attacks;
+mod cases;
 mod driver;
+mod mounts;
+mod runner;
+
+use runner::Case;
+
+macro_rules! cases {
+    ($($module:ident :: $name:ident),* $(,)?) => {
+        const CASES: &[Case] = &[$((stringify!($name), $module::$name)),*];
+    };
+}
+
+cases![
+    cases::a_delete_through_a_link_stays_in_the_upper,
+    cases::codes_and_signals_come_out_as_they_are,
+    cases::a_file_without_a_format_is_given_to_sh,
+    cases::the_surroundings_are_the_callers,
+    cases::what_outlives_the_command_is_stopped_and_told,
+    cases::killing_backstop_kills_the_run,
+    cases::a_termination_ends_the_run_with_an_error,
+    cases::standard_input_moves_on_for_the_caller,
+    cases::a_directory_as_a_stream_is_refused,
+    cases::a_hidden_working_directory_is_a_clear_error,
+    cases::only_pipes_are_inherited,
+    cases::too_much_is_stopped,
+    cases::inside_knows_it_is_inside,
+    attacks::nothing_leads_out,
+    attacks::sockets_of_the_machine_are_shut_and_told,
+    attacks::outside_processes_are_out_of_reach,
+    attacks::no_packet_leaves_without_a_network,
+    mounts::a_tmpfs_has_a_layer_and_a_vault_of_its_own,
+    mounts::a_bind_mount_leads_to_the_same_files,
+    mounts::read_only_mounts_stay_read_only,
+    mounts::a_disk_below_run_is_there,
+];
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     if args.get(1).is_some_and(|a| a == "--driver") {
         driver::main(&args[2..]);
+        return;
     }
+    runner::main(&args, CASES);
 }

@@ -1,10 +1,12 @@
 use backstop_core::run::{Exit, LeftBehind, State};
-use backstop_engine::{Failure, FailureKind, Stopped, UndoReport};
+use backstop_core::time::Timestamp;
+use backstop_engine::{Failure, FailureKind, Stopped, UndoReport, VaultStatus, VolumeStatus};
 
 use super::rehearsal::{NOW, conflict, hostile, incident, ordinary};
 use super::report::Way;
 use super::style::{Style, columns};
-use super::{list, message, page, report, tree};
+use super::{doctor, list, message, page, report, tree};
+use crate::document::{AbilityDocument, DoctorDocument, VaultDocument};
 
 const WIDE: Style = Style { width: 100, ..Style::PLAIN };
 
@@ -285,5 +287,58 @@ fn undo_reports() {
       rule     what changed since is never overwritten; nothing of this run was touched
       next     backstop undo --beside r-2x7k3f
     backstop: nothing to do
+    "#);
+}
+
+#[test]
+fn the_doctors_page() {
+    let ability = |name: &str, ok, what: &str, detail: &str| AbilityDocument {
+        detail: detail.to_owned(),
+        name: name.to_owned(),
+        ok,
+        what: what.to_owned(),
+    };
+    let found = DoctorDocument {
+        abilities: vec![
+            ability("overlay-root", true, "a copy-on-write view of every mount", ""),
+            ability("overlay-user", false, "the same without root", "EPERM: user namespaces are off"),
+        ],
+        homes: vec!["/home/ann".into(), "/root".into()],
+        held: 1,
+        privileged: true,
+        scratch: vec!["/tmp".into(), "/var/tmp".into()],
+        state: "/var/lib/backstop".into(),
+        uid: 0,
+        vault: VaultDocument { version: 1, volumes: Vec::new() },
+        version: 1,
+        workspace: None,
+    };
+    let vault = VaultStatus {
+        volumes: vec![VolumeStatus {
+            path: "/var/lib/backstop/vault".into(),
+            fs: "ext4".into(),
+            used: 1_234_567_890,
+            limit: 20_000_000_000,
+            free: 80_000_000_000,
+            runs: 12,
+            oldest: Some((incident().record.id, Timestamp::new(NOW.secs - 3 * 86_400, 0))),
+        }],
+    };
+    insta::assert_snapshot!(doctor::page(&found, &vault, NOW, WIDE), @r#"
+    ✓ overlay-root       a copy-on-write view of every mount
+    ✗ overlay-user       the same without root  (EPERM: user namespaces are off)
+
+    as root: every mount can be covered
+      here     workspace none from here: every change is outside
+      scratch  /tmp  /var/tmp
+      homes    /home/ann  /root
+      state    /var/lib/backstop
+      held     1 run waits for a person
+
+    /var/lib/backstop/vault (ext4)
+      kept     1.2 GB of 20.0 GB (6 %)
+      for      12 runs
+      free     80.0 GB
+      undo     back to r-2x7k3f, 3 days ago
     "#);
 }

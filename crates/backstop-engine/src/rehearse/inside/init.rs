@@ -46,12 +46,25 @@ fn start(recipe: &Recipe, channel: &Channel, caller_mask: &Signals, ready: &Read
         caller_mask.set()
     };
     let error = match result() {
-        Ok(()) => process::execute(&recipe.argv),
+        Ok(()) => not_found(recipe, process::execute(&recipe.argv)),
         Err(e) => e,
     };
     let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
     let sent = Message::NotStarted(code, error.to_string()).send(channel, &[]);
     if sent.is_ok() { code } else { 125 }
+}
+
+/// A directory of `PATH` that can't be read makes the C library say "permission denied" for a command
+/// that is nowhere; a shell says "not found".
+fn not_found(recipe: &Recipe, error: io::Error) -> io::Error {
+    let Some(name) = recipe.argv.first().map(|a| a.to_bytes()) else { return error };
+    if error.kind() != io::ErrorKind::PermissionDenied || name.contains(&b'/') {
+        return error;
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there =
+        std::env::split_paths(&path).any(|dir| dir.join(Bytes::from(name).as_path()).symlink_metadata().is_ok());
+    if there { error } else { io::ErrorKind::NotFound.into() }
 }
 
 fn watch(recipe: &Recipe, channel: &Channel, ready: &Ready, main: i32) -> io::Result<()> {
@@ -129,8 +142,7 @@ fn living() -> Vec<LeftBehind> {
         };
         let Ok(stat) = fs::read(entry.path().join("stat")) else { continue };
         // `pid (name) state …`; the name may hold anything, so its end is the last parenthesis.
-        let (Some(open), Some(close)) =
-            (stat.iter().position(|b| *b == b'('), stat.iter().rposition(|b| *b == b')'))
+        let (Some(open), Some(close)) = (stat.iter().position(|b| *b == b'('), stat.iter().rposition(|b| *b == b')'))
         else {
             continue;
         };

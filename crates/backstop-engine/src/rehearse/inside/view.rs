@@ -63,8 +63,9 @@ fn clone(recipe: &Recipe, channel: &Channel, n: usize, part: &Part) -> Result<Op
     if recipe.user.is_some() {
         return Ok(None);
     }
-    let made = mount::clone_at(part.mount.path.as_slice())
-        .and_then(|m| mount::restrict(m.as_fd(), Attr { read_only: true, no_dev: true, ..part.attr }, false).map(|()| m));
+    let made = mount::clone_at(part.mount.path.as_slice()).and_then(|m| {
+        mount::restrict(m.as_fd(), Attr { read_only: true, no_dev: true, ..part.attr }, false).map(|()| m)
+    });
     match made {
         Ok(made) => Ok(Some(made)),
         Err(e) => {
@@ -78,8 +79,10 @@ fn overlay(recipe: &Recipe, part: &Part, upper: &Upper) -> io::Result<OwnedFd> {
     let lower = dir::position(part.mount.path.as_slice())?;
     // By path again: the handles of our parent belong to its mounts, and an overlay takes only ours.
     let base = dir::position(upper.root.as_slice())?;
-    let (up, work) =
-        (dir::position_below(base.as_fd(), upper.upper.as_slice())?, dir::position_below(base.as_fd(), upper.work.as_slice())?);
+    let (up, work) = (
+        dir::position_below(base.as_fd(), upper.upper.as_slice())?,
+        dir::position_below(base.as_fd(), upper.work.as_slice())?,
+    );
     let found = dir::facts(up.as_fd())?;
     if (found.dev, found.ino) != (upper.facts.dev, upper.facts.ino) {
         return Err(io::Error::other("the upper directory is not the one that was made"));
@@ -143,9 +146,11 @@ fn hide(recipe: &Recipe, root: BorrowedFd<'_>, channel: &Channel) -> Result<(), 
     }
     for path in &recipe.sockets {
         match over(b"deaf", path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Message::Note(format!("cannot cut off {}: {e}", path.quoted()))
-                .send(channel, &[])
-                .map_err(Trouble::at("tell"))?,
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Message::Note(format!("cannot cut off {}: {e}", path.quoted()))
+                    .send(channel, &[])
+                    .map_err(Trouble::at("tell"))?
+            }
             _ => {}
         }
     }

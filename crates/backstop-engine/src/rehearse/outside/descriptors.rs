@@ -35,15 +35,15 @@ pub(in crate::rehearse) fn check() -> Result<Descriptors, RehearseError> {
             file = on_disk(handle, facts)?;
         }
     }
-    let pass = inherit::beyond_standard()
-        .map_err(RehearseError::io("list what is inherited"))?;
+    let pass = inherit::beyond_standard().map_err(RehearseError::io("list what is inherited"))?;
     Ok(Descriptors { stdin: file, pass })
 }
 
 /// A file without a name any more (a shell's here-document) belongs to nobody but its holders.
 fn on_disk(handle: BorrowedFd<'_>, facts: Facts) -> Result<Option<(Bytes, Facts, u64)>, RehearseError> {
     let path = fs::read_link("/proc/self/fd/0").map_err(RehearseError::io("look at standard input"))?;
-    let named = dir::facts_at(Bytes::from(path.as_path()).as_slice()).is_ok_and(|f| (f.dev, f.ino) == (facts.dev, facts.ino));
+    let named =
+        dir::facts_at(Bytes::from(path.as_path()).as_slice()).is_ok_and(|f| (f.dev, f.ino) == (facts.dev, facts.ino));
     let at = dir::offset(handle).map_err(RehearseError::io("look at standard input"))?;
     Ok(named.then(|| (Bytes::from(path), facts, at)))
 }

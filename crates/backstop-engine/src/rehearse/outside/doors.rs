@@ -59,9 +59,9 @@ impl Doors {
     fn outside_has(&self, name: &[u8]) -> bool {
         let shown: Vec<u8> = name.iter().map(|b| if *b == 0 { b'@' } else { *b }).collect();
         let table = fs::read("/proc/net/unix").unwrap_or_default();
-        table.split(|b| *b == b'\n').any(|line| {
-            line.iter().position(|b| *b == b'@').is_some_and(|at| line[at + 1..] == shown[..])
-        })
+        table
+            .split(|b| *b == b'\n')
+            .any(|line| line.iter().position(|b| *b == b'@').is_some_and(|at| line[at + 1..] == shown[..]))
     }
 }
 

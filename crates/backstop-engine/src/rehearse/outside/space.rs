@@ -43,8 +43,10 @@ impl<'a> Space<'a> {
                 && before.saturating_sub(free) > limit
             {
                 // Others write as well; so it is counted.
-                let run = volume.run_dir(self.input.id, false).map_err(RehearseError::io("open the run's directory"))?;
-                let used = dir::used(run.as_fd(), b"upper", limit).map_err(RehearseError::io("count what was written"))?;
+                let run =
+                    volume.run_dir(self.input.id, false).map_err(RehearseError::io("open the run's directory"))?;
+                let used =
+                    dir::used(run.as_fd(), b"upper", limit).map_err(RehearseError::io("count what was written"))?;
                 if used > limit {
                     return Err(RehearseError::TooBig { limit });
                 }

@@ -10,7 +10,7 @@ use backstop_core::plan::Volume;
 use backstop_sys::dir;
 use backstop_sys::mountinfo::Entry;
 
-use super::{How, Part, Query, Survey, VolumeError, attr, because, is_private, locate, no_layer, told};
+use super::{How, Part, Query, Survey, VolumeError, attr, because, is_private, locate, no_layer, private_place, told};
 use crate::volume::OpenVolume;
 
 /// How deep below a mount's root writable directories are looked for, beside the seeds.
@@ -38,8 +38,16 @@ pub(super) fn survey(query: &Query<'_>, all: &[Entry], seen: &[&Entry]) -> Resul
     let mut found = BTreeSet::new();
     for seed in query.seeds {
         if let Ok(real) = std::fs::canonicalize(seed.as_path())
-            && let Some(top) = largest(&Bytes::from(real), seen, &open)
+            && let Some(top) = largest(&Bytes::from(&*real), seen, &open)
         {
+            // What is somebody else's on the way down gets an overlay of its own, see `reaches`.
+            let mut at = Bytes::from(real);
+            while at != top {
+                if !own(&at, query) && dir::writable(at.as_slice()) {
+                    found.insert(at.clone());
+                }
+                at = at.parent();
+            }
             found.insert(top);
         }
     }
@@ -51,19 +59,39 @@ pub(super) fn survey(query: &Query<'_>, all: &[Entry], seen: &[&Entry]) -> Resul
         split(&top, all, &mut whole);
     }
     let whole: Vec<Bytes> = whole.into_iter().collect();
-    // Sorted by bytes, `/a` comes before `/a/b` but `/a-b` may stand between: so compare with all.
-    let outer: Vec<&Bytes> =
-        whole.iter().filter(|d| !whole.iter().any(|o| o != *d && d.is_beneath(o.as_slice()))).collect();
+    let outer: Vec<&Bytes> = whole.iter().filter(|d| !whole.iter().any(|o| o != *d && reaches(o, d, query))).collect();
     for top in outer {
         layer(query, seen, &mut survey, top);
     }
+    // The outer before the inner, as they are put in place.
+    survey.parts.sort_by_key(|p| p.mount.path.as_slice().len());
     Ok(survey)
+}
+
+/// True when an overlay over `outer` can take changes in `dir` as well. It has to copy the directories
+/// between, and `dir` itself, and in this user namespace it can't give them to anybody else.
+fn reaches(outer: &Bytes, dir: &Bytes, query: &Query<'_>) -> bool {
+    if !dir.is_beneath(outer.as_slice()) {
+        return false;
+    }
+    let mut at = dir.clone();
+    while at != *outer {
+        if !own(&at, query) {
+            return false;
+        }
+        at = at.parent();
+    }
+    true
+}
+
+fn own(path: &Bytes, query: &Query<'_>) -> bool {
+    dir::facts_at(path.as_slice()).is_ok_and(|f| (f.uid, f.gid) == (query.uid, query.gid))
 }
 
 /// The largest writable directory around `seed` on its mount; none where `seed` is not writable.
 fn largest(seed: &Bytes, seen: &[&Entry], open: &[bool]) -> Option<Bytes> {
     let (n, _) = locate(seen, seed)?;
-    if !open[n] || !dir::writable(seed.as_slice()) || !seed.as_path().is_dir() {
+    if !open[n] || private_place(seed) || !dir::writable(seed.as_slice()) || !seed.as_path().is_dir() {
         return None;
     }
     let mut top = seed.clone();
@@ -74,7 +102,7 @@ fn largest(seed: &Bytes, seen: &[&Entry], open: &[bool]) -> Option<Bytes> {
 }
 
 fn shallow(at: &Bytes, mount: usize, depth: u32, seen: &[&Entry], found: &mut BTreeSet<Bytes>) {
-    if locate(seen, at).is_none_or(|(n, _)| n != mount) {
+    if private_place(at) || locate(seen, at).is_none_or(|(n, _)| n != mount) {
         return;
     }
     if dir::writable(at.as_slice()) {

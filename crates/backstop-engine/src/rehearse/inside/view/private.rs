@@ -21,7 +21,8 @@ const PROC_READ_ONLY: &[&str] =
     &["sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi", "mtrr", "driver", "asound", "tty"];
 
 /// Below `/proc`: what shows the kernel's memory or keys.
-const PROC_HIDDEN: &[&str] = &["kcore", "keys", "key-users", "kmsg", "timer_list", "sched_debug", "latency_stats", "kallsyms"];
+const PROC_HIDDEN: &[&str] =
+    &["kcore", "keys", "key-users", "kmsg", "timer_list", "sched_debug", "latency_stats", "kallsyms"];
 
 /// Attaches all four. Gives what keeps the caller's terminal number taken.
 pub(super) fn attach(recipe: &Recipe, root: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Trouble> {
@@ -64,8 +65,8 @@ fn dev(recipe: &Recipe, root: BorrowedFd<'_>) -> Result<(OwnedFd, Option<OwnedFd
         .map_err(fail("make /dev/shm"))?;
     mount::attach(shm.as_fd(), at, b"shm").map_err(fail("attach /dev/shm"))?;
     let options = [Opt::Flag("newinstance"), Opt::Value("ptmxmode", "0666"), Opt::Value("mode", "0620")];
-    let pts = mount::fresh("devpts", "backstop", &options, Attr { no_dev: false, ..PLAIN })
-        .map_err(fail("make /dev/pts"))?;
+    let pts =
+        mount::fresh("devpts", "backstop", &options, Attr { no_dev: false, ..PLAIN }).map_err(fail("make /dev/pts"))?;
     mount::attach(pts.as_fd(), at, b"pts").map_err(fail("attach /dev/pts"))?;
     let terminal = recipe.terminal.and_then(|n| own_terminal(pts.as_fd(), n).ok());
     mount::restrict(at, NODES_READ_ONLY, false).map_err(fail("make /dev read-only"))?;

@@ -1,0 +1,76 @@
+//! Views of machines with further mounts, each made in a mount namespace of the case's own.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::runner::{Done, Scratch, Who};
+
+fn cover<'a>(done: &'a Done, path: &Path) -> &'a Value {
+    let mounts = done.told["mounts"].as_array().expect("mounts");
+    let found = mounts.iter().rfind(|m| m["path"].as_str() == path.to_str());
+    &found.unwrap_or_else(|| panic!("{} is not told: {:#}", path.display(), done.told["mounts"]))["cover"]
+}
+
+pub fn a_tmpfs_has_a_layer_and_a_vault_of_its_own(who: Who) {
+    let s = Scratch::new(who);
+    let mem = s.tree().join("mem");
+    fs::create_dir(&mem).expect("mkdir");
+    let d = s.sh_with_mounts(
+        "mount -t tmpfs -o mode=777 x mem; echo real > mem/f; chown -R 1000:1000 mem",
+        "rm mem/f && echo new > mem/g && ls mem && touch beside",
+    );
+    let beside = d.code();
+    assert_eq!(d.stdout, "g\n", "{}", d.stderr);
+    assert_eq!(cover(&d, &mem)["as"], "overlay");
+    let layer = d.told["layers"].as_array().expect("layers").iter().find(|l| l["point"].as_str() == mem.to_str());
+    let upper = layer.expect("a layer")["upper"].as_str().expect("text").to_owned();
+    assert!(upper.starts_with(mem.to_str().expect("text")), "its vault lies on it: {upper}");
+    // Without root, what has a mount beneath can't be covered as a whole.
+    assert_eq!(beside, i64::from(who == Who::User), "{}", d.stderr);
+}
+
+pub fn a_bind_mount_leads_to_the_same_files(who: Who) {
+    if who == Who::User {
+        // A bind is a mount like any other there, with a layer of its own.
+        return;
+    }
+    let s = Scratch::new(who);
+    let (nas, data) = (s.tree().join("nas"), s.tree().join("www/data"));
+    fs::create_dir_all(&nas).expect("mkdir");
+    fs::create_dir_all(&data).expect("mkdir");
+    fs::write(nas.join("f"), "precious").expect("write");
+    let d = s.sh_with_mounts(
+        "mount --bind nas www/data",
+        "cat www/data/f; rm -rf www/data/*; ls nas; echo x > www/data/new; cat nas/new",
+    );
+    assert_eq!(d.stdout, "preciousx\n", "one directory under two names: {}", d.stderr);
+    assert_eq!(fs::read(nas.join("f")).expect("still there"), b"precious");
+    assert_eq!(cover(&d, &data)["as"], "overlay");
+    assert!(s.upper(&d, &nas.join("new")).exists(), "the change lies where the directory really is");
+    assert!(!s.upper(&d, &data).join("new").exists());
+}
+
+pub fn read_only_mounts_stay_read_only(who: Who) {
+    let s = Scratch::new(who);
+    let ro = s.tree().join("ro");
+    fs::create_dir(&ro).expect("mkdir");
+    let d = s.sh_with_mounts(
+        "mount -t tmpfs x ro; echo there > ro/f; mount -o remount,ro ro",
+        "cat ro/f; echo x > ro/g || echo refused",
+    );
+    assert_eq!(d.stdout, "there\nrefused\n", "{}", d.stderr);
+    assert_eq!(cover(&d, &ro)["as"], "read-only");
+}
+
+pub fn a_disk_below_run_is_there(who: Who) {
+    let s = Scratch::new(who);
+    // A loop file would need a device; a bind of a directory is a disk's mount as well.
+    let d = s.sh_with_mounts(
+        "mount -t tmpfs x /run; mkdir -p /run/media/disk; echo there > f; mount --bind . /run/media/disk",
+        "cat /run/media/disk/f; ls -A /run/lock; test -d /run/user/$(id -u) && echo private",
+    );
+    let expected = if who == Who::Root { "there\nprivate\n" } else { "private\n" };
+    assert_eq!(d.stdout, expected, "{}", d.stderr);
+}
