@@ -169,10 +169,10 @@ impl Arena {
             .map(|s| s.as_bytes().to_vec())
             .collect();
         skip.extend(self.plan.borrowed.iter().map(|(_, inside)| inside.trim_start_matches('/').as_bytes().to_vec()));
-        skip.extend([0, 1000].map(|uid| format!(".backstop-{uid}").into_bytes()));
         let mut tree = Tree::capture(&self.root(), CaptureOpts { skip });
-        // The root's own times change with the vault that a file system's root may hold.
-        tree.entries.remove(&Vec::new());
+        // Any mount's root may hold a vault; the root's own times change with it.
+        let vault = |path: &[u8]| path.split(|b| *b == b'/').any(|name| name.starts_with(b".backstop-"));
+        tree.entries.retain(|path, _| !path.is_empty() && !vault(path));
         tree
     }
 

@@ -121,6 +121,9 @@ pub struct Attack {
     /// True where the attack itself writes control characters, so that only Backstop's later words are checked.
     #[serde(default)]
     pub noisy: bool,
+    /// True where Backstop may refuse before anything runs.
+    #[serde(default)]
+    pub may_not_start: bool,
     /// For whom plain bash lets the attack through, which is checked.
     pub bites: Vec<Bites>,
     /// Why plain bash does not let it through, or why that must not be tried.

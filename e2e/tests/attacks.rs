@@ -167,7 +167,8 @@ fn stopped(case: &Attack, who: Who) -> Result<Result<(), String>, Broken> {
     if case.exit.is_empty() && (code == FAILED || code < 0) || !case.exit.is_empty() && !case.exit.contains(&code) {
         return Ok(Err(format!("unexpected exit code\n  {words}")));
     }
-    if !tried.said.out.windows(5).any(|w| w == b"TRIED") {
+    let started = !case.may_not_start || tried.said.code == 0 && case.outer.is_none();
+    if started && !tried.said.out.windows(5).any(|w| w == b"TRIED") {
         return Ok(Err(format!("the attack was never tried\n  {words}")));
     }
     if let Some(pattern) = &case.said {
@@ -182,11 +183,11 @@ fn stopped(case: &Attack, who: Who) -> Result<Result<(), String>, Broken> {
     {
         return Ok(Err(format!("{lines}\n  {words}")));
     }
-    afterwards(case, &tried)
+    afterwards(case, &tried, started)
 }
 
 /// What people look at after an attack, and that it can be taken back without a trace.
-fn afterwards(case: &Attack, tried: &Tried) -> Result<Result<(), String>, Broken> {
+fn afterwards(case: &Attack, tried: &Tried, started: bool) -> Result<Result<(), String>, Broken> {
     let look = "for verb in 'show @last' 'show --tree @last' 'show --diff @last' 'show --json @last' runs 'runs --json' log; do
             backstop $verb 2>&1 || echo \"SCREEN-FAILED $verb: $?\"
             script -qec \"stty -onlcr; backstop $verb\" /dev/null </dev/null 2>&1
@@ -195,8 +196,14 @@ fn afterwards(case: &Attack, tried: &Tried) -> Result<Result<(), String>, Broken
     if let Some(lines) = repainted("show, runs or log", &screens.out) {
         return Ok(Err(lines));
     }
-    if screens.out.windows(13).any(|w| w == b"SCREEN-FAILED") || screens.out.is_empty() {
-        return Ok(Err(format!("a screen could not be shown\n  {}", screens.words())));
+    if !started {
+        return Ok(Ok(()));
+    }
+    let failed = screens.out.split(|b| *b == b'\n').find(|l| l.starts_with(b"SCREEN-FAILED"));
+    if let Some(line) = failed {
+        let at = screens.out.windows(13).position(|w| w == b"SCREEN-FAILED").unwrap_or(0);
+        let before = screens.out[at.saturating_sub(400)..at].escape_ascii();
+        return Ok(Err(format!("{}\n  after: {before}", line.escape_ascii())));
     }
     let verified = tried.arena.sh("backstop audit verify", &[], STEP)?;
     if verified.code != 0 {

@@ -82,7 +82,7 @@ impl Stage {
         arena.sh(&fixture, &[], STEP)?.must("the fixture")?;
         let service =
             case.daemon.then(|| Service::start(&arena.at("/w/run/d.sock"), arena.at("/w/daemon"))).transpose()?;
-        let before = arena.tree();
+        let before = tree(&arena, case);
         let kept = kept(case, &before);
         if case.protect.is_empty() == case.check.is_none() && kept.is_empty() {
             return Err(Broken::Case { file: case.id.clone(), what: "it protects nothing".to_owned() });
@@ -107,8 +107,18 @@ impl Stage {
     }
 
     fn intact(&self, case: &Incident) -> Result<bool, Broken> {
-        Ok(kept(case, &self.arena.tree()) == self.kept && self.check(case)?)
+        Ok(kept(case, &tree(&self.arena, case)) == self.kept && self.check(case)?)
     }
+}
+
+/// What lies in the root, but for the directories that are mounted elsewhere as well: their own times
+/// change with the vault that a mount's root may hold.
+fn tree(arena: &Arena, case: &Incident) -> Tree {
+    let mut tree = arena.tree();
+    for (from, _) in &case.binds {
+        tree.entries.remove(from.trim_start_matches('/').as_bytes());
+    }
+    tree
 }
 
 fn kept(case: &Incident, tree: &Tree) -> Kept {
@@ -124,7 +134,7 @@ fn kept(case: &Incident, tree: &Tree) -> Kept {
 fn plain_bash_loses_data(case: &Incident) -> Result<(), Failed> {
     let stage = Stage::set(case, Who::Root, false)?;
     let said = stage.sh(case, &format!("{AGENT}{}", case.command))?;
-    let after = stage.arena.tree();
+    let after = tree(&stage.arena, case);
     let contents = after.contents();
     let now = kept(case, &after);
     let gone = stage.kept.values().any(|(digest, _)| !contents.contains(digest));
@@ -153,7 +163,7 @@ fn saved(case: &Incident, who: Who) -> Result<Result<String, String>, Broken> {
     let run = match &case.guarded {
         Some(script) => script.clone(),
         None => {
-            let (ws, line) = (quote(&case.workspace), quote(&format!("cd /w; {}", case.command)));
+            let (ws, line) = (quote(&case.workspace), quote(&case.command));
             format!("{AGENT}cd {ws} && backstop run --workspace {ws} --session replay -c {line}")
         }
     };
@@ -195,7 +205,7 @@ impl Stage {
     /// What differs from the tree before, to the last attribute; for a case about processes, but for
     /// the counts that it writes itself.
     fn differences(&self, case: &Incident) -> Vec<String> {
-        let (mut before, mut after) = (self.before.clone(), self.arena.tree());
+        let (mut before, mut after) = (self.before.clone(), tree(&self.arena, case));
         if case.expect == Expect::Process {
             for tree in [&mut before, &mut after] {
                 tree.entries.retain(|path, _| ![&b"w"[..], b"w/at_stop", b"w/after"].contains(&path.as_slice()));
@@ -217,13 +227,13 @@ fn control(case: &Incident, who: Who) -> Result<(), Failed> {
         let stage = Stage::set(case, who, guarded)?;
         let ws = quote(&case.workspace);
         let script = if guarded {
-            let line = quote(&format!("cd /w; {}", case.control));
+            let line = quote(&case.control);
             format!("{AGENT}cd {ws} && backstop run --workspace {ws} --session replay -c {line}")
         } else {
-            format!("{AGENT}cd {ws} && bash -c {}", quote(&format!("cd /w; {}", case.control)))
+            format!("{AGENT}cd {ws} && bash -c {}", quote(&case.control))
         };
         let said = stage.sh(case, &script)?;
-        let mut tree = stage.arena.tree();
+        let mut tree = tree(&stage.arena, case);
         // Its index holds inode numbers and times, packs are made when git thinks fit.
         tree.entries.retain(|path, _| !path.split(|b| *b == b'/').any(|name| name.ends_with(b".git")));
         Ok((said, tree, stage.check(case)?))
