@@ -171,11 +171,11 @@ fn new_id(vault: BorrowedFd<'_>) -> io::Result<String> {
 }
 
 fn open_root(path: &Bytes) -> Result<OwnedFd, VolumeError> {
-    // Without CAP_SYS_ADMIN no clone is to be had, and the directory itself will do: it is on the same
-    // mount as the vault below it.
+    // Without CAP_SYS_ADMIN no clone is to be had, nor in a user namespace of what has a mount beneath.
+    // The directory itself will do: it is on the same mount as the vault below it.
     match mount::clone_at(path.as_slice()) {
         Ok(root) => Ok(root),
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+        Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput) => {
             dir::position(path.as_slice()).map_err(VolumeError::io("open", path))
         }
         Err(e) => Err(VolumeError::io("open", path)(e)),

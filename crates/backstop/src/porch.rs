@@ -49,13 +49,11 @@ pub fn command(typed: &Run) -> Result<Command, Failure> {
 pub fn request(typed: &Run, caller: Caller, accounts: &[Account]) -> Result<Request, Failure> {
     let cwd = current_dir()?;
     let forbidden = Forbidden::new(accounts, std::env::var_os("HOME"));
-    let workspace = match (typed.profile, &typed.workspace) {
-        (Profile::Production, Some(_)) => {
-            return Err(Failure::usage("the production profile has no workspace").next("leave --workspace out"));
-        }
+    let given = typed.workspace.as_ref().map(|dir| workspace::given(dir, &forbidden)).transpose()?;
+    let workspace = match (typed.profile, given) {
         // Production asks about every change outside scratch directories: there is no place of the agent's own.
-        (Profile::Production, None) => None,
-        (Profile::Workstation, Some(dir)) => Some(workspace::given(dir, &forbidden)?),
+        (Profile::Production, _) => None,
+        (Profile::Workstation, Some(place)) => place,
         (Profile::Workstation, None) => workspace::found(&cwd, caller.uid, &forbidden),
     };
     Ok(Request {

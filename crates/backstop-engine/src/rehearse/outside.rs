@@ -159,7 +159,11 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
         let doors = beside.doors.seen();
         drop(beside);
         init.reap().map_err(RehearseError::io("wait for the run's end"))?;
-        waited.map(|()| Told { doors, ..told })
+        match waited {
+            // Where no overlay can be had, what breaks afterwards is not the news.
+            Err(RehearseError::View(_)) if none_left(prepared, &told) => Err(no_overlay(prepared, &told.fallbacks)),
+            waited => waited.map(|()| Told { doors, ..told }),
+        }
     });
     let restored = caller_mask.set().and_then(|()| foreground.restore());
     let told = result?;
@@ -167,10 +171,15 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
     if let Some(at) = told.stdin_at {
         backstop_sys::dir::seek(io::stdin().as_fd(), at).map_err(RehearseError::io("move standard input on"))?;
     }
-    if prepared.layers.iter().all(|l| told.fallbacks.iter().any(|(n, _)| *n == l.mount)) {
+    if none_left(prepared, &told) {
         return Err(no_overlay(prepared, &told.fallbacks));
     }
     if told.exit.is_none() { Err(RehearseError::Lost) } else { Ok(told) }
+}
+
+/// True when no layer could be made.
+fn none_left(prepared: &Prepared, told: &Told) -> bool {
+    prepared.layers.iter().all(|l| told.fallbacks.iter().any(|(n, _)| *n == l.mount))
 }
 
 fn cannot_spawn(e: &io::Error, privileged: bool) -> RehearseError {
@@ -221,7 +230,9 @@ impl Beside<'_> {
             {
                 let doors = &mut self.doors;
                 // Without it the run goes on; only the report lacks a line.
-                if backstop_sys::notify::next(listener.as_fd(), |attempt| doors.note(&attempt)).is_err() {
+                let heard = backstop_sys::notify::next(listener.as_fd(), |attempt| doors.note(&attempt));
+                // Once nobody is left who could connect, the listener says so at every poll.
+                if heard.is_err() || backstop_sys::wait::hung_up(listener.as_fd()) {
                     self.listener = None;
                 }
             }

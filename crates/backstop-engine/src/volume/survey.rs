@@ -192,7 +192,11 @@ fn privileged(query: &Query<'_>, seen: &[&Entry]) -> Result<Survey, VolumeError>
     let mut survey = Survey { volumes: Vec::new(), parts: Vec::new(), notes: Vec::new() };
     // Which entry became which volume.
     let mut layers: Vec<(usize, usize)> = Vec::new();
-    for (n, entry) in seen.iter().enumerate() {
+    // The whole of a file system before its parts, wherever they are mounted.
+    let mut order: Vec<usize> = (0..seen.len()).collect();
+    order.sort_by_key(|n| (seen[*n].root.len(), *n));
+    for n in order {
+        let entry = seen[n];
         let facts = dir::facts_at(&entry.point).ok();
         let is_dir = facts.is_none_or(dir::Facts::is_dir);
         let mut part = Part {
@@ -249,6 +253,7 @@ fn privileged(query: &Query<'_>, seen: &[&Entry]) -> Result<Survey, VolumeError>
         }
         survey.parts.push(part);
     }
+    survey.parts.sort_by_key(|p| p.mount.path.as_slice().len());
     Ok(survey)
 }
 

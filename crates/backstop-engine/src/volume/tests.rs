@@ -86,7 +86,7 @@ fn tidying_follows_no_link_and_opens_closed_directories() {
     fs::create_dir_all(run.join("keep")).expect("mkdir");
     std::os::unix::fs::symlink(&precious, run.join("upper/0/link")).expect("symlink");
     std::os::unix::fs::symlink(&precious, run.join("work/0/link")).expect("symlink");
-    fs::set_permissions(run.join("work/0/work"), fs::Permissions::from_mode(0)).expect("chmod");
+    fs::set_permissions(run.join("work/0/work"), fs::Permissions::from_mode(0o000)).expect("chmod");
     tidy(&volume, id, Leftover::Work).expect("tidied");
     assert!(!run.join("work").exists() && run.join("upper/0/link").symlink_metadata().is_ok());
     tidy(&volume, id, Leftover::Upper).expect("tidied");

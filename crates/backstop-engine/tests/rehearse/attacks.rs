@@ -24,6 +24,8 @@ const WAYS: &[&str] = &[
     "mount -o remount,rw /proc/sys",
     "umount -l /run/backstop",
     "umount -l /proc",
+    "cd /usr && test \"$(stat -c %i ..)\" != \"$(stat -c %i /)\"",
+    "grep -E '^[0-9]+ [0-9]+ [0-9:]+ [^ ]+ / ' /proc/self/mountinfo | wc -l | grep -v '^1$'",
     "unshare -U true",
     "unshare -m true",
     "unshare -Ur true",
@@ -40,6 +42,7 @@ const WAYS: &[&str] = &[
     "head -c 1 /dev/kmsg",
     "head -c 1 /dev/mem",
     "test -n \"$(head -c 1 /proc/kcore)\"",
+    "timeout 1 head -c 1 /proc/kmsg",
     "test -n \"$(head -c 1 /proc/keys)\"",
     "hostname elsewhere",
     "date -s @0",
@@ -98,7 +101,7 @@ pub fn sockets_of_the_machine_are_shut_and_told(who: Who) {
     let d = s.run(&["python3", "try.py"]);
     assert_eq!(d.stdout, "own works\n", "{}", d.stderr);
     let mut expected =
-        vec![near.to_str().expect("text").to_owned(), far.to_str().expect("text").to_owned(), format!("@{name}")];
+        [near.to_str().expect("text").to_owned(), far.to_str().expect("text").to_owned(), format!("@{name}")];
     expected.sort();
     let mut told: Vec<_> = d.told["doors"].as_array().expect("a list").clone();
     told.sort_by_key(|door| door["to"].as_str().map(str::to_owned));

@@ -67,7 +67,9 @@ pub fn main(args: &[String]) {
             serde_json::json!({ "error": text, "kind": format!("{e:?}") })
         }
     };
-    eprintln!("{result}");
+    // In one piece: standard error is not buffered.
+    let line = format!("{result}\n");
+    std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).expect("stderr");
 }
 
 fn id(which: &str) -> u32 {

@@ -74,3 +74,51 @@ pub fn a_disk_below_run_is_there(who: Who) {
     let expected = if who == Who::Root { "there\nprivate\n" } else { "private\n" };
     assert_eq!(d.stdout, expected, "{}", d.stderr);
 }
+
+pub fn a_bind_mount_with_a_shorter_path_than_its_source_works(who: Who) {
+    if who == Who::User {
+        return;
+    }
+    let s = Scratch::new(who);
+    for name in ["b", "disk-with-a-long-name"] {
+        fs::create_dir(s.tree().join(name)).expect("mkdir");
+    }
+    let d = s.sh_with_mounts(
+        "mount -t tmpfs x disk-with-a-long-name; mkdir -p disk-with-a-long-name/sub/inner; \
+         mount --bind disk-with-a-long-name/sub b; mount -t tmpfs y b/inner; echo y > b/inner/f",
+        "echo one > b/f; cat disk-with-a-long-name/sub/f; cat b/inner/f; ls disk-with-a-long-name/sub/inner",
+    );
+    assert_eq!(d.stdout, "one\ny\n", "{}", d.stderr);
+    let layers = d.told["layers"].as_array().expect("layers");
+    assert_eq!(layers.len(), 3, "/, the disk and the inner one: {layers:#?}");
+}
+
+pub fn a_file_mounted_on_a_file_is_read_only(who: Who) {
+    let s = Scratch::new(who);
+    fs::write(s.tree().join("a"), "a").expect("write");
+    fs::write(s.tree().join("b"), "b").expect("write");
+    s.own();
+    let d = s
+        .sh_with_mounts("mount --bind /etc/hostname b", "cmp b /etc/hostname && echo same; echo x > b || echo refused");
+    let expected = if who == Who::User { "same\nrefused\n" } else { "same\n" };
+    assert_eq!(d.stdout, expected, "{}", d.stderr);
+    assert_ne!(fs::read("/etc/hostname").expect("read"), b"x\n");
+}
+
+pub fn a_machine_that_allows_no_view_is_refused_with_advice(who: Who) {
+    if who == Who::User {
+        // Root in name only is an ordinary user already.
+        return;
+    }
+    let s = Scratch::new(who);
+    s.clear();
+    // In a user namespace that may make no further one, root is root in name only.
+    let inner = s.command("host", &["true"]);
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-Ur", "-m", "sh", "-ec", "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$@\"", "sh"]);
+    command.arg(s.dir.path().join("driver")).args(inner.get_args().skip_while(|a| *a != "--driver"));
+    command.current_dir(s.tree()).env("HOME", s.home()).stdin(std::process::Stdio::null());
+    let d = crate::runner::done(&command.output().expect("unshare runs"));
+    assert!(d.error().starts_with("no copy-on-write view can be made here: "), "{}", d.error());
+    assert!(d.error().contains("a new user namespace: No space left on device"), "{}", d.error());
+}

@@ -19,18 +19,19 @@ const SYSTEM: [&str; 17] = [
 /// What can't be a workspace.
 #[derive(Clone, Debug, Default)]
 pub struct Forbidden {
-    /// Homes, as written and as they resolve: neither they nor what lies above them.
+    /// Homes of accounts, as written and as they resolve: neither they nor what lies above them.
     homes: Vec<Bytes>,
+    /// `$HOME`, which may name any directory: only itself. Policy takes it out of a workspace that it
+    /// lies in.
+    named: Vec<Bytes>,
 }
 
 impl Forbidden {
     /// From the accounts, and from `$HOME`, which can only add.
     pub fn new(accounts: &[Account], home: Option<OsString>) -> Self {
-        let mut homes: Vec<Bytes> = accounts.iter().filter(|a| a.person).map(|a| a.home.clone()).collect();
-        homes.extend(home.filter(|h| h.as_encoded_bytes().starts_with(b"/")).map(Bytes::from));
-        let real: Vec<Bytes> = homes.iter().filter_map(|h| h.as_path().canonicalize().ok()).map(Bytes::from).collect();
-        homes.extend(real);
-        Self { homes }
+        let homes = accounts.iter().filter(|a| a.person).map(|a| a.home.clone()).collect();
+        let named = home.filter(|h| h.as_encoded_bytes().starts_with(b"/")).map(Bytes::from).into_iter().collect();
+        Self { homes: with_real(homes), named: with_real(named) }
     }
 
     /// Why `dir` can't be a workspace; none when it can.
@@ -39,7 +40,7 @@ impl Forbidden {
         if place.as_slice() == b"/" {
             return Some("it is the whole machine");
         }
-        if self.homes.contains(&place) {
+        if self.homes.contains(&place) || self.named.contains(&place) {
             return Some("it is a whole home directory");
         }
         if self.homes.iter().any(|h| h.is_beneath(place.as_slice())) {
@@ -52,8 +53,16 @@ impl Forbidden {
     }
 }
 
-/// The workspace that was asked for by name.
-pub fn given(dir: &Path, forbidden: &Forbidden) -> Result<PathBuf, Failure> {
+/// Each place, and where it really is.
+fn with_real(mut places: Vec<Bytes>) -> Vec<Bytes> {
+    let real: Vec<Bytes> = places.iter().filter_map(|h| h.as_path().canonicalize().ok()).map(Bytes::from).collect();
+    places.extend(real);
+    places
+}
+
+/// The workspace that was asked for by name; none where it is too big to be anybody's own, so that
+/// every change is outside.
+pub fn given(dir: &Path, forbidden: &Forbidden) -> Result<Option<PathBuf>, Failure> {
     let shown = Bytes::from(dir);
     let real = dir.canonicalize().map_err(|e| {
         Failure::usage(format!("cannot use {} as the workspace: {e}", shown.quoted()))
@@ -63,11 +72,7 @@ pub fn given(dir: &Path, forbidden: &Forbidden) -> Result<PathBuf, Failure> {
         return Err(Failure::usage(format!("cannot use {} as the workspace: not a directory", shown.quoted()))
             .next("--workspace DIR, a directory that exists; or leave it out"));
     }
-    match forbidden.why(&real) {
-        Some(why) => Err(Failure::usage(format!("cannot use {} as the workspace: {why}", shown.quoted()))
-            .next("name the project's own directory, or leave --workspace out: then every change is outside")),
-        None => Ok(real),
-    }
+    Ok(forbidden.why(&real).is_none().then_some(real))
 }
 
 /// The nearest repository root of `cwd`, else `cwd`; none where that is too big a place.
@@ -171,11 +176,12 @@ mod tests {
         for (path, part) in [
             (base.join("missing"), "No such file"),
             (base.join("file"), "not a directory"),
-            (base.join("link"), "whole home"),
-            (PathBuf::from("/"), "whole machine"),
         ] {
-            let failure = given(&path, &f).expect_err("too big or missing");
+            let failure = given(&path, &f).expect_err("no directory");
             assert!(failure.what.contains(part), "{}", failure.what);
+        }
+        for path in [base.join("link"), PathBuf::from("/")] {
+            assert_eq!(given(&path, &f).expect("a directory"), None, "too big");
         }
     }
 }

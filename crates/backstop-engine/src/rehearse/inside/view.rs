@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use backstop_core::bytes::Bytes;
 use backstop_sys::channel::Channel;
 use backstop_sys::dir::{self, Facts};
-use backstop_sys::mount::{self, Attr, Opt, OverlayKind};
+use backstop_sys::mount::{self, Attr, OverlayKind};
 
 use super::{Message, Recipe, Trouble, below_root};
 use crate::rehearse::plan::Upper;
@@ -24,20 +24,66 @@ pub(super) fn build(recipe: &Recipe, channel: &Channel) -> Result<Option<OwnedFd
     }
     let root = root(recipe, &mut made)?;
     let hook = dir::position(recipe.hook.as_slice()).map_err(Trouble::at("open the state directory"))?;
+    // Before the view, which comes to lie on it: what lay on the view's root would stay there. And
+    // attached at all, because a kernel before 6.15 clones only parts of what is attached.
+    let ground = private::ground().map_err(Trouble::at("make a file system in memory"))?;
+    mount::attach(ground.as_fd(), hook.as_fd(), b"").map_err(Trouble::at("hang it on the state directory"))?;
     mount::attach(root.as_fd(), hook.as_fd(), b"").map_err(Trouble::at("hang the view on the state directory"))?;
-    let terminal = private::attach(recipe, root.as_fd())?;
-    for (n, part) in recipe.parts.iter().enumerate() {
-        if let How::Bind(place) = &part.how {
-            made[n] = again(root.as_fd(), place, part).ok();
-        }
-        let Some(mounted) = &made[n] else { continue };
-        if let Err(e) = place(root.as_fd(), mounted.as_fd(), part) {
-            Message::Missing(n as u32, e.to_string()).send(channel, &[]).map_err(Trouble::at("tell"))?;
-        }
-    }
-    hide(recipe, root.as_fd(), channel)?;
+    let terminal = private::attach(recipe, root.as_fd(), ground.as_fd())?;
+    place_all(recipe, root.as_fd(), &mut made, channel)?;
+    hide(recipe, root.as_fd(), ground.as_fd(), channel)?;
     mount::enter(root.as_fd()).map_err(Trouble::at("enter the view"))?;
     Ok(terminal)
+}
+
+/// Puts every part in its place: the outer before the inner, and a bind after what it shows again.
+fn place_all(
+    recipe: &Recipe,
+    root: BorrowedFd<'_>,
+    made: &mut [Option<OwnedFd>],
+    channel: &Channel,
+) -> Result<(), Trouble> {
+    let parts = &recipe.parts;
+    let mut todo: Vec<usize> = (0..parts.len()).collect();
+    while !todo.is_empty() {
+        let mut later: Vec<usize> = Vec::new();
+        for &n in &todo {
+            let path = &parts[n].mount.path;
+            let mut waits = later.iter().any(|l| path.is_beneath(parts[*l].mount.path.as_slice()));
+            if let How::Bind(shown) = &parts[n].how {
+                // Its source waits as well, if it comes after this in the order of paths.
+                waits |= todo.iter().any(|t| *t > n && shown.is_beneath(parts[*t].mount.path.as_slice()))
+                    || later.iter().any(|l| shown.is_beneath(parts[*l].mount.path.as_slice()));
+            }
+            if waits {
+                later.push(n);
+                continue;
+            }
+            if let How::Bind(shown) = &parts[n].how {
+                made[n] = again(root, shown, &parts[n]).ok();
+            }
+            let result = match &made[n] {
+                Some(mounted) => place(root, mounted.as_fd(), &parts[n]),
+                None if matches!(parts[n].how, How::Bind(_)) => Err(io::ErrorKind::NotFound.into()),
+                None => Ok(()),
+            };
+            if let Err(e) = result {
+                missing(n, &e.to_string(), channel)?;
+            }
+        }
+        if later.len() == todo.len() {
+            for n in later {
+                missing(n, "it is mounted above its own source", channel)?;
+            }
+            return Ok(());
+        }
+        todo = later;
+    }
+    Ok(())
+}
+
+fn missing(n: usize, why: &str, channel: &Channel) -> Result<(), Trouble> {
+    Message::Missing(n as u32, why.into()).send(channel, &[]).map_err(Trouble::at("tell"))
 }
 
 /// The mount for one part, nowhere yet; none where there is nothing to take over, or it comes later.
@@ -69,7 +115,7 @@ fn clone(recipe: &Recipe, channel: &Channel, n: usize, part: &Part) -> Result<Op
     match made {
         Ok(made) => Ok(Some(made)),
         Err(e) => {
-            Message::Missing(n as u32, e.to_string()).send(channel, &[]).map_err(Trouble::at("tell"))?;
+            missing(n, &e.to_string(), channel)?;
             Ok(None)
         }
     }
@@ -124,20 +170,13 @@ fn place(root: BorrowedFd<'_>, mounted: BorrowedFd<'_>, part: &Part) -> io::Resu
 }
 
 /// Puts something empty over what the command must not see, and something deaf over sockets.
-fn hide(recipe: &Recipe, root: BorrowedFd<'_>, channel: &Channel) -> Result<(), Trouble> {
-    let attr = Attr { no_suid: true, no_dev: true, no_exec: true, ..Attr::default() };
-    let empty = mount::fresh("tmpfs", "backstop", &[Opt::Value("mode", "0555"), Opt::Value("size", "4k")], attr)
-        .map_err(Trouble::at("make an empty directory"))?;
-    if !recipe.sockets.is_empty() {
-        dir::write_new(empty.as_fd(), b"deaf", b"", 0o666).map_err(Trouble::at("make an empty file"))?;
-    }
-    mount::restrict(empty.as_fd(), Attr { read_only: true, ..Attr::default() }, false)
-        .map_err(Trouble::at("make the empty directory read-only"))?;
+fn hide(recipe: &Recipe, root: BorrowedFd<'_>, ground: BorrowedFd<'_>, channel: &Channel) -> Result<(), Trouble> {
+    let attr = Attr { read_only: true, no_suid: true, no_dev: true, no_exec: true, ..Attr::default() };
     let over = |from: &[u8], path: &Bytes| {
-        mount::clone_tree(empty.as_fd(), from, false).and_then(|m| mount::attach(m.as_fd(), root, below_root(path)))
+        private::part(ground, from, attr).and_then(|m| mount::attach(m.as_fd(), root, below_root(path)))
     };
     for path in &recipe.hidden {
-        match over(b"", path) {
+        match over(b"empty", path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
                 return Err(Trouble::View(format!("hide {}: {e}", path.quoted())));
             }

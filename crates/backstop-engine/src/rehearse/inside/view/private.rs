@@ -16,22 +16,43 @@ const READ_ONLY: Attr = Attr { read_only: true, ..PLAIN };
 const NODES: Attr = Attr { no_dev: false, ..PLAIN };
 const NODES_READ_ONLY: Attr = Attr { read_only: true, ..NODES };
 
-/// Below `/proc`: what changes the machine, and not only the process that it is written by.
-const PROC_READ_ONLY: &[&str] =
-    &["sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi", "mtrr", "driver", "asound", "tty"];
+/// Below `/proc`: what changes the machine for whoever is root, with no further right asked for. (The
+/// rest asks for capabilities that the command has not: `kcore`, `kmsg`, `mtrr`, ….)
+const PROC_READ_ONLY: &[&str] = &["sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi"];
 
-/// Below `/proc`: what shows the kernel's memory or keys.
-const PROC_HIDDEN: &[&str] =
-    &["kcore", "keys", "key-users", "kmsg", "timer_list", "sched_debug", "latency_stats", "kallsyms"];
+/// Below `/proc`: what shows the caller's keys.
+const PROC_HIDDEN: &[&str] = &["keys"];
+
+/// Where the private parts lie, in one file system in memory: each of its own costs more to make and
+/// to end than everything else here.
+pub(super) fn ground() -> io::Result<OwnedFd> {
+    let ground = mount::fresh("tmpfs", "backstop", &[Opt::Value("mode", "0700")], Attr { no_exec: false, ..NODES })?;
+    for (name, mode) in [(b"dev".as_slice(), 0o755), (b"shm", 0o1777), (b"run", 0o755), (b"empty", 0o555)] {
+        dir::make(ground.as_fd(), name, mode)?;
+    }
+    dir::write_new(ground.as_fd(), b"deaf", b"", 0o666)?;
+    Ok(ground)
+}
+
+/// One directory or file of the ground, as a mount.
+pub(super) fn part(ground: BorrowedFd<'_>, name: &[u8], attr: Attr) -> io::Result<OwnedFd> {
+    let part = mount::clone_tree(ground, name, false)?;
+    mount::restrict(part.as_fd(), attr, false)?;
+    Ok(part)
+}
 
 /// Attaches all four. Gives what keeps the caller's terminal number taken.
-pub(super) fn attach(recipe: &Recipe, root: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Trouble> {
-    let (dev, terminal) = dev(recipe, root)?;
-    proc(root, dev.as_fd())?;
+pub(super) fn attach(
+    recipe: &Recipe,
+    root: BorrowedFd<'_>,
+    ground: BorrowedFd<'_>,
+) -> Result<Option<OwnedFd>, Trouble> {
+    let (dev, terminal) = dev(recipe, root, ground)?;
+    proc(recipe, root, dev.as_fd())?;
     if recipe.user.is_none() {
         sys(root)?;
     }
-    run(recipe, root)?;
+    run(recipe, root, ground)?;
     Ok(terminal)
 }
 
@@ -43,10 +64,9 @@ fn missing_is_fine(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn dev(recipe: &Recipe, root: BorrowedFd<'_>) -> Result<(OwnedFd, Option<OwnedFd>), Trouble> {
+fn dev(recipe: &Recipe, root: BorrowedFd<'_>, ground: BorrowedFd<'_>) -> Result<(OwnedFd, Option<OwnedFd>), Trouble> {
     let fail = Trouble::at::<io::Error>;
-    let dev = mount::fresh("tmpfs", "backstop", &[Opt::Value("mode", "0755"), Opt::Value("size", "64k")], NODES)
-        .map_err(fail("make /dev"))?;
+    let dev = part(ground, b"dev", NODES).map_err(fail("make /dev"))?;
     let at = dev.as_fd();
     let nodes = recipe.user.is_none() && devices::make_nodes(at).is_ok();
     for (name, target) in devices::LINKS {
@@ -61,8 +81,7 @@ fn dev(recipe: &Recipe, root: BorrowedFd<'_>) -> Result<(OwnedFd, Option<OwnedFd
             borrow_node(at, name).map_err(fail("borrow a device"))?;
         }
     }
-    let shm = mount::fresh("tmpfs", "backstop", &[Opt::Value("mode", "1777")], Attr { no_exec: false, ..PLAIN })
-        .map_err(fail("make /dev/shm"))?;
+    let shm = part(ground, b"shm", Attr { no_exec: false, ..PLAIN }).map_err(fail("make /dev/shm"))?;
     mount::attach(shm.as_fd(), at, b"shm").map_err(fail("attach /dev/shm"))?;
     let options = [Opt::Flag("newinstance"), Opt::Value("ptmxmode", "0666"), Opt::Value("mode", "0620")];
     let pts =
@@ -95,18 +114,10 @@ fn own_terminal(pts: BorrowedFd<'_>, number: u32) -> io::Result<OwnedFd> {
     Ok(taken)
 }
 
-fn proc(root: BorrowedFd<'_>, dev: BorrowedFd<'_>) -> Result<(), Trouble> {
+fn proc(recipe: &Recipe, root: BorrowedFd<'_>, dev: BorrowedFd<'_>) -> Result<(), Trouble> {
     let fail = Trouble::at::<io::Error>;
     let proc = mount::fresh("proc", "proc", &[], PLAIN).map_err(fail("make /proc"))?;
     mount::attach(proc.as_fd(), root, b"proc").map_err(fail("attach /proc"))?;
-    for name in PROC_READ_ONLY {
-        let one = || {
-            let part = mount::clone_tree(proc.as_fd(), name.as_bytes(), false)?;
-            mount::restrict(part.as_fd(), READ_ONLY, false)?;
-            mount::attach(part.as_fd(), proc.as_fd(), name.as_bytes())
-        };
-        missing_is_fine(one()).map_err(fail("make a part of /proc read-only"))?;
-    }
     for name in PROC_HIDDEN {
         let one = || {
             let null = mount::clone_tree(dev, b"null", false)?;
@@ -114,6 +125,18 @@ fn proc(root: BorrowedFd<'_>, dev: BorrowedFd<'_>) -> Result<(), Trouble> {
             mount::attach(null.as_fd(), proc.as_fd(), name.as_bytes())
         };
         missing_is_fine(one()).map_err(fail("hide a part of /proc"))?;
+    }
+    // An ordinary user may not write to these anyway, and is root nowhere here.
+    if recipe.user.is_some() && recipe.uid != 0 {
+        return Ok(());
+    }
+    for name in PROC_READ_ONLY {
+        let one = || {
+            let part = mount::clone_tree(proc.as_fd(), name.as_bytes(), false)?;
+            mount::restrict(part.as_fd(), READ_ONLY, false)?;
+            mount::attach(part.as_fd(), proc.as_fd(), name.as_bytes())
+        };
+        missing_is_fine(one()).map_err(fail("make a part of /proc read-only"))?;
     }
     Ok(())
 }
@@ -128,10 +151,10 @@ fn sys(root: BorrowedFd<'_>) -> Result<(), Trouble> {
     missing_is_fine(one()).map_err(Trouble::at("make /sys read-only"))
 }
 
-fn run(recipe: &Recipe, root: BorrowedFd<'_>) -> Result<(), Trouble> {
+fn run(recipe: &Recipe, root: BorrowedFd<'_>, ground: BorrowedFd<'_>) -> Result<(), Trouble> {
     let fail = Trouble::at::<io::Error>;
     let attr = Attr { no_exec: false, ..PLAIN };
-    let run = mount::fresh("tmpfs", "backstop", &[Opt::Value("mode", "0755")], attr).map_err(fail("make /run"))?;
+    let run = part(ground, b"run", attr).map_err(fail("make /run"))?;
     let at = run.as_fd();
     let fill = || -> io::Result<()> {
         dir::make(at, b"lock", 0o1777)?;
