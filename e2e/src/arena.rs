@@ -122,7 +122,10 @@ impl Arena {
     /// Runs a bash script inside, at `/w`. Everything it started is gone when this returns.
     pub fn sh_as(&self, who: Who, script: &str, binds: &[(String, String)], limit: Duration) -> Result<Said, Broken> {
         let root = quote(&self.root().display().to_string());
-        let mut enter = format!("set -e; cd {root}; mount -t proc proc proc; ip link set lo up 2>/dev/null || true\n");
+        // What this test inherited from whoever started it is no business of the case's.
+        let mut enter =
+            "for fd in /proc/self/fd/*; do n=${fd##*/}; [ $n -le 2 ] || eval \"exec $n>&-\"; done\n".to_owned();
+        enter.push_str(&format!("set -e; cd {root}; mount -t proc proc proc; ip link set lo up 2>/dev/null || true\n"));
         for (from, to) in binds {
             enter.push_str(&format!("mount --bind .{} .{}\n", quote(from), quote(to)));
         }

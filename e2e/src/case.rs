@@ -72,6 +72,10 @@ pub struct NotYet {
     pub root: Option<String>,
     /// Why it fails as an ordinary user.
     pub user: Option<String>,
+    /// Why the control fails as root.
+    pub control_root: Option<String>,
+    /// Why the control fails as an ordinary user.
+    pub control_user: Option<String>,
 }
 
 impl NotYet {
@@ -80,6 +84,14 @@ impl NotYet {
         match who {
             crate::arena::Who::Root => self.root.as_deref(),
             crate::arena::Who::User => self.user.as_deref(),
+        }
+    }
+
+    /// Why the control fails for `who`; none where it must not.
+    pub fn control_reason(&self, who: crate::arena::Who) -> Option<&str> {
+        match who {
+            crate::arena::Who::Root => self.control_root.as_deref(),
+            crate::arena::Who::User => self.control_user.as_deref(),
         }
     }
 }
