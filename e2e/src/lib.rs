@@ -4,7 +4,8 @@
 
 pub mod arena;
 pub mod bounded;
-pub mod case;
+pub mod corpus;
+
 pub mod guard;
 pub mod screen;
 pub mod service;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use backstop_e2e::arena::{Arena, Plan, Who, beneath, quote};
 use backstop_e2e::bounded::{Said, watchdog};
-use backstop_e2e::case::{self, Attack, Bites};
+use backstop_e2e::corpus::{self, Attack, Bites};
 use backstop_e2e::tree::{DiffOpts, Tree};
 use backstop_e2e::{Broken, guard, screen};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -32,7 +32,7 @@ fn main() {
         guard::enter_own_mounts();
         watchdog(Duration::from_secs(300));
     }
-    let cases: Vec<(String, Attack)> = case::load("attack").unwrap_or_else(|e| panic!("{e}"));
+    let cases: Vec<(String, Attack)> = corpus::load("attack").unwrap_or_else(|e| panic!("{e}"));
     let mut trials = Vec::new();
     for (name, case) in cases {
         for (who, bites) in [(Who::Root, Bites::Root), (Who::User, Bites::User)] {

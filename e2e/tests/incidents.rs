@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use backstop_e2e::arena::{Arena, Plan, Who, beneath, inside, quote};
 use backstop_e2e::bounded::{Said, watchdog};
-use backstop_e2e::case::{self, Expect, Incident};
+use backstop_e2e::corpus::{self, Expect, Incident};
 use backstop_e2e::service::Service;
 use backstop_e2e::tree::{DiffOpts, Kind, Tree};
 use backstop_e2e::{Broken, guard};
@@ -35,7 +35,7 @@ fn main() {
         guard::enter_own_mounts();
         watchdog(Duration::from_secs(300));
     }
-    let cases: Vec<(String, Incident)> = case::load("incident").unwrap_or_else(|e| panic!("{e}"));
+    let cases: Vec<(String, Incident)> = corpus::load("incident").unwrap_or_else(|e| panic!("{e}"));
     let mut trials = Vec::new();
     for (name, case) in cases {
         trials.push(trial(format!("plain::{name}"), &missing, &case, plain_bash_loses_data));
