@@ -4,9 +4,17 @@
 
 pub mod arena;
 pub mod bounded;
+pub mod case;
+pub mod claims;
 pub mod corpus;
-
+pub mod dice;
+pub mod faults;
+pub mod generate;
+pub mod ground;
 pub mod guard;
+pub mod images;
+pub mod ops;
+pub mod perform;
 pub mod screen;
 pub mod service;
 pub mod tree;

@@ -528,7 +528,8 @@ mod tests {
             file_type: FileType::File,
             uid: 0,
         };
-        let mut tally = Tally { digest: Some(Digest::of_content(b"y")), newest: Some(Timestamp::new(1, 0)), ..Tally::default() };
+        let mut tally =
+            Tally { digest: Some(Digest::of_content(b"y")), newest: Some(Timestamp::new(1, 0)), ..Tally::default() };
         tally.note_big(7, || "/a/b".into());
         tally.owners.insert(10, 1);
         tally.owners.insert(9, 1);
@@ -548,7 +549,12 @@ mod tests {
         };
         EffectSet {
             conflicts: vec![Conflict { path: "/c".into(), why: "w".into() }],
-            crossings: vec![Crossing { hit: "/h".into(), how: CrossingKind::Link, typed: "/t".into(), via: "/v".into() }],
+            crossings: vec![Crossing {
+                hit: "/h".into(),
+                how: CrossingKind::Link,
+                typed: "/t".into(),
+                via: "/v".into(),
+            }],
             doors: vec![Door { shut: true, to: "/run/x".into(), who: "curl".into() }],
             effects: vec![effect],
             incomplete: vec!["i".into()],

@@ -138,7 +138,8 @@ pub fn dress_like(to: BorrowedFd<'_>, from: BorrowedFd<'_>) -> io::Result<()> {
     let own = fstat(to)?;
     if (own.st_uid, own.st_gid) != (st.st_uid, st.st_gid) {
         match fchown(to, Some(rustix::fs::Uid::from_raw(st.st_uid)), Some(rustix::fs::Gid::from_raw(st.st_gid))) {
-            Ok(()) | Err(Errno::PERM) => {}
+            // Not ours to give, or an owner that this user namespace does not know.
+            Ok(()) | Err(Errno::PERM | Errno::INVAL) => {}
             Err(e) => return Err(e.into()),
         }
     }

@@ -15,7 +15,9 @@ impl Engine {
                 "last" => Some(1),
                 _ => back.strip_prefix('-').and_then(|n| n.parse::<usize>().ok()).filter(|n| *n > 0),
             };
-            let n = n.ok_or_else(|| Failure::usage(format!("{text} names no run")).next("say @last, or @-2 for the one before"))?;
+            let n = n.ok_or_else(|| {
+                Failure::usage(format!("{text} names no run")).next("say @last, or @-2 for the one before")
+            })?;
             return ids.len().checked_sub(n).map(|at| ids[at]).ok_or_else(|| {
                 Failure::usage(format!("there are only {} runs", ids.len())).next("list them: backstop runs")
             });
@@ -42,7 +44,8 @@ impl Engine {
     pub fn record(&self, id: RunId) -> Result<RunRecord, Failure> {
         let record = self.store.read_json(id, RECORD)?;
         record.ok_or_else(|| {
-            Failure::internal(format!("the record of {id} is missing")).next("it was cut off at its very start; give it up: backstop discard")
+            Failure::internal(format!("the record of {id} is missing"))
+                .next("it was cut off at its very start; give it up: backstop discard")
         })
     }
 

@@ -135,7 +135,8 @@ fn below(place: &Place, rest: &Bytes) -> Place {
 }
 
 fn walk_path(path: &Bytes, each: &mut dyn FnMut(Beneath) -> bool) -> Result<(), Failure> {
-    let root = sys::open_root(path.as_path()).map_err(|e| Failure::because(format!("cannot list {}", path.quoted()), &e))?;
+    let root =
+        sys::open_root(path.as_path()).map_err(|e| Failure::because(format!("cannot list {}", path.quoted()), &e))?;
     walk(root.as_fd(), &Bytes::default(), path, each)
 }
 

@@ -24,7 +24,8 @@ impl Engine {
     pub fn commit(&mut self, id: RunId, person: &mut dyn Person) -> Result<Outcome, Failure> {
         let mut record = self.record(id)?;
         if record.state != State::Held {
-            return Err(Failure::usage(format!("{id} is {}, not held", record.state.name())).next(format!("see it: backstop show {id}")));
+            return Err(Failure::usage(format!("{id} is {}, not held", record.state.name()))
+                .next(format!("see it: backstop show {id}")));
         }
         let mut effects = self.read_effects(id)?;
         if Some(effects.digest()) != record.digest {
@@ -73,7 +74,9 @@ impl Engine {
                 return Err(Failure::usage(format!("{id} is still running")).next("stop it where it runs"));
             }
             State::Committed => {
-                return Err(Failure::usage(format!("{id} has taken effect")).next(format!("take it back: backstop undo {id}")));
+                return Err(
+                    Failure::usage(format!("{id} has taken effect")).next(format!("take it back: backstop undo {id}"))
+                );
             }
             State::Undone => return Err(Failure::usage(format!("{id} is already taken back"))),
         }
@@ -91,7 +94,12 @@ impl Engine {
     }
 
     /// Takes runs back, newest first; stops before the first that would overwrite later work.
-    pub fn undo(&mut self, which: &Which, options: UndoOptions, person: &mut dyn Person) -> Result<UndoReport, Failure> {
+    pub fn undo(
+        &mut self,
+        which: &Which,
+        options: UndoOptions,
+        person: &mut dyn Person,
+    ) -> Result<UndoReport, Failure> {
         let mut runs = self.chosen(which, State::Committed)?;
         runs.sort_unstable();
         runs.reverse();
@@ -142,7 +150,13 @@ impl Engine {
         }
     }
 
-    fn take(&mut self, runs: &[RunId], kind: Kind, options: UndoOptions, person: &mut dyn Person) -> Result<UndoReport, Failure> {
+    fn take(
+        &mut self,
+        runs: &[RunId],
+        kind: Kind,
+        options: UndoOptions,
+        person: &mut dyn Person,
+    ) -> Result<UndoReport, Failure> {
         let mut report = UndoReport { done: Vec::new(), beside: Vec::new(), notes: Vec::new(), stopped: None };
         let _lock = self.store.lock("apply")?;
         let mut history = self.history()?;
@@ -184,7 +198,9 @@ impl Engine {
         }
         let receipts: Vec<Receipt> = self.store.read_lines(id, RECEIPTS)?;
         let Some(last) = receipts.last() else {
-            return Err(Failure::internal(format!("the receipt of {id} is missing, so nobody can say what is still its own")));
+            return Err(Failure::internal(format!(
+                "the receipt of {id} is missing, so nobody can say what is still its own"
+            )));
         };
         let bounds = Bounds { ends: &last.ends, history };
         let mut checked = check(&plan, kind.direction(), &sites, &bounds)?;
@@ -232,7 +248,8 @@ impl Engine {
         let t0: Option<Vec<_>> = self.store.read_json(id, super::T0)?;
         match t0 {
             Some(list) if list.len() == sites.len() => Ok(list.into_iter().map(Some).collect()),
-            _ => Err(Failure::internal(format!("nobody can say when {id} began")).next(format!("run it again: backstop retry {id}"))),
+            _ => Err(Failure::internal(format!("nobody can say when {id} began"))
+                .next(format!("run it again: backstop retry {id}"))),
         }
     }
 

@@ -222,10 +222,14 @@ impl Beside<'_> {
                 LOOK,
             )
             .map_err(RehearseError::io("wait for the run"))?;
-            if ready[1] {
+            if ready[1].any() {
                 self.signal()?;
             }
-            if ready[2]
+            if ready[2].closed && !ready[2].data {
+                // Whoever ran under the filter is dead; asked again, it would answer at once, forever.
+                self.listener = None;
+            }
+            if ready[2].data
                 && let Some(listener) = &self.listener
             {
                 let doors = &mut self.doors;
@@ -236,14 +240,14 @@ impl Beside<'_> {
                     self.listener = None;
                 }
             }
-            if ready[0] {
+            if ready[0].any() {
                 let Some((text, mut handles)) = self.channel.receive().map_err(RehearseError::io("hear the run"))?
                 else {
                     return Ok(());
                 };
                 self.message(Message::decode(&text).ok_or(RehearseError::Lost)?, handles.pop())?;
             }
-            if ready.iter().all(|r| !r) {
+            if ready.iter().all(|r| !r.any()) {
                 self.space.check()?;
             }
         }

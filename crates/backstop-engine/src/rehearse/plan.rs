@@ -4,6 +4,7 @@
 use std::ffi::CString;
 use std::fs;
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::Cover;
@@ -11,7 +12,7 @@ use backstop_core::request::Net;
 use backstop_sys::dir::{self, Facts};
 
 use super::{Layer, RehearseError, RehearseInput};
-use crate::volume::{How, Part, Query, Survey, survey};
+use crate::volume::{How, Leftover, Part, Query, Survey, survey, tidy};
 
 /// An overlay's directories, each by a path from its volume's root and what must be found there.
 #[derive(Clone, Debug)]
@@ -107,7 +108,26 @@ pub(super) fn prepare(input: &RehearseInput<'_>, privileged: bool) -> Result<Pre
         // The copy of all mounts brings these along; root's view never takes them over.
         hidden.extend(KERNEL_PLACES.iter().map(|p| Bytes::from(*p)));
     }
-    let (layers, uppers) = uppers(input, &survey, privileged)?;
+    match recipe(input, privileged, &state, &survey, hidden) {
+        Ok((recipe, layers)) => Ok(Prepared { recipe, survey, layers }),
+        Err(e) => {
+            for volume in &survey.volumes {
+                tidy(volume, input.id, Leftover::All).map_err(RehearseError::io("clear the vault"))?;
+            }
+            Err(e)
+        }
+    }
+}
+
+fn recipe(
+    input: &RehearseInput<'_>,
+    privileged: bool,
+    state: &Path,
+    survey: &Survey,
+    hidden: Vec<Bytes>,
+) -> Result<(Recipe, Vec<Layer>), RehearseError> {
+    let request = input.request;
+    let (layers, uppers) = uppers(input, survey, privileged)?;
     let descriptors = super::outside::descriptors::check()?;
     let recipe = Recipe {
         user: (!privileged).then_some((request.uid, request.gid)),
@@ -117,7 +137,7 @@ pub(super) fn prepare(input: &RehearseInput<'_>, privileged: bool) -> Result<Pre
         sockets: sockets(&survey.parts),
         run: run_entries(request.net),
         hidden,
-        hook: Bytes::from(state.as_path()),
+        hook: Bytes::from(state),
         cwd: request.cwd.clone(),
         argv: argv(input)?,
         inside: inside(input),
@@ -130,7 +150,7 @@ pub(super) fn prepare(input: &RehearseInput<'_>, privileged: bool) -> Result<Pre
         stdin: descriptors.stdin,
         pass: descriptors.pass,
     };
-    Ok(Prepared { recipe, survey, layers })
+    Ok((recipe, layers))
 }
 
 fn current_umask() -> u32 {

@@ -173,10 +173,7 @@ mod tests {
         std::fs::write(base.join("file"), "x").expect("file");
         std::os::unix::fs::symlink(&base, base.join("link")).expect("link");
         let f = forbidden(&[&base]);
-        for (path, part) in [
-            (base.join("missing"), "No such file"),
-            (base.join("file"), "not a directory"),
-        ] {
+        for (path, part) in [(base.join("missing"), "No such file"), (base.join("file"), "not a directory")] {
             let failure = given(&path, &f).expect_err("no directory");
             assert!(failure.what.contains(part), "{}", failure.what);
         }
