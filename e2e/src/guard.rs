@@ -1,0 +1,58 @@
+//! Finds the `backstop` program under test and tells whether this machine can run the tests.
+//! Never builds and never installs anything.
+
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+const INSIDE: &str = "BACKSTOP_E2E_NAMESPACE";
+
+/// The program under test: `$BACKSTOP_BIN`, else the one beside this test binary in the target directory.
+///
+/// # Panics
+/// Where there is none, with what to do.
+pub fn binary() -> PathBuf {
+    let found = match std::env::var_os("BACKSTOP_BIN") {
+        Some(path) => Some(PathBuf::from(path)),
+        // target/PROFILE/deps/TEST -> target/PROFILE/backstop
+        None => std::env::current_exe().ok().and_then(|e| Some(e.parent()?.parent()?.join("backstop"))),
+    };
+    match found.as_ref().and_then(|p| p.canonicalize().ok()) {
+        Some(path) if path.is_file() => path,
+        _ => panic!("no backstop program at {found:?}: run `cargo build -p backstop`, or set BACKSTOP_BIN"),
+    }
+}
+
+/// Why this machine cannot run tests in throw-away roots; none where it can.
+pub fn missing() -> Option<String> {
+    if !rustix::process::geteuid().is_root() {
+        return Some("throw-away roots need root (mount, loop devices)".to_owned());
+    }
+    if !std::path::Path::new("/dev/loop-control").exists() {
+        return Some("this machine has no loop devices".to_owned());
+    }
+    let programs = ["unshare", "mount", "umount", "pivot_root", "setpriv", "mkfs.ext4", "python3", "git", "gcc"];
+    let absent: Vec<_> = programs.into_iter().filter(|p| !installed(p)).collect();
+    (!absent.is_empty()).then(|| format!("these programs are missing: {}", absent.join(", ")))
+}
+
+/// True when `program` is on the path the tests use.
+pub fn installed(program: &str) -> bool {
+    crate::arena::PATH.split(':').any(|d| std::path::Path::new(d).join(program).is_file())
+}
+
+/// Starts this test binary anew in a mount namespace of its own, so that nothing it mounts is seen
+/// by, or outlives it in, the machine. Returns in the new one, or at once where root is missing.
+pub fn enter_own_mounts() {
+    if !rustix::process::geteuid().is_root() || std::env::var_os(INSIDE).is_some() {
+        return;
+    }
+    let own = std::env::current_exe().unwrap_or_else(|e| panic!("cannot find this test binary: {e}"));
+    let error = Command::new("unshare")
+        .args(["-m", "--propagation", "private"])
+        .arg(own)
+        .args(std::env::args_os().skip(1))
+        .env(INSIDE, "1")
+        .exec();
+    panic!("cannot run unshare: {error}");
+}
