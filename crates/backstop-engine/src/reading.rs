@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use backstop_core::bytes::Bytes;
-use backstop_core::effect::{Crossing, CrossingKind, EffectSet, Kind};
+use backstop_core::effect::{Crossing, CrossingKind, EffectSet, Kind, Mount};
 use backstop_core::request::{Command, Request};
 
 /// More crossings than this explain nothing; the effects list has every place.
@@ -20,10 +20,14 @@ pub(crate) fn crossings(request: &Request, set: &EffectSet) -> Vec<Crossing> {
         return Vec::new();
     }
     let mut found = Vec::new();
-    for typed in typed_paths(request) {
+    // The longest way to name it is the most telling one.
+    let mut typed: Vec<PathBuf> = typed_paths(request).into_iter().collect();
+    typed.sort_by_key(|p| std::cmp::Reverse(p.as_os_str().len()));
+    for typed in typed {
         for crossing in follow(&typed, set) {
             let hit = hits.iter().any(|h| h.is_beneath(crossing.hit.as_slice()));
-            if hit && !found.contains(&crossing) && found.len() < MOST {
+            let told = found.iter().any(|f: &Crossing| f.via == crossing.via && f.hit == crossing.hit);
+            if hit && !told && found.len() < MOST {
                 found.push(crossing);
             }
         }
@@ -89,13 +93,22 @@ fn follow(typed: &Path, set: &EffectSet) -> Vec<Crossing> {
     let end = Bytes::from(here.as_path());
     for mount in &set.mounts {
         if mount.point != end && mount.point.is_beneath(end.as_slice()) && end.as_slice() != b"/" {
-            crossings.push(Crossing {
-                hit: mount.point.clone(),
-                how: CrossingKind::Mount,
-                typed: Bytes::from(typed),
-                via: mount.point.clone(),
-            });
+            let other = bound(mount, &set.mounts);
+            for hit in other.into_iter().chain([mount.point.clone()]) {
+                let via = mount.point.clone();
+                crossings.push(Crossing { hit, how: CrossingKind::Mount, typed: Bytes::from(typed), via });
+            }
         }
     }
     crossings
+}
+
+/// The place that a bind mount shows, by another mount of the same file system; that is where its
+/// changes are counted.
+fn bound(mount: &Mount, all: &[Mount]) -> Option<Bytes> {
+    let outer = all.iter().find(|o| {
+        o.point != mount.point && o.source == mount.source && o.fs == mount.fs && mount.root.is_beneath(o.root.as_slice())
+    })?;
+    let rest = &mount.root.as_slice()[outer.root.as_slice().strip_suffix(b"/").unwrap_or(outer.root.as_slice()).len()..];
+    Some(outer.point.join(rest.strip_prefix(b"/").unwrap_or(rest)))
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rustix::fs::{
     Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_NOW, XattrFlags,
-    accessat, chmodat, fchmod, fchown, fgetxattr, fsetxattr, fstat, fstatvfs, futimens, mkdirat, openat, openat2,
+    accessat, chmodat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, fstatvfs, futimens, mkdirat, openat, openat2,
     renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
@@ -143,12 +143,26 @@ pub fn dress_like(to: BorrowedFd<'_>, from: BorrowedFd<'_>) -> io::Result<()> {
             Err(e) => return Err(e.into()),
         }
     }
-    for name in [c"system.posix_acl_access", c"system.posix_acl_default"] {
-        let mut value = vec![0u8; 4096];
+    let mut names = vec![0u8; 1 << 16];
+    let names = match flistxattr(from, &mut names[..]) {
+        Ok(len) => &names[..len],
+        // A mere position gives no attributes.
+        Err(Errno::OPNOTSUPP | Errno::BADF) => &[],
+        Err(e) => return Err(e.into()),
+    };
+    for name in names.split(|&b| b == 0).filter(|n| !n.is_empty()) {
+        // What an overlay noted about the lower directory is not ours to repeat.
+        if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
+            continue;
+        }
+        let mut value = vec![0u8; 1 << 16];
         match fgetxattr(from, name, &mut value[..]) {
-            Ok(len) => fsetxattr(to, name, &value[..len], XattrFlags::empty())?,
-            // A mere position gives no attributes.
-            Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::BADF) => {}
+            Ok(len) => match fsetxattr(to, name, &value[..len], XattrFlags::empty()) {
+                // Labels that only the machine's root may give.
+                Ok(()) | Err(Errno::PERM | Errno::OPNOTSUPP) => {}
+                Err(e) => return Err(e.into()),
+            },
+            Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
             Err(e) => return Err(e.into()),
         }
     }

@@ -112,6 +112,8 @@ pub struct UndoDocument {
 /// What stopped an undo or redo; nothing of that run was changed.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct StoppedDocument {
+    /// What kind of trouble.
+    pub failure: FailureName,
     /// The run.
     pub id: RunId,
     /// What to do.
@@ -128,6 +130,7 @@ impl UndoDocument {
             done: report.done.clone(),
             notes: report.notes.clone(),
             stopped: report.stopped.as_ref().map(|(id, s)| StoppedDocument {
+                failure: FailureName::of(s.kind),
                 id: *id,
                 next: s.next.clone(),
                 what: s.what.clone(),
@@ -265,16 +268,22 @@ pub enum FailureName {
     Interrupted,
 }
 
+impl FailureName {
+    const fn of(kind: FailureKind) -> Self {
+        match kind {
+            FailureKind::Usage => Self::Usage,
+            FailureKind::Conflict => Self::Conflict,
+            FailureKind::Refused => Self::Refused,
+            FailureKind::Internal => Self::Internal,
+            FailureKind::Interrupted(_) => Self::Interrupted,
+        }
+    }
+}
+
 impl FailureDocument {
     /// Of a failure.
     pub fn of(failure: &Failure, exit_code: u8) -> Self {
-        let name = match failure.kind {
-            FailureKind::Usage => FailureName::Usage,
-            FailureKind::Conflict => FailureName::Conflict,
-            FailureKind::Refused => FailureName::Refused,
-            FailureKind::Internal => FailureName::Internal,
-            FailureKind::Interrupted(_) => FailureName::Interrupted,
-        };
+        let name = FailureName::of(failure.kind);
         Self { exit_code, failure: name, next: failure.next.clone(), version: VERSION, what: failure.what.clone() }
     }
 }

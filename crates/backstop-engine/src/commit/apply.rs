@@ -40,16 +40,23 @@ pub(crate) fn take_back(plan: &Plan, failed: Direction, sites: &Sites) -> Result
     Ok(())
 }
 
-/// Steps in the order of a direction; a directory's times always come last, since every rename in it
-/// changes them again.
-fn in_order(plan: &Plan, direction: Direction) -> Box<dyn Iterator<Item = &Op> + '_> {
-    let times = |op: &&Op| matches!(op, Op::Times { .. });
-    let last = plan.ops.iter().filter(times);
-    let first = plan.ops.iter().filter(move |op| !times(op));
-    match direction {
-        Direction::Forward => Box::new(first.chain(last)),
-        Direction::Backward => Box::new(first.rev().chain(last)),
+/// Steps in the order of a direction. A file's metadata comes after its content in either direction,
+/// since writing changes times and drops set-id bits and capabilities; a directory's times always
+/// come last, since every rename in it changes them again.
+fn in_order(plan: &Plan, direction: Direction) -> Vec<&Op> {
+    let (last, mut steps): (Vec<&Op>, Vec<&Op>) = plan.ops.iter().partition(|op| matches!(op, Op::Times { .. }));
+    if direction == Direction::Backward {
+        steps.reverse();
+        for at in 1..steps.len() {
+            if let (Op::Meta { ino: a, .. }, Op::Write { ino: b, .. }) = (steps[at - 1], steps[at])
+                && a == b
+            {
+                steps.swap(at - 1, at);
+            }
+        }
     }
+    steps.extend(last);
+    steps
 }
 
 fn step(op: &Op, direction: Direction, sites: &Sites, skip_times: &dyn Fn(u64) -> bool) -> Result<(), CommitError> {

@@ -37,6 +37,7 @@ impl Engine {
         trace.phase("rehearse");
         let outcome = self.conclude(&mut record, rehearsal, options, person, &mut trace);
         self.store.not_alive(record.id)?;
+        self.tend()?;
         trace.end(record.id);
         outcome
     }
@@ -135,7 +136,9 @@ impl Engine {
     ) -> Result<Outcome, Failure> {
         record.exit = Some(rehearsal.exit);
         record.left_behind.clone_from(&rehearsal.left_behind);
-        record.notes.extend(rehearsal.not_started.iter().cloned());
+        let program = record.request.command.argv().into_iter().next().unwrap_or_default();
+        let why = rehearsal.not_started.iter();
+        record.notes.extend(why.map(|why| format!("cannot run {}: {why}", program.quoted())));
         record.notes.extend(rehearsal.notes.iter().cloned());
         let t0 = rehearsal.t0.clone();
         let (effects, mut plan) = match self.measured(record, &rehearsal, person) {
@@ -156,17 +159,18 @@ impl Engine {
         let digest = self.write_effects(record.id, &effects)?;
         record.digest = Some(digest);
         record.judgement = Some(judgement.clone());
+        // Directories' times alone are no effect to show, but they are something to commit.
+        let counted = effects.effects.len().max(usize::from(!plan.ops.is_empty()));
         let mut entries = vec![
             Body::RunRehearsed {
                 digest,
                 doors: effects.doors.iter().filter(|d| !d.shut).map(|d| d.to.clone()).collect(),
-                effects: effects.effects.len() as u64,
+                effects: counted as u64,
                 exit: rehearsal.exit,
                 left_behind: rehearsal.left_behind.clone(),
                 run: record.id,
                 totals: effects.totals(),
             },
-            Body::RunJudged { judgement: judgement.clone(), run: record.id },
         ];
         trace.phase("judge");
         let volumes = rehearsal.volumes;
@@ -174,6 +178,7 @@ impl Engine {
             record.state = State::NoEffect;
             return self.close(record, effects, volumes, Leftover::All, entries, trace);
         }
+        entries.push(Body::RunJudged { judgement: judgement.clone(), run: record.id });
         let answer = match judgement.decision {
             Decision::Deny => None,
             _ if options.dry_run => None,
@@ -181,7 +186,17 @@ impl Engine {
             Decision::Allow => Some(Answer::Commit),
             // Two people can't both sit at this terminal.
             Decision::TwoPerson => Some(Answer::Hold),
-            Decision::Ask => Some(person.confirm(record, &effects)),
+            Decision::Ask => {
+                // Held first, so that whatever happens while the question stands (Ctrl-C, a closed
+                // terminal) leaves a run that can still be committed or given up.
+                record.state = State::Held;
+                entries.push(Body::RunHeld { run: record.id });
+                self.store.write_json(record.id, super::T0, &t0, false)?;
+                self.store.write(record.id, PLAN, &plan_bytes(&plan), true)?;
+                self.save(record, true)?;
+                self.records.write(&std::mem::take(&mut entries))?;
+                Some(person.confirm(record, &effects))
+            }
         };
         let by = match judgement.decision {
             Decision::Allow => By::Rule,
@@ -203,6 +218,9 @@ impl Engine {
                 record.state = State::Discarded;
                 entries.push(Body::RunDiscarded { by, run: record.id });
                 self.close(record, effects, volumes, Leftover::All, entries, trace)
+            }
+            Some(Answer::Hold) if record.state == State::Held => {
+                self.close(record, effects, volumes, Leftover::Work, entries, trace)
             }
             Some(Answer::Hold) => {
                 record.state = State::Held;

@@ -19,6 +19,8 @@ use crate::volume::{Leftover, OpenVolume, reopen, tidy};
 
 /// The file that lists the vaults, so that they are found again.
 const VAULTS: &str = "vaults.json";
+/// The file whose time says when the vaults were last looked after.
+const STAMP: &str = "tended";
 
 impl Engine {
     /// Adds vaults that are not listed yet.
@@ -96,7 +98,6 @@ impl Engine {
     /// `older_than`; oldest runs first.
     pub fn prune(&mut self, older_than: Option<Duration>) -> Result<Pruned, Failure> {
         let _lock = self.store.lock("apply")?;
-        let now = clock::now();
         let age = older_than.unwrap_or(self.settings.vault_age);
         let mut gone: BTreeMap<RunId, u64> = BTreeMap::new();
         for volume in self.vaults() {
@@ -106,17 +107,9 @@ impl Engine {
             let limit = space.total / 100 * u64::from(self.settings.vault_percent);
             let floor = space.total / 100 * u64::from(self.settings.free_percent);
             for (id, bytes) in runs {
-                let record = self.record(id).ok();
-                // A held run's bytes are not a copy of anything.
-                if record.as_ref().is_some_and(|r| matches!(r.state, State::Held | State::Rehearsing)) {
-                    continue;
-                }
-                let old = record.as_ref().is_none_or(|r| {
-                    let seconds = now.seconds_since(r.updated);
-                    u64::try_from(seconds).is_ok_and(|s| s >= age.as_secs())
-                });
                 // One preimage that is gone makes the whole run impossible to take back.
-                if !(old || used > limit || space.free < floor || gone.contains_key(&id)) {
+                let due = self.is_old(id, age) || used > limit || space.free < floor || gone.contains_key(&id);
+                if !due || self.is_needed(id) {
                     continue;
                 }
                 tidy(&volume, id, Leftover::All).map_err(|e| Failure::because("cannot let go of preimages", &e))?;
@@ -125,12 +118,54 @@ impl Engine {
                 *gone.entry(id).or_default() += bytes;
             }
         }
+        self.let_go(gone)
+    }
+
+    /// Lets go of what is due, at most once an hour unless a file system runs short of space. By age
+    /// alone, which takes no look at every kept file.
+    pub(super) fn tend(&mut self) -> Result<(), Failure> {
+        let stamp = self.store.path().join(STAMP);
+        let hour = Duration::from_secs(3_600);
+        let tended = fs::metadata(&stamp).and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
+        if tended.is_some_and(|ago| ago < hour) {
+            return Ok(());
+        }
+        fs::write(&stamp, "").map_err(|e| Failure::because("cannot write into the state directory", &e))?;
+        let short = |v: &OpenVolume| space(v).is_ok_and(|s| s.free < s.total / 100 * u64::from(self.settings.free_percent));
+        if self.vaults().iter().any(short) {
+            return self.prune(None).map(|_| ());
+        }
+        let _lock = self.store.lock("apply")?;
+        let mut gone = BTreeMap::new();
+        for volume in self.vaults() {
+            for id in ids_in(&volume)? {
+                if self.is_old(id, self.settings.vault_age) && !self.is_needed(id) {
+                    tidy(&volume, id, Leftover::All).map_err(|e| Failure::because("cannot let go of preimages", &e))?;
+                    gone.insert(id, 0);
+                }
+            }
+        }
+        self.let_go(gone).map(|_| ())
+    }
+
+    /// A held run's bytes are not a copy of anything; a running one's are in use.
+    fn is_needed(&self, id: RunId) -> bool {
+        self.record(id).is_ok_and(|r| matches!(r.state, State::Held | State::Rehearsing))
+    }
+
+    fn is_old(&self, id: RunId, age: Duration) -> bool {
+        // What has no record any more nobody can take back.
+        self.record(id).ok().is_none_or(|r| {
+            u64::try_from(clock::now().seconds_since(r.updated)).is_ok_and(|s| s >= age.as_secs())
+        })
+    }
+
+    /// Notes that these runs can no longer be taken back.
+    fn let_go(&mut self, gone: BTreeMap<RunId, u64>) -> Result<Pruned, Failure> {
         for id in gone.keys() {
             if let Ok(mut record) = self.record(*id) {
                 record.let_go = true;
-                let updated = record.updated;
                 self.save(&mut record, false)?;
-                record.updated = updated;
             }
         }
         let pruned = Pruned { bytes: gone.values().sum(), runs: gone.into_keys().collect() };
@@ -138,11 +173,6 @@ impl Engine {
             self.records.write(&[Body::VaultPruned { bytes: pruned.bytes, runs: pruned.runs.clone() }])?;
         }
         Ok(pruned)
-    }
-
-    /// True when a vault is over its limits, by what one system call tells: whether a prune is due.
-    pub(super) fn prune_is_due(&self, volumes: &[&OpenVolume]) -> bool {
-        volumes.iter().any(|v| space(v).is_ok_and(|s| s.free < s.total / 100 * u64::from(self.settings.free_percent)))
     }
 }
 
@@ -157,8 +187,8 @@ fn space(volume: &OpenVolume) -> Result<Space, Failure> {
     Ok(Space { total, free })
 }
 
-/// The runs that have something in a vault, oldest first, with its allocated size.
-fn runs_in(volume: &OpenVolume) -> Result<Vec<(RunId, u64)>, Failure> {
+/// The runs that have something in a vault, oldest first.
+fn ids_in(volume: &OpenVolume) -> Result<Vec<RunId>, Failure> {
     let path = volume.vault_path();
     let failed = |e: std::io::Error| Failure::because(format!("cannot list {}", path.quoted()), &e);
     let dir = sys::open_dir_read(volume.vault(), b"").map_err(failed)?;
@@ -169,7 +199,13 @@ fn runs_in(volume: &OpenVolume) -> Result<Vec<(RunId, u64)>, Failure> {
     })
     .map_err(failed)?;
     ids.sort_unstable();
-    ids.into_iter()
-        .map(|id| Ok((id, sys::tree_usage(volume.vault(), id.to_string().as_bytes()).map_err(failed)?.0)))
-        .collect()
+    Ok(ids)
+}
+
+/// The same, with the allocated size of each.
+fn runs_in(volume: &OpenVolume) -> Result<Vec<(RunId, u64)>, Failure> {
+    let path = volume.vault_path();
+    let failed = |e: std::io::Error| Failure::because(format!("cannot measure {}", path.quoted()), &e);
+    let usage = |id: RunId| Ok((id, sys::tree_usage(volume.vault(), id.to_string().as_bytes()).map_err(failed)?.0));
+    ids_in(volume)?.into_iter().map(usage).collect()
 }

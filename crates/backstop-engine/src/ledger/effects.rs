@@ -223,7 +223,9 @@ impl<'a> Book<'a> {
             after.content = Some(self.hash(i, &dir)?);
         }
         let links = self.known_names.get(&(f.layer, f.stat.ino)).copied().unwrap_or(1);
-        let shared = !f.stat.is_dir() && !aspects.is_empty() && lower.stat.nlink > links;
+        // New times on a file with several names (git freshens shared objects so) lose nobody anything.
+        let matters = aspects.iter().any(|a| *a != Aspect::Times);
+        let shared = !f.stat.is_dir() && matters && lower.stat.nlink > links;
         if f.notes.origin == Origin::Unknown && lower.stat.nlink > 1 && !f.stat.is_dir() {
             let names = lower.stat.nlink;
             self.incomplete.push(format!(
@@ -261,7 +263,11 @@ impl<'a> Book<'a> {
         let lower_dir = self.lower_dir(volume, &lower.place)?;
         let lower_name = split(lower.place.as_slice()).1;
         let old = attributes(lower_dir.as_fd(), lower_name, layer.prefix).map_err(failed)?;
-        let (b, a) = (&lower.stat, &f.stat);
+        let b = &lower.stat;
+        // The upper directory itself was made by us and dressed like the lower one; an unprivileged
+        // user can't give it another's owner.
+        let own = f.up.is_empty() && layer.prefix == "user.";
+        let a = &if own { Stat { uid: b.uid, gid: b.gid, ..f.stat } } else { f.stat };
         let mut aspects = Vec::new();
         let mut difference = Difference::default();
         if a.is_file() && !f.notes.metacopy {

@@ -17,6 +17,8 @@ pub enum Copied {
 }
 
 const CHUNK: usize = 1 << 17;
+/// What is compared at once: the block of most file systems.
+const BLOCK: usize = 1 << 12;
 
 /// The next stretch of data at or after `at`: its start and end; none past the last.
 fn data_after(file: BorrowedFd<'_>, at: u64, size: u64) -> io::Result<Option<(u64, u64)>> {
@@ -127,10 +129,18 @@ pub fn overwrite(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<Copied>
                 break;
             }
             let m = read_full(to, &mut old[..n], pos)?;
-            if new[..n] != old[..m] {
-                write_full(to, &new[..n], pos)?;
-                written += n as u64;
+            // Block by block: copying up fills holes with zeros, and writing those would fill ours.
+            let mut same_until = 0;
+            for block in (0..n).step_by(BLOCK) {
+                let end = n.min(block + BLOCK);
+                if end <= m && new[block..end] == old[block..end] {
+                    write_full(to, &new[same_until..block], pos + same_until as u64)?;
+                    written += (block - same_until) as u64;
+                    same_until = end;
+                }
             }
+            write_full(to, &new[same_until..n], pos + same_until as u64)?;
+            written += (n - same_until) as u64;
             pos += n as u64;
         }
         at = end;
@@ -143,10 +153,14 @@ pub fn overwrite(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<Copied>
 
 /// Makes the data between `start` and `end` a hole, where there is any.
 fn punch(file: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<()> {
+    // The last block is only let go when all of it is asked for, also what lies beyond the end.
+    const LARGEST_BLOCK: u64 = 1 << 16;
+    let size = rustix::fs::fstat(file)?.st_size as u64;
     let mut at = start;
     while let Some((from, to)) = data_after(file, at, end)? {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        match rustix::fs::fallocate(file, flags, from, to - from) {
+        let upto = if to == size { to.next_multiple_of(LARGEST_BLOCK) } else { to };
+        match rustix::fs::fallocate(file, flags, from, upto - from) {
             Ok(()) => {}
             // No holes on this file system: zeros read the same.
             Err(Errno::OPNOTSUPP) => write_zeros(file, from, to)?,

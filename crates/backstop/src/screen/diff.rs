@@ -1,9 +1,9 @@
 //! Takes a file's content before and after, gives a unified difference that can't repaint a screen.
 
 use backstop_core::bytes::Bytes;
-use backstop_core::quoted::Quoted;
 use similar::{ChangeTag, TextDiff};
 
+use super::message::tame;
 use super::size;
 use super::style::{Ink, Style};
 
@@ -68,14 +68,8 @@ fn binary(content: &[u8]) -> bool {
 
 /// A line of a file: tabs stay, everything else that could repaint is spelled out.
 fn shown(text: &[u8]) -> String {
-    let parts: Vec<String> = text.split(|b| *b == b'\t').map(plain).collect();
+    let parts: Vec<String> = text.split(|b| *b == b'\t').map(tame).collect();
     parts.join("\t")
-}
-
-/// `Quoted` doubles backslashes so that a name has one spelling; source code reads better without.
-fn plain(part: &[u8]) -> String {
-    let parts: Vec<String> = part.split(|b| *b == b'\\').map(|p| Quoted(p).to_string()).collect();
-    parts.join("\\")
 }
 
 #[cfg(test)]

@@ -110,6 +110,9 @@ pub fn grounds(out: &mut String, record: &RunRecord, set: &EffectSet, style: Sty
     few(out, style, "unknown", &set.incomplete, |what| quoted(what));
     if let Some(judgement) = &record.judgement {
         rules(out, judgement, style);
+        if record.state == State::Held && judgement.decision == Decision::Allow && set.conflicts.is_empty() {
+            line(out, style, "rule", "held on request; policy would allow it");
+        }
     }
 }
 
@@ -193,7 +196,13 @@ fn few<T>(out: &mut String, style: Style, key: &str, items: &[T], show: impl Fn(
 /// Text that may hold names from outside, shown harmlessly. Backslashes stay single, because most
 /// of these texts quoted their names already.
 pub fn quoted(text: &str) -> String {
-    let parts: Vec<String> = text.split('\\').map(|p| Quoted(p.as_bytes()).to_string()).collect();
+    tame(text.as_bytes())
+}
+
+/// Bytes from outside that are not a place: a command, a reason, a line of a file. Harmless as well,
+/// but with its own backslashes single, since nobody compares it with another by its spelling.
+pub fn tame(text: &[u8]) -> String {
+    let parts: Vec<String> = text.split(|b| *b == b'\\').map(|p| Quoted(p).to_string()).collect();
     parts.join("\\")
 }
 

@@ -31,7 +31,7 @@ pub fn run(shown: &Outcome, now: Timestamp, style: Style) -> String {
         ),
     );
     let request = &record.request;
-    line(&mut out, style, "command", &request.command.text().quoted().to_string());
+    line(&mut out, style, "command", &message::tame(request.command.text().as_slice()));
     let place = match &request.workspace {
         Some(w) if *w == request.cwd => format!("{} (the workspace)", request.cwd.quoted()),
         Some(w) => format!("{} (workspace {})", request.cwd.quoted(), w.quoted()),
@@ -42,7 +42,12 @@ pub fn run(shown: &Outcome, now: Timestamp, style: Style) -> String {
         line(&mut out, style, "session", &session.quoted().to_string());
     }
     if let Some(reason) = &request.reason {
-        line(&mut out, style, "reason", &format!("{} (unchecked, in the caller's words)", reason.quoted()));
+        line(
+            &mut out,
+            style,
+            "reason",
+            &format!("{} (unchecked, in the caller's words)", message::tame(reason.as_slice())),
+        );
     }
     if let Some(exit) = record.exit.filter(|e| e.code() != 0) {
         line(&mut out, style, "exit", &exit.code().to_string());
@@ -57,7 +62,8 @@ pub fn run(shown: &Outcome, now: Timestamp, style: Style) -> String {
         out.push('\n');
     }
     message::grounds(&mut out, record, set, style);
-    if record.judgement.as_ref().is_some_and(|j| j.decision == Decision::Allow) {
+    let allowed = record.judgement.as_ref().is_some_and(|j| j.decision == Decision::Allow);
+    if allowed && record.state != State::Held {
         line(&mut out, style, "rule", "allowed: in places of its own, and it can be undone");
     }
     message::remarks(&mut out, record, style);

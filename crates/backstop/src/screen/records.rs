@@ -7,7 +7,7 @@ use backstop_core::effect::Totals;
 use backstop_core::run::Exit;
 use backstop_engine::audit::{Answer, Report, Weight};
 
-use super::message::{line, quoted};
+use super::message::{line, quoted, tame};
 use super::style::{Ink, Style, pad};
 use super::{list, size};
 
@@ -37,8 +37,10 @@ fn said(body: &Body) -> (String, Ink) {
         Body::AuditRecovered { adopted, cut_bytes, .. } => {
             (format!("{adopted} entries adopted, {} cut off", size::bytes(*cut_bytes)), Ink::Changed)
         }
-        Body::RunRequested { command, uid, .. } => (format!("{}  (user {uid})", command.text().quoted()), Ink::Place),
-        Body::Nested { command, .. } => (command.text().quoted().to_string(), Ink::Faint),
+        Body::RunRequested { command, uid, .. } => {
+            (format!("{}  (user {uid})", tame(command.text().as_slice())), Ink::Place)
+        }
+        Body::Nested { command, .. } => (tame(command.text().as_slice()), Ink::Faint),
         Body::RunRehearsed { totals, exit, .. } => (rehearsed(totals, *exit), Ink::Place),
         Body::RunJudged { judgement, .. } => {
             let rules: Vec<String> = judgement.reasons.iter().take(3).map(|r| quoted(&r.rule)).collect();

@@ -86,6 +86,7 @@ pub fn outcome(command: &str, state: State, set: EffectSet) -> Outcome {
         id: RunId::parse("r-2x7k3f").expect("an id"),
         judgement: Some(policy::judge(&set, &ground)),
         left_behind: Vec::new(),
+        let_go: false,
         notes: Vec::new(),
         request: Request {
             command: Command::Line(command.into()),

@@ -5,10 +5,9 @@ use std::fmt::Write;
 use backstop_core::time::Timestamp;
 use backstop_engine::{Pruned, UndoReport, VaultStatus};
 
-use super::message::{line, quoted};
+use super::message::{line, quoted, tame};
 use super::size;
-use super::style::{Ink, Style};
-use super::summary::Tense;
+use super::style::{Ink, Style, head};
 
 /// Which way a report goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,17 +31,11 @@ pub fn undo(report: &UndoReport, way: Way, style: Style) -> String {
         Way::Redo => ("redone", "undo"),
     };
     for record in report.done.iter().take(SHOWN) {
-        let what = record.totals.as_ref().map(|t| format!(": it had {}", super::summary::counts(t, Tense::Did)));
+        let command = head(&tame(record.request.command.text().as_slice()), style.width.saturating_sub(28));
         push(
             &mut out,
-            format_args!(
-                "backstop: {} {}{}\n",
-                style.ink(Ink::Made, word),
-                style.ink(Ink::Strong, record.id),
-                what.unwrap_or_default()
-            ),
+            format_args!("backstop: {} {}: {command}\n", style.ink(Ink::Made, word), style.ink(Ink::Strong, record.id),),
         );
-        line(&mut out, style, "command", &record.request.command.text().quoted().to_string());
     }
     if report.done.len() > SHOWN {
         line(&mut out, style, "", &format!("… and {} more runs", size::count((report.done.len() - SHOWN) as u64)));

@@ -60,6 +60,18 @@ pub fn age(then: Timestamp, now: Timestamp) -> String {
     format!("{} ago", counted(n, one, many))
 }
 
+/// `now`, `4 min`, `3 h`, `12 d`: an age for a column.
+pub fn ago(then: Timestamp, now: Timestamp) -> String {
+    match now.seconds_since(then) {
+        ..-1 => "future".to_owned(),
+        -1..=4 => "now".to_owned(),
+        s @ 5..=119 => format!("{s} s"),
+        s @ 120..=7_199 => format!("{} min", s / 60),
+        s @ 7_200..=172_799 => format!("{} h", s / 3_600),
+        s => format!("{} d", s / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -109,6 +109,14 @@ pub fn fit(text: &str, room: usize) -> String {
     format!("{head}…{tail}")
 }
 
+/// The beginning of `text` in at most `room` columns; what is cut is marked with `…`.
+pub fn head(text: &str, room: usize) -> String {
+    if columns(text) <= room {
+        return text.to_owned();
+    }
+    format!("{}…", take(text.chars(), room.max(2) - 1))
+}
+
 fn take(chars: impl Iterator<Item = char>, room: usize) -> String {
     let mut out = String::new();
     let mut used = 0;

@@ -14,7 +14,7 @@ pub fn sentence(set: &EffectSet, tense: Tense) -> String {
     {
         return single(only, tense);
     }
-    let counts = counts(&set.totals(), tense);
+    let counts = counts(set, tense);
     match place(set) {
         Some(place) => format!("{counts} in {}", place.quoted()),
         None => counts,
@@ -79,9 +79,11 @@ fn single(e: &Effect, tense: Tense) -> String {
 }
 
 /// `delete 41,210 files (12.4 GB), create 3 files (1 kB)`.
-pub fn counts(t: &Totals, tense: Tense) -> String {
+fn counts(set: &EffectSet, tense: Tense) -> String {
+    let (t, replaced) = split(set);
     let kinds = [
         (Kind::Delete, &t.deleted),
+        (Kind::Replace, &replaced),
         (Kind::Change, &t.changed),
         (Kind::Create, &t.created),
         (Kind::Rename, &t.renamed),
@@ -103,6 +105,26 @@ pub fn counts(t: &Totals, tense: Tense) -> String {
     format!("{prefix}{}", parts.join(", "))
 }
 
+/// The totals, and apart from them the files that another file takes the place of: editors save that
+/// way, and "deleted one, created one" would alarm for nothing.
+fn split(set: &EffectSet) -> (Totals, Count) {
+    let (mut t, mut replaced) = (set.totals(), Count::default());
+    for e in set.effects.iter().filter(|e| e.kind == Kind::Replace) {
+        if let (Some(b), Some(a)) = (&e.before, &e.after)
+            && b.file_type == FileType::File
+            && a.file_type == FileType::File
+        {
+            replaced.files += 1;
+            replaced.bytes += b.size;
+            t.deleted.files -= 1;
+            t.deleted.bytes -= b.size;
+            t.created.files -= 1;
+            t.created.bytes -= a.size;
+        }
+    }
+    (t, replaced)
+}
+
 /// `41,210 files (12.4 GB)`; directories and others only where there are no files, or beside them.
 fn things(c: &Count, kind: Kind) -> String {
     let mut parts = Vec::new();
@@ -110,7 +132,7 @@ fn things(c: &Count, kind: Kind) -> String {
         parts.push(size::counted(c.files, "file", "files"));
     }
     if c.others > 0 {
-        parts.push(size::counted(c.others, "link or special file", "links and special files"));
+        parts.push(size::counted(c.others, "link or other", "links and others"));
     }
     if c.dirs > 0 && (parts.is_empty() || kind == Kind::Rename) {
         parts.push(size::counted(c.dirs, "directory", "directories"));

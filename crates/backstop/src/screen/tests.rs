@@ -245,9 +245,9 @@ fn colours_only_where_asked_for() {
 fn the_list_of_runs() {
     let all = [ordinary().record, incident().record, hostile().record];
     insta::assert_snapshot!(list::runs(&all, NOW, WIDE), @r#"
-    r-2x7k3f  committed   2 minutes ago    -1 +301 ~1 »1 45.2 MB    make all
-    r-2x7k3f  held        2 minutes ago    -41,220 12.4 GB          rm -rf /var/www/temp/*
-    r-2x7k3f  held        2 minutes ago    +1 5 B                   touch x
+    r-2x7k3f  committed   2 min  -1 +301 ~1 »1 45.2 MB  make all
+    r-2x7k3f  held        2 min  -41,220 12.4 GB        rm -rf /var/www/temp/*
+    r-2x7k3f  held        2 min  +1 5 B                 touch x
     "#);
 }
 
@@ -268,6 +268,7 @@ fn undo_reports() {
         stopped: Some((
             incident().record.id,
             Stopped {
+                kind: FailureKind::Conflict,
                 what: "/var/www/a.txt changed since".into(),
                 next: vec!["backstop undo --beside r-2x7k3f".into()],
             },
@@ -279,8 +280,7 @@ fn undo_reports() {
         report::undo(&UndoReport { stopped: None, ..stopped }, Way::Redo, Style::PLAIN),
     ];
     insta::assert_snapshot!(text.concat(), @r#"
-    backstop: undone r-2x7k3f: it had deleted 1 file (2.0 kB), changed 1 file (4.1 kB), created 301 files (45.2 MB), 2 other changes
-      command  make all
+    backstop: undone r-2x7k3f: make all
       beside   /var/www/src/main.rs.before-r-2x7k3f
       next     the other way again: backstop redo r-2x7k3f
     backstop: stopped before r-2x7k3f: /var/www/a.txt changed since

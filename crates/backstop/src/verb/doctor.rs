@@ -6,7 +6,7 @@ use std::io;
 use backstop_core::bytes::Bytes;
 use backstop_core::run::State;
 use backstop_engine::Filter;
-use backstop_engine::probe::Machine;
+use backstop_engine::probe::{Ability, probe};
 
 use super::House;
 use crate::document::{AbilityDocument, DoctorDocument, VERSION, VaultDocument};
@@ -19,7 +19,7 @@ use crate::{clock, exit, inside, porch};
 pub fn doctor(json: bool) -> Done {
     inside::records_needed("doctor")?;
     let house = House::open()?;
-    let machine = machine();
+    let machine = probe();
     let status = house.engine.vault_status()?;
     let held = house.engine.runs(&Filter { state: Some(State::Held), session: None })?.len() as u64;
     let settings = house.engine.settings();
@@ -40,17 +40,9 @@ pub fn doctor(json: bool) -> Done {
     } else {
         out::print(&page(&found, &status, clock::now(), Style::of(&io::stdout())))?;
     }
-    Ok(if can_rehearse(&machine) { exit::OK } else { exit::FOUND })
+    Ok(if machine.can_rehearse() { exit::OK } else { exit::FOUND })
 }
 
-fn ability(a: &backstop_engine::probe::Ability) -> AbilityDocument {
+fn ability(a: &Ability) -> AbilityDocument {
     AbilityDocument { detail: a.detail.clone(), name: a.name.to_owned(), ok: a.ok, what: a.what.to_owned() }
-}
-
-fn machine() -> Machine {
-    Machine::default()
-}
-
-fn can_rehearse(machine: &Machine) -> bool {
-    machine.abilities.iter().all(|a| a.ok || !a.name.starts_with("overlay"))
 }

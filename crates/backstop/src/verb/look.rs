@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use backstop_core::bytes::Bytes;
-use backstop_core::effect::{Aspect, Effect, EffectSet, FileType, Kind};
+use backstop_core::effect::{Aspect, Effect, EffectSet, FileType, Kind, Node};
 use backstop_core::id::RunId;
 use backstop_engine::{Engine, Failure, Filter, Outcome, Side};
 
@@ -59,10 +59,11 @@ fn differences(engine: &Engine, id: RunId, set: &EffectSet, style: Style) -> Res
     let mut out = io::BufWriter::new(io::stdout().lock());
     for e in set.effects.iter().filter(|e| has_difference(e)) {
         let old_path = e.from.as_ref().filter(|_| e.kind == Kind::Rename).unwrap_or(&e.path);
-        let before = side(engine, id, old_path, Side::Before, e.before.is_some())?;
-        let after = side(engine, id, &e.path, Side::After, e.after.is_some())?;
-        if before.is_none() && after.is_none() {
-            let gone = format!("{}: its content is no longer kept\n", e.path.quoted());
+        let before = side(engine, id, old_path, Side::Before, e.before.as_ref())?;
+        let after = side(engine, id, &e.path, Side::After, e.after.as_ref())?;
+        // Shown as `/dev/null` it would look as if the file had not been there.
+        if before.is_none() && file(e.before.as_ref()) || after.is_none() && file(e.after.as_ref()) {
+            let gone = format!("{}: one side of it is not kept, so they can't be compared\n", e.path.quoted());
             out.write_all(style.ink(Ink::Faint, gone).to_string().as_bytes())?;
             continue;
         }
@@ -76,12 +77,15 @@ fn differences(engine: &Engine, id: RunId, set: &EffectSet, style: Style) -> Res
     Ok(())
 }
 
-fn side(engine: &Engine, id: RunId, path: &Bytes, side: Side, there: bool) -> Result<Option<Vec<u8>>, Failure> {
-    if there { engine.content(id, path, side, diff::LIMIT + 1) } else { Ok(None) }
+fn side(engine: &Engine, id: RunId, path: &Bytes, side: Side, node: Option<&Node>) -> Result<Option<Vec<u8>>, Failure> {
+    if file(node) { engine.content(id, path, side, diff::LIMIT + 1) } else { Ok(None) }
+}
+
+fn file(node: Option<&Node>) -> bool {
+    node.is_some_and(|n| n.file_type == FileType::File)
 }
 
 fn has_difference(e: &Effect) -> bool {
-    let file = |n: Option<&backstop_core::effect::Node>| n.is_some_and(|n| n.file_type == FileType::File);
     let content = match e.kind {
         Kind::Create | Kind::Replace | Kind::Delete => true,
         Kind::Change | Kind::Rename => e.aspects.contains(&Aspect::Content),

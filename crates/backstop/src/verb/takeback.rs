@@ -71,5 +71,5 @@ fn finish(report: &UndoReport, way: Way, json: bool) -> Done {
     } else {
         out::say(&report::undo(report, way, Style::of(&io::stderr())));
     }
-    Ok(if report.stopped.is_some() { exit::CONFLICT } else { exit::OK })
+    Ok(report.stopped.as_ref().map_or(exit::OK, |(_, why)| exit::of_failure(why.kind)))
 }

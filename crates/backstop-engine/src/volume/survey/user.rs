@@ -60,8 +60,11 @@ pub(super) fn survey(query: &Query<'_>, all: &[Entry], seen: &[&Entry]) -> Resul
     }
     let whole: Vec<Bytes> = whole.into_iter().collect();
     let outer: Vec<&Bytes> = whole.iter().filter(|d| !whole.iter().any(|o| o != *d && reaches(o, d, query))).collect();
-    for top in outer {
-        layer(query, seen, &mut survey, top);
+    for top in &outer {
+        match alias(seen, top, &outer) {
+            Some(place) => survey.parts.push(bind(seen, top, place)),
+            None => layer(query, seen, &mut survey, top),
+        }
     }
     // The outer before the inner, as they are put in place.
     survey.parts.sort_by_key(|p| p.mount.path.as_slice().len());
@@ -128,6 +131,37 @@ fn split(top: &Bytes, all: &[Entry], whole: &mut BTreeSet<Bytes>) {
         if !is_mount && dir::writable(child.as_slice()) {
             split(&child, all, whole);
         }
+    }
+}
+
+/// The same directory by another mount, where another overlay covers it there: two overlays over one
+/// directory would not see each other's changes, and the second would want a vault inside it.
+fn alias(seen: &[&Entry], top: &Bytes, outer: &[&Bytes]) -> Option<Bytes> {
+    let (n, lower) = locate(seen, top)?;
+    let entry = seen[n];
+    let inner = Bytes::from(&entry.root[..]).join(lower.as_slice());
+    let facts = dir::facts_at(top.as_slice()).ok()?;
+    seen.iter().enumerate().filter(|(m, base)| *m != n && base.dev == entry.dev).find_map(|(_, base)| {
+        let root = base.root.strip_suffix(b"/").unwrap_or(&base.root);
+        // Of two mounts that show the same, the one with the longer root is the bind.
+        if !inner.is_beneath(&base.root) || base.root.len() >= entry.root.len() {
+            return None;
+        }
+        let rest = inner.as_slice()[root.len()..].strip_prefix(b"/").unwrap_or_default();
+        let place = Bytes::from(&base.point[..]).join(rest);
+        let same = dir::facts_at(place.as_slice()).is_ok_and(|f| (f.dev, f.ino) == (facts.dev, facts.ino));
+        let covered = outer.iter().any(|o| **o != *top && place.is_beneath(o.as_slice()));
+        (same && covered).then_some(place)
+    })
+}
+
+fn bind(seen: &[&Entry], top: &Bytes, place: Bytes) -> Part {
+    let entry = locate(seen, top).map_or(seen[0], |(n, _)| seen[n]);
+    Part {
+        mount: Mount { path: top.clone(), ..told(entry, top.as_slice(), Cover::Overlay) },
+        how: How::Bind(place),
+        attr: attr(entry),
+        dir: true,
     }
 }
 

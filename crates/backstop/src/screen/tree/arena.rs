@@ -3,9 +3,12 @@
 
 use std::collections::HashMap;
 
-use backstop_core::effect::{Aspect, Effect, EffectSet, FileType, Kind};
+use backstop_core::effect::{Aspect, Effect, EffectSet, FileType, Kind, Tally};
 
 use crate::screen::summary::is_dir_times;
+
+/// A file beneath a deleted directory is worth a row from this share of it on: one in so many.
+const SHARE: u64 = 100;
 
 /// A node's place in the arena.
 pub type Index = usize;
@@ -157,7 +160,10 @@ impl<'a> Arena<'a> {
 
     /// The biggest files beneath a directory that goes, by the name they have from there.
     fn beneath(&mut self, at: Index, e: &Effect) {
-        for big in e.beneath.iter().flat_map(|t| &t.biggest) {
+        let Some(tally) = &e.beneath else { return };
+        // Among thousands alike, the biggest eight say nothing.
+        let telling = |size: u64| tally.files <= Tally::BIGGEST as u64 || size.saturating_mul(SHARE) >= tally.bytes;
+        for big in tally.biggest.iter().filter(|b| telling(b.size)) {
             let rest = big.path.as_slice().strip_prefix(e.path.as_slice()).unwrap_or(big.path.as_slice());
             let name = rest.strip_prefix(b"/").unwrap_or(rest).to_vec();
             let child = self.child(at, name);

@@ -1,0 +1,288 @@
+//! The verbs on the real pipeline: each test rehearses real commands in a scratch directory with a
+//! state directory of its own. What a run may do is decided by the kernel here, not by a mock.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self { dir: tempfile::tempdir().expect("temp") };
+        fs::create_dir_all(place.at("w")).expect("workspace");
+        place
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.dir.path().canonicalize().expect("real").join(path)
+    }
+
+    fn environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .current_dir(self.at("w"))
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("TERM", "xterm")
+            .env("NO_COLOR", "1")
+            .env("XDG_STATE_HOME", self.at("state"))
+    }
+
+    fn output(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_backstop"));
+        self.environment(command.args(args)).stdin(Stdio::null()).output().expect("backstop starts")
+    }
+
+    /// Exit code, standard output and error, with what differs from time to time replaced.
+    fn run(&self, args: &[&str]) -> String {
+        let output = self.output(args);
+        let mut text = format!("exit {:?}\n", output.status.code().expect("a code"));
+        for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+            if !bytes.is_empty() {
+                text.push_str(&format!("--- {name}\n{}", self.plain(bytes)));
+            }
+        }
+        text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    }
+
+    fn plain(&self, bytes: &[u8]) -> String {
+        let text =
+            String::from_utf8(bytes.to_vec()).expect("UTF-8").replace(self.at("").to_str().expect("UTF-8"), "$DIR/");
+        let mut ids: Vec<String> = Vec::new();
+        for (at, _) in text.match_indices("r-") {
+            let id = text.get(at..at + 8).unwrap_or_default();
+            if backstop_core::id::RunId::parse(id).is_some() && !ids.contains(&id.to_owned()) {
+                ids.push(id.to_owned());
+            }
+        }
+        let mut text = ids.iter().fold(text, |t, id| t.replace(id, "r-RUN"));
+        for line in text.clone().lines().filter(|l| l.trim_start().starts_with("digest")) {
+            text = text.replace(line, "  digest   DIGEST");
+        }
+        text.replace(&format!("[{}]", std::process::id()), "[PID]")
+    }
+
+    fn id(&self, args: &[&str]) -> String {
+        let output = self.output(args);
+        let text = String::from_utf8(output.stderr).expect("UTF-8");
+        let at = text.find("r-").unwrap_or_else(|| panic!("no id in {text}"));
+        text[at..at + 8].to_owned()
+    }
+}
+
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).expect("write");
+}
+
+#[test]
+fn an_allowed_command_speaks_for_itself() {
+    let place = Place::new();
+    let text = place.run(&["run", "--", "sh", "-c", "echo out; echo err >&2; echo new > file; exit 3"]);
+    insta::assert_snapshot!(text, @r#"
+    exit 3
+    --- stdout
+    out
+    --- stderr
+    err
+    "#);
+    assert_eq!(fs::read_to_string(place.at("w/file")).expect("committed"), "new\n");
+}
+
+#[test]
+fn a_held_run_is_committed_undone_and_redone_by_people() {
+    let place = Place::new();
+    write(&place.at("w/a"), "one\ntwo\n");
+    let id = place.id(&["run", "--hold", "-c", "sed -i s/two/2/ a; echo b > b"]);
+    assert!(!place.at("w/b").exists());
+    insta::assert_snapshot!(place.run(&["show", &id]), @r#"
+    exit 0
+    --- stdout
+    r-RUN  held  just now
+      command  sed -i s/two/2/ a; echo b > b
+      in       $DIR/w (the workspace)
+      effect   would replace 1 file (8 B), create 1 file (2 B) in $DIR/w
+
+      $DIR/w/                         16 B  -1 +2            ██████████
+    ├─ ± a                                       14 B                   ████████▊
+    └─ + b                                        2 B                   █▎
+
+      rule     held on request; policy would allow it
+      digest   DIGEST
+      next     people: backstop commit r-RUN · give up: backstop discard r-RUN
+    "#);
+    insta::assert_snapshot!(place.run(&["show", &id, "--diff"]), @r#"
+    exit 0
+    --- stdout
+    --- $DIR/w/a
+    +++ $DIR/w/a
+    @@ -1,2 +1,2 @@
+     one
+    -two
+    +2
+    --- /dev/null
+    +++ $DIR/w/b
+    @@ -0,0 +1 @@
+    +b
+    "#);
+    insta::assert_snapshot!(place.run(&["show", &id, "--tree"]), @r#"
+    exit 0
+    --- stdout
+          8 B  ± $DIR/w/a
+          2 B  + $DIR/w/b
+    "#);
+    insta::assert_snapshot!(place.run(&["commit", &id]), @r#"
+    exit 0
+    --- stderr
+    backstop: committed r-RUN: replaced 1 file (8 B), created 1 file (2 B) in $DIR/w
+      next     take it back: backstop undo r-RUN
+    "#);
+    assert_eq!(fs::read_to_string(place.at("w/a")).expect("a"), "one\n2\n");
+    insta::assert_snapshot!(place.run(&["undo", &id]), @r#"
+    exit 0
+    --- stderr
+    backstop: undone r-RUN: sed -i s/two/2/ a; echo b > b
+      next     the other way again: backstop redo r-RUN
+    "#);
+    assert_eq!(fs::read_to_string(place.at("w/a")).expect("a"), "one\ntwo\n");
+    assert!(!place.at("w/b").exists());
+    insta::assert_snapshot!(place.run(&["redo", &id]), @r#"
+    exit 0
+    --- stderr
+    backstop: redone r-RUN: sed -i s/two/2/ a; echo b > b
+      next     the other way again: backstop undo r-RUN
+    "#);
+    assert_eq!(fs::read_to_string(place.at("w/b")).expect("b"), "b\n");
+    assert!(place.run(&["audit", "verify"]).starts_with("exit 0"));
+}
+
+#[test]
+fn undo_stops_before_what_changed_since() {
+    let place = Place::new();
+    write(&place.at("w/a"), "one");
+    place.run(&["run", "-c", "echo two > a"]);
+    write(&place.at("w/a"), "by a person");
+    let text = place.run(&["undo", "@last"]);
+    assert!(text.starts_with("exit 74\n--- stderr\nbackstop: stopped before r-RUN: "), "{text}");
+    assert_eq!(fs::read_to_string(place.at("w/a")).expect("a"), "by a person");
+}
+
+#[test]
+fn dry_runs_change_nothing_and_end_well() {
+    let place = Place::new();
+    write(&place.at("w/a"), "12345");
+    insta::assert_snapshot!(place.run(&["run", "--dry-run", "--", "rm", "a"]), @r#"
+    exit 0
+    --- stderr
+    backstop: dry run r-RUN: would delete $DIR/w/a (5 B)
+      next     nothing was changed; the same line without --dry-run does it
+      $DIR/w/                          5 B  -1               ██████████
+    └─ - a                                        5 B                   ██████████
+    "#);
+    assert!(place.at("w/a").exists());
+}
+
+#[test]
+fn prefixes_that_name_several_runs_are_refused() {
+    let place = Place::new();
+    let first = place.id(&["run", "--hold", "--", "touch", "a"]);
+    place.id(&["run", "--hold", "--", "touch", "b"]);
+    let text = place.run(&["show", &first[..5]]);
+    assert!(text.starts_with("exit 2") && text.contains("may be any of 2 runs"), "{text}");
+    let before = String::from_utf8(place.output(&["show", "@-2", "--json"]).stdout).expect("UTF-8");
+    assert!(before.contains(&first), "@-2 is the one before");
+}
+
+#[test]
+fn json_is_one_document_and_the_commands_output_goes_aside() {
+    let place = Place::new();
+    let output = place.output(&["run", "--json", "--", "sh", "-c", "echo out; touch a"]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one document");
+    assert_eq!((document["exit_code"].as_u64(), document["record"]["state"].as_str()), (Some(0), Some("committed")));
+    assert_eq!(output.stderr, b"out\n");
+    let runs: serde_json::Value = serde_json::from_slice(&place.output(&["runs", "--json"]).stdout).expect("JSON");
+    assert_eq!(runs["runs"][0]["state"], "committed");
+}
+
+#[test]
+fn a_wait_ends_when_a_person_discards() {
+    let place = Place::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backstop"));
+    let mut child = place
+        .environment(command.args(["run", "--hold", "--wait=60s", "--", "touch", "a"]))
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("backstop");
+    let mut first = [0; 26];
+    child.stderr.as_mut().expect("piped").read_exact(&mut first).expect("the held message");
+    let id = String::from_utf8(first[15..23].to_vec()).expect("UTF-8");
+    assert!(place.run(&["discard", &id]).starts_with("exit 0"));
+    assert_eq!(child.wait().expect("ends").code(), Some(77));
+    assert_eq!(place.output(&["run", "--hold", "--wait=1s", "--", "touch", "a"]).status.code(), Some(75));
+}
+
+/// A terminal of its own with `backstop` in it.
+fn at_a_terminal(place: &Place, args: &[&str], answer: &str) -> (Option<i32>, String) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("pty");
+    grantpt(&master).and_then(|()| unlockpt(&master)).expect("pty");
+    let name = ptsname(&master, Vec::new()).expect("name").into_string().expect("UTF-8");
+    let side = || File::options().read(true).write(true).open(&name).expect("terminal");
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", "--wait", env!("CARGO_BIN_EXE_backstop")]).args(args);
+    let mut child =
+        place.environment(&mut command).stdin(side()).stdout(side()).stderr(side()).spawn().expect("setsid");
+    drop(command);
+    let mut master = File::from(master);
+    let mut seen = Vec::new();
+    let mut answered = false;
+    let mut buffer = [0; 4096];
+    // The terminal reports an error once nobody has it open any more.
+    while let Ok(n @ 1..) = master.read(&mut buffer) {
+        seen.extend_from_slice(&buffer[..n]);
+        if !answered && seen.ends_with(b"(hold) > ") {
+            // The question is asked after the keys pressed before it were thrown away.
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            master.write_all(answer.as_bytes()).expect("answer");
+            answered = true;
+        }
+    }
+    let code = child.wait().expect("ends").code();
+    (code, place.plain(&seen).replace('\r', ""))
+}
+
+#[test]
+fn a_person_at_a_terminal_is_asked_and_obeyed() {
+    for (answer, code, there) in [("c\n", 0, false), ("h\n", 75, true), ("d\n", 77, true), ("\n", 75, true)] {
+        let place = Place::new();
+        write(&place.at("w/db"), "data");
+        let _open = File::options().append(true).open(place.at("w/db")).expect("open for writing");
+        let (got, text) = at_a_terminal(&place, &["run", "--", "rm", "db"], answer);
+        assert_eq!((got, place.at("w/db").exists()), (Some(code), there), "{answer:?}: {text}");
+        assert!(text.contains("open for writing") && text.contains("let it take effect?"), "{text}");
+    }
+}
+
+#[test]
+fn yes_answers_for_the_person_at_the_terminal() {
+    let place = Place::new();
+    write(&place.at("w/db"), "data");
+    let _open = File::options().append(true).open(place.at("w/db")).expect("open for writing");
+    let (code, text) = at_a_terminal(&place, &["run", "--yes", "--", "rm", "db"], "");
+    assert_eq!((code, place.at("w/db").exists()), (Some(0), false), "{text}");
+    assert!(text.contains("committed r-RUN"), "{text}");
+}
+
+#[test]
+fn the_drill_passes() {
+    let place = Place::new();
+    let output = place.output(&["drill", "incident", "--files", "300", "--dir", place.at("").to_str().expect("UTF-8")]);
+    let text = place.plain(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{text}{}", place.plain(&output.stderr));
+    assert!(text.contains("nothing was lost") && !text.contains('✗'), "{text}");
+    let left: Vec<_> = fs::read_dir(place.at("")).expect("dir").map(|e| e.expect("entry").file_name()).collect();
+    assert_eq!(left, ["w"], "it takes its scratch data away and leaves no state");
+}

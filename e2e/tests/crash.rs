@@ -1,0 +1,181 @@
+//! Claim: wherever Backstop is killed, or a step fails for want of space or a broken disk, the tree
+//! is exactly as before or exactly as after, the run's state says which, recovering twice is
+//! recovering once, the audit log verifies, and the verb can be given again. At every fault point of
+//! run, commit, undo and redo, for six kinds of plan; and at every fault point of the recovery.
+//!
+//! `BACKSTOP_SCENARIO=NAME` and `BACKSTOP_VERB=commit` pick one; `BACKSTOP_DEEP=1` kills the
+//! recovery at every point from a fresh crash each, instead of one after the other.
+
+use backstop_e2e::faults::{Breaks, Found, Ready, Scenario, faults_bin, scenarios};
+use backstop_e2e::ground::{Ground, User};
+use backstop_e2e::images::{FsKind, in_private_mounts};
+use backstop_e2e::tree::Tree;
+
+const KILLED: i32 = 137;
+/// More points than any scenario has: a verb that never ends is a failure too.
+const MOST: usize = 2_000;
+
+fn picked(name: &str, value: &str) -> bool {
+    std::env::var(name).map_or(true, |v| v.eq_ignore_ascii_case(value))
+}
+
+fn each(
+    name: &'static str,
+    user: User,
+    verb: Breaks,
+    check: fn(&Ground, &Scenario, Breaks, &Tree) -> Result<String, String>,
+) {
+    if !picked("BACKSTOP_VERB", &format!("{verb:?}")) {
+        return;
+    }
+    in_private_mounts(name, || {
+        let treeops = std::path::Path::new(env!("CARGO_BIN_EXE_treeops"));
+        let ground = Ground::make(FsKind::Ext4, user, 64, Some(&faults_bin()), treeops).expect("a file system");
+        let mut failures = Vec::new();
+        for scenario in scenarios().iter().filter(|s| picked("BACKSTOP_SCENARIO", s.name)) {
+            // The unprivileged mode has neither foreign owners nor link groups.
+            if user == User::Plain && !matches!(scenario.name, "mixed" | "delete-directory") {
+                continue;
+            }
+            match undisturbed(&ground, scenario).and_then(|after| check(&ground, scenario, verb, &after)) {
+                Ok(said) => eprintln!("{name}: {}: {said}", scenario.name),
+                Err(e) => failures.push(format!("{}: {e}", scenario.name)),
+            }
+        }
+        assert!(failures.is_empty(), "{name}: {}", failures.join("\n\n"));
+    });
+}
+
+/// The tree that a commit without any fault leaves.
+fn undisturbed(ground: &Ground, scenario: &Scenario) -> Result<Tree, String> {
+    let ready = Ready::make(ground, scenario, Breaks::Run, None)?;
+    ready.expect(0, |r| r.act(None))?;
+    Ok(ready.now())
+}
+
+/// After a fault and a recovery: before or after, said so, once and for all, and usable.
+fn settled(ready: &Ready<'_>, verb: Breaks) -> Result<Found, String> {
+    let found = ready.found()?;
+    ready.state_says(found)?;
+    let stamps = ready.stamps()?;
+    ready.expect(0, |r| r.recover(None))?;
+    if ready.stamps()? != stamps || ready.found()? != found {
+        return Err("recovering again changed something".to_owned());
+    }
+    ready.audit_holds()?;
+    if found == Found::Before && verb != Breaks::Run {
+        ready.expect(0, |r| r.act(None)).map_err(|e| format!("given again: {e}"))?;
+        if ready.found()? != Found::After {
+            return Err("given again it had no effect".to_owned());
+        }
+    }
+    Ok(found)
+}
+
+fn killed(ground: &Ground, scenario: &Scenario, verb: Breaks, after: &Tree) -> Result<String, String> {
+    let (mut befores, mut afters, mut recoveries) = (0, 0, 0);
+    for point in 0..MOST {
+        let at = |e: String| format!("{verb:?} killed at point {point}: {e}");
+        let ready = Ready::make(ground, scenario, verb, Some(after)).map_err(at)?;
+        let ran = ready.act(Some(&format!("kill:{point}"))).map_err(at)?;
+        if ran.code != KILLED {
+            let found = ready.found().map_err(at)?;
+            if ran.code != 0 || found != Found::After {
+                return Err(at(format!("ended otherwise, with the tree as {found:?}: {ran}")));
+            }
+            return Ok(format!("{point} points ({befores} before, {afters} after), {recoveries} recoveries killed"));
+        }
+        // The recovery is killed too: at its first point, then the next one at its second, and so on.
+        for step in 0..MOST {
+            let ran = ready.recover(Some(&format!("kill:{step}"))).map_err(at)?;
+            if ran.code == 0 {
+                break;
+            } else if ran.code != KILLED {
+                return Err(at(format!("recovery with a kill at its point {step}: {ran}")));
+            }
+            recoveries += 1;
+        }
+        match settled(&ready, verb).map_err(at)? {
+            Found::Before => befores += 1,
+            Found::After => afters += 1,
+        }
+        if std::env::var_os("BACKSTOP_DEEP").is_some() {
+            recoveries += deep(ground, scenario, verb, after, point).map_err(at)?;
+        }
+    }
+    Err(format!("{verb:?} does not end after {MOST} points"))
+}
+
+/// Kills the recovery from a crash at `point`, at each of its points, each time from a fresh crash.
+fn deep(ground: &Ground, scenario: &Scenario, verb: Breaks, after: &Tree, point: usize) -> Result<usize, String> {
+    for step in 0..MOST {
+        let at = |e: String| format!("recovery killed at its point {step}: {e}");
+        let ready = Ready::make(ground, scenario, verb, Some(after)).map_err(at)?;
+        ready.expect(KILLED, |r| r.act(Some(&format!("kill:{point}")))).map_err(at)?;
+        let ran = ready.recover(Some(&format!("kill:{step}"))).map_err(at)?;
+        ready.expect(0, |r| r.recover(None)).map_err(at)?;
+        settled(&ready, verb).map_err(at)?;
+        if ran.code != KILLED {
+            return Ok(step);
+        }
+    }
+    Err("the recovery does not end".to_owned())
+}
+
+fn failing(ground: &Ground, scenario: &Scenario, verb: Breaks, after: &Tree) -> Result<String, String> {
+    let (points, mut total) = (points(ground, scenario, verb, after)?, 0);
+    for (fault, words) in [("enospc", "space"), ("eio", "input/output")] {
+        for point in 0..points {
+            let at = |e: String| format!("{verb:?} with {fault} at point {point}: {e}");
+            let ready = Ready::make(ground, scenario, verb, Some(after)).map_err(at)?;
+            let ran = ready.act(Some(&format!("{fault}:{point}"))).map_err(at)?;
+            let found = ready.found().map_err(|e| at(format!("{e}\n{ran}")))?;
+            if ran.code == 0 && found != Found::After {
+                return Err(at(format!("success was claimed, but the tree is as {found:?}: {ran}")));
+            }
+            let text = ran.stderr.to_lowercase();
+            if ran.code != 0 && !text.contains(words) {
+                return Err(at(format!("the message does not say why: {ran}")));
+            }
+            ready.expect(0, |r| r.recover(None)).map_err(at)?;
+            settled(&ready, verb).map_err(|e| at(format!("{e}\nafter {ran}")))?;
+            total += usize::from(ran.code != 0);
+        }
+    }
+    Ok(format!("{points} points, {total} of {} faults ended the verb", 2 * points))
+}
+
+/// How many points a verb passes without a fault.
+fn points(ground: &Ground, scenario: &Scenario, verb: Breaks, after: &Tree) -> Result<usize, String> {
+    let ready = Ready::make(ground, scenario, verb, Some(after))?;
+    let file = ground.desk().join("points");
+    if file.exists() {
+        std::fs::remove_file(&file).map_err(|e| e.to_string())?;
+    }
+    ready.expect(0, |r| r.act(Some(&format!("count:{}", file.display()))))?;
+    let text = std::fs::read_to_string(&file).map_err(|e| e.to_string())?;
+    Ok(text.lines().count())
+}
+
+macro_rules! broken {
+    ($($name:ident: $user:ident, $verb:ident, $check:ident;)*) => {$(
+        #[test]
+        fn $name() {
+            each(stringify!($name), User::$user, Breaks::$verb, $check);
+        }
+    )*};
+}
+
+broken! {
+    a_killed_run_leaves_before_or_after: Root, Run, killed;
+    a_killed_commit_leaves_before_or_after: Root, Commit, killed;
+    a_killed_undo_leaves_before_or_after: Root, Undo, killed;
+    a_killed_redo_leaves_before_or_after: Root, Redo, killed;
+    a_failing_run_leaves_before_or_after: Root, Run, failing;
+    a_failing_commit_leaves_before_or_after: Root, Commit, failing;
+    a_failing_undo_leaves_before_or_after: Root, Undo, failing;
+    a_failing_redo_leaves_before_or_after: Root, Redo, failing;
+    a_users_killed_commit_leaves_before_or_after: Plain, Commit, killed;
+    a_users_killed_undo_leaves_before_or_after: Plain, Undo, killed;
+    a_users_failing_commit_leaves_before_or_after: Plain, Commit, failing;
+}

@@ -1,0 +1,174 @@
+//! `cargo xtask test`: takes a checkout, installs what is missing, runs every check in order and
+//! gives one table and one closing line. Never passes over a check silently: what is left out was
+//! named with `--without`, and the table says so.
+
+use std::process::Command;
+
+use crate::steps::{self, Steps};
+use crate::{tools, workspace};
+
+/// What to test.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only format, clippy, and the tests that need no machine of their own.
+    #[arg(long)]
+    fast: bool,
+    /// Leave a step out; may be repeated.
+    #[arg(long, value_name = "STEP", value_parser = STEPS)]
+    without: Vec<String>,
+}
+
+const STEPS: [&str; 10] =
+    ["packages", "fmt", "clippy", "deny", "docs", "generated", "doctests", "build", "faults", "tests"];
+
+/// The profile all test binaries are built with: see `Cargo.toml`.
+const PROFILE: &str = "ci";
+
+/// Runs every step.
+pub fn run(args: &Args) -> Result<(), String> {
+    let mut steps = Steps::new(&args.without);
+    let mut closing = None;
+    if !args.fast {
+        steps.step("packages", || tools::packages().map(|found| println!("{found}")));
+    }
+    lint_steps(&mut steps);
+    if !args.fast {
+        steps.step("deny", deny);
+        steps.step("docs", docs);
+        steps.step("generated", crate::docs::check);
+        steps.step("doctests", || {
+            steps::run(workspace::cargo().args(["test", "--doc", "--workspace", "--profile", PROFILE, "--quiet"]))
+        });
+    }
+    steps.step("build", || {
+        steps::run(workspace::cargo().args(["build", "--workspace", "--all-targets", "--profile", PROFILE]))
+    });
+    steps.step("faults", || steps::run(&mut faults_build()));
+    // Last, so that its summary is what stands at the end.
+    if !steps.failed("build") && !steps.failed("faults") {
+        steps.step("tests", || {
+            tools::cargo_tool("nextest", &[])?;
+            let (result, summary) =
+                steps::run_watching(&mut nextest(args.fast), |l| l.trim_start().starts_with("Summary"));
+            closing = summary;
+            result
+        });
+    }
+    let result = steps.finish();
+    if let Some(counts) = closing.as_deref().and_then(counts) {
+        println!("\n{counts}");
+    }
+    result
+}
+
+/// Format and clippy.
+pub fn lint() -> Result<(), String> {
+    let mut steps = Steps::default();
+    lint_steps(&mut steps);
+    steps.finish()
+}
+
+/// Known vulnerabilities. Not a part of `test`: the database is fetched from outside, and a check
+/// that fails when the network does would soon be ignored.
+pub fn advisories() -> Result<(), String> {
+    tools::cargo_tool("deny", &DENY_INSTALL)?;
+    steps::run(workspace::cargo().args(["deny", "check", "advisories"]))
+}
+
+fn lint_steps(steps: &mut Steps) {
+    steps.step("fmt", || steps::run(workspace::cargo().args(["fmt", "--all", "--", "--check"])));
+    steps.step("clippy", || {
+        steps::run(workspace::cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-Dwarnings",
+        ]))
+    });
+}
+
+/// A debug build of cargo-deny is as right as a release build and takes a third of the time.
+const DENY_INSTALL: [&str; 1] = ["--debug"];
+
+fn deny() -> Result<(), String> {
+    tools::cargo_tool("deny", &DENY_INSTALL)?;
+    steps::run(workspace::cargo().args([
+        "deny",
+        "--offline",
+        "--all-features",
+        "check",
+        "--hide-inclusion-graph",
+        "bans",
+        "licenses",
+        "sources",
+    ]))
+}
+
+fn docs() -> Result<(), String> {
+    steps::run(
+        workspace::cargo()
+            .args(["doc", "--workspace", "--no-deps", "--document-private-items"])
+            .env("RUSTDOCFLAGS", "-Dwarnings"),
+    )
+}
+
+/// The binary with fault points, apart from the ordinary one: a run must never pass through it.
+fn faults_build() -> Command {
+    let mut command = workspace::cargo();
+    command.args(["build", "-p", "backstop", "--features", "faults", "--profile", PROFILE, "--target-dir"]);
+    command.arg(workspace::target().join("faults"));
+    command
+}
+
+fn nextest(fast: bool) -> Command {
+    let target = workspace::target();
+    let mut command = workspace::cargo();
+    command.args(["nextest", "run", "--workspace", "--profile", "ci", "--cargo-profile", PROFILE]);
+    command.args(["--color", steps::color()]);
+    if fast {
+        command.args(["-E", "not package(backstop-e2e)"]);
+    }
+    command.env("BACKSTOP_BIN", target.join(PROFILE).join("backstop"));
+    command.env("BACKSTOP_FAULTS_BIN", target.join("faults").join(PROFILE).join("backstop"));
+    if std::env::var_os("CI").is_some() {
+        command.env("INSTA_UPDATE", "no");
+    }
+    command
+}
+
+/// nextest's summary as one plain line: `N passed, N failed, N skipped`.
+fn counts(summary: &str) -> Option<String> {
+    let words: Vec<&str> = summary.split_whitespace().collect();
+    let count = |what: &str| -> u64 {
+        words
+            .windows(2)
+            .filter(|w| w[1].trim_end_matches([',', ':']) == what)
+            .find_map(|w| w[0].trim_start_matches('(').parse().ok())
+            .unwrap_or(0)
+    };
+    words.contains(&"run:").then(|| {
+        let failed = count("failed") + count("timed");
+        format!("{} passed, {failed} failed, {} skipped", count("passed"), count("skipped"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counts;
+
+    #[test]
+    fn the_closing_line_says_what_nextest_said() {
+        for (summary, line) in [
+            ("Summary [ 0.1s] 12 tests run: 12 passed, 0 skipped", "12 passed, 0 failed, 0 skipped"),
+            (
+                "Summary [ 0.1s] 12 tests run: 9 passed (1 slow), 2 failed, 1 timed out, 3 skipped",
+                "9 passed, 3 failed, 3 skipped",
+            ),
+            ("Summary [ 0.1s] 4/12 tests run: 3 passed, 1 failed, 0 skipped", "3 passed, 1 failed, 0 skipped"),
+        ] {
+            assert_eq!(counts(summary).as_deref(), Some(line), "{summary}");
+        }
+    }
+}

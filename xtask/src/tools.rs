@@ -1,0 +1,102 @@
+//! Takes the list of programs that the tests need, finds which are missing, and installs them where
+//! it may; else says the line to type. Never goes on without one of them.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::workspace;
+
+/// A program and the Debian package that brings it.
+struct Tool {
+    program: &'static str,
+    package: &'static str,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool { program: "bwrap", package: "bubblewrap" },
+    Tool { program: "curl", package: "curl" },
+    Tool { program: "gcc", package: "gcc" },
+    Tool { program: "getfacl", package: "acl" },
+    Tool { program: "getfattr", package: "attr" },
+    Tool { program: "git", package: "git" },
+    Tool { program: "make", package: "make" },
+    Tool { program: "mkfs.btrfs", package: "btrfs-progs" },
+    Tool { program: "mkfs.ext4", package: "e2fsprogs" },
+    Tool { program: "mkfs.xfs", package: "xfsprogs" },
+    Tool { program: "python3", package: "python3" },
+    Tool { program: "rsync", package: "rsync" },
+    Tool { program: "setpriv", package: "util-linux" },
+    Tool { program: "sqlite3", package: "sqlite3" },
+    Tool { program: "strace", package: "strace" },
+    Tool { program: "tmux", package: "tmux" },
+    Tool { program: "unshare", package: "util-linux" },
+];
+
+/// Makes sure every program of the list is there.
+pub fn packages() -> Result<String, String> {
+    let missing: Vec<&Tool> = TOOLS.iter().filter(|t| find(t.program).is_none()).collect();
+    if missing.is_empty() {
+        return Ok(format!("{} programs found", TOOLS.len()));
+    }
+    let mut packages: Vec<&str> = missing.iter().map(|t| t.package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    let line = format!("apt-get install --no-install-recommends -y {}", packages.join(" "));
+    let names = missing.iter().map(|t| t.program).collect::<Vec<_>>().join(", ");
+    println!("missing: {names}");
+    let debian = Path::new("/etc/debian_version").exists() && find("apt-get").is_some();
+    if !(debian && nix::unistd::geteuid().is_root()) {
+        return Err(format!("the tests need {names}; on Debian and its kin, as root: {line}"));
+    }
+    for line in ["apt-get update -q".to_owned(), line] {
+        println!("$ {line}");
+        let mut words = line.split(' ');
+        let program = words.next().unwrap_or_default();
+        let status = Command::new(program).args(words).env("DEBIAN_FRONTEND", "noninteractive").status();
+        match status {
+            Ok(status) if status.success() => {}
+            Ok(status) => return Err(format!("`{line}` ended with {status}")),
+            Err(error) => return Err(format!("cannot start `{line}`: {error}")),
+        }
+    }
+    match missing.iter().find(|t| find(t.program).is_none()) {
+        Some(t) => Err(format!("{} is still missing after installing {}", t.program, t.package)),
+        None => Ok(format!("installed {}", packages.join(" "))),
+    }
+}
+
+/// Makes sure `cargo NAME` works, by `cargo install` where it is missing.
+pub fn cargo_tool(name: &str, extra: &[&str]) -> Result<(), String> {
+    if find(&format!("cargo-{name}")).is_some() {
+        return Ok(());
+    }
+    println!("missing: cargo-{name}; installing it (some minutes, once)");
+    let mut command = workspace::cargo();
+    // A target directory that stays, so that an interrupted installation goes on where it was.
+    command.args(["install", "--locked"]).args(extra).arg(format!("cargo-{name}"));
+    let build = workspace::target().join("tools");
+    command.env("CARGO_TARGET_DIR", &build);
+    match command.status() {
+        Ok(status) if status.success() => {
+            std::fs::remove_dir_all(&build).map_err(|e| format!("cannot remove {}: {e}", build.display()))
+        }
+        Ok(status) => Err(format!(
+            "`cargo install --locked cargo-{name}` ended with {status}; install it by hand, or leave the step out: --without {name}"
+        )),
+        Err(error) => Err(format!("cannot start cargo: {error}")),
+    }
+}
+
+/// The program's place, looked for where root's `PATH` would have it too.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = env::var_os("HOME").map(|h| PathBuf::from(h).join(".cargo"));
+    let cargo_bin = cargo_home.or(home).map(|h| h.join("bin"));
+    env::split_paths(&path)
+        .chain(cargo_bin)
+        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|dir| dir.join(program))
+        .find(|p| p.is_file())
+}
