@@ -96,14 +96,7 @@ pub(super) fn prepare(input: &RehearseInput<'_>, privileged: bool) -> Result<Pre
     let seeds = if privileged { Vec::new() } else { seeds(input) };
     let query = Query { state: &state, uid: request.uid, gid: request.gid, privileged, seeds: &seeds, hidden: &hidden };
     let survey = survey(&query)?;
-    hidden.extend(
-        survey
-            .volumes
-            .iter()
-            .map(|v| v.vault_path())
-            .filter(|v| !v.is_beneath(hidden[0].as_slice()))
-            .collect::<Vec<_>>(),
-    );
+    let mut hidden = survey.hidden.clone();
     if !privileged {
         // The copy of all mounts brings these along; root's view never takes them over.
         hidden.extend(KERNEL_PLACES.iter().map(|p| Bytes::from(*p)));

@@ -73,6 +73,9 @@ pub struct Survey {
     pub parts: Vec<Part>,
     /// What a person should know.
     pub notes: Vec<String>,
+    /// What the view hides: what was asked for, the vaults, and every further path by which a bind
+    /// mount leads to one of these.
+    pub hidden: Vec<Bytes>,
 }
 
 /// Interfaces of the kernel, not disks: the view has its own, read-only ones, or none.
@@ -128,6 +131,14 @@ pub fn survey(query: &Query<'_>) -> Result<Survey, VolumeError> {
     // list by number, which a moved mount keeps.
     seen.sort_by_key(|e| e.point.len());
     let mut survey = if query.privileged { privileged(query, &seen)? } else { user::survey(query, &entries, &seen)? };
+    survey.hidden = query.hidden.to_vec();
+    survey.hidden.extend(survey.volumes.iter().map(OpenVolume::vault_path));
+    survey.hidden.extend(aliases(&seen, &survey.hidden));
+    survey.hidden.sort();
+    let all = survey.hidden.clone();
+    // What lies beneath another hidden directory is hidden with it, and can't be mounted on.
+    survey.hidden.retain(|h| !all.iter().any(|o| o != h && h.is_beneath(o.as_slice())));
+    survey.hidden.dedup();
     for place in [b"/run".as_slice(), b"/proc", b"/sys", b"/dev"] {
         // A plain directory of the root's file system is replaced all the same; that is told as well.
         if !seen.iter().any(|e| e.point == place)
@@ -189,7 +200,7 @@ fn is_private(entry: &Entry) -> bool {
 
 fn privileged(query: &Query<'_>, seen: &[&Entry]) -> Result<Survey, VolumeError> {
     let state = locate(seen, &Bytes::from(query.state));
-    let mut survey = Survey { volumes: Vec::new(), parts: Vec::new(), notes: Vec::new() };
+    let mut survey = Survey { volumes: Vec::new(), parts: Vec::new(), notes: Vec::new(), hidden: Vec::new() };
     // Which entry became which volume.
     let mut layers: Vec<(usize, usize)> = Vec::new();
     // The whole of a file system before its parts, wherever they are mounted.
@@ -282,6 +293,25 @@ fn covered(seen: &[&Entry], n: usize, layers: &[(usize, usize)], facts: Option<d
         let found = dir::facts_at(place.as_slice()).ok()?;
         (same && (found.dev, found.ino) == (facts.dev, facts.ino)).then_some(place)
     })
+}
+
+/// The further paths by which other mounts of the same file system lead to these.
+fn aliases(seen: &[&Entry], hidden: &[Bytes]) -> Vec<Bytes> {
+    let mut found = Vec::new();
+    for path in hidden {
+        let Some((n, rest)) = locate(seen, path) else { continue };
+        let place = Bytes::from(&seen[n].root[..]).join(rest.as_slice());
+        for (m, entry) in seen.iter().enumerate().filter(|(m, e)| *m != n && e.dev == seen[n].dev) {
+            let point = Bytes::from(&seen[m].point[..]);
+            if place.is_beneath(&entry.root) {
+                let rest = &place.as_slice()[entry.root.strip_suffix(b"/").unwrap_or(&entry.root).len()..];
+                found.push(point.join(rest.strip_prefix(b"/").unwrap_or(rest)));
+            } else if Bytes::from(&entry.root[..]).is_beneath(place.as_slice()) {
+                found.push(point);
+            }
+        }
+    }
+    found
 }
 
 /// The visible mount that `path` lies on, and the path below its mount point.

@@ -39,6 +39,7 @@ cases![
     mounts::read_only_mounts_stay_read_only,
     mounts::a_disk_below_run_is_there,
     mounts::a_bind_mount_with_a_shorter_path_than_its_source_works,
+    mounts::a_bind_mount_does_not_lead_to_what_is_hidden,
     mounts::a_file_mounted_on_a_file_is_read_only,
     mounts::a_machine_that_allows_no_view_is_refused_with_advice,
 ];

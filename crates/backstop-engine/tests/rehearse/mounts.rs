@@ -122,3 +122,18 @@ pub fn a_machine_that_allows_no_view_is_refused_with_advice(who: Who) {
     assert!(d.error().starts_with("no copy-on-write view can be made here: "), "{}", d.error());
     assert!(d.error().contains("a new user namespace: No space left on device"), "{}", d.error());
 }
+
+pub fn a_bind_mount_does_not_lead_to_what_is_hidden(who: Who) {
+    let s = Scratch::new(who);
+    for name in ["whole", "inner"] {
+        fs::create_dir(s.tree().join(name)).expect("mkdir");
+    }
+    fs::write(s.state().join("secret"), "x").expect("write");
+    s.own();
+    let d = s.sh_with_mounts(
+        "mount --bind .. whole; mkdir -p ../state/vault; mount --bind ../state/vault inner",
+        "ls -A ../state whole/state inner | grep -v : | grep .; rm -rf whole/state inner; touch whole/state/x || echo refused",
+    );
+    assert_eq!(d.stdout, "refused\n", "{}", d.stderr);
+    assert!(s.state().join("secret").exists());
+}

@@ -17,7 +17,7 @@ use crate::volume::OpenVolume;
 const DEPTH: u32 = 2;
 
 pub(super) fn survey(query: &Query<'_>, all: &[Entry], seen: &[&Entry]) -> Result<Survey, VolumeError> {
-    let mut survey = Survey { volumes: Vec::new(), parts: Vec::new(), notes: Vec::new() };
+    let mut survey = Survey { volumes: Vec::new(), parts: Vec::new(), notes: Vec::new(), hidden: Vec::new() };
     // Which mounts can carry an overlay at all.
     let mut open = vec![false; seen.len()];
     for (n, entry) in seen.iter().enumerate() {
