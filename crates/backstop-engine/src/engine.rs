@@ -15,7 +15,6 @@ use backstop_core::bytes::Bytes;
 use backstop_core::effect::{EffectSet, FileType};
 use backstop_core::id::RunId;
 use backstop_core::plan::Plan;
-use backstop_core::request::Request;
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 

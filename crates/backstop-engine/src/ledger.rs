@@ -23,7 +23,7 @@ use backstop_core::time::Timestamp;
 
 pub use measure::measure;
 pub(crate) use openers::Openers;
-pub(crate) use tally::{Count, Counted};
+pub(crate) use tally::Count;
 
 /// A volume as the ledger needs it.
 pub struct VolumeIn<'a> {

@@ -142,7 +142,7 @@ impl Store {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
                     fault::point("store.new-run").map_err(failed("number a run in"))?;
                     sys::make_dir(self.runs.as_fd(), id.to_string().as_bytes()).map_err(failed("make a run beside"))?;
-                    file.rewind().and_then(|()| write!(file, "{id}\n")).map_err(failed("write"))?;
+                    file.rewind().and_then(|()| writeln!(file, "{id}")).map_err(failed("write"))?;
                     return Ok(id);
                 }
                 Err(e) => return Err(failed("look beside")(e)),
