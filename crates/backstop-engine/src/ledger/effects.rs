@@ -122,6 +122,9 @@ impl<'a> Book<'a> {
     /// The absolute path of a found object, afterwards.
     pub fn after(&self, i: usize) -> Bytes {
         let f = &self.found[i];
+        if let (true, Some(lower)) = (f.stray, &f.lower) {
+            return self.absolute(f.layer, &lower.place);
+        }
         let point = &self.input.layers[f.layer].point;
         if f.up.is_empty() { point.clone() } else { point.join(f.up.as_slice()) }
     }
@@ -129,6 +132,9 @@ impl<'a> Book<'a> {
     /// The place of a found object below its volume's root, afterwards.
     pub fn place(&self, i: usize) -> Bytes {
         let f = &self.found[i];
+        if let (true, Some(lower)) = (f.stray, &f.lower) {
+            return lower.place.clone();
+        }
         self.input.layers[f.layer].lower.join(f.up.as_slice())
     }
 
