@@ -47,9 +47,8 @@ impl Trace {
     }
 }
 
-/// Processor time of this process, all threads, in microseconds, from `/proc/self/schedstat`-like
-/// accounting; without children, whose time is the command's.
+/// Processor time of this process, all threads, in microseconds; without children, whose time is the
+/// command's.
 fn own_cpu() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
-    text.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0) / 1_000
+    backstop_sys::process::cpu_time().as_micros().try_into().unwrap_or(u64::MAX)
 }

@@ -261,3 +261,9 @@ pub fn set_name(name: &CStr) -> io::Result<()> {
     // SAFETY: the name ends in NUL and outlives the call.
     check(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) })
 }
+
+/// Processor time this process has used, all its threads, without its children.
+pub fn cpu_time() -> std::time::Duration {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    std::time::Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_nsec).unwrap_or(0))
+}

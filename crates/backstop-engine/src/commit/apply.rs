@@ -321,5 +321,10 @@ fn times(
         return Ok(());
     }
     fault::point("apply.times").map_err(place.step("set the times of"))?;
-    pin.set_times(Time::from(atime), Time::from(mtime)).map_err(place.step("set the times of"))
+    match pin.set_times(Time::from(atime), Time::from(mtime)) {
+        // Another's directory that one may write into (/tmp): its times follow our renames, as they
+        // would follow the command's.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        other => other.map_err(place.step("set the times of")),
+    }
 }
