@@ -107,8 +107,12 @@ fn follow(typed: &Path, set: &EffectSet) -> Vec<Crossing> {
 /// changes are counted.
 fn bound(mount: &Mount, all: &[Mount]) -> Option<Bytes> {
     let outer = all.iter().find(|o| {
-        o.point != mount.point && o.source == mount.source && o.fs == mount.fs && mount.root.is_beneath(o.root.as_slice())
+        o.point != mount.point
+            && o.source == mount.source
+            && o.fs == mount.fs
+            && mount.root.is_beneath(o.root.as_slice())
     })?;
-    let rest = &mount.root.as_slice()[outer.root.as_slice().strip_suffix(b"/").unwrap_or(outer.root.as_slice()).len()..];
+    let rest =
+        &mount.root.as_slice()[outer.root.as_slice().strip_suffix(b"/").unwrap_or(outer.root.as_slice()).len()..];
     Some(outer.point.join(rest.strip_prefix(b"/").unwrap_or(rest)))
 }

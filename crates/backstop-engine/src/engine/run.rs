@@ -161,17 +161,15 @@ impl Engine {
         record.judgement = Some(judgement.clone());
         // Directories' times alone are no effect to show, but they are something to commit.
         let counted = effects.effects.len().max(usize::from(!plan.ops.is_empty()));
-        let mut entries = vec![
-            Body::RunRehearsed {
-                digest,
-                doors: effects.doors.iter().filter(|d| !d.shut).map(|d| d.to.clone()).collect(),
-                effects: counted as u64,
-                exit: rehearsal.exit,
-                left_behind: rehearsal.left_behind.clone(),
-                run: record.id,
-                totals: effects.totals(),
-            },
-        ];
+        let mut entries = vec![Body::RunRehearsed {
+            digest,
+            doors: effects.doors.iter().filter(|d| !d.shut).map(|d| d.to.clone()).collect(),
+            effects: counted as u64,
+            exit: rehearsal.exit,
+            left_behind: rehearsal.left_behind.clone(),
+            run: record.id,
+            totals: effects.totals(),
+        }];
         trace.phase("judge");
         let volumes = rehearsal.volumes;
         if plan.ops.is_empty() {

@@ -131,7 +131,8 @@ impl Engine {
             return Ok(());
         }
         fs::write(&stamp, "").map_err(|e| Failure::because("cannot write into the state directory", &e))?;
-        let short = |v: &OpenVolume| space(v).is_ok_and(|s| s.free < s.total / 100 * u64::from(self.settings.free_percent));
+        let short =
+            |v: &OpenVolume| space(v).is_ok_and(|s| s.free < s.total / 100 * u64::from(self.settings.free_percent));
         if self.vaults().iter().any(short) {
             return self.prune(None).map(|_| ());
         }
@@ -155,9 +156,9 @@ impl Engine {
 
     fn is_old(&self, id: RunId, age: Duration) -> bool {
         // What has no record any more nobody can take back.
-        self.record(id).ok().is_none_or(|r| {
-            u64::try_from(clock::now().seconds_since(r.updated)).is_ok_and(|s| s >= age.as_secs())
-        })
+        self.record(id)
+            .ok()
+            .is_none_or(|r| u64::try_from(clock::now().seconds_since(r.updated)).is_ok_and(|s| s >= age.as_secs()))
     }
 
     /// Notes that these runs can no longer be taken back.
