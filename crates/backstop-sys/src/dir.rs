@@ -9,8 +9,8 @@ use std::path::Path;
 
 use rustix::fs::{
     Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_NOW, XattrFlags,
-    accessat, chmodat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, fstatvfs, futimens, mkdirat, openat, openat2,
-    renameat, statat, unlinkat,
+    accessat, chmodat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, fstatvfs, futimens, mkdirat, openat,
+    openat2, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 

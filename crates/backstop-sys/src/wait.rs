@@ -46,5 +46,3 @@ pub fn readable<const N: usize>(handles: &[Option<BorrowedFd<'_>>; N], limit: Du
     }
     Ok(out)
 }
-
-/// True when the other end is closed for good and nothing is left to read: polling it again would
