@@ -193,7 +193,8 @@ pub fn lately() -> SystemTime {
 /// to 128 KiB for a while, and that counts as data: there, smaller holes are not looked at.
 pub fn capture(dir: &Path) -> Tree {
     const PIECE: u64 = 1 << 17;
-    let mut tree = Tree::capture(dir, CaptureOpts::default());
+    // A second volume has its vault in its own root.
+    let mut tree = Tree::capture(dir, CaptureOpts { skip: vec![b"vol/.backstop-0".to_vec()] });
     if shares_blocks(dir) {
         for entry in tree.entries.values_mut() {
             let Kind::File { data, .. } = &mut entry.kind else { continue };
@@ -276,7 +277,10 @@ pub fn inodes(dir: &Path) -> Result<BTreeMap<PathBuf, Stamp>, String> {
         all.insert(at.strip_prefix(top).unwrap_or(at).to_owned(), stamp);
         if meta.is_dir() {
             for entry in fs::read_dir(at)? {
-                walk(&entry?.path(), top, all)?;
+                let path = entry?.path();
+                if !path.ends_with("vol/.backstop-0") {
+                    walk(&path, top, all)?;
+                }
             }
         }
         Ok(())

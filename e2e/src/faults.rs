@@ -2,6 +2,7 @@
 //! fault; gives what broke, in words. The fault points themselves are the engine's (feature `faults`).
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
@@ -236,7 +237,10 @@ fn second_volume(ground: &Ground, dir: &Path) -> std::io::Result<Image> {
     }
     let made = Image::make(FsKind::Ext4, ground.desk(), "second", 16)?;
     made.unmount()?;
-    Image::mount(FsKind::Ext4, &file, dir, "vol")
+    let image = Image::mount(FsKind::Ext4, &file, dir, "vol")?;
+    // Made by the first run on a volume, once and for all: no part of what a run does to the tree.
+    fs::DirBuilder::new().mode(0o700).create(image.point().join(".backstop-0"))?;
+    Ok(image)
 }
 
 /// The state of the newest run, from `backstop runs --json`; empty when there is none.

@@ -208,8 +208,7 @@ pub struct Engine {
     recovered: Vec<Recovered>,
 }
 
-/// The file with a run's record.
-const RECORD: &str = "run.json";
+use crate::transaction::RECORD;
 /// The file with a run's effects: a header line, then a line per effect.
 const EFFECTS: &str = "effects.jsonl";
 /// The file with the moments the rehearsal began, by each volume's clock.

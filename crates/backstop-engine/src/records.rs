@@ -20,15 +20,21 @@ impl Records {
         Self { dir, log: None }
     }
 
+    /// Opens the log, which puts right what a crash left at its end.
+    pub fn open(&mut self) -> Result<(), AuditError> {
+        if self.log.is_none() {
+            self.log = Some(AuditLog::open(&self.dir, clock::now())?);
+        }
+        Ok(())
+    }
+
     /// Appends; returns when a power cut can't take it back.
     pub fn write(&mut self, bodies: &[Body]) -> Result<(), AuditError> {
         if bodies.is_empty() {
             return Ok(());
         }
+        self.open()?;
         let now = clock::now();
-        if self.log.is_none() {
-            self.log = Some(AuditLog::open(&self.dir, now)?);
-        }
         match &mut self.log {
             Some(log) => log.append(now, bodies),
             None => Ok(()),

@@ -7,6 +7,7 @@ use backstop_core::canon;
 use backstop_core::digest::Digest;
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Op, Plan};
+use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 use backstop_sys::fs as sys;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,15 @@ impl Kind {
             Self::Undo => Direction::Backward,
         }
     }
+
+    /// The state of a run after such a transaction was done, or taken back.
+    pub const fn state(self, done: bool) -> State {
+        match (self, done) {
+            (Self::Commit, true) | (Self::Redo, true) | (Self::Undo, false) => State::Committed,
+            (Self::Undo, true) | (Self::Redo, false) => State::Undone,
+            (Self::Commit, false) => State::Held,
+        }
+    }
 }
 
 /// What is on the disk between intent and done.
@@ -46,6 +56,8 @@ pub(crate) struct Intent {
     pub kind: Kind,
     /// The digest of the plan's file, so that only the plan that was meant is gone on with.
     pub plan: Digest,
+    /// How many receipts there were: one more says that it came to its end, either end.
+    pub receipts: u64,
     /// The format's version: 1.
     pub version: u32,
 }
@@ -82,6 +94,11 @@ pub(crate) struct Transaction<'a> {
     pub durability: Durability,
 }
 
+/// Change times of objects by volume and inode.
+type Times = std::collections::BTreeMap<(u16, u64), Timestamp>;
+
+/// The file with a run's record.
+pub(crate) const RECORD: &str = "run.json";
 /// The file with a run's plan.
 pub(crate) const PLAN: &str = "plan.json";
 /// The file with a run's receipts, a line each.
@@ -115,7 +132,8 @@ impl Transaction<'_> {
         if kind == Kind::Commit {
             self.store.write(self.id, PLAN, &bytes, true)?;
         }
-        self.store.mark_open(self.id, &Intent { kind, plan, version: 1 })?;
+        let receipts = self.receipts()?.len() as u64;
+        self.store.mark_open(self.id, &Intent { kind, plan, receipts, version: 1 })?;
         let run = self.id;
         let intent = match kind {
             Kind::Commit => Body::RunCommitting { by, digest: effects, plan, run },
@@ -129,27 +147,52 @@ impl Transaction<'_> {
         }
         let skip = |ino| checked.foreign.contains(&ino);
         if let Err(first) = commit::apply(self.plan, direction, self.sites, &skip, progress) {
-            return Err(self.retreat(direction, first)?);
+            let first = self.retreat(direction, first, &before)?;
+            self.settle(kind, false, &[])?;
+            return Err(first);
         }
-        self.close(direction, &before)
+        self.receive(direction, &before)?;
+        let entry = match kind {
+            Kind::Commit => Body::RunCommitted { run },
+            Kind::Undo => Body::RunUndone { run },
+            Kind::Redo => Body::RunRedone { run },
+        };
+        self.settle(kind, true, &[entry])
+    }
+
+    fn receipts(&self) -> Result<Vec<Receipt>, TransactionError> {
+        Ok(self.store.read_lines(self.id, RECEIPTS)?)
+    }
+
+    /// Lets the run's record and the audit log say how it ended, and only then closes the journal: cut
+    /// off before, `recover` says it again.
+    pub fn settle(&mut self, kind: Kind, done: bool, entries: &[Body]) -> Result<(), TransactionError> {
+        if let Some(mut record) = self.store.read_json::<RunRecord>(self.id, RECORD)? {
+            record.state = kind.state(done);
+            record.updated = crate::clock::now();
+            self.store.write_json(self.id, RECORD, &record, true)?;
+        }
+        self.records.write(entries)?;
+        Ok(self.store.mark_closed(self.id)?)
     }
 
     /// A step failed: takes all back. Returns the error to report.
-    fn retreat(&mut self, failed: Direction, first: CommitError) -> Result<TransactionError, TransactionError> {
+    fn retreat(
+        &mut self,
+        failed: Direction,
+        first: CommitError,
+        before: &Times,
+    ) -> Result<TransactionError, TransactionError> {
         if let Err(second) = commit::take_back(self.plan, failed, self.sites) {
             return Err(TransactionError::Stuck { first, second });
         }
-        self.sync_if_needed()?;
-        self.store.mark_closed(self.id)?;
+        // What was moved there and back has other change times, and they are our doing.
+        self.receive(opposite(failed), before)?;
         Ok(first.into())
     }
 
-    /// All steps are done: makes them durable as far as asked for, then says so.
-    fn close(
-        &mut self,
-        direction: Direction,
-        before: &std::collections::BTreeMap<(u16, u64), Timestamp>,
-    ) -> Result<(), TransactionError> {
+    /// All steps are done: makes them durable as far as asked for, then writes the receipt.
+    fn receive(&mut self, direction: Direction, before: &Times) -> Result<(), TransactionError> {
         self.sync_if_needed()?;
         let after = commit::touched(self.plan, self.sites, direction)?;
         let touched = after
@@ -165,8 +208,7 @@ impl Transaction<'_> {
                 source,
             })?);
         }
-        self.store.append_json(self.id, RECEIPTS, &Receipt { direction, ends, touched })?;
-        Ok(self.store.mark_closed(self.id)?)
+        Ok(self.store.append_json(self.id, RECEIPTS, &Receipt { direction, ends, touched })?)
     }
 
     /// Renames of one file system reach its disk in order, also before a power cut; between two file
@@ -188,16 +230,17 @@ impl Transaction<'_> {
     }
 
     /// After a crash: goes on to the end, or where that can't be done, takes it back. True when the
-    /// transaction is done.
-    pub fn finish(&mut self, kind: Kind) -> Result<bool, TransactionError> {
+    /// transaction is done. The caller settles it.
+    pub fn finish(&mut self, kind: Kind, receipts: u64) -> Result<bool, TransactionError> {
         let direction = kind.direction();
+        let known = self.receipts()?;
+        if let (true, Some(last)) = (known.len() as u64 > receipts, known.last()) {
+            return Ok(last.direction == direction);
+        }
         let before = commit::touched(self.plan, self.sites, opposite(direction))?;
         match commit::apply(self.plan, direction, self.sites, &|_| false, &mut |_| {}) {
-            Ok(()) => self.close(direction, &before).map(|()| true),
-            Err(first) => match self.retreat(direction, first) {
-                Ok(_) => Ok(false),
-                Err(stuck) => Err(stuck),
-            },
+            Ok(()) => self.receive(direction, &before).map(|()| true),
+            Err(first) => self.retreat(direction, first, &before).map(|_| false),
         }
     }
 }

@@ -83,18 +83,21 @@ impl History {
     /// Adds a run's transactions, oldest first; `vaults` names its volumes.
     pub fn add(&mut self, vaults: &[String], receipts: &[Receipt]) {
         let mut first: HashMap<(u16, u64), (Timestamp, Timestamp)> = HashMap::new();
-        for (n, receipt) in receipts.iter().enumerate() {
+        for receipt in receipts {
             for t in &receipt.touched {
                 let key = (t.vol, t.ino);
-                if n == 0 {
-                    first.insert(key, (t.was, t.now));
-                    continue;
-                }
-                let (Some((was, now)), Some(vault)) = (first.get(&key), vaults.get(usize::from(t.vol))) else {
-                    continue;
+                let Some(vault) = vaults.get(usize::from(t.vol)) else { continue };
+                // Undone, or a commit that was taken back: again what it was before the run.
+                // Redone: again what it was after it.
+                let earlier = match (receipt.direction, first.get(&key)) {
+                    (Direction::Backward, Some((was, _))) => *was,
+                    (Direction::Backward, None) => t.was,
+                    (Direction::Forward, Some((_, now))) => *now,
+                    (Direction::Forward, None) => {
+                        first.insert(key, (t.was, t.now));
+                        continue;
+                    }
                 };
-                // Undone: again what it was before the run. Redone: again what it was after it.
-                let earlier = if receipt.direction == Direction::Backward { *was } else { *now };
                 if earlier < t.now {
                     self.same.insert((vault.clone(), t.ino, t.now), earlier);
                 }

@@ -29,6 +29,12 @@ impl Engine {
         Ok(done)
     }
 
+    /// Signs what a crash left unsigned at the end of the audit log. (Every run does so when it writes
+    /// its first entry; this is for who wants it now.)
+    pub fn mend_records(&mut self) -> Result<(), Failure> {
+        Ok(self.records.open()?)
+    }
+
     fn finish(&mut self, id: RunId) -> Result<Recovered, Failure> {
         let stuck = |f: Failure| f.next(format!("mend the cause, then: backstop recover (run {id})"));
         let Some(intent) = self.store.read_mark::<Intent>(id)? else {
@@ -42,21 +48,21 @@ impl Engine {
         let durability = self.settings.durability;
         let mut transaction =
             Transaction { store: &self.store, records: &mut self.records, id, plan: &plan, sites: &sites, durability };
-        let ended = transaction.finish(intent.kind).map_err(|e| stuck(e.into()))?;
-        let (state, now, what) = match (intent.kind, ended) {
-            (Kind::Commit, true) => (State::Committed, Settled::Committed, "its commit was finished"),
-            (Kind::Commit, false) => (State::Held, Settled::Held, "its commit was taken back; it is held again"),
-            (Kind::Undo, true) => (State::Undone, Settled::Undone, "its undo was finished"),
-            (Kind::Undo, false) => (State::Committed, Settled::Committed, "its undo was taken back"),
-            (Kind::Redo, true) => (State::Committed, Settled::Committed, "its redo was finished"),
-            (Kind::Redo, false) => (State::Undone, Settled::Undone, "its redo was taken back"),
+        let ended = transaction.finish(intent.kind, intent.receipts).map_err(|e| stuck(e.into()))?;
+        let (now, what) = match (intent.kind, ended) {
+            (Kind::Commit, true) => (Settled::Committed, "its commit was finished"),
+            (Kind::Commit, false) => (Settled::Held, "its commit was taken back; it is held again"),
+            (Kind::Undo, true) => (Settled::Undone, "its undo was finished"),
+            (Kind::Undo, false) => (Settled::Committed, "its undo was taken back"),
+            (Kind::Redo, true) => (Settled::Committed, "its redo was finished"),
+            (Kind::Redo, false) => (Settled::Undone, "its redo was taken back"),
         };
+        let entry = Body::Recovered { now, run: id, what: what.to_owned() };
+        transaction.settle(intent.kind, ended, &[entry]).map_err(|e| stuck(e.into()))?;
         if let Some(mut record) = self.store.read_json::<RunRecord>(id, RECORD)? {
-            record.state = state;
             record.notes.push(format!("after a crash {what}"));
-            self.save(&mut record, true)?;
+            self.save(&mut record, false)?;
         }
-        self.records.write(&[Body::Recovered { now, run: id, what: what.to_owned() }])?;
         self.store.not_alive(id)?;
         Ok(Recovered { id, what: what.to_owned() })
     }

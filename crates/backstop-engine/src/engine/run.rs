@@ -253,6 +253,8 @@ impl Engine {
         let sites: Vec<Site> = volumes.into_iter().map(|v| Site::new(v, record.id)).collect::<Result<_, _>>()?;
         let _lock = self.store.lock("apply")?;
         let digest = record.digest.unwrap_or_else(|| effects.digest());
+        // Cut off after the commit, `recover` has to find all of it but the state.
+        self.save(record, false)?;
         let mut transaction = Transaction {
             store: &self.store,
             records: &mut self.records,
@@ -292,7 +294,6 @@ impl Engine {
             record.notes.push("only the times of directories changed".to_owned());
         }
         self.save(record, false)?;
-        self.records.write(&[Body::RunCommitted { run: record.id }])?;
         trace.phase("recorded");
         Ok(Outcome { record: record.clone(), effects })
     }

@@ -58,9 +58,7 @@ impl Engine {
         let by = By::Person { uid: self.caller() };
         self.transact(Kind::Commit, id, &plan, &sites, by, digest, &checked, person)?;
         drop(lock);
-        record.state = State::Committed;
-        self.save(&mut record, false)?;
-        self.records.write(&[Body::RunCommitted { run: id }])?;
+        record = self.record(id)?;
         Ok(Outcome { record, effects })
     }
 
@@ -214,13 +212,8 @@ impl Engine {
         }
         let digest = record.digest.unwrap_or_else(|| Digest::of("backstop effects v1", &[]));
         self.transact(kind, id, &plan, &sites, By::Person { uid: self.caller() }, digest, &checked, person)?;
-        let (state, entry) = match kind {
-            Kind::Undo => (State::Undone, Body::RunUndone { run: id }),
-            Kind::Redo | Kind::Commit => (State::Committed, Body::RunRedone { run: id }),
-        };
-        record.state = state;
+        record.state = kind.state(true);
         self.save(&mut record, false)?;
-        self.records.write(&[entry])?;
         Ok(record)
     }
 
@@ -259,7 +252,7 @@ impl Engine {
         for id in self.store.ids()? {
             let (vaults, receipts) = self.transactions(id)?;
             // A single receipt has nothing that stands for something earlier.
-            if receipts.len() > 1 {
+            if !lone(&receipts) {
                 history.add(&vaults, &receipts);
             }
         }
@@ -268,7 +261,7 @@ impl Engine {
 
     fn transactions(&self, id: RunId) -> Result<(Vec<String>, Vec<Receipt>), Failure> {
         let receipts: Vec<Receipt> = self.store.read_lines(id, RECEIPTS)?;
-        if receipts.len() < 2 {
+        if lone(&receipts) {
             return Ok((Vec::new(), receipts));
         }
         let plan = self.load_plan(id)?;
@@ -284,6 +277,11 @@ impl Engine {
         ground.guard.extend(volumes.iter().map(|v| v.vault_path()));
         ground
     }
+}
+
+/// True when nothing was done after a commit.
+fn lone(receipts: &[Receipt]) -> bool {
+    receipts.iter().skip(1).next().is_none() && receipts.iter().all(|r| r.direction == Direction::Forward)
 }
 
 fn in_the_way(id: RunId, kind: Kind, conflicts: &[Conflict]) -> Failure {

@@ -36,10 +36,12 @@ pub fn prune(older_than: Option<Duration>, json: bool) -> Done {
     Ok(exit::OK)
 }
 
-/// `backstop recover`: opening the engine recovers, and says so; this asks for nothing else.
+/// `backstop recover`: opening the engine recovers, and says so; this only has the audit log's end
+/// put right as well.
 pub fn recover(json: bool) -> Done {
     inside::records_needed("recover")?;
-    let house = House::open()?;
+    let mut house = House::open()?;
+    house.engine.mend_records()?;
     if json {
         out::document(&RecoveredDocument::of(house.engine.recovered()))?;
     } else if house.engine.recovered().is_empty() {
