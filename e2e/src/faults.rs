@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use crate::case::Case;
-use crate::claims::{Stamp, capture, inodes, lately, same};
+use crate::claims::{Stamp, capture, inodes, same};
 use crate::ground::{Ground, Ran};
 use crate::images::{FsKind, Image};
 use crate::tree::Tree;
@@ -95,7 +95,7 @@ impl<'a> Ready<'a> {
         let setup = ground.list("setup", &scenario.case.setup).map_err(io)?;
         ground.plain(&dir, &setup).map_err(io)?;
         let list = ground.list("ops", &scenario.case.ops).map_err(io)?;
-        let (from, start) = (capture(&dir), lately());
+        let (from, start) = (capture(&dir), years_ago());
         let mut ready = Self { ground, verb, dir, list, from, to: to.cloned(), start, exact: false, second };
         match verb {
             Breaks::Run => {}
@@ -220,6 +220,12 @@ fn finish(command: &mut Command, fault: Option<&str>) -> Result<Ran, String> {
         command.env("BACKSTOP_FAULT", fault);
     }
     command.output().map(Ran::from).map_err(|e| e.to_string())
+}
+
+/// Every scenario begins with a tree that is older than this; what is newer was made by a run, and no
+/// two runs give the same times.
+fn years_ago() -> SystemTime {
+    SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000)
 }
 
 /// Mounts a second file system at `dir/vol`.

@@ -9,6 +9,7 @@ mod measure;
 mod openers;
 mod overlay;
 mod planner;
+mod strays;
 mod tally;
 mod upper;
 

@@ -31,6 +31,9 @@ fn explain(user: User, plain: &str, ours: &str, after_another: bool) -> Option<&
     if moves && ours.ends_with(": errno 18") {
         return Some("a directory of the disk cannot be renamed (EXDEV)");
     }
+    if ["acl ", "default-acl "].iter().any(|v| plain.starts_with(v)) && ours.ends_with(": errno 22") {
+        return Some("an ACL cannot name users that the namespace does not know (EINVAL)");
+    }
     if plain.starts_with("look ") && without_links(plain) == without_links(ours) {
         return Some("hard links are not seen as such");
     }

@@ -103,6 +103,7 @@ impl<'a> Book<'a> {
                 }
                 Fate::New => {
                     self.loses(i);
+                    self.broken_links(i);
                     self.creates(i)?;
                 }
                 Fate::Whiteout => self.loses(i),
@@ -122,6 +123,9 @@ impl<'a> Book<'a> {
     /// The absolute path of a found object, afterwards.
     pub fn after(&self, i: usize) -> Bytes {
         let f = &self.found[i];
+        if let (true, Some(lower)) = (f.stray, &f.lower) {
+            return self.absolute(f.layer, &lower.place);
+        }
         let point = &self.input.layers[f.layer].point;
         if f.up.is_empty() { point.clone() } else { point.join(f.up.as_slice()) }
     }
@@ -129,6 +133,9 @@ impl<'a> Book<'a> {
     /// The place of a found object below its volume's root, afterwards.
     pub fn place(&self, i: usize) -> Bytes {
         let f = &self.found[i];
+        if let (true, Some(lower)) = (f.stray, &f.lower) {
+            return lower.place.clone();
+        }
         self.input.layers[f.layer].lower.join(f.up.as_slice())
     }
 
@@ -166,6 +173,29 @@ impl<'a> Book<'a> {
         let Some(lower) = &f.lower else { return };
         if !self.fates.sources.contains(&(self.volume(f.layer), lower.place.clone())) {
             self.lost.push(Lost { layer: f.layer, lower: lower.clone(), by: i });
+        }
+    }
+
+    /// An unprivileged overlay breaks hard links when it copies up and leaves no mark: what was
+    /// written in place, or renamed, looks like a new file, and the other names don't follow.
+    fn broken_links(&mut self, i: usize) {
+        let f = &self.found[i];
+        if self.input.layers[f.layer].prefix == "trusted." || !f.stat.is_file() {
+            return;
+        }
+        let copied = |lower: &Stat| lower.is_file() && lower.nlink > 1;
+        let moved = |lower: &Stat| copied(lower) && lower.size == f.stat.size && lower.mtime == f.stat.mtime;
+        let here = f.lower.as_ref().map(|l| l.stat).filter(copied);
+        let from = || {
+            let gone = self.found.iter().filter(|g| g.layer == f.layer && g.stat.is_whiteout());
+            gone.filter_map(|g| g.lower.as_ref()).map(|l| l.stat).find(moved)
+        };
+        if let Some(lower) = here.or_else(from) {
+            self.incomplete.push(format!(
+                "{} has {} names, and an unprivileged rehearsal cannot tell which of them change along",
+                self.after(i).quoted(),
+                lower.nlink
+            ));
         }
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use backstop_core::bytes::Bytes;
@@ -38,6 +38,17 @@ pub(super) struct Fates {
 }
 
 type Place = (usize, Bytes);
+
+/// A name that the kernel knows for a handle, below `root`: a guess, to be proven.
+pub(super) fn place_by_kernel(root: BorrowedFd<'_>, handle: &FileHandle) -> Option<Bytes> {
+    // The call wants a readable directory of the file system, not an O_PATH handle.
+    let readable = open_dir_read(root, b"").ok()?;
+    let fd = open_by_handle(readable.as_fd(), handle).ok()??;
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
+    let top = std::fs::read_link(format!("/proc/self/fd/{}", root.as_raw_fd())).ok()?;
+    let below = path.strip_prefix(&top).or_else(|_| path.strip_prefix("/")).ok()?;
+    Some(Bytes::from(below.as_os_str().as_bytes()))
+}
 
 struct Sorter<'a> {
     input: &'a Input<'a>,
@@ -80,7 +91,9 @@ impl Sorter<'_> {
     fn plain(&mut self) -> Result<Vec<usize>, LedgerError> {
         let mut pending = Vec::new();
         for (i, f) in self.found.iter().enumerate() {
-            let fate = if f.stat.is_whiteout() {
+            let fate = if f.stray {
+                Some(Fate::Same)
+            } else if f.stat.is_whiteout() {
                 Some(Fate::Whiteout)
             } else if f.stat.is_dir() {
                 Some(self.directory(f)?)
@@ -220,16 +233,7 @@ impl Sorter<'_> {
             (None, None) => None,
         });
         let root = self.input.volumes[volume].root;
-        let by_kernel = || -> Option<Bytes> {
-            // The call wants a readable directory of the file system, not an O_PATH handle.
-            let readable = open_dir_read(root, b"").ok()?;
-            let fd = open_by_handle(readable.as_fd(), handle).ok()??;
-            let path = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
-            let top = std::fs::read_link(format!("/proc/self/fd/{}", root.as_raw_fd())).ok()?;
-            let below = path.strip_prefix(&top).or_else(|_| path.strip_prefix("/")).ok()?;
-            Some(Bytes::from(below.as_os_str().as_bytes()))
-        };
-        for place in redirected.into_iter().chain(by_kernel()) {
+        for place in redirected.into_iter().chain(place_by_kernel(root, handle)) {
             // Whatever a note or the kernel's cache says, only the handle at that place proves it.
             if self.handle(volume, &place)?.as_ref() != Some(handle) {
                 continue;

@@ -22,6 +22,8 @@ struct Planner<'a, 'b> {
     /// Where proxies were moved aside to: (layer, path in the upper) -> slot path.
     asides: HashMap<(usize, Bytes), Bytes>,
     asided: Vec<Op>,
+    /// Changes of objects whose name goes away, by way of that name.
+    early: Vec<Op>,
     leaves: Vec<(usize, Bytes, Op)>,
     enters: Vec<(Bytes, Vec<Op>)>,
     links: Vec<Op>,
@@ -37,6 +39,7 @@ pub(super) fn plan(book: Book<'_>) -> Result<Measured, LedgerError> {
         by_path: book.found.iter().enumerate().map(|(i, f)| ((f.layer, f.up.clone()), i)).collect(),
         asides: HashMap::new(),
         asided: Vec::new(),
+        early: Vec::new(),
         leaves: Vec::new(),
         enters: Vec::new(),
         links: Vec::new(),
@@ -52,7 +55,8 @@ pub(super) fn plan(book: Book<'_>) -> Result<Measured, LedgerError> {
     // Children before parents: once a directory has left, its old paths lead nowhere.
     p.leaves.sort_by(|a, b| (a.0, &b.1).cmp(&(b.0, &a.1)));
     p.enters.sort_by(|a, b| a.0.cmp(&b.0));
-    let mut ops = p.asided;
+    let mut ops = p.early;
+    ops.append(&mut p.asided);
     ops.extend(p.leaves.into_iter().map(|(_, _, op)| op));
     ops.extend(p.enters.into_iter().flat_map(|(_, ops)| ops));
     ops.append(&mut p.links);
@@ -212,6 +216,11 @@ impl Planner<'_, '_> {
                 });
                 self.change(i, &at, ino, &source.place, &mut ops);
             }
+        }
+        if f.stray {
+            // Its name here may be on its way out; it is written before anything moves.
+            self.early.append(&mut ops);
+            return;
         }
         self.enters.push((book.after(i), ops));
     }

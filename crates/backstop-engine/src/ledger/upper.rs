@@ -35,6 +35,9 @@ pub(super) struct Found {
     pub base: Option<Bytes>,
     /// The lower directory that shows through in the parent.
     pub parent_base: Option<Bytes>,
+    /// True for an object that has no name in the upper, only one in the overlay's index: it was
+    /// changed by way of a name that is gone since, and the lower object's other names show it.
+    pub stray: bool,
 }
 
 /// One layer as the walk needs it.
@@ -77,6 +80,7 @@ impl Walk<'_> {
             lower: Some(Lower { place: self.lower.clone(), stat: stat_fd(lower.as_fd())? }),
             base: Some(self.lower.clone()),
             parent_base: None,
+            stray: false,
         })
     }
 
@@ -107,6 +111,7 @@ impl Walk<'_> {
                 lower,
                 base: base_here,
                 parent_base: base.cloned(),
+                stray: false,
             });
         }
         Ok(())
