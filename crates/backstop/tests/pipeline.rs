@@ -195,6 +195,21 @@ fn what_others_do_meanwhile_in_the_same_directories_is_not_the_runs_effect() {
 }
 
 #[test]
+fn a_run_inside_a_run_is_in_the_log_with_its_session_and_reason() {
+    let place = Place::new();
+    let inner = format!("{} run --session inner --reason because -- touch x", env!("CARGO_BIN_EXE_backstop"));
+    let output = place.output(&["run", "--session", "outer", "-c", &format!("{inner}; echo junk >> /run/backstop.nested")]);
+    assert_eq!(output.status.code(), Some(0), "{}", place.plain(&output.stderr));
+    assert!(place.at("w/x").exists());
+    let log = place.output(&["log", "--json"]);
+    let text = String::from_utf8(log.stdout).expect("UTF-8");
+    let nested: Vec<&str> = text.lines().filter(|l| l.contains("run.nested")).collect();
+    assert_eq!(nested.len(), 1, "{text}");
+    assert!(nested[0].contains(r#""session":"inner""#) && nested[0].contains(r#""reason":"because""#), "{text}");
+    assert_eq!(place.output(&["audit", "verify"]).status.code(), Some(0));
+}
+
+#[test]
 fn dry_runs_change_nothing_and_end_well() {
     let place = Place::new();
     write(&place.at("w/a"), "12345");
