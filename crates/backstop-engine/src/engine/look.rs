@@ -82,7 +82,8 @@ impl Engine {
 
 fn open(root: std::os::fd::BorrowedFd<'_>, path: &[u8]) -> std::io::Result<Option<std::fs::File>> {
     let parent = match sys::open_parent(root, path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        // Something else may stand in the way since: then this side can't be shown.
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound || sys::leads_elsewhere(&e) => return Ok(None),
         other => other?,
     };
     let name = sys::split(path).1;
