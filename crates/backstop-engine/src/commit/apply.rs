@@ -43,7 +43,7 @@ pub(crate) fn take_back(plan: &Plan, failed: Direction, sites: &Sites) -> Result
 /// Steps in the order of a direction. A file's metadata comes after its content in either direction,
 /// since writing changes times and drops set-id bits and capabilities; a directory's times always
 /// come last, since every rename in it changes them again.
-fn in_order(plan: &Plan, direction: Direction) -> Vec<&Op> {
+pub(super) fn in_order(plan: &Plan, direction: Direction) -> Vec<&Op> {
     let (last, mut steps): (Vec<&Op>, Vec<&Op>) = plan.ops.iter().partition(|op| matches!(op, Op::Times { .. }));
     if direction == Direction::Backward {
         steps.reverse();
