@@ -1,4 +1,6 @@
 # What lies in the workspace when the day begins: a repository to clone, two packages, some data.
+# Cargo's own directory is there where cargo is.
+mkdir -p ~/.cargo/registry
 mkdir -p seed/src pkgs/left pkgs/right data
 cat > seed/Cargo.toml <<'X'
 [package]

@@ -1,7 +1,7 @@
 # A day of work, one command a line; each runs by bash in the workspace, one after the other, and has to end with 0.
 
 # clone and look around
-git clone -q origin.git app
+git clone -q --no-hardlinks origin.git app
 cd app && git log --oneline
 cd app && ls -la
 cd app && find . -name "*.rs" | sort
@@ -275,7 +275,7 @@ rm -rf web/node_modules
 
 # archives
 tar xf app.tar -C data
-tar --mtime=@0 -czf src.tgz app/src
+tar --sort=name --mtime=@0 -czf src.tgz app/src
 tar tzf src.tgz | wc -l
 mkdir unpacked
 tar xzf src.tgz -C unpacked
@@ -310,7 +310,7 @@ ln -s nowhere data/dangling
 ln -sfn rows.csv data/dangling
 cp -P data/dangling data/copied
 ln data/rows.csv data/rows.link
-echo more >> data/rows.link
+echo more | tee -a data/rows.csv data/rows.link > /dev/null
 mv data/rows.csv data/rows.renamed
 cp --sparse=always data/sparse data/sparse2
 fallocate -p -o 0 -l 4096 data/sparse2

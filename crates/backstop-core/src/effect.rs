@@ -146,8 +146,13 @@ pub struct Tally {
     /// Links, pipes, sockets, devices.
     pub others: u64,
     /// Entries by owner.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", serialize_with = "canonical_keys")]
     pub owners: BTreeMap<u32, u64>,
+}
+
+/// Keys of JSON sort as text: `10` before `9`.
+fn canonical_keys<S: serde::Serializer>(owners: &BTreeMap<u32, u64>, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_map(owners.iter().map(|(uid, n)| (uid.to_string(), n)).collect::<BTreeMap<_, _>>())
 }
 
 /// A path and its length in bytes.

@@ -46,13 +46,3 @@ pub fn readable<const N: usize>(handles: &[Option<BorrowedFd<'_>>; N], limit: Du
     }
     Ok(out)
 }
-
-/// True when the other end is closed for good and nothing is left to read: polling it again would
-/// return at once, for ever.
-pub fn hung_up(handle: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::from_borrowed_fd(handle, PollFlags::IN)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let hung = poll(&mut fds, Some(&now)).is_ok();
-    let events = fds[0].revents();
-    hung && events.contains(PollFlags::HUP) && !events.contains(PollFlags::IN)
-}

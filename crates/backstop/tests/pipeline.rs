@@ -169,6 +169,46 @@ fn undo_stops_before_what_changed_since() {
     assert_eq!(fs::read_to_string(place.at("w/a")).expect("a"), "by a person");
 }
 
+/// Other people work in the directories above and in the workspace meanwhile: that is no effect of
+/// the run, and what they did stays.
+#[test]
+fn what_others_do_meanwhile_in_the_same_directories_is_not_the_runs_effect() {
+    let place = Place::new();
+    write(&place.at("w/mine"), "old\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backstop"));
+    // Its own process says when the command has written; until then nobody else may.
+    let line = "echo new > mine; echo written; sleep 1";
+    place.environment(command.args(["run", "--json", "-c", line])).stdin(Stdio::null());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("backstop starts");
+    let mut said = [0; 8];
+    child.stderr.as_mut().expect("piped").read_exact(&mut said).expect("the command's output goes aside");
+    write(&place.at("w/theirs"), "x");
+    write(&place.at("beside"), "x");
+    let output = child.wait_with_output().expect("ends");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let effects = document["effects"]["effects"].as_array().expect("effects");
+    assert_eq!(effects.len(), 1, "{text}");
+    assert_eq!(fs::read_to_string(place.at("w/mine")).expect("committed"), "new\n");
+    assert!(place.at("w/theirs").exists() && place.at("beside").exists());
+}
+
+#[test]
+fn a_run_inside_a_run_is_in_the_log_with_its_session_and_reason() {
+    let place = Place::new();
+    let inner = format!("{} run --session inner --reason because -- touch x", env!("CARGO_BIN_EXE_backstop"));
+    let output = place.output(&["run", "--session", "outer", "-c", &format!("{inner}; echo junk >> /run/backstop.nested")]);
+    assert_eq!(output.status.code(), Some(0), "{}", place.plain(&output.stderr));
+    assert!(place.at("w/x").exists());
+    let log = place.output(&["log", "--json"]);
+    let text = String::from_utf8(log.stdout).expect("UTF-8");
+    let nested: Vec<&str> = text.lines().filter(|l| l.contains("run.nested")).collect();
+    assert_eq!(nested.len(), 1, "{text}");
+    assert!(nested[0].contains(r#""session":"inner""#) && nested[0].contains(r#""reason":"because""#), "{text}");
+    assert_eq!(place.output(&["audit", "verify"]).status.code(), Some(0));
+}
+
 #[test]
 fn dry_runs_change_nothing_and_end_well() {
     let place = Place::new();

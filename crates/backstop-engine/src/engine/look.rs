@@ -1,6 +1,6 @@
 //! What can be looked at: effects, what lies beneath, content before and after.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::os::fd::AsFd;
 
 use backstop_core::bytes::Bytes;
@@ -82,7 +82,10 @@ impl Engine {
 
 fn open(root: std::os::fd::BorrowedFd<'_>, path: &[u8]) -> std::io::Result<Option<std::fs::File>> {
     let parent = match sys::open_parent(root, path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        // Something else may stand in the way since: then this side can't be shown.
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) || sys::leads_elsewhere(&e) => {
+            return Ok(None);
+        }
         other => other?,
     };
     let name = sys::split(path).1;

@@ -8,7 +8,7 @@ use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
 use backstop_core::plan::{Op, Place, Plan};
 use backstop_core::policy::{Decision, Ground, judge};
-use backstop_core::request::Request;
+use backstop_core::request::{NestedRequest, Request};
 use backstop_core::run::{RunRecord, State};
 
 use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, Step};
@@ -161,7 +161,8 @@ impl Engine {
         record.judgement = Some(judgement.clone());
         // Directories' times alone are no effect to show, but they are something to commit.
         let counted = effects.effects.len().max(usize::from(!plan.ops.is_empty()));
-        let mut entries = vec![Body::RunRehearsed {
+        let mut entries = nested(record.id, &rehearsal.nested);
+        entries.push(Body::RunRehearsed {
             digest,
             doors: effects.doors.iter().filter(|d| !d.shut).map(|d| d.to.clone()).collect(),
             effects: counted as u64,
@@ -169,7 +170,7 @@ impl Engine {
             left_behind: rehearsal.left_behind.clone(),
             run: record.id,
             totals: effects.totals(),
-        }];
+        });
         trace.phase("judge");
         let volumes = rehearsal.volumes;
         if plan.ops.is_empty() {
@@ -396,6 +397,15 @@ impl Engine {
         };
         EffectSet::from_lines(&bytes).ok_or_else(|| Failure::internal(format!("the effects of {id} are damaged")))
     }
+}
+
+/// Entries for what was noted of nested runs; what is no such note is passed over, being the
+/// command's own scribble.
+fn nested(run: RunId, lines: &[Bytes]) -> Vec<Body> {
+    let notes = lines.iter().filter_map(|l| serde_json::from_slice::<NestedRequest>(l.as_slice()).ok());
+    notes
+        .map(|NestedRequest { command, cwd, reason, session }| Body::Nested { command, cwd, reason, run, session })
+        .collect()
 }
 
 /// Where a run has no effect but on directories' times, only those in the agent's own places are set.

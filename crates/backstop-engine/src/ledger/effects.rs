@@ -242,9 +242,8 @@ impl<'a> Book<'a> {
             None => Kind::Metadata,
         };
         let before_path = self.absolute(f.layer, &lower.place);
-        // A directory's change time moves with every entry of anybody; its mode and owner are
-        // compared when the commit comes.
-        if !f.stat.is_dir() {
+        // A directory that is only renamed takes along whatever others do in it.
+        if !f.stat.is_dir() || !aspects.is_empty() {
             self.check(f.layer, &before_path, &lower.stat);
         }
         let mut after = Node { ino: lower.stat.ino, nlink: lower.stat.nlink, ..node(&f.stat) };
@@ -317,8 +316,11 @@ impl<'a> Book<'a> {
         if (a.uid, a.gid) != (b.uid, b.gid) {
             aspects.push(Aspect::Owner);
         }
+        let t0 = self.input.volumes[volume].t0;
+        // Others may have made entries in a directory meanwhile; then its times say nothing about us.
+        let busy = a.is_dir() && Timestamp::from(b.ctime) >= t0;
         // A directory's times follow its entries; only a moment before the run was set on purpose.
-        let set_on_purpose = Timestamp::from(a.mtime) < self.input.volumes[volume].t0;
+        let set_on_purpose = Timestamp::from(a.mtime) < t0 && !busy;
         if a.mtime != b.mtime && (!a.is_dir() || set_on_purpose) {
             aspects.push(Aspect::Times);
         }

@@ -246,6 +246,10 @@ impl Planner<'_, '_> {
                 _ => f.lower.as_ref().map(|l| l.stat),
             };
             let Some(lower) = lower else { return };
+            // Others make entries in it meanwhile: its times are theirs as much as ours.
+            if Timestamp::from(lower.ctime) >= book.input.volumes[self.volume(f.layer)].t0 {
+                return;
+            }
             let moved = matches!(self.fate(i), Fate::Moved(_));
             if lower.mtime == f.stat.mtime && !moved {
                 // Unchanged by the command; but if entries leave or enter here, it is noted by them.

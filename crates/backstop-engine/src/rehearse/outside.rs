@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use backstop_core::effect::Cover;
 use backstop_core::request::Net;
+use backstop_core::bytes::Bytes;
 use backstop_core::run::{Exit, LeftBehind};
 use backstop_sys::channel::Channel;
 use backstop_sys::ns::{self, Init, Spaces};
@@ -84,6 +85,7 @@ struct Told {
     exit: Option<Exit>,
     not_started: Option<String>,
     left_behind: Vec<LeftBehind>,
+    nested: Vec<Bytes>,
     doors: Vec<backstop_core::effect::Door>,
     notes: Vec<String>,
     fallbacks: Vec<(u32, String)>,
@@ -111,6 +113,7 @@ impl Told {
             exit: self.exit.ok_or(RehearseError::Lost)?,
             not_started: self.not_started,
             left_behind: self.left_behind,
+            nested: self.nested,
             doors: self.doors,
             notes,
         })
@@ -235,8 +238,7 @@ impl Beside<'_> {
                 let doors = &mut self.doors;
                 // Without it the run goes on; only the report lacks a line.
                 let heard = backstop_sys::notify::next(listener.as_fd(), |attempt| doors.note(&attempt));
-                // Once nobody is left who could connect, the listener says so at every poll.
-                if heard.is_err() || backstop_sys::wait::hung_up(listener.as_fd()) {
+                if heard.is_err() {
                     self.listener = None;
                 }
             }
@@ -277,6 +279,7 @@ impl Beside<'_> {
             }
             Message::NotStarted(_, why) => self.told.not_started = Some(why),
             Message::Stopped(signal) => self.stop(signal)?,
+            Message::Nested(line) => self.told.nested.push(line),
             Message::Left(left) => self.told.left_behind.push(left),
             Message::Ended(exit, at) => {
                 self.told.exit = Some(exit);

@@ -30,7 +30,9 @@ pub fn run(typed: &Run) -> Done {
         }
     }
     if inside::is_inside() {
-        let (failure, code) = inside::become_command(&porch::command(typed)?);
+        let command = porch::command(typed)?;
+        inside::note(&porch::nested(typed, &command)?);
+        let (failure, code) = inside::become_command(&command);
         out::failure(&failure, None);
         return Ok(code);
     }

@@ -10,6 +10,9 @@ use backstop_sys::{devices, dir};
 use super::super::{Recipe, Trouble};
 use crate::rehearse::plan::RunEntry;
 
+/// Below `/run`: where a Backstop inside notes what it was asked to run.
+const NESTED: &[u8] = b"backstop.nested";
+
 const PLAIN: Attr = Attr { read_only: false, no_suid: true, no_dev: true, no_exec: true, no_atime: false };
 const READ_ONLY: Attr = Attr { read_only: true, ..PLAIN };
 /// For `/dev`, where nodes have to work.
@@ -172,7 +175,10 @@ fn run(recipe: &Recipe, root: BorrowedFd<'_>, ground: BorrowedFd<'_>) -> Result<
             }
         }
         dir::make(at, b"backstop", 0o755)?;
-        dir::write_new(at, b"backstop/inside", &recipe.inside, 0o444)
+        dir::write_new(at, b"backstop/inside", &recipe.inside, 0o444)?;
+        // Any user of the view may note a nested run; what is noted is a claim and nothing more.
+        dir::write_new(at, NESTED, b"", 0o666)?;
+        backstop_sys::fs::Pin::new(at, NESTED)?.set_mode(0o666)
     };
     fill().map_err(fail("fill /run"))?;
     let attach = || -> io::Result<()> {
