@@ -81,7 +81,7 @@ fn watch(recipe: &Recipe, channel: &Channel, ready: &Ready, main: i32) -> io::Re
     for left in stop_the_rest(recipe.grace)? {
         Message::Left(left).send(channel, &[])?;
     }
-    let at = ready.stdin.as_ref().and_then(|fd| backstop_sys::dir::offset(fd.as_fd()).ok());
+    let at = ready.stdin.as_ref().and_then(|fd| backstop_sys::fs::offset(fd.as_fd()).ok());
     Message::Ended(exit, at).send(channel, &[])
 }
 
