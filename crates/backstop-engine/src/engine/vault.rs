@@ -225,3 +225,6 @@ fn runs_in(volume: &OpenVolume) -> Result<Vec<(RunId, u64)>, Failure> {
         |id: RunId| Ok((id, sys::tree_usage(volume.vault(), id.to_string().as_bytes(), u64::MAX).map_err(failed)?));
     ids_in(volume)?.into_iter().map(usage).collect()
 }
+
+#[cfg(test)]
+mod tests;
