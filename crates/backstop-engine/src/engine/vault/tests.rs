@@ -1,28 +1,9 @@
 use backstop_core::bytes::Bytes;
 
 use super::*;
-use crate::settings::{Durability, Settings};
+use crate::engine::tests::settings;
 use crate::store::Store;
 use crate::transaction::RECORD;
-
-fn settings(state: &std::path::Path) -> Settings {
-    Settings {
-        uid: backstop_sys::process::own_ids().0,
-        state: state.to_owned(),
-        home: None,
-        homes: Vec::new(),
-        scratch: Vec::new(),
-        hide: Vec::new(),
-        force_user: false,
-        durability: Durability::Ordered,
-        vault_percent: 20,
-        vault_age: Duration::from_secs(14 * 86_400),
-        free_percent: 0,
-        upper_limit: None,
-        grace: Duration::ZERO,
-        turn_limit: Duration::ZERO,
-    }
-}
 
 /// An engine, a volume beside its state, and a run that has a plan on it and something in its vault.
 fn scene() -> (tempfile::TempDir, Engine, OpenVolume, RunId) {
