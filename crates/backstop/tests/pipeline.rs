@@ -198,7 +198,8 @@ fn what_others_do_meanwhile_in_the_same_directories_is_not_the_runs_effect() {
 fn a_run_inside_a_run_is_in_the_log_with_its_session_and_reason() {
     let place = Place::new();
     let inner = format!("{} run --session inner --reason because -- touch x", env!("CARGO_BIN_EXE_backstop"));
-    let output = place.output(&["run", "--session", "outer", "-c", &format!("{inner}; echo junk >> /run/backstop.nested")]);
+    let output =
+        place.output(&["run", "--session", "outer", "-c", &format!("{inner}; echo junk >> /run/backstop.nested")]);
     assert_eq!(output.status.code(), Some(0), "{}", place.plain(&output.stderr));
     assert!(place.at("w/x").exists());
     let log = place.output(&["log", "--json"]);
@@ -214,7 +215,8 @@ fn a_run_inside_a_run_is_in_the_log_with_its_session_and_reason() {
 fn two_runs_in_one_pipeline_do_not_wait_for_each_other() {
     let place = Place::new();
     let bs = env!("CARGO_BIN_EXE_backstop");
-    let line = format!("timeout 30 {bs} run -- head -c 1000000 /dev/zero | {{ sleep 0.5; timeout 30 {bs} run -- wc -c; }}");
+    let line =
+        format!("timeout 30 {bs} run -- head -c 1000000 /dev/zero | {{ sleep 0.5; timeout 30 {bs} run -- wc -c; }}");
     let mut command = Command::new("sh");
     let output = place.environment(command.args(["-c", &line])).stdin(Stdio::null()).output().expect("sh");
     assert_eq!(String::from_utf8(output.stdout).expect("UTF-8").trim(), "1000000", "{}", place.plain(&output.stderr));
