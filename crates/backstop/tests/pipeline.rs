@@ -198,7 +198,8 @@ fn what_others_do_meanwhile_in_the_same_directories_is_not_the_runs_effect() {
 fn a_run_inside_a_run_is_in_the_log_with_its_session_and_reason() {
     let place = Place::new();
     let inner = format!("{} run --session inner --reason because -- touch x", env!("CARGO_BIN_EXE_backstop"));
-    let output = place.output(&["run", "--session", "outer", "-c", &format!("{inner}; echo junk >> /run/backstop.nested")]);
+    let output =
+        place.output(&["run", "--session", "outer", "-c", &format!("{inner}; echo junk >> /run/backstop.nested")]);
     assert_eq!(output.status.code(), Some(0), "{}", place.plain(&output.stderr));
     assert!(place.at("w/x").exists());
     let log = place.output(&["log", "--json"]);

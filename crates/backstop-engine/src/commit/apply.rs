@@ -35,9 +35,28 @@ pub(crate) fn take_back(plan: &Plan, failed: Direction, sites: &Sites) -> Result
         Direction::Backward => Direction::Forward,
     };
     for op in in_order(plan, back) {
-        step(op, back, sites, &|_| false)?;
+        match step(op, back, sites, &|_| false) {
+            Err(CommitError::Conflict { .. }) if !is_done(op, failed, sites)? => {}
+            other => other?,
+        }
     }
     Ok(())
+}
+
+/// True when a step's object is where the step leaves it. Where it is not, the step was not come to (its
+/// object may be several steps away), and there is nothing to take back.
+fn is_done(op: &Op, direction: Direction, sites: &Sites) -> Result<bool, CommitError> {
+    let forward = direction == Direction::Forward;
+    let (left, ino) = match op {
+        Op::Move { from, ino, to } => (if forward { to.clone() } else { from.clone() }, *ino),
+        Op::Swap { at, new, old, .. } => (Spot::Place(at.clone()), if forward { *new } else { *old }),
+        Op::Write { at, ino, .. } | Op::Meta { at, ino, .. } | Op::Link { at, ino, .. } => {
+            (Spot::Place(at.clone()), *ino)
+        }
+        Op::Times { .. } => return Ok(false),
+    };
+    let Some(at) = spot(sites, &left)? else { return Ok(false) };
+    Ok(look(&at)?.is_some_and(|s| s.ino == ino))
 }
 
 /// Steps in the order of a direction. A file's metadata comes after its content in either direction,

@@ -9,9 +9,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use backstop_core::bytes::Bytes;
 use backstop_core::effect::Cover;
 use backstop_core::request::Net;
-use backstop_core::bytes::Bytes;
 use backstop_core::run::{Exit, LeftBehind};
 use backstop_sys::channel::Channel;
 use backstop_sys::ns::{self, Init, Spaces};
