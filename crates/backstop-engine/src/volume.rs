@@ -10,7 +10,8 @@ use backstop_core::bytes::Bytes;
 use backstop_core::id::RunId;
 use backstop_core::plan::Volume;
 use backstop_core::time::Timestamp;
-use backstop_sys::{dir, mount, mountinfo};
+use backstop_sys::fs as sys;
+use backstop_sys::{mount, mountinfo};
 
 pub use survey::{How, Part, Query, Survey, survey};
 
@@ -90,15 +91,16 @@ impl OpenVolume {
     pub(crate) fn create(mut spec: Volume, uid: u32) -> Result<Self, VolumeError> {
         let root = open_root(&spec.root)?;
         let path = spec.root.join(spec.vault.as_slice());
-        dir::ensure(root.as_fd(), spec.vault.as_slice(), 0o700).map_err(VolumeError::io("make the vault", &path))?;
-        let vault =
-            dir::open_below(root.as_fd(), spec.vault.as_slice()).map_err(VolumeError::io("open the vault", &path))?;
-        let facts = dir::facts(vault.as_fd()).map_err(VolumeError::io("look at", &path))?;
+        sys::ensure_dir(root.as_fd(), spec.vault.as_slice(), 0o700)
+            .map_err(VolumeError::io("make the vault", &path))?;
+        let vault = sys::open_dir_read(root.as_fd(), spec.vault.as_slice())
+            .map_err(VolumeError::io("open the vault", &path))?;
+        let facts = sys::stat_fd(vault.as_fd()).map_err(VolumeError::io("look at", &path))?;
         // On a shared root such as /tmp anybody can have been there first.
         if facts.uid != uid || facts.mode & 0o077 != 0 {
             return Err(VolumeError::Foreign { path, owner: facts.uid, uid });
         }
-        spec.vault_id = match dir::read_small(vault.as_fd(), ID) {
+        spec.vault_id = match sys::read_small(vault.as_fd(), ID) {
             Ok(id) if is_id(&id) => String::from_utf8(id).unwrap_or_default(),
             Ok(_) => new_id(vault.as_fd()).map_err(VolumeError::io("name the vault", &path))?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -144,16 +146,16 @@ impl OpenVolume {
     pub fn run_dir(&self, id: RunId, create: bool) -> io::Result<OwnedFd> {
         let name = id.to_string();
         if create {
-            dir::ensure(self.vault(), name.as_bytes(), 0o700)?;
+            sys::ensure_dir(self.vault(), name.as_bytes(), 0o700)?;
         }
-        dir::open_below(self.vault(), name.as_bytes())
+        sys::open_dir_read(self.vault(), name.as_bytes())
     }
 
     /// A moment of the file system's own clock: later than every change time it gave before, and not
     /// later than any that it will give. (A wall clock that is set back breaks that, as it breaks
     /// every change time; inode numbers and sizes are compared as well.)
     pub fn now(&self) -> io::Result<Timestamp> {
-        let (secs, nanos) = dir::clock(self.vault(), c"clock")?;
+        let (secs, nanos) = sys::clock(self.vault(), c"clock")?;
         Ok(Timestamp::new(secs, nanos))
     }
 }
@@ -166,7 +168,7 @@ fn new_id(vault: BorrowedFd<'_>) -> io::Result<String> {
     let mut random = [0u8; 16];
     getrandom::fill(&mut random).map_err(|e| io::Error::other(e.to_string()))?;
     let id: String = random.iter().map(|b| format!("{b:02x}")).collect();
-    dir::write_small(vault, ID, id.as_bytes())?;
+    sys::write_durable(vault, ID, id.as_bytes())?;
     Ok(id)
 }
 
@@ -176,7 +178,7 @@ fn open_root(path: &Bytes) -> Result<OwnedFd, VolumeError> {
     match mount::clone_at(path.as_slice()) {
         Ok(root) => Ok(root),
         Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput) => {
-            dir::position(path.as_slice()).map_err(VolumeError::io("open", path))
+            sys::position(path.as_slice()).map_err(VolumeError::io("open", path))
         }
         Err(e) => Err(VolumeError::io("open", path)(e)),
     }
@@ -193,17 +195,17 @@ pub fn reopen(spec: &Volume) -> Result<OpenVolume, VolumeError> {
         other => other?,
     };
     let path = spec.root.join(spec.vault.as_slice());
-    let vault = match dir::open_below(root.as_fd(), spec.vault.as_slice()) {
+    let vault = match sys::open_dir_read(root.as_fd(), spec.vault.as_slice()) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(other()),
         result => result.map_err(VolumeError::io("open the vault", &path))?,
     };
-    match dir::read_small(vault.as_fd(), ID) {
+    match sys::read_small(vault.as_fd(), ID) {
         Ok(id) if id == spec.vault_id.as_bytes() => {}
         Ok(_) => return Err(other()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(other()),
         Err(e) => return Err(VolumeError::io("read the name of", &path)(e)),
     }
-    let dev = dir::facts(vault.as_fd()).map_err(VolumeError::io("look at", &path))?.dev;
+    let dev = sys::stat_fd(vault.as_fd()).map_err(VolumeError::io("look at", &path))?.dev;
     Ok(OpenVolume { spec: spec.clone(), root, vault, dev })
 }
 
@@ -211,16 +213,16 @@ pub fn reopen(spec: &Volume) -> Result<OpenVolume, VolumeError> {
 /// a mount; what is gone already is fine.
 pub fn tidy(volume: &OpenVolume, id: RunId, what: Leftover) -> io::Result<()> {
     if what == Leftover::All {
-        return dir::remove_all(volume.vault(), id.to_string().as_bytes());
+        return sys::remove_tree(volume.vault(), id.to_string().as_bytes()).map(drop);
     }
     let run = match volume.run_dir(id, false) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other?,
     };
-    dir::remove_all(run.as_fd(), b"work")?;
+    sys::remove_tree(run.as_fd(), b"work")?;
     match what {
         Leftover::Work => Ok(()),
-        Leftover::Upper | Leftover::All => dir::remove_all(run.as_fd(), b"upper"),
+        Leftover::Upper | Leftover::All => sys::remove_tree(run.as_fd(), b"upper").map(drop),
     }
 }
 

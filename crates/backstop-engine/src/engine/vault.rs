@@ -97,6 +97,7 @@ impl Engine {
     /// Lets go of preimages beyond the limits of age, size and free space, or all older than
     /// `older_than`; oldest runs first.
     pub fn prune(&mut self, older_than: Option<Duration>) -> Result<Pruned, Failure> {
+        self.sound()?;
         let _lock = self.store.lock("apply")?;
         let age = older_than.unwrap_or(self.settings.vault_age);
         let mut gone: BTreeMap<RunId, u64> = BTreeMap::new();
@@ -177,15 +178,9 @@ impl Engine {
     }
 }
 
-struct Space {
-    total: u64,
-    free: u64,
-}
-
-fn space(volume: &OpenVolume) -> Result<Space, Failure> {
-    let (total, free) = sys::space(volume.vault())
-        .map_err(|e| Failure::because(format!("cannot measure {}", volume.root_path().quoted()), &e))?;
-    Ok(Space { total, free })
+fn space(volume: &OpenVolume) -> Result<sys::Space, Failure> {
+    sys::space(volume.vault())
+        .map_err(|e| Failure::because(format!("cannot measure {}", volume.root_path().quoted()), &e))
 }
 
 /// The runs that have something in a vault, oldest first.
@@ -207,6 +202,7 @@ fn ids_in(volume: &OpenVolume) -> Result<Vec<RunId>, Failure> {
 fn runs_in(volume: &OpenVolume) -> Result<Vec<(RunId, u64)>, Failure> {
     let path = volume.vault_path();
     let failed = |e: std::io::Error| Failure::because(format!("cannot measure {}", path.quoted()), &e);
-    let usage = |id: RunId| Ok((id, sys::tree_usage(volume.vault(), id.to_string().as_bytes()).map_err(failed)?.0));
+    let usage =
+        |id: RunId| Ok((id, sys::tree_usage(volume.vault(), id.to_string().as_bytes(), u64::MAX).map_err(failed)?));
     ids_in(volume)?.into_iter().map(usage).collect()
 }

@@ -172,7 +172,7 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
     let told = result?;
     restored.map_err(RehearseError::io("take the terminal back"))?;
     if let Some(at) = told.stdin_at {
-        backstop_sys::dir::seek(io::stdin().as_fd(), at).map_err(RehearseError::io("move standard input on"))?;
+        backstop_sys::fs::seek(io::stdin().as_fd(), at).map_err(RehearseError::io("move standard input on"))?;
     }
     if none_left(prepared, &told) {
         return Err(no_overlay(prepared, &told.fallbacks));

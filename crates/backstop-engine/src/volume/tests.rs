@@ -102,12 +102,12 @@ fn tidying_goes_to_any_depth() {
     let (dir, volume) = scratch();
     let id = RunId::from_number(5);
     let run = volume.run_dir(id, true).expect("made");
-    dir::make(run.as_fd(), b"upper", 0o700).expect("mkdir");
-    let mut at = dir::open_below(run.as_fd(), b"upper").expect("open");
+    sys::make_dir(run.as_fd(), b"upper", 0o700).expect("mkdir");
+    let mut at = sys::open_dir_read(run.as_fd(), b"upper").expect("open");
     let name = [b'd'; 200];
     for _ in 0..400 {
-        dir::make(at.as_fd(), &name, 0o700).expect("mkdir");
-        at = dir::open_below(at.as_fd(), &name).expect("open");
+        sys::make_dir(at.as_fd(), &name, 0o700).expect("mkdir");
+        at = sys::open_dir_read(at.as_fd(), &name).expect("open");
     }
     drop(at);
     tidy(&volume, id, Leftover::Upper).expect("tidied");

@@ -87,7 +87,7 @@ fn watch(recipe: &Recipe, channel: &Channel, ready: &Ready, main: i32) -> io::Re
     for line in nested() {
         Message::Nested(line).send(channel, &[])?;
     }
-    let at = ready.stdin.as_ref().and_then(|fd| backstop_sys::dir::offset(fd.as_fd()).ok());
+    let at = ready.stdin.as_ref().and_then(|fd| backstop_sys::fs::offset(fd.as_fd()).ok());
     Message::Ended(exit, at).send(channel, &[])
 }
 
