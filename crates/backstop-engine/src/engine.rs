@@ -206,6 +206,7 @@ pub struct Engine {
     store: Store,
     records: Records,
     recovered: Vec<Recovered>,
+    stuck: Option<Failure>,
 }
 
 use crate::transaction::RECORD;
@@ -220,9 +221,23 @@ impl Engine {
     pub fn open(settings: Settings) -> Result<Self, Failure> {
         let store = Store::open(&settings.state)?;
         let records = Records::new(settings.state.join("audit"));
-        let mut engine = Self { settings, store, records, recovered: Vec::new() };
-        engine.recovered = engine.recover()?;
+        let mut engine = Self { settings, store, records, recovered: Vec::new(), stuck: None };
+        match engine.recover() {
+            Ok(recovered) => engine.recovered = recovered,
+            // Records can still be looked at; nothing may change the disk before this is mended.
+            Err(failure) => engine.stuck = Some(failure),
+        }
         Ok(engine)
+    }
+
+    /// Why what a crash left could not be put right. Until it is, nothing that changes the disk goes.
+    pub fn stuck(&self) -> Option<&Failure> {
+        self.stuck.as_ref()
+    }
+
+    /// Refuses to go on while something is half done.
+    fn sound(&self) -> Result<(), Failure> {
+        self.stuck.clone().map_or(Ok(()), Err)
     }
 
     /// What opening had to put right.

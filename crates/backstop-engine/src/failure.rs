@@ -19,7 +19,7 @@ pub enum FailureKind {
 }
 
 /// A failure with its causes and the next step.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// Decides the exit code.
     pub kind: FailureKind,

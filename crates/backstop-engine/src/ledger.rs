@@ -6,6 +6,7 @@ mod content;
 mod effects;
 mod fate;
 mod measure;
+mod moves;
 mod openers;
 mod overlay;
 mod planner;

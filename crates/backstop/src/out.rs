@@ -88,3 +88,11 @@ mod tests {
         assert_eq!(serde_json::from_str::<Vec<String>>(&calm).expect("JSON"), [name]);
     }
 }
+
+/// Ends this process as Ctrl-C would; comes back only where that signal is blocked or ignored.
+pub fn end_by_interrupt() {
+    let own = rustix::process::getpid();
+    if let Err(error) = rustix::process::kill_process(own, rustix::process::Signal::INT) {
+        failure(&Failure::because("cannot end by the signal that ended the command", &error), None);
+    }
+}

@@ -256,6 +256,18 @@ fn a_run_inside_a_run_is_in_the_log_with_its_session_and_reason() {
     assert_eq!(place.output(&["audit", "verify"]).status.code(), Some(0));
 }
 
+/// The reader of a pipeline must not wait for its writer's turn to end: the writer waits for it.
+#[test]
+fn two_runs_in_one_pipeline_do_not_wait_for_each_other() {
+    let place = Place::new();
+    let bs = env!("CARGO_BIN_EXE_backstop");
+    let line =
+        format!("timeout 30 {bs} run -- head -c 1000000 /dev/zero | {{ sleep 0.5; timeout 30 {bs} run -- wc -c; }}");
+    let mut command = Command::new("sh");
+    let output = place.environment(command.args(["-c", &line])).stdin(Stdio::null()).output().expect("sh");
+    assert_eq!(String::from_utf8(output.stdout).expect("UTF-8").trim(), "1000000", "{}", place.plain(&output.stderr));
+}
+
 #[test]
 fn dry_runs_change_nothing_and_end_well() {
     let place = Place::new();

@@ -35,9 +35,30 @@ pub(crate) fn take_back(plan: &Plan, failed: Direction, sites: &Sites) -> Result
         Direction::Backward => Direction::Forward,
     };
     for op in in_order(plan, back) {
-        step(op, back, sites, &|_| false)?;
+        match step(op, back, sites, &|_| false) {
+            // What the failed attempt had not come to may be in any state; only what it did is ours to
+            // take back.
+            Err(CommitError::Conflict { .. }) if !is_done(op, failed, sites)? => {}
+            other => other?,
+        }
     }
     Ok(())
+}
+
+/// True when a step has been carried out in this direction.
+fn is_done(op: &Op, direction: Direction, sites: &Sites) -> Result<bool, CommitError> {
+    let forward = direction == Direction::Forward;
+    let has = |end: &Spot, ino: u64| -> Result<bool, CommitError> {
+        let Some(at) = spot(sites, end)? else { return Ok(false) };
+        Ok(look(&at)?.is_some_and(|s| s.ino == ino))
+    };
+    match op {
+        Op::Move { from, ino, to } => has(if forward { to } else { from }, *ino),
+        Op::Swap { at, new, old, .. } => has(&Spot::Place(at.clone()), if forward { *new } else { *old }),
+        Op::Write { at, ino, .. } | Op::Meta { at, ino, .. } => has(&Spot::Place(at.clone()), *ino),
+        Op::Link { at, ino, .. } => Ok(has(&Spot::Place(at.clone()), *ino)? == forward),
+        Op::Times { .. } => Ok(false),
+    }
 }
 
 /// Steps in the order of a direction. A file's metadata comes after its content in either direction,

@@ -36,6 +36,7 @@ struct Rehearsed {
 impl Engine {
     /// Rehearses, judges, and commits or holds.
     pub fn run(&mut self, request: Request, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure> {
+        self.sound()?;
         let mut trace = Trace::start();
         let turn = self.turn(&request, person)?;
         let (mut record, _alive) = self.begin(request, turn.as_ref())?;
@@ -79,7 +80,7 @@ impl Engine {
         let now = clock::now();
         let id = self.store.new_run(now)?;
         if let Some(turn) = turn {
-            turn.name(&id.to_string())?;
+            turn.name(&format!("{id} {}", std::process::id()))?;
         }
         let alive = self.alive(id)?;
         let mut record = RunRecord {

@@ -22,6 +22,7 @@ impl Engine {
     /// Commits a held run: re-checks that the disk is still as the rehearsal saw it, then makes the
     /// rehearsed bytes real. The command does not run again.
     pub fn commit(&mut self, id: RunId, person: &mut dyn Person) -> Result<Outcome, Failure> {
+        self.sound()?;
         let mut record = self.record(id)?;
         if record.state != State::Held {
             return Err(Failure::usage(format!("{id} is {}, not held", record.state.name()))
@@ -62,6 +63,7 @@ impl Engine {
 
     /// Gives up a run that did not take effect.
     pub fn discard(&mut self, id: RunId) -> Result<RunRecord, Failure> {
+        self.sound()?;
         let mut record = self.record(id)?;
         match record.state {
             State::Held | State::DryRun | State::Failed => {}
@@ -153,6 +155,7 @@ impl Engine {
         options: UndoOptions,
         person: &mut dyn Person,
     ) -> Result<UndoReport, Failure> {
+        self.sound()?;
         let mut report = UndoReport { done: Vec::new(), beside: Vec::new(), notes: Vec::new(), stopped: None };
         let _lock = self.store.lock("apply")?;
         let mut history = self.history()?;
@@ -278,7 +281,7 @@ impl Engine {
 
 /// True when nothing was done after a commit.
 fn lone(receipts: &[Receipt]) -> bool {
-    receipts.len() <= 1 && receipts.iter().all(|r| r.direction == Direction::Forward)
+    receipts.len() < 2 && receipts.iter().all(|r| r.direction == Direction::Forward)
 }
 
 fn in_the_way(id: RunId, kind: Kind, conflicts: &[Conflict]) -> Failure {

@@ -112,6 +112,7 @@ impl Engine {
     /// Lets go of preimages beyond the limits of age, size and free space, or all older than
     /// `older_than`; oldest runs first.
     pub fn prune(&mut self, older_than: Option<Duration>) -> Result<Pruned, Failure> {
+        self.sound()?;
         let _lock = self.store.lock("apply")?;
         let age = older_than.unwrap_or(self.settings.vault_age);
         let mut gone: BTreeMap<RunId, u64> = BTreeMap::new();
