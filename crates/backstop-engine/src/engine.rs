@@ -215,6 +215,9 @@ const EFFECTS: &str = "effects.jsonl";
 /// The file with the moments the rehearsal began, by each volume's clock.
 const T0: &str = "t0.json";
 
+/// The next step where a transaction was begun and failed behind its first operation.
+const SETTLE: &str = "have what was begun finished or taken back: backstop recover";
+
 impl Engine {
     /// Opens the state directory (making it where it is missing) and finishes or takes back what a
     /// crash left half done.
@@ -265,6 +268,12 @@ impl Engine {
         Ok(self.store.write_json(record.id, RECORD, record, durable)?)
     }
 
+    /// False while the journal has a transaction on this run that is not known to be done (or can't be
+    /// read, which is the stricter answer).
+    fn is_settled(&self, id: RunId) -> bool {
+        self.store.open_marks().is_ok_and(|open| !open.contains(&id))
+    }
+
     fn load_plan(&self, id: RunId) -> Result<Plan, Failure> {
         let plan = self.store.read_json(id, crate::transaction::PLAN)?;
         plan.ok_or_else(|| Failure::internal(format!("the plan of {id} is gone, so nothing can be done with it")))
@@ -304,9 +313,7 @@ impl From<TransactionError> for Failure {
             TransactionError::Commit(e) => e.into(),
             TransactionError::Store(e) => e.into(),
             TransactionError::Audit(e) => e.into(),
-            TransactionError::Stuck { .. } => {
-                Self::internal(error.to_string()).next("mend the cause, then: backstop recover")
-            }
+            TransactionError::Stuck { .. } => Self::internal(error.to_string()).next("mend the cause first"),
         }
     }
 }

@@ -76,6 +76,14 @@ pub fn failure(failure: &Failure, rule: Option<&str>) {
     say(&message::failure(failure, rule, Style::of(&io::stderr())));
 }
 
+/// Ends this process as Ctrl-C would; comes back only where that signal is blocked or ignored.
+pub fn end_by_interrupt() {
+    let own = rustix::process::getpid();
+    if let Err(error) = rustix::process::kill_process(own, rustix::process::Signal::INT) {
+        failure(&Failure::because("cannot end by the signal that ended the command", &error), None);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,13 +94,5 @@ mod tests {
         let calm = calm(&serde_json::to_string_pretty(&[name]).expect("JSON"));
         assert!(calm.chars().all(|c| c == '\n' || !repaints(c)), "{calm}");
         assert_eq!(serde_json::from_str::<Vec<String>>(&calm).expect("JSON"), [name]);
-    }
-}
-
-/// Ends this process as Ctrl-C would; comes back only where that signal is blocked or ignored.
-pub fn end_by_interrupt() {
-    let own = rustix::process::getpid();
-    if let Err(error) = rustix::process::kill_process(own, rustix::process::Signal::INT) {
-        failure(&Failure::because("cannot end by the signal that ended the command", &error), None);
     }
 }

@@ -218,6 +218,34 @@ fn what_the_vault_let_go_cannot_be_taken_back_and_says_so() {
 }
 
 #[test]
+fn a_commit_that_cannot_be_receipted_is_finished_by_recover() {
+    let place = Place::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backstop"));
+    let line = ["run", "--", "sh", "-c", "sleep 1; echo b > b"];
+    place.environment(command.args(line)).stdin(Stdio::null()).stderr(Stdio::piped());
+    let child = command.spawn().expect("backstop starts");
+    let runs = place.at("state/backstop/runs");
+    let run = loop {
+        if let Some(Ok(run)) = fs::read_dir(&runs).ok().and_then(|mut d| d.next()) {
+            break run.path();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    };
+    // Reads as no receipts yet, and can't be written to.
+    let receipts = run.join("receipts.jsonl");
+    std::os::unix::fs::symlink("/nonexistent/receipts", &receipts).expect("planted");
+    let output = child.wait_with_output().expect("it ends");
+    let text = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(125), "{text}");
+    assert!(text.contains("backstop recover"), "{text}");
+    fs::remove_file(&receipts).expect("mended");
+    assert_eq!(place.output(&["recover"]).status.code(), Some(0));
+    assert_eq!(fs::read_to_string(place.at("w/b")).expect("committed"), "b\n");
+    assert_eq!(place.output(&["undo", "@last"]).status.code(), Some(0), "committed, with a receipt");
+    assert!(!place.at("w/b").exists());
+}
+
+#[test]
 fn what_others_do_meanwhile_in_the_same_directories_is_not_the_runs_effect() {
     let place = Place::new();
     write(&place.at("w/mine"), "old\n");

@@ -12,7 +12,7 @@ use backstop_core::request::{NestedRequest, Request};
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 
-use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, Step};
+use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, SETTLE, Step};
 use crate::clock;
 use crate::commit::{Checked, Site};
 use crate::failure::{Failure, FailureKind};
@@ -285,6 +285,11 @@ impl Engine {
         trace.phase("commit");
         if let Err(error) = result {
             let failure = Failure::from(error);
+            if !self.is_settled(record.id) {
+                // Not a word more in record and log: they would say that it has ended, and then nobody
+                // would finish it or take it back.
+                return Err(failure.next(SETTLE));
+            }
             record.state = State::Held;
             let entry = match failure.kind {
                 FailureKind::Conflict => {

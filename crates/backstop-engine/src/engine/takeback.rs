@@ -8,7 +8,7 @@ use backstop_core::plan::{Direction, Plan};
 use backstop_core::policy::{Decision, judge};
 use backstop_core::run::{RunRecord, State};
 
-use super::{Engine, Filter, Outcome, Person, Step, Stopped, UndoOptions, UndoReport, Which};
+use super::{Engine, Filter, Outcome, Person, SETTLE, Step, Stopped, UndoOptions, UndoReport, Which};
 use crate::beside::set_beside;
 use crate::commit::{Bounds, Checked, History, Receipt, Site, check};
 use crate::failure::{Failure, FailureKind};
@@ -233,7 +233,10 @@ impl Engine {
         let (store, records) = (&self.store, &mut self.records);
         let mut transaction = Transaction { store, records, id: record.id, plan, sites, durability };
         let mut progress = |done| person.progress(Step::Applying, done);
-        Ok(transaction.run(kind, by, digest, checked, &mut progress)?)
+        transaction.run(kind, by, digest, checked, &mut progress).map_err(|error| {
+            let failure = Failure::from(error);
+            if self.is_settled(record.id) { failure } else { failure.next(SETTLE) }
+        })
     }
 
     /// The moments the rehearsal began, by each volume's clock; kept beside the plan.

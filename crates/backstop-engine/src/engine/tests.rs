@@ -70,7 +70,8 @@ fn runs_of_one_workspace_take_turns_and_waiting_has_an_end() {
     let engine = Engine::open(settings).expect("an engine");
     let mut nobody = Nobody::default();
     let first = engine.turn(&request("/srv/a", false), &mut nobody).expect("free").expect("a turn");
-    first.name("r-7k3f9q").expect("named");
+    // Of a process that can't be piped to us, since there is none of that number.
+    first.name("r-7k3f9q 0").expect("named");
     assert!(engine.turn(&request("/srv/a", true), &mut nobody).expect("beside").is_none());
     assert!(engine.turn(&request("/srv/b", false), &mut nobody).expect("another's").is_some());
     assert_eq!(nobody.waited_for, [], "nobody waited");
