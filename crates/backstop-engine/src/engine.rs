@@ -316,3 +316,6 @@ impl From<crate::audit::AuditError> for Failure {
         Self::because("it can't be recorded, so it may not happen", &error).next("look into it: backstop audit verify")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -226,6 +226,13 @@ pub fn tidy(volume: &OpenVolume, id: RunId, what: Leftover) -> io::Result<()> {
     }
 }
 
+/// The same in several volumes. Gives what could not be removed, as remarks for a person: it stays
+/// until `vault prune`, and nothing is lost by it.
+pub(crate) fn leftovers(volumes: &[OpenVolume], id: RunId, what: Leftover) -> Vec<String> {
+    let remark = |v: &OpenVolume, e: io::Error| format!("leftovers of {id} in {}: {e}", v.vault_path().quoted());
+    volumes.iter().filter_map(|v| tidy(v, id, what).err().map(|e| remark(v, e))).collect()
+}
+
 /// The mounts of the machine, as this process sees them.
 pub(crate) fn mounts() -> Result<Vec<mountinfo::Entry>, VolumeError> {
     mountinfo::read().map_err(VolumeError::io("read", &Bytes::from("/proc/self/mountinfo")))

@@ -172,6 +172,52 @@ fn undo_stops_before_what_changed_since() {
 /// Other people work in the directories above and in the workspace meanwhile: that is no effect of
 /// the run, and what they did stays.
 #[test]
+fn a_conflict_keeps_both_and_retry_goes_by_todays_disk() {
+    let place = Place::new();
+    let (file, code) = (place.at("w/a"), |output: Output| output.status.code());
+    write(&file, "one\n");
+    let id = place.id(&["run", "--hold", "-c", "echo two >> a"]);
+    write(&file, "a person's\n");
+    assert_eq!(code(place.output(&["commit", &id])), Some(74));
+    assert_eq!(fs::read_to_string(&file).expect("there"), "a person's\n");
+    assert_eq!(code(place.output(&["retry", &id])), Some(0));
+    assert_eq!(fs::read_to_string(&file).expect("there"), "a person's\ntwo\n");
+    assert_eq!(code(place.output(&["commit", &id])), Some(2), "the old one is given up");
+}
+
+#[test]
+fn a_session_is_taken_back_and_brought_back_as_a_whole() {
+    let place = Place::new();
+    let file = place.at("w/a");
+    let read = || fs::read_to_string(&file).expect("there");
+    write(&file, "0");
+    for (session, n) in [("mine", "1"), ("mine", "2"), ("other", "x")] {
+        let target = if session == "mine" { "a" } else { "b" };
+        let line = format!("printf {n} >> {target}");
+        assert_eq!(place.output(&["run", "--session", session, "-c", &line]).status.code(), Some(0));
+    }
+    assert_eq!(place.output(&["undo", "--session", "mine"]).status.code(), Some(0));
+    assert_eq!((read().as_str(), place.at("w/b").exists()), ("0", true));
+    assert_eq!(place.output(&["redo", "--session", "mine"]).status.code(), Some(0));
+    assert_eq!(read(), "012");
+    assert_eq!(place.output(&["undo", "--session", "nobody's"]).status.code(), Some(2));
+}
+
+#[test]
+fn what_the_vault_let_go_cannot_be_taken_back_and_says_so() {
+    let place = Place::new();
+    write(&place.at("w/a"), "one\n");
+    assert_eq!(place.output(&["run", "--", "rm", "a"]).status.code(), Some(0));
+    let held = place.id(&["run", "--hold", "-c", "echo b > b"]);
+    assert_eq!(place.output(&["vault", "prune", "--older-than", "0s"]).status.code(), Some(0));
+    let output = place.output(&["undo", "@-2"]);
+    let text = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("has let its copies go") && text.contains("backstop vault status"), "{text}");
+    assert_eq!(place.output(&["commit", &held]).status.code(), Some(0), "what is held is no copy and stays");
+}
+
+#[test]
 fn what_others_do_meanwhile_in_the_same_directories_is_not_the_runs_effect() {
     let place = Place::new();
     write(&place.at("w/mine"), "old\n");

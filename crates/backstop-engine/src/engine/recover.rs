@@ -75,12 +75,7 @@ impl Engine {
 
     /// A run whose process is gone: what it rehearsed is worth nothing, unless it was held meanwhile.
     fn bury(&mut self, id: RunId) -> Result<Option<Recovered>, Failure> {
-        let record = match self.store.read_json::<RunRecord>(id, RECORD) {
-            Ok(record) => record,
-            Err(crate::store::StoreError::NoRun(_)) => None,
-            Err(other) => return Err(other.into()),
-        };
-        let Some(mut record) = record else {
+        let Some(mut record) = self.record_if_any(id)? else {
             self.store.not_alive(id)?;
             return Ok(None);
         };
@@ -88,7 +83,7 @@ impl Engine {
             State::Rehearsing => {
                 // A held or committing run has its plan on the disk; this one got no further than
                 // rehearsing, or was cut off before anything was let through.
-                self.sweep(id, Leftover::All);
+                record.notes.extend(self.sweep(id, Leftover::All));
                 record.state = State::Failed;
                 record.notes.push("cut off before anything took effect".to_owned());
                 self.save(&mut record, true)?;

@@ -55,9 +55,7 @@ impl Engine {
             effects.conflicts = checked.conflicts;
             return Ok(Outcome { record, effects });
         }
-        let digest = record.digest.unwrap_or_else(|| effects.digest());
-        let by = By::Person { uid: self.caller() };
-        self.transact(Kind::Commit, id, &plan, &sites, by, digest, &checked, person)?;
+        self.transact(Kind::Commit, &record, &plan, &sites, &checked, person)?;
         drop(lock);
         record = self.record(id)?;
         Ok(Outcome { record, effects })
@@ -213,28 +211,27 @@ impl Engine {
         if !checked.conflicts.is_empty() {
             return Err(in_the_way(id, kind, &checked.conflicts));
         }
-        let digest = record.digest.unwrap_or_else(|| Digest::of("backstop effects v1", &[]));
-        self.transact(kind, id, &plan, &sites, By::Person { uid: self.caller() }, digest, &checked, person)?;
+        self.transact(kind, &record, &plan, &sites, &checked, person)?;
         record.state = kind.state(true);
         self.save(&mut record, false)?;
         Ok(record)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a transaction needs all of it, and only here")]
     fn transact(
         &mut self,
         kind: Kind,
-        id: RunId,
+        record: &RunRecord,
         plan: &Plan,
         sites: &[Site],
-        by: By,
-        digest: Digest,
         checked: &Checked,
         person: &mut dyn Person,
     ) -> Result<(), Failure> {
+        let by = By::Person { uid: self.caller() };
+        // What was never measured has no effects, and their digest is this one.
+        let digest = record.digest.unwrap_or_else(|| Digest::of("backstop effects v1", &[]));
         let durability = self.settings.durability;
-        let mut transaction =
-            Transaction { store: &self.store, records: &mut self.records, id, plan, sites, durability };
+        let (store, records) = (&self.store, &mut self.records);
+        let mut transaction = Transaction { store, records, id: record.id, plan, sites, durability };
         let mut progress = |done| person.progress(Step::Applying, done);
         Ok(transaction.run(kind, by, digest, checked, &mut progress)?)
     }
