@@ -25,17 +25,20 @@ const STAMP: &str = "tended";
 impl Engine {
     /// Adds vaults that are not listed yet.
     pub(super) fn note_vaults(&self, volumes: &[Volume]) -> Result<(), Failure> {
+        let missing = |known: &[Volume]| {
+            volumes.iter().any(|v| !known.iter().any(|k| k.vault_id == v.vault_id && k.root == v.root))
+        };
+        if !missing(&self.known_vaults()) {
+            return Ok(());
+        }
+        let _lock = self.store.lock("vaults")?;
+        // Read again: another run may have added its own meanwhile.
         let mut known = self.known_vaults();
-        let before = known.len();
         for volume in volumes {
             if !known.iter().any(|k| k.vault_id == volume.vault_id && k.root == volume.root) {
                 known.push(volume.clone());
             }
         }
-        if known.len() == before {
-            return Ok(());
-        }
-        let _lock = self.store.lock("vaults")?;
         let failed = |e: &dyn std::error::Error| Failure::because("cannot list the vaults", e);
         let bytes = serde_json::to_vec(&known).map_err(|e| failed(&e))?;
         let dir = sys::open_root(self.store.path()).map_err(|e| failed(&e))?;
