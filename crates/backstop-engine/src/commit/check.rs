@@ -42,6 +42,8 @@ struct Checker<'a> {
     vacated: HashSet<&'a Place>,
     /// Vault slots through which objects only pass from one place to another.
     stages: HashSet<&'a backstop_core::plan::Slot>,
+    /// Places that such objects come from or go to.
+    passing: HashSet<&'a Place>,
     out: Checked,
 }
 
@@ -73,8 +75,14 @@ pub(crate) fn check(
             _ => {}
         }
     }
-    let stages = into.intersection(&out_of).copied().collect();
-    let mut checker = Checker { plan, direction, sites, bounds, vacated, stages, out: Checked::default() };
+    let stages: HashSet<_> = into.intersection(&out_of).copied().collect();
+    let passing = plan.ops.iter().filter_map(|op| match op {
+        Op::Move { from: Spot::Place(p), to: Spot::Slot(s), .. }
+        | Op::Move { from: Spot::Slot(s), to: Spot::Place(p), .. } => stages.contains(s).then_some(p),
+        _ => None,
+    });
+    let passing = passing.collect();
+    let mut checker = Checker { plan, direction, sites, bounds, vacated, stages, passing, out: Checked::default() };
     checker.run()?;
     Ok(checker.out)
 }
@@ -152,11 +160,7 @@ impl Checker<'_> {
         match spot {
             Spot::Place(place) => {
                 // What is only renamed keeps whatever was done to it meanwhile.
-                let passes = self.plan.ops.iter().any(|op| match op {
-                    Op::Move { from: Spot::Place(p), to: Spot::Slot(s), .. } if p == place => self.stages.contains(s),
-                    Op::Move { from: Spot::Slot(s), to: Spot::Place(p), .. } if p == place => self.stages.contains(s),
-                    _ => false,
-                });
+                let passes = self.passing.contains(place);
                 self.at(place, ino, !passes)
             }
             Spot::Slot(slot) if self.stages.contains(slot) => Ok(()),
