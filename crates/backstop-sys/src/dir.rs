@@ -32,18 +32,34 @@ pub struct Facts {
     pub uid: u32,
     /// Group.
     pub gid: u32,
+    /// Names.
+    pub nlink: u64,
 }
 
 /// Facts of what a handle stands for.
 pub fn facts(fd: BorrowedFd<'_>) -> io::Result<Facts> {
     let st = fstat(fd)?;
-    Ok(Facts { dev: st.st_dev, ino: st.st_ino, mode: st.st_mode, uid: st.st_uid, gid: st.st_gid })
+    Ok(Facts {
+        dev: st.st_dev,
+        ino: st.st_ino,
+        mode: st.st_mode,
+        uid: st.st_uid,
+        gid: st.st_gid,
+        nlink: st.st_nlink as u64,
+    })
 }
 
 /// Facts of a path of the machine; its last name is not followed.
 pub fn facts_at(path: &[u8]) -> io::Result<Facts> {
     let st = statat(CWD, os(path), AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT)?;
-    Ok(Facts { dev: st.st_dev, ino: st.st_ino, mode: st.st_mode, uid: st.st_uid, gid: st.st_gid })
+    Ok(Facts {
+        dev: st.st_dev,
+        ino: st.st_ino,
+        mode: st.st_mode,
+        uid: st.st_uid,
+        gid: st.st_gid,
+        nlink: st.st_nlink as u64,
+    })
 }
 
 impl Facts {
@@ -55,6 +71,11 @@ impl Facts {
     /// True for a regular file.
     pub const fn is_file(self) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFREG
+    }
+
+    /// True for a disk or a part of one.
+    pub const fn is_block_device(self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFBLK
     }
 
     /// True for a bound socket.
