@@ -281,7 +281,7 @@ impl Engine {
 
 /// True when nothing was done after a commit.
 fn lone(receipts: &[Receipt]) -> bool {
-    receipts.iter().skip(1).next().is_none() && receipts.iter().all(|r| r.direction == Direction::Forward)
+    receipts.get(1).is_none() && receipts.iter().all(|r| r.direction == Direction::Forward)
 }
 
 fn in_the_way(id: RunId, kind: Kind, conflicts: &[Conflict]) -> Failure {
