@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::Bytes;
-use crate::effect::{Effect, EffectSet, Kind};
+use crate::effect::{Effect, EffectSet, FileType, Kind, Node};
 
 pub use places::Ground;
 
@@ -92,6 +92,14 @@ pub fn judge(set: &EffectSet, ground: &Ground) -> Judgement {
                 &effect.path,
             );
         }
+        if gives_rights(effect) {
+            reasons.add(
+                Decision::Ask,
+                "gives-rights",
+                "whoever runs this file gets its owner's or group's rights, or capabilities",
+                &effect.path,
+            );
+        }
         let overwrites = matches!(effect.kind, Kind::Change | Kind::Replace | Kind::Delete);
         if overwrites && effect.open_by.iter().any(|o| o.writing) {
             reasons.add(
@@ -106,6 +114,18 @@ pub fn judge(set: &EffectSet, ground: &Ground) -> Judgement {
         reasons.add(Decision::Ask, "incomplete", what, &Bytes::default());
     }
     reasons.finish()
+}
+
+/// True where a file is set-user-id, set-group-id or has capabilities afterwards and had not before: it
+/// hands the caller's rights to every user of the machine, in whatever directory it lies.
+fn gives_rights(effect: &Effect) -> bool {
+    let Some(after) = effect.after.as_ref().filter(|n| n.file_type == FileType::File) else { return false };
+    let before = effect.before.as_ref().filter(|_| effect.kind != Kind::Replace);
+    let bits = |n: &Node| (n.mode & 0o4000 != 0, n.mode & 0o2010 == 0o2010);
+    let had = before
+        .map_or((false, false), |b| if (b.uid, b.gid) == (after.uid, after.gid) { bits(b) } else { (false, false) });
+    let has = bits(after);
+    (has.0 && !had.0) || (has.1 && !had.1) || effect.xattrs.iter().any(|x| x.as_slice() == b"security.capability")
 }
 
 /// The rule that asks because the effect lies where the agent has no business of its own.

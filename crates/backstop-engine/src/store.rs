@@ -63,6 +63,9 @@ pub struct Store {
 /// How the lock of a run that is under way is called.
 const ALIVE: &str = "alive-";
 
+/// The file that says which transaction changed the tree last.
+const APPLIED: &str = "applied";
+
 /// A lock that is given back when dropped.
 #[derive(Debug)]
 pub struct Lock {
@@ -295,6 +298,23 @@ impl Store {
             .open(&path)
             .map_err(io_error("open", &path))?;
         Ok((file, path))
+    }
+
+    /// Says that a transaction on this run is about to change the tree.
+    pub fn note_applied(&self, id: RunId) -> Result<(), StoreError> {
+        let path = self.path.join(APPLIED);
+        let now = crate::clock::now();
+        let text = format!("{id} {}.{:09}", now.secs, now.nanos);
+        fs::write(&path, text).map_err(io_error("write", &path))
+    }
+
+    /// What [`Self::note_applied`] said last: the same text twice means no transaction in between.
+    pub fn applied(&self) -> Result<Vec<u8>, StoreError> {
+        let path = self.path.join(APPLIED);
+        match fs::read(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other.map_err(io_error("read", &path)),
+        }
     }
 
     /// Marks a run as under way: the lock is held as long as its process lives.

@@ -3,6 +3,7 @@
 //! it back. Takes a plan that was checked and authorised; decides nothing.
 
 use backstop_core::audit::{Body, By};
+use backstop_core::bytes::Bytes;
 use backstop_core::canon;
 use backstop_core::digest::Digest;
 use backstop_core::id::RunId;
@@ -157,8 +158,17 @@ impl Transaction<'_> {
             return Err(error.into());
         }
         let skip = |ino| checked.foreign.contains(&ino);
-        if let Err(first) = commit::apply(self.plan, direction, self.sites, &skip, progress) {
-            let first = self.retreat(direction, first, &before)?;
+        self.store.note_applied(self.id)?;
+        let mut done = 0;
+        let mut counted = |n: u64| {
+            done = n;
+            progress(n);
+        };
+        if let Err(first) = commit::apply(self.plan, direction, self.sites, &skip, &mut counted) {
+            // A step that meets a conflict has done nothing; one that fails may have done a part.
+            let failed = u64::from(!matches!(first, CommitError::Conflict { .. }));
+            let ran = usize::try_from(done + failed).ok();
+            let first = self.retreat(direction, first, &before, ran)?;
             self.settle(kind, false, &[])?;
             return Err(first);
         }
@@ -193,10 +203,12 @@ impl Transaction<'_> {
         failed: Direction,
         first: CommitError,
         before: &Times,
+        done: Option<usize>,
     ) -> Result<TransactionError, TransactionError> {
-        if let Err(second) = commit::take_back(self.plan, failed, self.sites) {
-            return Err(TransactionError::Stuck { first, second });
-        }
+        let first = match commit::take_back(self.plan, failed, self.sites, done) {
+            Ok(beside) => told(first, &beside),
+            Err(second) => return Err(TransactionError::Stuck { first, second }),
+        };
         // What was moved there and back has other change times, and they are our doing.
         self.receive(opposite(failed), before)?;
         Ok(first.into())
@@ -251,9 +263,18 @@ impl Transaction<'_> {
         let before: Times = intent.before.iter().map(|&(vol, ino, ctime)| ((vol, ino), ctime)).collect();
         match commit::apply(self.plan, direction, self.sites, &|_| false, &mut |_| {}) {
             Ok(()) => self.receive(direction, &before).map(|()| true),
-            Err(first) => self.retreat(direction, first, &before).map(|_| false),
+            Err(first) => self.retreat(direction, first, &before, None).map(|_| false),
         }
     }
+}
+
+/// The error, with where old things were put because their places are taken.
+fn told(error: CommitError, beside: &[Bytes]) -> CommitError {
+    let CommitError::Conflict { mut conflict } = error else { return error };
+    for path in beside {
+        conflict.why.push_str(&format!("; what was there before is now {}", path.quoted()));
+    }
+    CommitError::Conflict { conflict }
 }
 
 const fn opposite(direction: Direction) -> Direction {

@@ -5,8 +5,10 @@ mod survey;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use backstop_core::bytes::Bytes;
+use backstop_core::digest::Digest;
 use backstop_core::id::RunId;
 use backstop_core::plan::Volume;
 use backstop_core::time::Timestamp;
@@ -91,15 +93,26 @@ impl OpenVolume {
     pub(crate) fn create(mut spec: Volume, uid: u32) -> Result<Self, VolumeError> {
         let root = open_root(&spec.root)?;
         let path = spec.root.join(spec.vault.as_slice());
+        // On a shared root such as /tmp anybody can have been there first.
+        let private = |fd: BorrowedFd<'_>, path: &Bytes| -> Result<u64, VolumeError> {
+            let facts = sys::stat_fd(fd).map_err(VolumeError::io("look at", path))?;
+            if facts.uid != uid || facts.mode & 0o077 != 0 {
+                return Err(VolumeError::Foreign { path: path.clone(), owner: facts.uid, uid });
+            }
+            Ok(facts.dev)
+        };
+        if let Some(shared) = shared(&spec.vault) {
+            let path = spec.root.join(shared.as_slice());
+            sys::ensure_dir(root.as_fd(), shared.as_slice(), 0o700).map_err(VolumeError::io("make the vault", &path))?;
+            let fd = sys::open_dir_read(root.as_fd(), shared.as_slice())
+                .map_err(VolumeError::io("open the vault", &path))?;
+            private(fd.as_fd(), &path)?;
+        }
         sys::ensure_dir(root.as_fd(), spec.vault.as_slice(), 0o700)
             .map_err(VolumeError::io("make the vault", &path))?;
         let vault = sys::open_dir_read(root.as_fd(), spec.vault.as_slice())
             .map_err(VolumeError::io("open the vault", &path))?;
-        let facts = sys::stat_fd(vault.as_fd()).map_err(VolumeError::io("look at", &path))?;
-        // On a shared root such as /tmp anybody can have been there first.
-        if facts.uid != uid || facts.mode & 0o077 != 0 {
-            return Err(VolumeError::Foreign { path, owner: facts.uid, uid });
-        }
+        let dev = private(vault.as_fd(), &path)?;
         spec.vault_id = match sys::read_small(vault.as_fd(), ID) {
             Ok(id) if is_id(&id) => String::from_utf8(id).unwrap_or_default(),
             Ok(_) => new_id(vault.as_fd()).map_err(VolumeError::io("name the vault", &path))?,
@@ -108,7 +121,7 @@ impl OpenVolume {
             }
             Err(e) => return Err(VolumeError::io("read the name of", &path)(e)),
         };
-        Ok(Self { spec, root, vault, dev: facts.dev })
+        Ok(Self { spec, root, vault, dev })
     }
 
     /// How it is found again.
@@ -142,6 +155,12 @@ impl OpenVolume {
         self.dev
     }
 
+    /// What has to be hidden and guarded: the vault, and on a file system that further state
+    /// directories of the same user use as well, theirs.
+    pub fn guarded_path(&self) -> Bytes {
+        self.spec.root.join(shared(&self.spec.vault).as_ref().unwrap_or(&self.spec.vault).as_slice())
+    }
+
     /// The run's own directory in the vault; `create` makes it where it is missing.
     pub fn run_dir(&self, id: RunId, create: bool) -> io::Result<OwnedFd> {
         let name = id.to_string();
@@ -158,6 +177,24 @@ impl OpenVolume {
         let (secs, nanos) = sys::clock(self.vault(), c"clock")?;
         Ok(Timestamp::new(secs, nanos))
     }
+}
+
+/// How the directory with a user's vaults on a file system begins.
+const VAULTS: &[u8] = b".backstop-";
+
+/// The vault of one state directory in `at`: each has its own, because each gives its runs numbers of
+/// its own and lets go of what it doesn't know.
+pub(crate) fn vault_in(at: &Bytes, uid: u32, state: &Path) -> Bytes {
+    let state = Digest::of("backstop vault v1", &[Bytes::from(state).as_slice()]).hex();
+    at.join(format!(".backstop-{uid}").as_bytes()).join(&state.as_bytes()[..16])
+}
+
+/// The directory that a vault shares with those of other state directories; none where it lies in its
+/// state directory.
+fn shared(vault: &Bytes) -> Option<Bytes> {
+    let parent = vault.parent();
+    let name = parent.as_slice().rsplit(|b| *b == b'/').next().unwrap_or_default();
+    name.starts_with(VAULTS).then_some(parent)
 }
 
 fn is_id(text: &[u8]) -> bool {

@@ -6,9 +6,32 @@ use crate::effect::{Effect, FileType, Kind};
 use super::Ground;
 
 /// Directories without which the machine does not start or run.
-const SYSTEM_ROOTS: [&str; 16] = [
-    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/opt", "/proc", "/sbin", "/srv",
-    "/sys", "/usr", "/var",
+const SYSTEM_ROOTS: [&str; 24] = [
+    "/",
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/home",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/opt",
+    "/proc",
+    "/sbin",
+    "/srv",
+    "/sys",
+    "/usr",
+    // Where `/bin`, `/lib` and `/sbin` are links, these are the directories themselves.
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/libexec",
+    "/usr/local",
+    "/usr/sbin",
+    "/var",
+    "/var/lib",
 ];
 
 /// Files and folders that decide who may log in and how the machine boots.

@@ -90,6 +90,8 @@ fn a_place_decides() {
         (Kind::Delete, "/home/ann", Deny, "floor-guard"),
         (Kind::Rename, "/root", Deny, "floor-home"),
         (Kind::Delete, "/usr", Deny, "floor-system-root"),
+        (Kind::Rename, "/usr/lib", Deny, "floor-system-root"),
+        (Kind::Delete, "/usr/lib/x", Ask, "outside-workspace"),
         (Kind::Change, "/etc/passwd", Deny, "floor-boot-and-accounts"),
         (Kind::Create, "/boot/x", Deny, "floor-boot-and-accounts"),
         (Kind::Create, "/.backstop-1000/x", Deny, "floor-guard"),
@@ -144,4 +146,31 @@ fn device_nodes_are_the_floors() {
     let mut e = effect(Kind::Create, "/home/ann/proj/sda");
     e.after = Some(node(FileType::BlockDevice, 1000));
     assert_eq!(judged(vec![e]).0, Decision::Deny);
+}
+
+#[test]
+fn a_file_that_gives_rights_asks_wherever_it_lies() {
+    let with = |kind, before: u32, after: u32| {
+        let mut e = effect(kind, "/home/ann/proj/tool");
+        if let Some(n) = e.before.as_mut() {
+            n.mode = before;
+        }
+        if let Some(n) = e.after.as_mut() {
+            n.mode = after;
+        }
+        e
+    };
+    let capable = Effect { xattrs: vec!["security.capability".into()], ..effect(Kind::Create, "/tmp/tool") };
+    for e in [
+        with(Kind::Create, 0, 0o4755),
+        with(Kind::Metadata, 0o755, 0o2755),
+        with(Kind::Replace, 0o4755, 0o4755),
+        capable,
+    ] {
+        assert_eq!(judged(vec![e]), (Decision::Ask, vec!["gives-rights".to_owned()]));
+    }
+    // It had them before; a set-group-id bit without the execute bit is mandatory locking.
+    for e in [with(Kind::Metadata, 0o4755, 0o4711), with(Kind::Create, 0, 0o2644), with(Kind::Delete, 0o4755, 0)] {
+        assert_eq!(judged(vec![e]).0, Decision::Allow);
+    }
 }

@@ -1,9 +1,11 @@
 //! The one boring loop that carries a plan out, forwards or backwards. Every step looks first: done
 //! already is fine (that is what makes `recover` simple), something else there is a conflict.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::AsFd;
 
+use backstop_core::bytes::Bytes;
 use backstop_core::plan::{Direction, Meta, Op, Place, Plan, Slot, Spot};
 use backstop_sys::fs::{self as sys, Pin, Stat, Time};
 
@@ -27,38 +29,58 @@ pub(crate) fn apply(
     Ok(())
 }
 
-/// Takes back what an `apply` that failed has done: the other way round, passing over what it had not
-/// come to.
-pub(crate) fn take_back(plan: &Plan, failed: Direction, sites: &Sites) -> Result<(), CommitError> {
+/// Takes back what an `apply` that failed has done: the other way round, the first `done` steps of it
+/// (all of them where nobody knows how far it came). What somebody else put in the way meanwhile stays;
+/// what was kept then comes back beside it. Gives those places.
+pub(crate) fn take_back(
+    plan: &Plan,
+    failed: Direction,
+    sites: &Sites,
+    done: Option<usize>,
+) -> Result<Vec<Bytes>, CommitError> {
     let back = match failed {
         Direction::Forward => Direction::Backward,
         Direction::Backward => Direction::Forward,
     };
+    // A step that never ran must not be taken back: its file may have been written to since.
+    let ran: HashSet<*const Op> =
+        in_order(plan, failed).into_iter().take(done.unwrap_or(usize::MAX)).map(std::ptr::from_ref).collect();
+    let mut beside = Vec::new();
     for op in in_order(plan, back) {
+        // Directories' times are put back in any case: the renames that were done have changed them.
+        if !matches!(op, Op::Times { .. }) && !ran.contains(&std::ptr::from_ref(op)) {
+            continue;
+        }
         match step(op, back, sites, &|_| false) {
-            // What the failed attempt had not come to may be in any state; only what it did is ours to
-            // take back.
-            Err(CommitError::Conflict { .. }) if !is_done(op, failed, sites)? => {}
+            Err(CommitError::Conflict { .. }) => beside.extend(put_beside(op, back, sites)?),
             other => other?,
         }
     }
-    Ok(())
+    Ok(beside)
 }
 
-/// True when a step has been carried out in this direction.
-fn is_done(op: &Op, direction: Direction, sites: &Sites) -> Result<bool, CommitError> {
-    let forward = direction == Direction::Forward;
-    let has = |end: &Spot, ino: u64| -> Result<bool, CommitError> {
-        let Some(at) = spot(sites, end)? else { return Ok(false) };
-        Ok(look(&at)?.is_some_and(|s| s.ino == ino))
+/// The place of a step is taken by somebody else's work: what the vault has of it, and nobody else, is
+/// put beside. None where the vault has nothing of it: then the step had not run, or its object is gone.
+fn put_beside(op: &Op, back: Direction, sites: &Sites) -> Result<Option<Bytes>, CommitError> {
+    let (place, slot, ino) = match (op, back) {
+        (Op::Move { from: Spot::Place(p), ino, to: Spot::Slot(s) }, Direction::Backward)
+        | (Op::Move { from: Spot::Slot(s), ino, to: Spot::Place(p) }, Direction::Forward) => (p, s, *ino),
+        (Op::Swap { at, old, slot, .. }, Direction::Backward) => (at, slot, *old),
+        (Op::Swap { at, new, slot, .. }, Direction::Forward) => (at, slot, *new),
+        _ => return Ok(None),
     };
-    match op {
-        Op::Move { from, ino, to } => has(if forward { to } else { from }, *ino),
-        Op::Swap { at, new, old, .. } => has(&Spot::Place(at.clone()), if forward { *new } else { *old }),
-        Op::Write { at, ino, .. } | Op::Meta { at, ino, .. } => has(&Spot::Place(at.clone()), *ino),
-        Op::Link { at, ino, .. } => Ok(has(&Spot::Place(at.clone()), *ino)? == forward),
-        Op::Times { .. } => Ok(false),
+    let Some(kept) = at_slot(sites, slot)? else { return Ok(None) };
+    if look(&kept)?.is_none_or(|s| s.ino != ino) {
+        return Ok(None);
     }
+    let (_, name) = sys::split(place.path.as_slice());
+    let name = [name, b".before-conflict"].concat();
+    let beside = Place { path: place.path.parent().join(&name), vol: place.vol };
+    let Some(to) = at_place(sites, &beside)? else {
+        return Err(missing(&Spot::Place(beside), sites));
+    };
+    move_free(&kept, &to, ino)?;
+    Ok(Some(super::shown(sites, &beside)))
 }
 
 /// Steps in the order of a direction. A file's metadata comes after its content in either direction,

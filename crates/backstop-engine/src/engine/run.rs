@@ -1,20 +1,21 @@
 //! One straight pipeline: ask, rehearse, measure, judge, then commit or hold.
 
+use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
 
 use backstop_core::audit::{Body, By};
 use backstop_core::bytes::Bytes;
-use backstop_core::effect::EffectSet;
+use backstop_core::effect::{Conflict, EffectSet};
 use backstop_core::id::RunId;
-use backstop_core::plan::{Op, Place, Plan};
-use backstop_core::policy::{Decision, Ground, judge};
+use backstop_core::plan::{Direction, Op, Place, Plan};
+use backstop_core::policy::{Decision, Ground, Reason, judge};
 use backstop_core::request::{NestedRequest, Request};
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 
 use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, SETTLE, Step};
 use crate::clock;
-use crate::commit::{Checked, Site};
+use crate::commit::{Bounds, Checked, Site, check};
 use crate::failure::{Failure, FailureKind};
 use crate::ledger::{Input, LayerIn, Measured, VolumeIn, measure};
 use crate::reading;
@@ -26,6 +27,8 @@ use crate::volume::{Leftover, OpenVolume, leftovers, tidy};
 
 /// A rehearsal that was measured.
 struct Rehearsed {
+    /// Which transaction was the last before the ledger looked.
+    applied: Vec<u8>,
     effects: EffectSet,
     plan: Plan,
     /// When it began, by each volume's clock.
@@ -153,6 +156,7 @@ impl Engine {
         let why = rehearsal.not_started.iter();
         record.notes.extend(why.map(|why| format!("cannot run {}: {why}", program.quoted())));
         record.notes.extend(rehearsal.notes.iter().cloned());
+        let applied = self.store.applied()?;
         let (effects, mut plan) = match self.measured(record, &rehearsal, person) {
             Ok(both) => both,
             Err(failure) => {
@@ -164,9 +168,7 @@ impl Engine {
         trace.phase("ledger");
         let ground = self.ground(&record.request, &rehearsal.volumes);
         let judgement = judge(&effects, &ground);
-        if effects.is_empty() {
-            keep_own_times(&mut plan, &ground, &effects);
-        }
+        keep_own_times(&mut plan, &ground, &effects);
         record.totals = Some(effects.totals());
         let digest = self.write_effects(record.id, &effects)?;
         record.digest = Some(digest);
@@ -184,7 +186,7 @@ impl Engine {
             totals: effects.totals(),
         });
         trace.phase("judge");
-        let done = Rehearsed { effects, plan, t0: rehearsal.t0, volumes: rehearsal.volumes };
+        let done = Rehearsed { applied, effects, plan, t0: rehearsal.t0, volumes: rehearsal.volumes };
         if done.plan.ops.is_empty() {
             record.state = State::NoEffect;
             return self.close(record, done, Leftover::All, entries, trace);
@@ -261,12 +263,23 @@ impl Engine {
         person: &mut dyn Person,
         trace: &mut Trace,
     ) -> Result<Outcome, Failure> {
-        let Rehearsed { mut effects, plan, volumes, .. } = done;
+        let Rehearsed { applied, mut effects, plan, t0, volumes } = done;
         for volume in &volumes {
             tidy(volume, record.id, Leftover::Work).map_err(|e| Failure::because("cannot tidy the vault", &e))?;
         }
         let sites: Vec<Site> = volumes.into_iter().map(|v| Site::new(v, record.id)).collect::<Result<_, _>>()?;
         let _lock = self.store.lock("apply")?;
+        let conflicts = self.changed_since(record, &plan, &sites, (&applied, &t0))?;
+        if !conflicts.is_empty() {
+            let paths = conflicts.iter().take(Reason::SHOWN).map(|c| c.path.clone()).collect();
+            let entry = Body::RunConflict { count: conflicts.len() as u64, paths, run: record.id };
+            effects.conflicts = conflicts;
+            record.state = State::Held;
+            self.store.write(record.id, PLAN, &plan_bytes(&plan), true)?;
+            self.save(record, true)?;
+            self.records.write(&[entry, Body::RunHeld { run: record.id }])?;
+            return Ok(Outcome { record: record.clone(), effects });
+        }
         let digest = record.digest.unwrap_or_else(|| effects.digest());
         // Cut off after the commit, `recover` has to find all of it but the state.
         self.save(record, false)?;
@@ -278,7 +291,7 @@ impl Engine {
             sites: &sites,
             durability: self.settings.durability,
         };
-        // The ledger has just looked at everything; a second look would find nothing new.
+        // Looked at by the ledger or by `changed_since`.
         let checked = Checked::default();
         let mut progress = |done| person.progress(Step::Applying, done);
         let result = transaction.run(Kind::Commit, by, digest, &checked, &mut progress);
@@ -293,8 +306,7 @@ impl Engine {
             record.state = State::Held;
             let entry = match failure.kind {
                 FailureKind::Conflict => {
-                    let conflict =
-                        backstop_core::effect::Conflict { path: Bytes::default(), why: failure.what.clone() };
+                    let conflict = Conflict { path: Bytes::default(), why: failure.what.clone() };
                     effects.conflicts.push(conflict);
                     Body::RunConflict { count: 1, paths: Vec::new(), run: record.id }
                 }
@@ -319,6 +331,23 @@ impl Engine {
         }
         trace.phase("recorded");
         Ok(Outcome { record: record.clone(), effects })
+    }
+
+    /// What is no longer as the ledger saw it. The ledger has only just looked, so a second look is
+    /// worth its time only where a person has thought about it meanwhile, or another run was applied.
+    fn changed_since(
+        &self,
+        record: &RunRecord,
+        plan: &Plan,
+        sites: &[Site],
+        (applied, t0): (&[u8], &[Timestamp]),
+    ) -> Result<Vec<Conflict>, Failure> {
+        if record.state != State::Held && self.store.applied()? == applied {
+            return Ok(Vec::new());
+        }
+        let ends: Vec<_> = t0.iter().copied().map(Some).collect();
+        let history = self.history()?;
+        Ok(check(plan, Direction::Forward, sites, &Bounds { ends: &ends, history: &history })?.conflicts)
     }
 
     fn close(
@@ -356,7 +385,12 @@ impl Engine {
         let mount_points = crate::volume::mount_points().map_err(|e| failed(&e))?;
         let input = Input {
             volumes: volumes
-                .map(|((v, run), t0)| VolumeIn { root: v.root(), run_dir: std::os::fd::AsFd::as_fd(run), t0: *t0 })
+                .map(|((v, run), t0)| VolumeIn {
+                    root: v.root(),
+                    run_dir: std::os::fd::AsFd::as_fd(run),
+                    vault: v.vault(),
+                    t0: *t0,
+                })
                 .collect(),
             layers: rehearsal
                 .layers
@@ -392,7 +426,7 @@ impl Engine {
     /// The places that policy goes by.
     pub(super) fn ground(&self, request: &Request, volumes: &[OpenVolume]) -> Ground {
         let mut guard = vec![Bytes::from(self.settings.state.as_path())];
-        guard.extend(volumes.iter().map(OpenVolume::vault_path));
+        guard.extend(volumes.iter().map(OpenVolume::guarded_path));
         guard.extend(self.settings.hide.iter().cloned());
         Ground {
             guard,
@@ -428,15 +462,21 @@ fn nested(run: RunId, lines: &[Bytes]) -> Vec<Body> {
         .collect()
 }
 
-/// Where a run has no effect but on directories' times, only those in the agent's own places are set.
+/// Directories' times are no effect that is judged; so they are set only in the agent's own places, and
+/// where the steps that were judged change them anyway.
 fn keep_own_times(plan: &mut Plan, ground: &Ground, set: &EffectSet) {
     let volumes = plan.volumes.clone();
     let own = |place: &Place| {
         let root = &volumes[usize::from(place.vol)].root;
         ground.own_directory(&root.join(place.path.as_slice()), set)
     };
+    let steps = plan.ops.iter().filter(|op| !matches!(op, Op::Times { .. }));
+    let touched: HashSet<Place> =
+        steps.flat_map(Op::places).flat_map(|p| [p.clone(), Place { path: p.path.parent(), vol: p.vol }]).collect();
     plan.ops.retain(|op| match op {
-        Op::Times { at, .. } => at.as_ref().is_some_and(own),
+        Op::Times { at, was, .. } => {
+            at.as_ref().is_some_and(own) || [at, was].into_iter().flatten().any(|p| touched.contains(p))
+        }
         _ => true,
     });
 }

@@ -250,7 +250,7 @@ impl Engine {
     }
 
     /// All transactions that are known, for telling our own work from somebody else's.
-    fn history(&self) -> Result<History, Failure> {
+    pub(super) fn history(&self) -> Result<History, Failure> {
         let mut history = History::default();
         for id in self.store.ids()? {
             let (vaults, receipts) = self.transactions(id)?;
@@ -277,7 +277,7 @@ impl Engine {
 
     fn ground_of(&self, record: &RunRecord, volumes: &[&OpenVolume]) -> backstop_core::policy::Ground {
         let mut ground = self.ground(&record.request, &[]);
-        ground.guard.extend(volumes.iter().map(|v| v.vault_path()));
+        ground.guard.extend(volumes.iter().map(|v| v.guarded_path()));
         ground
     }
 }

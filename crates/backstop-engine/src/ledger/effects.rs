@@ -434,7 +434,10 @@ impl<'a> Book<'a> {
             }
             _ => {}
         }
-        let effect = Effect { after: Some(after), ..self.effect(f.layer, Kind::Create, path) };
+        // A label that the machine gives to every file says nothing about this one.
+        let told = f.notes.own.iter().map(|(name, _)| name.clone());
+        let xattrs = told.filter(|name| name.as_slice() != b"security.selinux").collect();
+        let effect = Effect { after: Some(after), xattrs, ..self.effect(f.layer, Kind::Create, path) };
         self.effects.push(effect);
         Ok(())
     }

@@ -95,7 +95,7 @@ fn prepare(recipe: &Recipe, channel: &Channel) -> Result<Ready, Trouble> {
         None => None,
         Some((path, facts, at)) => Some(view::reopen_stdin(path, *facts, *at)?),
     };
-    let listener = give_up_rights(recipe)?;
+    let listener = give_up_rights(recipe, channel)?;
     let handles: Vec<_> = listener.iter().map(AsFd::as_fd).collect();
     // Fails where nobody listens any more: the parent was killed before we asked to die with it.
     Message::Ready.send(channel, &handles).map_err(Trouble::at("tell that all is ready"))?;
@@ -103,11 +103,16 @@ fn prepare(recipe: &Recipe, channel: &Channel) -> Result<Ready, Trouble> {
     Ok(Ready { terminal, stdin })
 }
 
-fn give_up_rights(recipe: &Recipe) -> Result<Option<OwnedFd>, Trouble> {
+fn give_up_rights(recipe: &Recipe, channel: &Channel) -> Result<Option<OwnedFd>, Trouble> {
     let net = if recipe.net == Net::None { Caps::NET_ADMIN.with(Caps::NET_BROADCAST) } else { Caps::NONE };
     caps::keep_only(KEPT.with(net)).map_err(Trouble::at("give up capabilities"))?;
     process::no_new_privileges().map_err(Trouble::at("give up gaining rights"))?;
-    landlock::scope().map_err(Trouble::at("confine signals and abstract sockets"))?;
+    let scoped = landlock::scope().map_err(Trouble::at("confine signals and abstract sockets"))?;
+    if !scoped && recipe.net == Net::Host {
+        let text = "this kernel can't keep abstract sockets shut (Linux 6.12 can): with the host's network the \
+                    command could reach them; --net none shuts them";
+        Message::Note(text.into()).send(channel, &[]).map_err(Trouble::at("tell"))?;
+    }
     process::seal().map_err(Trouble::at("seal the first process"))?;
     // After everything that changes rights, which would undo it.
     process::die_with_parent().map_err(Trouble::at("tie the run to its parent"))?;

@@ -10,7 +10,7 @@ use backstop_sys::fs::{self as sys, Stat};
 use backstop_sys::mount::Attr;
 use backstop_sys::mountinfo::{self, Entry};
 
-use super::{OpenVolume, VolumeError};
+use super::{OpenVolume, VolumeError, vault_in};
 
 mod user;
 
@@ -132,7 +132,7 @@ pub fn survey(query: &Query<'_>) -> Result<Survey, VolumeError> {
     seen.sort_by_key(|e| e.point.len());
     let mut survey = if query.privileged { privileged(query, &seen)? } else { user::survey(query, &entries, &seen)? };
     survey.hidden = query.hidden.to_vec();
-    survey.hidden.extend(survey.volumes.iter().map(OpenVolume::vault_path));
+    survey.hidden.extend(survey.volumes.iter().map(OpenVolume::guarded_path));
     survey.hidden.extend(aliases(&seen, &survey.hidden));
     survey.hidden.sort();
     let all = survey.hidden.clone();
@@ -240,7 +240,7 @@ fn privileged(query: &Query<'_>, seen: &[&Entry]) -> Result<Survey, VolumeError>
         }
         let vault = match &state {
             Some((at, rest)) if *at == n => rest.join(b"vault"),
-            _ => Bytes::from(format!(".backstop-{}", query.uid).as_str()),
+            _ => vault_in(&Bytes::default(), query.uid, query.state),
         };
         let spec = Volume {
             fs: entry.fs.clone(),

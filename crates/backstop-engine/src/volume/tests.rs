@@ -46,6 +46,25 @@ fn a_vault_that_others_can_enter_is_refused() {
 }
 
 #[test]
+fn each_state_directory_has_a_vault_of_its_own_below_one_that_is_guarded() {
+    use std::os::fd::AsFd;
+    let dir = tempfile::tempdir().expect("a directory");
+    let uid = process::own_ids().0;
+    let of = |state: &str| {
+        let vault = vault_in(&Bytes::default(), uid, std::path::Path::new(state));
+        OpenVolume::create(Volume { vault, ..spec(dir.path()) }, uid).expect("a volume")
+    };
+    let (a, b) = (of("/var/lib/backstop"), of("/tmp/other/backstop"));
+    assert_ne!(a.vault_path(), b.vault_path());
+    assert_eq!(a.guarded_path(), b.guarded_path());
+    assert_eq!(a.guarded_path(), Bytes::from(dir.path()).join(format!(".backstop-{uid}").as_bytes()));
+    let run = RunId::from_number(7);
+    a.run_dir(run, true).expect("a run");
+    tidy(&b, run, Leftover::All).expect("nothing to do");
+    assert!(backstop_sys::fs::open_dir_read(a.vault().as_fd(), run.to_string().as_bytes()).is_ok());
+}
+
+#[test]
 fn a_vault_behind_a_link_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     let elsewhere = tempfile::tempdir().expect("a directory");

@@ -144,6 +144,32 @@ pub fn a_directory_as_a_stream_is_refused(who: Who) {
     assert!(d.error().contains("descriptor 0 is a directory"), "{}", d.error());
 }
 
+pub fn a_file_that_could_be_opened_anew_for_writing_is_refused(who: Who) {
+    let s = Scratch::new(who);
+    let path = s.tree().join("victim");
+    let attack = ["sh", "-c", "echo evil > /proc/self/fd/1; echo evil > /proc/self/fd/0; true"];
+    fs::write(&path, "old").expect("write");
+    s.own();
+    let read_only = || fs::File::open(&path).expect("open");
+    let d = done(&s.command("host", &attack).stdout(read_only()).output().expect("runs"));
+    assert!(d.error().contains("descriptor 1 is a file that is open for reading only"), "{}", d.error());
+    // Opened by a name that is gone, while the file has another.
+    let other = s.tree().join("other");
+    fs::hard_link(&path, &other).expect("link");
+    let by_other = fs::File::open(&other).expect("open");
+    fs::remove_file(&other).expect("rm");
+    s.clear();
+    let d = done(&s.command("host", &attack).stdin(by_other).output().expect("runs"));
+    assert!(d.error().contains("descriptor 0 is a file that has another name"), "{}", d.error());
+    assert_eq!(fs::read_to_string(&path).expect("read"), "old");
+    // Without any name it belongs to whoever holds it, like a shell's here-document.
+    let held = read_only();
+    fs::remove_file(&path).expect("rm");
+    s.clear();
+    let d = done(&s.command("host", &["cat"]).stdin(held).output().expect("runs"));
+    assert_eq!(d.stdout, "old");
+}
+
 pub fn a_hidden_working_directory_is_a_clear_error(who: Who) {
     let s = Scratch::new(who);
     fs::create_dir(s.state().join("sub")).expect("mkdir");

@@ -26,6 +26,7 @@ cases![
     cases::a_termination_ends_the_run_with_an_error,
     cases::standard_input_moves_on_for_the_caller,
     cases::a_directory_as_a_stream_is_refused,
+    cases::a_file_that_could_be_opened_anew_for_writing_is_refused,
     cases::a_hidden_working_directory_is_a_clear_error,
     cases::only_pipes_are_inherited,
     cases::too_much_is_stopped,

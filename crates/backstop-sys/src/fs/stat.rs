@@ -56,6 +56,11 @@ impl Stat {
         self.mode & libc::S_IFMT == libc::S_IFLNK
     }
 
+    /// True for a disk or a part of one.
+    pub const fn is_block_device(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFBLK
+    }
+
     /// True for bound sockets.
     pub const fn is_socket(&self) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFSOCK

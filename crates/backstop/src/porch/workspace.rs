@@ -11,9 +11,24 @@ use backstop_engine::Failure;
 use super::passwd::Account;
 
 /// Directories of the system as a whole. Below them, a current directory can be a workspace.
-const SYSTEM: [&str; 17] = [
-    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/opt", "/proc", "/root", "/run", "/sbin", "/srv",
-    "/sys", "/usr", "/var", "/var/lib",
+const SYSTEM: [&str; 12] =
+    ["/dev", "/etc", "/opt", "/proc", "/root", "/run", "/srv", "/sys", "/usr", "/usr/local", "/var", "/var/lib"];
+
+/// Directories of programs and libraries. Nothing in them is anybody's own either: without what lies
+/// below `/usr/lib` not even an undo runs.
+const PROGRAMS: [&str; 12] = [
+    "/bin",
+    "/boot",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/sbin",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/libexec",
+    "/usr/sbin",
 ];
 
 /// What can't be a workspace.
@@ -46,7 +61,8 @@ impl Forbidden {
         if self.homes.iter().any(|h| h.is_beneath(place.as_slice())) {
             return Some("whole home directories lie beneath it");
         }
-        if SYSTEM.iter().any(|s| place.as_slice() == s.as_bytes()) {
+        let programs = PROGRAMS.iter().any(|p| place.is_beneath(p.as_bytes()));
+        if programs || SYSTEM.iter().any(|s| place.as_slice() == s.as_bytes()) {
             return Some("it belongs to the system as a whole");
         }
         None
@@ -119,6 +135,10 @@ mod tests {
             ("/etc", false),
             ("/etc/nginx", true),
             ("/var/www", true),
+            ("/usr/lib", false),
+            ("/usr/lib/x86_64-linux-gnu", false),
+            ("/usr/local", false),
+            ("/usr/local/src/tool", true),
         ] {
             assert_eq!(f.why(Path::new(dir)).is_none(), ok, "{dir}");
         }

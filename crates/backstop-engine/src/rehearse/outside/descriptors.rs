@@ -31,6 +31,13 @@ pub(in crate::rehearse) fn check() -> Result<Descriptors, RehearseError> {
         if access == Access::Position {
             return Err(RehearseError::Descriptor { fd, what: "a mere position in the file system" });
         }
+        // Through `/proc/self/fd` it can be opened anew, and the view's mounts are not in the way then.
+        if facts.is_block_device() {
+            return Err(RehearseError::Descriptor { fd, what: "a disk" });
+        }
+        if fd != 0 && facts.is_file() && access == Access::Read {
+            return Err(RehearseError::Descriptor { fd, what: "a file that is open for reading only" });
+        }
         if fd == 0 && facts.is_file() && access == Access::Read {
             file = on_disk(handle, facts)?;
         }
@@ -43,6 +50,13 @@ pub(in crate::rehearse) fn check() -> Result<Descriptors, RehearseError> {
 fn on_disk(handle: BorrowedFd<'_>, facts: Stat) -> Result<Option<(Bytes, Stat, u64)>, RehearseError> {
     let path = fs::read_link("/proc/self/fd/0").map_err(RehearseError::io("look at standard input"))?;
     let named = sys::stat_path(Bytes::from(path.as_path()).as_slice()).is_ok_and(|s| s.is_same(&facts));
+    if !named && facts.nlink > 0 {
+        // Opened by a name that is gone, or by another root's; it has names all the same.
+        return Err(RehearseError::Descriptor {
+            fd: 0,
+            what: "a file that has another name than the one it was opened by",
+        });
+    }
     let at = sys::offset(handle).map_err(RehearseError::io("look at standard input"))?;
     Ok(named.then(|| (Bytes::from(path), facts, at)))
 }

@@ -11,7 +11,7 @@ use backstop_sys::fs as sys;
 use backstop_sys::mountinfo::Entry;
 
 use super::{How, Part, Query, Survey, VolumeError, attr, because, is_private, locate, no_layer, private_place, told};
-use crate::volume::OpenVolume;
+use crate::volume::{OpenVolume, vault_in};
 
 /// How deep below a mount's root writable directories are looked for, beside the seeds.
 const DEPTH: u32 = 2;
@@ -200,12 +200,11 @@ fn volume(
     if let Some(at) = survey.volumes.iter().position(|v| v.root_path().as_slice() == entry.point) {
         return Ok(at);
     }
-    let own = format!(".backstop-{}", query.uid);
     let vault = match locate(seen, &Bytes::from(query.state)) {
         Some((at, rest)) if at == n => rest.join(b"vault"),
         // The mount's root where that may be written to, as the privileged survey has it.
-        _ if sys::writable(&entry.point) => Bytes::from(own.as_str()),
-        _ => lower.join(own.as_bytes()),
+        _ if sys::writable(&entry.point) => vault_in(&Bytes::default(), query.uid, query.state),
+        _ => vault_in(lower, query.uid, query.state),
     };
     let spec = Volume {
         fs: entry.fs.clone(),
