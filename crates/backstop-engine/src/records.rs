@@ -46,6 +46,17 @@ impl Records {
         Ok(begun)
     }
 
+    /// True when the run's request is in the log: only then anything more may be said of it.
+    pub fn is_requested(&mut self, id: RunId) -> Result<bool, AuditError> {
+        self.open()?;
+        for entry in entries(&self.dir, 0) {
+            if matches!(entry?.body, Body::RunRequested { run, .. } if run == id) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Appends; returns when a power cut can't take it back.
     pub fn write(&mut self, bodies: &[Body]) -> Result<(), AuditError> {
         if bodies.is_empty() {

@@ -9,6 +9,8 @@ use backstop_core::time::Timestamp;
 use backstop_sys::fs as sys;
 use serde::{Deserialize, Serialize};
 
+use super::ahead::Ahead;
+use super::apply::in_order;
 use super::{CommitError, Sites, at_place, at_slot};
 
 /// One object that a transaction touched.
@@ -55,25 +57,24 @@ pub(crate) fn touched(
         }
         Ok(())
     };
-    for op in &plan.ops {
-        match op {
-            Op::Move { from, to, .. } => note(if state == Direction::Forward { to.clone() } else { from.clone() })?,
-            Op::Swap { at, slot, .. } => {
-                note(Spot::Place(at.clone()))?;
-                note(Spot::Slot(slot.clone()))?;
-            }
-            Op::Write { at, .. } | Op::Meta { at, .. } => note(Spot::Place(at.clone()))?,
-            Op::Link { at, of, .. } => {
-                note(Spot::Place(if state == Direction::Forward { at.clone() } else { of.clone() }))?;
-            }
+    // Followed step by step: what one step takes up another may have put elsewhere first.
+    let forward = state == Direction::Backward;
+    let next = if forward { Direction::Forward } else { Direction::Backward };
+    let mut ahead = Ahead::default();
+    for op in in_order(plan, next) {
+        let spots = match op {
+            Op::Move { from, to, .. } => [Some(if forward { from.clone() } else { to.clone() }), None],
+            Op::Swap { at, slot, .. } => [Some(Spot::Place(at.clone())), Some(Spot::Slot(slot.clone()))],
+            Op::Write { at, .. } | Op::Meta { at, .. } => [Some(Spot::Place(at.clone())), None],
+            Op::Link { at, of, .. } => [Some(Spot::Place(if forward { of.clone() } else { at.clone() })), None],
             // A directory beneath one that an earlier run made: its change time is ours as well, and what
             // others put into it meanwhile has change times of its own.
-            Op::Times { at, was, .. } => {
-                if let Some(place) = if state == Direction::Forward { at } else { was } {
-                    note(Spot::Place(place.clone()))?;
-                }
-            }
+            Op::Times { at, was, .. } => [if forward { was } else { at }.clone().map(Spot::Place), None],
+        };
+        for today in spots.iter().flatten().filter_map(|spot| ahead.today(spot)) {
+            note(today)?;
         }
+        ahead.step(op, next);
     }
     Ok(all)
 }

@@ -88,7 +88,11 @@ impl Engine {
                 record.notes.push("cut off before anything took effect".to_owned());
                 self.save(&mut record, true)?;
                 let what = "was cut off; nothing of it took effect";
-                self.records.write(&[Body::Recovered { now: Settled::Discarded, run: id, what: what.to_owned() }])?;
+                // Cut off before its request was recorded, it is not in the log, and never began.
+                if self.records.is_requested(id)? {
+                    let entry = Body::Recovered { now: Settled::Discarded, run: id, what: what.to_owned() };
+                    self.records.write(&[entry])?;
+                }
                 Some(what)
             }
             _ => None,

@@ -15,14 +15,14 @@ use backstop_core::time::Timestamp;
 
 use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, SETTLE, Step};
 use crate::clock;
-use crate::commit::{Bounds, Checked, Site, check};
+use crate::commit::{Bounds, Checked, CommitError, Site, check};
 use crate::failure::{Failure, FailureKind};
 use crate::ledger::{Input, LayerIn, Measured, VolumeIn, measure};
 use crate::reading;
 use crate::rehearse::{Rehearsal, RehearseError, RehearseInput, rehearse};
 use crate::store::Lock;
 use crate::trace::Trace;
-use crate::transaction::{Kind, PLAN, Transaction, only_times, plan_bytes};
+use crate::transaction::{Kind, PLAN, Transaction, TransactionError, only_times, plan_bytes};
 use crate::volume::{Leftover, OpenVolume, leftovers, tidy};
 
 /// A rehearsal that was measured.
@@ -297,6 +297,10 @@ impl Engine {
         let result = transaction.run(Kind::Commit, by, digest, &checked, &mut progress);
         trace.phase("commit");
         if let Err(error) = result {
+            let met = match &error {
+                TransactionError::Commit(CommitError::Conflict { conflict }) => Some(conflict.clone()),
+                _ => None,
+            };
             let failure = Failure::from(error);
             if !self.is_settled(record.id) {
                 // Not a word more in record and log: they would say that it has ended, and then nobody
@@ -306,9 +310,10 @@ impl Engine {
             record.state = State::Held;
             let entry = match failure.kind {
                 FailureKind::Conflict => {
-                    let conflict = Conflict { path: Bytes::default(), why: failure.what.clone() };
-                    effects.conflicts.push(conflict);
-                    Body::RunConflict { count: 1, paths: Vec::new(), run: record.id }
+                    let paths = met.iter().map(|c| c.path.clone()).collect();
+                    let unknown = || Conflict { path: Bytes::default(), why: failure.what.clone() };
+                    effects.conflicts.push(met.unwrap_or_else(unknown));
+                    Body::RunConflict { count: 1, paths, run: record.id }
                 }
                 _ => Body::RunFailed { run: record.id, why: failure.what.clone() },
             };
