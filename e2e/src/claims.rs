@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::case::Case;
 use crate::ground::{Ground, Ran, User};
+use crate::ops::Verb;
 use crate::tree::{CaptureOpts, DiffOpts, Kind, Tree, shown};
 
 mod known;
@@ -115,6 +116,10 @@ impl Play<'_> {
         let after = capture(&ours);
         let mut verdict = Verdict::Held;
         match same_output(&expected, &ran) {
+            Ok(()) if self.links_break(&after_plain, &after, start) => {
+                verdict =
+                    Verdict::Known("what an unprivileged rehearsal changes through one hard link, others do not show");
+            }
             Ok(()) => {
                 same("committed, against plain", &in_sight(&after_plain), &in_sight(&after), Some(start))
                     .map_err(|e| format!("{e}\n{ran}"))?;
@@ -128,6 +133,14 @@ impl Play<'_> {
             },
         }
         self.undo_and_redo(&ours, &before, &after, verdict)
+    }
+
+    /// An unprivileged overlay breaks the links of what it copies up, and leaves no mark of it when the
+    /// name is moved or deleted later: then neither the program nor Backstop sees the other names.
+    fn links_break(&self, plain: &Tree, ours: &Tree, start: SystemTime) -> bool {
+        self.ground.user == User::Plain
+            && self.case.setup.iter().any(|op| op.verb == Verb::Link)
+            && same("", &in_sight(plain), &in_sight(ours), Some(start)).is_err()
     }
 
     fn hold_and_discard(
@@ -192,6 +205,7 @@ pub fn lately() -> SystemTime {
 /// Where files share blocks (xfs, btrfs), what is written to shared ones is given room in pieces of up
 /// to 128 KiB for a while, and that counts as data: there, smaller holes are not looked at.
 pub fn capture(dir: &Path) -> Tree {
+    // (btrfs also keeps short files inside their inode, where no hole can be.)
     const PIECE: u64 = 1 << 17;
     // A second volume has its vault in its own root.
     let mut tree = Tree::capture(dir, CaptureOpts { skip: vec![b"vol/.backstop-0".to_vec()] });
@@ -200,6 +214,9 @@ pub fn capture(dir: &Path) -> Tree {
             let Kind::File { data, .. } = &mut entry.kind else { continue };
             let mut coarse: Vec<(u64, u64)> = Vec::new();
             for (from, to) in data.iter().map(|(a, b)| (a / PIECE, b.div_ceil(PIECE))) {
+                if to == 1 {
+                    continue;
+                }
                 match coarse.last_mut() {
                     Some(last) if from <= last.1 => last.1 = last.1.max(to),
                     _ => coarse.push((from, to)),
@@ -242,7 +259,9 @@ pub fn same(what: &str, one: &Tree, two: &Tree, since: Option<SystemTime>) -> Re
 }
 
 fn same_output(one: &Ran, two: &Ran) -> Result<(), String> {
-    if one.code == two.code && one.stdout == two.stdout {
+    // A directory that is not empty: POSIX allows both words, xfs says the first, overlayfs the second.
+    let plain = |text: &str| text.replace(": errno 17\n", ": errno 39\n");
+    if one.code == two.code && plain(&one.stdout) == plain(&two.stdout) {
         return Ok(());
     }
     let lines: Vec<String> = one

@@ -232,7 +232,8 @@ impl Maker {
 
     fn write(&mut self) {
         let Some(file) = self.any(Some(Kind::File)) else { return };
-        let len = self.length();
+        // Not nothing: copying up for a write that never comes changes a file's time, see `append`.
+        let len = self.length().max(1);
         match self.dice.below(11) {
             0 => self.content(Verb::Create, &file),
             1..=2 => {

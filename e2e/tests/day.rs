@@ -20,8 +20,14 @@ const ENVIRONMENT: &str = "export GIT_AUTHOR_NAME=Day GIT_AUTHOR_EMAIL=day@examp
     GIT_COMMITTER_EMAIL=day@example.org GIT_AUTHOR_DATE=2026-01-01T00:00:00Z GIT_COMMITTER_DATE=2026-01-01T00:00:00Z \
     CARGO_NET_OFFLINE=true NO_UPDATE_NOTIFIER=1 npm_config_update_notifier=false; cd /w/day\n";
 /// What the day leaves otherwise than under plain bash, so far, and why; checked to be still so.
-const NOT_YET: [(&str, &str); 1] =
-    [("w/day/data/zeros: data segments", "a hole dug into content that stays the same is no effect")];
+const NOT_YET: [(&str, Option<Who>, &str); 3] = [
+    ("w/day/data/zeros: data segments", None, "a hole dug into content that stays the same is no effect"),
+    ("w/day/data/old1", Some(Who::User), LINKS),
+    ("w/day/data/rows", Some(Who::User), LINKS),
+];
+const LINKS: &str = "without root the names of one file part when one of them is changed";
+/// Why some commands of an ordinary user's day need a person's word, so far.
+const HELD_AS_USER: &str = "without root nobody can tell whether a file with several names is changed or replaced";
 const DAY: Duration = Duration::from_secs(240);
 const STEP: Duration = Duration::from_secs(120);
 
@@ -80,6 +86,10 @@ fn work(arena: &Arena, prefix: &str) -> Result<(Said, Duration), Broken> {
         "{ENVIRONMENT}failed=0
         one() {{
             {prefix} \"$1\" > /tmp/day.out 2>&1; code=$?
+            if [ $code = 75 ]; then
+                echo \"$1\" >> /tmp/day.held
+                backstop commit @last >> /tmp/day.out 2>&1; code=$?
+            fi
             if [ $code != 0 ]; then echo \"exit $code: $1\"; tail -n 12 /tmp/day.out; failed=$((failed+1)); fi
         }}\n"
     );
@@ -109,9 +119,15 @@ fn day(who: Who) -> Result<(), Failed> {
     if said.code != 0 {
         return Err(format!("{} commands of the day fail under Backstop\n  {}", said.code, said.words()).into());
     }
+    let held = std::fs::read_to_string(arena.at("/tmp/day.held")).unwrap_or_default();
+    match (held.lines().count(), who) {
+        (0, Who::Root) | (1.., Who::User) => {}
+        (_, Who::Root) => return Err(format!("these were held, and need not have been:\n{held}").into()),
+        (_, Who::User) => return Err(format!("nothing was held: it is no longer true that {HELD_AS_USER}").into()),
+    }
     let after = arena.tree();
     let vault = arena.sh("du -sk /state | cut -f1", &[], STEP)?;
-    like_bash(&made(&plain_evening), &made(&after))?;
+    like_bash(&made(&plain_evening), &made(&after), who)?;
 
     let undo = timed(&arena, "backstop undo --session day")?;
     same("the tree before the day and after undo", &before, &arena.tree())?;
@@ -121,9 +137,10 @@ fn day(who: Who) -> Result<(), Failed> {
 
     let count = commands().len();
     eprintln!(
-        "day as {}: {count} commands, plain bash {:.1} s, under Backstop {:.1} s ({:+.0} ms a command); {} entries after; \
+        "day as {}: {count} commands, {} of them held and then committed by a person, plain bash {:.1} s, under Backstop {:.1} s ({:+.0} ms a command); {} entries after; \
          state and vault {} KiB; undo {:.2} s, redo {:.2} s; 0 differences before and after",
         who.name(),
+        held.lines().count(),
         plain_time.as_secs_f64(),
         time.as_secs_f64(),
         (time.as_secs_f64() - plain_time.as_secs_f64()) * 1000.0 / count as f64,
@@ -151,13 +168,16 @@ fn made(tree: &Tree) -> Tree {
 }
 
 /// The same but for the moment at which things were made, and for what is known.
-fn like_bash(plain: &Tree, guarded: &Tree) -> Result<(), Failed> {
+fn like_bash(plain: &Tree, guarded: &Tree, who: Who) -> Result<(), Failed> {
     let mut lines = plain.diff(guarded, &DiffOpts { no_mtime: true, ..DiffOpts::default() });
-    for (known, why) in NOT_YET {
-        let Some(at) = lines.iter().position(|l| l.starts_with(known)) else {
-            return Err(format!("{known} is the same now: take it out of NOT_YET ({why})").into());
-        };
-        lines.remove(at);
+    for (known, only, why) in NOT_YET {
+        let before = lines.len();
+        if only.is_none_or(|o| o == who) {
+            lines.retain(|l| !l.starts_with(known));
+            if lines.len() == before {
+                return Err(format!("{known} is the same now: take it out of NOT_YET ({why})").into());
+            }
+        }
     }
     told("the evening under plain bash and under Backstop", &lines)
 }

@@ -37,8 +37,11 @@ fn cuts(name: &'static str, kind: FsKind) {
 
 fn cut(ground: &Ground, scenario: &Scenario, verb: Breaks) -> Result<String, String> {
     let io = |e: std::io::Error| format!("the harness failed: {e}");
-    let mut ready = Ready::make(ground, scenario, verb, None)?;
     let disk = ground.image.file().ok_or("no image")?.to_owned();
+    // What was broken before may have left another image in its place.
+    ground.image.take_out().map_err(io)?;
+    ground.image.put_in(&disk).map_err(io)?;
+    let mut ready = Ready::make(ground, scenario, verb, None)?;
     let (base, after_cut) = (ground.desk().join("base.img"), ground.desk().join("cut.img"));
     ground.image.take_out().map_err(io)?;
     copy_image(&disk, &base).map_err(io)?;

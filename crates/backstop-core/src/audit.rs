@@ -91,8 +91,14 @@ pub enum Body {
         command: Command,
         /// Where.
         cwd: Bytes,
+        /// Why, in its own words; unchecked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Bytes>,
         /// The outer run.
         run: RunId,
+        /// The session it named; unchecked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<Bytes>,
     },
     /// A run that a crash cut off was finished or taken back.
     #[serde(rename = "run.recovered")]

@@ -31,7 +31,7 @@ impl fmt::Display for Quoted<'_> {
 /// True for characters that are invisible or change how others are shown: C1 controls, bidi marks,
 /// zero-width and other default-ignorable code points (Unicode 16, DerivedCoreProperties), odd
 /// spaces, and private use.
-fn repaints(c: char) -> bool {
+pub fn repaints(c: char) -> bool {
     c.is_control()
         || matches!(c as u32,
             0x00a0 | 0x00ad | 0x034f | 0x061c | 0x115f..=0x1160 | 0x1680 | 0x17b4..=0x17b5

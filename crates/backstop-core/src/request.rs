@@ -61,6 +61,23 @@ fn shell_word(word: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A run asked for inside a run: the outer one covers it, this is what is noted of it. Claimed by
+/// whatever ran inside; unchecked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NestedRequest {
+    /// What it ran.
+    pub command: Command,
+    /// Where.
+    pub cwd: Bytes,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Bytes>,
+    /// The session it named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Bytes>,
+}
+
 /// A request to run a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,6 +1,7 @@
 //! Room 7. Takes a plan, makes it real (or takes it back), step by step, each idempotent, each by
 //! inode: what is not what the plan names is never touched. Keeps what was there; decides nothing.
 
+mod ahead;
 mod apply;
 mod check;
 mod keep;

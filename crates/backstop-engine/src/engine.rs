@@ -206,6 +206,7 @@ pub struct Engine {
     store: Store,
     records: Records,
     recovered: Vec<Recovered>,
+    stuck: Option<Failure>,
 }
 
 use crate::transaction::RECORD;
@@ -214,15 +215,32 @@ const EFFECTS: &str = "effects.jsonl";
 /// The file with the moments the rehearsal began, by each volume's clock.
 const T0: &str = "t0.json";
 
+/// The next step where a transaction was begun and failed behind its first operation.
+const SETTLE: &str = "have what was begun finished or taken back: backstop recover";
+
 impl Engine {
     /// Opens the state directory (making it where it is missing) and finishes or takes back what a
     /// crash left half done.
     pub fn open(settings: Settings) -> Result<Self, Failure> {
         let store = Store::open(&settings.state)?;
         let records = Records::new(settings.state.join("audit"));
-        let mut engine = Self { settings, store, records, recovered: Vec::new() };
-        engine.recovered = engine.recover()?;
+        let mut engine = Self { settings, store, records, recovered: Vec::new(), stuck: None };
+        match engine.recover() {
+            Ok(recovered) => engine.recovered = recovered,
+            // Records can still be looked at; nothing may change the disk before this is mended.
+            Err(failure) => engine.stuck = Some(failure),
+        }
         Ok(engine)
+    }
+
+    /// Why what a crash left could not be put right. Until it is, nothing that changes the disk goes.
+    pub fn stuck(&self) -> Option<&Failure> {
+        self.stuck.as_ref()
+    }
+
+    /// Refuses to go on while something is half done.
+    fn sound(&self) -> Result<(), Failure> {
+        self.stuck.clone().map_or(Ok(()), Err)
     }
 
     /// What opening had to put right.
@@ -248,6 +266,12 @@ impl Engine {
     fn save(&self, record: &mut RunRecord, durable: bool) -> Result<(), Failure> {
         record.updated = crate::clock::now();
         Ok(self.store.write_json(record.id, RECORD, record, durable)?)
+    }
+
+    /// False while the journal has a transaction on this run that is not known to be done (or can't be
+    /// read, which is the stricter answer).
+    fn is_settled(&self, id: RunId) -> bool {
+        self.store.open_marks().is_ok_and(|open| !open.contains(&id))
     }
 
     fn load_plan(&self, id: RunId) -> Result<Plan, Failure> {
@@ -289,9 +313,7 @@ impl From<TransactionError> for Failure {
             TransactionError::Commit(e) => e.into(),
             TransactionError::Store(e) => e.into(),
             TransactionError::Audit(e) => e.into(),
-            TransactionError::Stuck { .. } => {
-                Self::internal(error.to_string()).next("mend the cause, then: backstop recover")
-            }
+            TransactionError::Stuck { .. } => Self::internal(error.to_string()).next("mend the cause first"),
         }
     }
 }
@@ -301,3 +323,6 @@ impl From<crate::audit::AuditError> for Failure {
         Self::because("it can't be recorded, so it may not happen", &error).next("look into it: backstop audit verify")
     }
 }
+
+#[cfg(test)]
+mod tests;

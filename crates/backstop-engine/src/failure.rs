@@ -12,14 +12,15 @@ pub enum FailureKind {
     Conflict,
     /// The caller may not do this here (exit 77).
     Refused,
-    /// Backstop or the machine failed; nothing was changed (exit 125).
+    /// Backstop or the machine failed; nothing was changed, or the next step says how what was begun is
+    /// settled (exit 125).
     Internal,
     /// A signal to Backstop ended it (exit 128+N); nothing was changed.
     Interrupted(u8),
 }
 
 /// A failure with its causes and the next step.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// Decides the exit code.
     pub kind: FailureKind,

@@ -5,9 +5,10 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use backstop_sys::channel::Channel;
+use backstop_sys::fs as sys;
 use backstop_sys::mount::{self, Attr, Opt, OverlayKind};
 use backstop_sys::ns::{self, Spaces};
-use backstop_sys::{dir, landlock, process, seccomp};
+use backstop_sys::{landlock, process, seccomp};
 
 /// One ability, tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,16 +95,16 @@ fn trial(spaces: Spaces, act: impl FnOnce() -> io::Result<String>) -> io::Result
 fn scratch() -> io::Result<OwnedFd> {
     mount::make_private("/")?;
     let memory = mount::fresh("tmpfs", "backstop", &[Opt::Value("size", "4m")], Attr::default())?;
-    let place = dir::position(b"/tmp").or_else(|_| dir::position(b"/"))?;
+    let place = sys::position(b"/tmp").or_else(|_| sys::position(b"/"))?;
     mount::attach(memory.as_fd(), place.as_fd(), b"")?;
     for name in [b"lower".as_slice(), b"upper", b"work", b"view"] {
-        dir::make(memory.as_fd(), name, 0o755)?;
+        sys::make_dir(memory.as_fd(), name, 0o755)?;
     }
     Ok(memory)
 }
 
 fn view(memory: &OwnedFd, user: bool) -> io::Result<OwnedFd> {
-    let open = |name: &[u8]| dir::position_below(memory.as_fd(), name);
+    let open = |name: &[u8]| sys::open_dir(memory.as_fd(), name);
     let kind = if user { OverlayKind::User } else { OverlayKind::Privileged };
     let (lower, upper, work) = (open(b"lower")?, open(b"upper")?, open(b"work")?);
     mount::overlay(lower.as_fd(), upper.as_fd(), work.as_fd(), kind, Attr::default())
@@ -111,23 +112,22 @@ fn view(memory: &OwnedFd, user: bool) -> io::Result<OwnedFd> {
 
 fn overlay(user: bool) -> io::Result<String> {
     let memory = scratch()?;
-    dir::write_new(memory.as_fd(), b"lower/f", b"x", 0o644)?;
+    sys::write_new(memory.as_fd(), b"lower/f", b"x", 0o644)?;
     let view = view(&memory, user)?;
     mount::attach(view.as_fd(), memory.as_fd(), b"view")?;
-    dir::write_new(view.as_fd(), b"new", b"y", 0o644)?;
-    dir::read_small(dir::open_below(memory.as_fd(), b"upper")?.as_fd(), b"new")?;
+    sys::write_new(view.as_fd(), b"new", b"y", 0o644)?;
+    sys::read_small(sys::open_dir_read(memory.as_fd(), b"upper")?.as_fd(), b"new")?;
     Ok(String::new())
 }
 
 fn metacopy() -> io::Result<String> {
     const SIZE: usize = 256 << 10;
     let memory = scratch()?;
-    dir::write_new(memory.as_fd(), b"lower/f", &vec![7; SIZE], 0o644)?;
+    sys::write_new(memory.as_fd(), b"lower/f", &vec![7; SIZE], 0o644)?;
     let view = view(&memory, false)?;
     mount::attach(view.as_fd(), memory.as_fd(), b"view")?;
-    let file = dir::open_file_below(view.as_fd(), b"f")?;
-    dir::set_mode(file.as_fd(), 0o600)?;
-    match dir::used(memory.as_fd(), b"upper", u64::MAX)? {
+    sys::Pin::new(view.as_fd(), b"f")?.set_mode(0o600)?;
+    match sys::tree_usage(memory.as_fd(), b"upper", u64::MAX)? {
         used if used < SIZE as u64 => Ok(String::new()),
         used => Err(io::Error::other(format!("a change of mode copied {used} bytes"))),
     }
@@ -165,7 +165,7 @@ fn cgroup() -> io::Result<String> {
         .map(|base| format!("{base}{path}"))
         .find(|at| std::fs::metadata(format!("{at}/cgroup.procs")).is_ok())
         .ok_or_else(|| io::Error::other("version 2 is not mounted"))?;
-    if dir::writable(at.as_bytes()) { Ok(at) } else { Err(io::Error::other(format!("{at} is not writable"))) }
+    if sys::writable(at.as_bytes()) { Ok(at) } else { Err(io::Error::other(format!("{at} is not writable"))) }
 }
 
 #[cfg(test)]

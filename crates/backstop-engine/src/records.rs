@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 
 use backstop_core::audit::Body;
+use backstop_core::id::RunId;
 
-use crate::audit::{AuditError, AuditLog};
+use crate::audit::{AuditError, AuditLog, entries};
 use crate::clock;
 
 /// The audit log of the state directory.
@@ -26,6 +27,23 @@ impl Records {
             self.log = Some(AuditLog::open(&self.dir, clock::now())?);
         }
         Ok(())
+    }
+
+    /// True when the log says that a commit, undo or redo of this run was begun, and not how it ended.
+    pub fn is_begun(&mut self, id: RunId) -> Result<bool, AuditError> {
+        self.open()?;
+        let mut begun = false;
+        for entry in entries(&self.dir, 0) {
+            let body = entry?.body;
+            if body.run() == Some(id) {
+                begun = match body {
+                    Body::RunCommitting { .. } | Body::RunUndoing { .. } | Body::RunRedoing { .. } => true,
+                    Body::Nested { .. } => begun,
+                    _ => false,
+                };
+            }
+        }
+        Ok(begun)
     }
 
     /// Appends; returns when a power cut can't take it back.

@@ -76,6 +76,8 @@ pub struct Rehearsal {
     pub not_started: Option<String>,
     /// Processes that outlived it and were stopped.
     pub left_behind: Vec<LeftBehind>,
+    /// What a Backstop inside noted of nested runs: lines of JSON, unchecked.
+    pub nested: Vec<Bytes>,
     /// What it tried to reach outside.
     pub doors: Vec<Door>,
     /// What a person should know.

@@ -144,7 +144,8 @@ impl Store {
                 Ok(_) => last = Some(id),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
                     fault::point("store.new-run").map_err(failed("number a run in"))?;
-                    sys::make_dir(self.runs.as_fd(), id.to_string().as_bytes()).map_err(failed("make a run beside"))?;
+                    sys::make_dir(self.runs.as_fd(), id.to_string().as_bytes(), 0o700)
+                        .map_err(failed("make a run beside"))?;
                     file.rewind().and_then(|()| writeln!(file, "{id}")).map_err(failed("write"))?;
                     return Ok(id);
                 }

@@ -59,6 +59,8 @@ pub(crate) struct Intent {
     pub plan: Digest,
     /// How many receipts there were: one more says that it came to its end, either end.
     pub receipts: u64,
+    /// The change times of the objects before the first step, as (volume, inode, change time).
+    pub before: Vec<(u16, u64, Timestamp)>,
     /// The format's version: 1.
     pub version: u32,
 }
@@ -134,7 +136,16 @@ impl Transaction<'_> {
             self.store.write(self.id, PLAN, &bytes, true)?;
         }
         let receipts = self.receipts()?.len() as u64;
-        self.store.mark_open(self.id, &Intent { kind, plan, receipts, version: 1 })?;
+        self.store.mark_open(
+            self.id,
+            &Intent {
+                kind,
+                plan,
+                receipts,
+                before: before.iter().map(|(&(vol, ino), &ctime)| (vol, ino, ctime)).collect(),
+                version: 1,
+            },
+        )?;
         let run = self.id;
         let intent = match kind {
             Kind::Commit => Body::RunCommitting { by, digest: effects, plan, run },
@@ -243,13 +254,13 @@ impl Transaction<'_> {
 
     /// After a crash: goes on to the end, or where that can't be done, takes it back. True when the
     /// transaction is done. The caller settles it.
-    pub fn finish(&mut self, kind: Kind, receipts: u64) -> Result<bool, TransactionError> {
-        let direction = kind.direction();
+    pub fn finish(&mut self, intent: &Intent) -> Result<bool, TransactionError> {
+        let direction = intent.kind.direction();
         let known = self.receipts()?;
-        if let (true, Some(last)) = (known.len() as u64 > receipts, known.last()) {
+        if let (true, Some(last)) = (known.len() as u64 > intent.receipts, known.last()) {
             return Ok(last.direction == direction);
         }
-        let before = commit::touched(self.plan, self.sites, opposite(direction))?;
+        let before: Times = intent.before.iter().map(|&(vol, ino, ctime)| ((vol, ino), ctime)).collect();
         match commit::apply(self.plan, direction, self.sites, &|_| false, &mut |_| {}) {
             Ok(()) => self.receive(direction, &before).map(|()| true),
             Err(first) => self.retreat(direction, first, &before, None).map(|_| false),

@@ -12,7 +12,8 @@ use backstop_core::digest::Digest;
 use backstop_core::id::RunId;
 use backstop_core::plan::Volume;
 use backstop_core::time::Timestamp;
-use backstop_sys::{dir, mount, mountinfo};
+use backstop_sys::fs as sys;
+use backstop_sys::{mount, mountinfo};
 
 pub use survey::{How, Part, Query, Survey, survey};
 
@@ -94,7 +95,7 @@ impl OpenVolume {
         let path = spec.root.join(spec.vault.as_slice());
         // On a shared root such as /tmp anybody can have been there first.
         let private = |fd: BorrowedFd<'_>, path: &Bytes| -> Result<u64, VolumeError> {
-            let facts = dir::facts(fd).map_err(VolumeError::io("look at", path))?;
+            let facts = sys::stat_fd(fd).map_err(VolumeError::io("look at", path))?;
             if facts.uid != uid || facts.mode & 0o077 != 0 {
                 return Err(VolumeError::Foreign { path: path.clone(), owner: facts.uid, uid });
             }
@@ -102,16 +103,17 @@ impl OpenVolume {
         };
         if let Some(shared) = shared(&spec.vault) {
             let path = spec.root.join(shared.as_slice());
-            dir::ensure(root.as_fd(), shared.as_slice(), 0o700).map_err(VolumeError::io("make the vault", &path))?;
-            let fd =
-                dir::open_below(root.as_fd(), shared.as_slice()).map_err(VolumeError::io("open the vault", &path))?;
+            sys::ensure_dir(root.as_fd(), shared.as_slice(), 0o700).map_err(VolumeError::io("make the vault", &path))?;
+            let fd = sys::open_dir_read(root.as_fd(), shared.as_slice())
+                .map_err(VolumeError::io("open the vault", &path))?;
             private(fd.as_fd(), &path)?;
         }
-        dir::ensure(root.as_fd(), spec.vault.as_slice(), 0o700).map_err(VolumeError::io("make the vault", &path))?;
-        let vault =
-            dir::open_below(root.as_fd(), spec.vault.as_slice()).map_err(VolumeError::io("open the vault", &path))?;
+        sys::ensure_dir(root.as_fd(), spec.vault.as_slice(), 0o700)
+            .map_err(VolumeError::io("make the vault", &path))?;
+        let vault = sys::open_dir_read(root.as_fd(), spec.vault.as_slice())
+            .map_err(VolumeError::io("open the vault", &path))?;
         let dev = private(vault.as_fd(), &path)?;
-        spec.vault_id = match dir::read_small(vault.as_fd(), ID) {
+        spec.vault_id = match sys::read_small(vault.as_fd(), ID) {
             Ok(id) if is_id(&id) => String::from_utf8(id).unwrap_or_default(),
             Ok(_) => new_id(vault.as_fd()).map_err(VolumeError::io("name the vault", &path))?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -163,16 +165,16 @@ impl OpenVolume {
     pub fn run_dir(&self, id: RunId, create: bool) -> io::Result<OwnedFd> {
         let name = id.to_string();
         if create {
-            dir::ensure(self.vault(), name.as_bytes(), 0o700)?;
+            sys::ensure_dir(self.vault(), name.as_bytes(), 0o700)?;
         }
-        dir::open_below(self.vault(), name.as_bytes())
+        sys::open_dir_read(self.vault(), name.as_bytes())
     }
 
     /// A moment of the file system's own clock: later than every change time it gave before, and not
     /// later than any that it will give. (A wall clock that is set back breaks that, as it breaks
     /// every change time; inode numbers and sizes are compared as well.)
     pub fn now(&self) -> io::Result<Timestamp> {
-        let (secs, nanos) = dir::clock(self.vault(), c"clock")?;
+        let (secs, nanos) = sys::clock(self.vault(), c"clock")?;
         Ok(Timestamp::new(secs, nanos))
     }
 }
@@ -203,7 +205,7 @@ fn new_id(vault: BorrowedFd<'_>) -> io::Result<String> {
     let mut random = [0u8; 16];
     getrandom::fill(&mut random).map_err(|e| io::Error::other(e.to_string()))?;
     let id: String = random.iter().map(|b| format!("{b:02x}")).collect();
-    dir::write_small(vault, ID, id.as_bytes())?;
+    sys::write_durable(vault, ID, id.as_bytes())?;
     Ok(id)
 }
 
@@ -213,7 +215,7 @@ fn open_root(path: &Bytes) -> Result<OwnedFd, VolumeError> {
     match mount::clone_at(path.as_slice()) {
         Ok(root) => Ok(root),
         Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput) => {
-            dir::position(path.as_slice()).map_err(VolumeError::io("open", path))
+            sys::position(path.as_slice()).map_err(VolumeError::io("open", path))
         }
         Err(e) => Err(VolumeError::io("open", path)(e)),
     }
@@ -230,17 +232,17 @@ pub fn reopen(spec: &Volume) -> Result<OpenVolume, VolumeError> {
         other => other?,
     };
     let path = spec.root.join(spec.vault.as_slice());
-    let vault = match dir::open_below(root.as_fd(), spec.vault.as_slice()) {
+    let vault = match sys::open_dir_read(root.as_fd(), spec.vault.as_slice()) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(other()),
         result => result.map_err(VolumeError::io("open the vault", &path))?,
     };
-    match dir::read_small(vault.as_fd(), ID) {
+    match sys::read_small(vault.as_fd(), ID) {
         Ok(id) if id == spec.vault_id.as_bytes() => {}
         Ok(_) => return Err(other()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(other()),
         Err(e) => return Err(VolumeError::io("read the name of", &path)(e)),
     }
-    let dev = dir::facts(vault.as_fd()).map_err(VolumeError::io("look at", &path))?.dev;
+    let dev = sys::stat_fd(vault.as_fd()).map_err(VolumeError::io("look at", &path))?.dev;
     Ok(OpenVolume { spec: spec.clone(), root, vault, dev })
 }
 
@@ -248,17 +250,24 @@ pub fn reopen(spec: &Volume) -> Result<OpenVolume, VolumeError> {
 /// a mount; what is gone already is fine.
 pub fn tidy(volume: &OpenVolume, id: RunId, what: Leftover) -> io::Result<()> {
     if what == Leftover::All {
-        return dir::remove_all(volume.vault(), id.to_string().as_bytes());
+        return sys::remove_tree(volume.vault(), id.to_string().as_bytes()).map(drop);
     }
     let run = match volume.run_dir(id, false) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other?,
     };
-    dir::remove_all(run.as_fd(), b"work")?;
+    sys::remove_tree(run.as_fd(), b"work")?;
     match what {
         Leftover::Work => Ok(()),
-        Leftover::Upper | Leftover::All => dir::remove_all(run.as_fd(), b"upper"),
+        Leftover::Upper | Leftover::All => sys::remove_tree(run.as_fd(), b"upper").map(drop),
     }
+}
+
+/// The same in several volumes. Gives what could not be removed, as remarks for a person: it stays
+/// until `vault prune`, and nothing is lost by it.
+pub(crate) fn leftovers(volumes: &[OpenVolume], id: RunId, what: Leftover) -> Vec<String> {
+    let remark = |v: &OpenVolume, e: io::Error| format!("leftovers of {id} in {}: {e}", v.vault_path().quoted());
+    volumes.iter().filter_map(|v| tidy(v, id, what).err().map(|e| remark(v, e))).collect()
 }
 
 /// The mounts of the machine, as this process sees them.

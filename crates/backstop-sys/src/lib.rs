@@ -4,7 +4,6 @@
 pub mod caps;
 pub mod channel;
 pub mod devices;
-pub mod dir;
 pub mod fs;
 pub mod inherit;
 pub mod landlock;

@@ -1,6 +1,8 @@
 //! Knows whether this process is itself inside a run, by a file that the sandbox binds read-only
 //! over its own `/run`; never by the environment, which the caller can change.
 
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -11,6 +13,10 @@ use backstop_engine::{Failure, FailureKind};
 
 use crate::exit;
 use crate::out::Trouble;
+
+/// Never hang on a pipe that the command put in the note's place (`O_NONBLOCK` on Linux, all
+/// architectures that Backstop runs on).
+const O_NONBLOCK: i32 = 0o4000;
 
 const MARK: &str = "/run/backstop/inside";
 
@@ -40,6 +46,23 @@ pub fn records_needed(verb: &str) -> Result<(), Trouble> {
         return Err(Trouble::Failed(failure, Some("a run can't reach Backstop's own files")));
     }
     Ok(())
+}
+
+/// Where a nested run is noted, for the outer run's records.
+const NESTED: &str = "/run/backstop.nested";
+
+/// Notes a nested run. It is the outer run that is answered for, so a note that can't be made (the
+/// command may have removed the file) stops nothing.
+pub fn note(request: &request::NestedRequest) {
+    let mut line = backstop_core::canon::line(request);
+    line.push(b'\n');
+    // No `create`: only where the sandbox made it. One write, so that lines of several don't mix.
+    let file = std::fs::OpenOptions::new().append(true).custom_flags(O_NONBLOCK).open(NESTED);
+    if let Ok(mut file) = file
+        && let Err(error) = file.write_all(&line)
+    {
+        crate::out::failure(&Failure::because("the nested run can't be noted", &error), None);
+    }
 }
 
 /// Becomes the command, in the view of the run that is already going on; returns only a failure,

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use backstop_core::quoted::repaints;
 use backstop_engine::Failure;
 use serde::Serialize;
 
@@ -49,13 +50,49 @@ pub fn say(text: &str) {
 
 /// Writes one JSON document and a line end to standard output.
 pub fn document<T: Serialize>(value: &T) -> io::Result<()> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from)?;
-    out.write_all(b"\n")?;
-    out.flush()
+    let mut text = calm(&serde_json::to_string_pretty(value).map_err(io::Error::from)?);
+    text.push('\n');
+    print(&text)
+}
+
+/// The same JSON, with every character that could repaint or reorder a screen as `\u` escapes: a
+/// document is read by people as well. Such characters stand only inside strings.
+fn calm(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || !repaints(c) {
+            out.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            out.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    out
 }
 
 /// Says a failure on standard error.
 pub fn failure(failure: &Failure, rule: Option<&str>) {
     say(&message::failure(failure, rule, Style::of(&io::stderr())));
+}
+
+/// Ends this process as Ctrl-C would; comes back only where that signal is blocked or ignored.
+pub fn end_by_interrupt() {
+    let own = rustix::process::getpid();
+    if let Err(error) = rustix::process::kill_process(own, rustix::process::Signal::INT) {
+        failure(&Failure::because("cannot end by the signal that ended the command", &error), None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_calm_document_says_the_same() {
+        let name = "bidi\u{202e}gpj\u{9b}2J\u{e0041}\u{1b}[2J größe";
+        let calm = calm(&serde_json::to_string_pretty(&[name]).expect("JSON"));
+        assert!(calm.chars().all(|c| c == '\n' || !repaints(c)), "{calm}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&calm).expect("JSON"), [name]);
+    }
 }

@@ -8,7 +8,7 @@ mod workspace;
 use std::path::PathBuf;
 
 use backstop_core::bytes::Bytes;
-use backstop_core::request::{Command, Net, Request};
+use backstop_core::request::{Command, NestedRequest, Net, Request};
 use backstop_engine::Failure;
 
 pub use passwd::Account;
@@ -43,6 +43,16 @@ pub fn command(typed: &Run) -> Result<Command, Failure> {
         }
         (None, argv) => Ok(Command::Argv(argv.iter().map(|a| a.as_os_str().into()).collect())),
     }
+}
+
+/// What is noted of a run inside a run.
+pub fn nested(typed: &Run, command: &Command) -> Result<NestedRequest, Failure> {
+    Ok(NestedRequest {
+        command: command.clone(),
+        cwd: current_dir()?.into(),
+        reason: typed.reason.as_deref().map(Bytes::from),
+        session: typed.session.as_deref().map(Bytes::from),
+    })
 }
 
 /// The request that `typed` stands for, here and now.

@@ -172,6 +172,80 @@ fn undo_stops_before_what_changed_since() {
 /// Other people work in the directories above and in the workspace meanwhile: that is no effect of
 /// the run, and what they did stays.
 #[test]
+fn a_conflict_keeps_both_and_retry_goes_by_todays_disk() {
+    let place = Place::new();
+    let (file, code) = (place.at("w/a"), |output: Output| output.status.code());
+    write(&file, "one\n");
+    let id = place.id(&["run", "--hold", "-c", "echo two >> a"]);
+    write(&file, "a person's\n");
+    assert_eq!(code(place.output(&["commit", &id])), Some(74));
+    assert_eq!(fs::read_to_string(&file).expect("there"), "a person's\n");
+    assert_eq!(code(place.output(&["retry", &id])), Some(0));
+    assert_eq!(fs::read_to_string(&file).expect("there"), "a person's\ntwo\n");
+    assert_eq!(code(place.output(&["commit", &id])), Some(2), "the old one is given up");
+}
+
+#[test]
+fn a_session_is_taken_back_and_brought_back_as_a_whole() {
+    let place = Place::new();
+    let file = place.at("w/a");
+    let read = || fs::read_to_string(&file).expect("there");
+    write(&file, "0");
+    for (session, n) in [("mine", "1"), ("mine", "2"), ("other", "x")] {
+        let target = if session == "mine" { "a" } else { "b" };
+        let line = format!("printf {n} >> {target}");
+        assert_eq!(place.output(&["run", "--session", session, "-c", &line]).status.code(), Some(0));
+    }
+    assert_eq!(place.output(&["undo", "--session", "mine"]).status.code(), Some(0));
+    assert_eq!((read().as_str(), place.at("w/b").exists()), ("0", true));
+    assert_eq!(place.output(&["redo", "--session", "mine"]).status.code(), Some(0));
+    assert_eq!(read(), "012");
+    assert_eq!(place.output(&["undo", "--session", "nobody's"]).status.code(), Some(2));
+}
+
+#[test]
+fn what_the_vault_let_go_cannot_be_taken_back_and_says_so() {
+    let place = Place::new();
+    write(&place.at("w/a"), "one\n");
+    assert_eq!(place.output(&["run", "--", "rm", "a"]).status.code(), Some(0));
+    let held = place.id(&["run", "--hold", "-c", "echo b > b"]);
+    assert_eq!(place.output(&["vault", "prune", "--older-than", "0s"]).status.code(), Some(0));
+    let output = place.output(&["undo", "@-2"]);
+    let text = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("has let its copies go") && text.contains("backstop vault status"), "{text}");
+    assert_eq!(place.output(&["commit", &held]).status.code(), Some(0), "what is held is no copy and stays");
+}
+
+#[test]
+fn a_commit_that_cannot_be_receipted_is_finished_by_recover() {
+    let place = Place::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backstop"));
+    let line = ["run", "--", "sh", "-c", "sleep 1; echo b > b"];
+    place.environment(command.args(line)).stdin(Stdio::null()).stderr(Stdio::piped());
+    let child = command.spawn().expect("backstop starts");
+    let runs = place.at("state/backstop/runs");
+    let run = loop {
+        if let Some(Ok(run)) = fs::read_dir(&runs).ok().and_then(|mut d| d.next()) {
+            break run.path();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    };
+    // Reads as no receipts yet, and can't be written to.
+    let receipts = run.join("receipts.jsonl");
+    std::os::unix::fs::symlink("/nonexistent/receipts", &receipts).expect("planted");
+    let output = child.wait_with_output().expect("it ends");
+    let text = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(125), "{text}");
+    assert!(text.contains("backstop recover"), "{text}");
+    fs::remove_file(&receipts).expect("mended");
+    assert_eq!(place.output(&["recover"]).status.code(), Some(0));
+    assert_eq!(fs::read_to_string(place.at("w/b")).expect("committed"), "b\n");
+    assert_eq!(place.output(&["undo", "@last"]).status.code(), Some(0), "committed, with a receipt");
+    assert!(!place.at("w/b").exists());
+}
+
+#[test]
 fn what_others_do_meanwhile_in_the_same_directories_is_not_the_runs_effect() {
     let place = Place::new();
     write(&place.at("w/mine"), "old\n");
@@ -192,6 +266,34 @@ fn what_others_do_meanwhile_in_the_same_directories_is_not_the_runs_effect() {
     assert_eq!(effects.len(), 1, "{text}");
     assert_eq!(fs::read_to_string(place.at("w/mine")).expect("committed"), "new\n");
     assert!(place.at("w/theirs").exists() && place.at("beside").exists());
+}
+
+#[test]
+fn a_run_inside_a_run_is_in_the_log_with_its_session_and_reason() {
+    let place = Place::new();
+    let inner = format!("{} run --session inner --reason because -- touch x", env!("CARGO_BIN_EXE_backstop"));
+    let output =
+        place.output(&["run", "--session", "outer", "-c", &format!("{inner}; echo junk >> /run/backstop.nested")]);
+    assert_eq!(output.status.code(), Some(0), "{}", place.plain(&output.stderr));
+    assert!(place.at("w/x").exists());
+    let log = place.output(&["log", "--json"]);
+    let text = String::from_utf8(log.stdout).expect("UTF-8");
+    let nested: Vec<&str> = text.lines().filter(|l| l.contains("run.nested")).collect();
+    assert_eq!(nested.len(), 1, "{text}");
+    assert!(nested[0].contains(r#""session":"inner""#) && nested[0].contains(r#""reason":"because""#), "{text}");
+    assert_eq!(place.output(&["audit", "verify"]).status.code(), Some(0));
+}
+
+/// The reader of a pipeline must not wait for its writer's turn to end: the writer waits for it.
+#[test]
+fn two_runs_in_one_pipeline_do_not_wait_for_each_other() {
+    let place = Place::new();
+    let bs = env!("CARGO_BIN_EXE_backstop");
+    let line =
+        format!("timeout 30 {bs} run -- head -c 1000000 /dev/zero | {{ sleep 0.5; timeout 30 {bs} run -- wc -c; }}");
+    let mut command = Command::new("sh");
+    let output = place.environment(command.args(["-c", &line])).stdin(Stdio::null()).output().expect("sh");
+    assert_eq!(String::from_utf8(output.stdout).expect("UTF-8").trim(), "1000000", "{}", place.plain(&output.stderr));
 }
 
 #[test]

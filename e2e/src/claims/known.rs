@@ -52,7 +52,8 @@ fn without_links(line: &str) -> String {
 /// Why a run was held, from what Backstop said: the line with the rule.
 pub fn reason(stderr: &str) -> String {
     let line = stderr.lines().map(str::trim).find(|l| l.starts_with("rule")).or_else(|| stderr.lines().next());
-    line.unwrap_or("no reason given").to_owned()
+    // Counted by rule, so without the place of this one case.
+    line.unwrap_or("no reason given").split_whitespace().filter(|w| !w.contains('/')).collect::<Vec<_>>().join(" ")
 }
 
 /// True when a run was held for a reason that a person decides in any mode: further names of a file

@@ -59,13 +59,38 @@ const CACHES: &[&str] = &[
     ".local/share/virtualenv",
     // Terraform
     ".terraform.d/plugin-cache",
+    // what pagers, editors and interpreters remember of themselves; not the shells' histories, which
+    // are evidence
+    ".lesshst",
+    ".node_repl_history",
+    ".python_history",
+    ".sqlite_history",
+    ".viminfo",
+    ".viminfo.tmp",
+];
+
+/// Where interactive programs remember what was typed and looked at. Each run of a pager, editor or
+/// shell writes one of them; they may be written, not deleted.
+const HISTORIES: &[&str] = &[
+    ".bash_history",
+    ".lesshst",
+    ".local/state/lesshst",
+    ".node_repl_history",
+    ".psql_history",
+    ".python_history",
+    ".sqlite_history",
+    ".viminfo",
+    ".zsh_history",
 ];
 
 impl Ground {
     /// True when `path` is the agent's own place: in the workspace on the workspace's own mount, in
-    /// a scratch directory and the caller's own, or in a tool's cache.
+    /// a scratch directory and the caller's own, in a tool's cache, or a program's history.
     pub fn own(&self, path: &Bytes, effect: &Effect, set: &EffectSet) -> bool {
-        self.in_workspace(path, set) || self.in_scratch(path, effect) || self.in_cache(path)
+        self.in_workspace(path, set)
+            || self.in_scratch(path, effect)
+            || self.in_cache(path)
+            || self.is_history(path, effect)
     }
 
     /// True when a directory, of which only the times change, is in the agent's own places (or is one
@@ -99,6 +124,14 @@ impl Ground {
         let mine = effect.before.as_ref().is_none_or(|n| n.uid == self.uid)
             && effect.beneath.as_ref().is_none_or(|t| t.owners.keys().all(|o| *o == self.uid));
         mine && self.scratch.iter().any(|s| path != s && path.is_beneath(s.as_slice()))
+    }
+
+    fn is_history(&self, path: &Bytes, effect: &Effect) -> bool {
+        use crate::effect::{FileType, Kind};
+        let Some(home) = &self.home else { return false };
+        let files = [&effect.before, &effect.after].into_iter().flatten().all(|n| n.file_type == FileType::File);
+        let written = matches!(effect.kind, Kind::Create | Kind::Change | Kind::Replace) && effect.beneath.is_none();
+        files && written && HISTORIES.iter().any(|h| *path == home.join(h.as_bytes()))
     }
 
     fn in_cache(&self, path: &Bytes) -> bool {

@@ -12,7 +12,7 @@ use backstop_core::audit::{Body, Entry};
 use backstop_core::merkle;
 use backstop_core::time::Timestamp;
 
-use super::layout::{CHECKPOINT, FRONTIER, LINE_BYTES, overwrite, segment_path, sync_dir};
+use super::layout::{CHECKPOINT, FRONTIER, LINE_BYTES, overwrite, padded, segment_path, sync_dir};
 use super::recover::Cached;
 use crate::fault;
 
@@ -98,7 +98,7 @@ impl AuditLog {
     /// behind the checkpoint it is caught up with by reading on, ahead of it the whole log is read.
     fn publish(&self, remember: bool) -> Result<(), AuditError> {
         let Tail { frontier, segment, end, .. } = &self.tail;
-        overwrite(&self.dir, CHECKPOINT, self.checkpoint().signed(&self.signer).as_bytes())?;
+        overwrite(&self.dir, CHECKPOINT, &padded(&self.checkpoint().signed(&self.signer)))?;
         if remember {
             overwrite(&self.dir, FRONTIER, &Cached::new(frontier, *segment, *end).bytes())?;
         }

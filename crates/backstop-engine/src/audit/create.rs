@@ -12,7 +12,7 @@ use backstop_core::note::{Checkpoint, Signer, Verifier};
 use backstop_core::time::Timestamp;
 
 use super::AuditError;
-use super::layout::{CHECKPOINT, FRONTIER, KEY, KEY_PUB, LOCK, segment_path, sync_dir, write_durably};
+use super::layout::{CHECKPOINT, FRONTIER, KEY, KEY_PUB, LOCK, padded, segment_path, sync_dir, write_durably};
 use super::recover::Cached;
 
 /// Makes the log where `dir` is missing or empty. It is built beside and renamed into place, so a
@@ -63,7 +63,7 @@ pub(super) fn fill(dir: &Path, signer: &Signer, now: Timestamp) -> Result<(), Au
     write_durably(&dir.join(KEY), format!("{}\n", signer.secret()).as_bytes())?;
     write_durably(&dir.join(KEY_PUB), format!("{verifier}\n").as_bytes())?;
     write_durably(&segment_path(dir, 0), &bytes)?;
-    write_durably(&dir.join(CHECKPOINT), checkpoint.signed(signer).as_bytes())?;
+    write_durably(&dir.join(CHECKPOINT), &padded(&checkpoint.signed(signer)))?;
     write_durably(&dir.join(FRONTIER), &Cached::new(&frontier, 0, bytes.len() as u64).bytes())?;
     sync_dir(dir)
 }

@@ -132,3 +132,21 @@ pub(super) fn overwrite(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Audi
 pub(super) fn sync_dir(dir: &Path) -> Result<(), AuditError> {
     File::open(dir).and_then(|d| d.sync_all()).map_err(AuditError::io("sync", dir))
 }
+
+/// The checkpoint's file has always this length, one sector: overwritten in place it never grows, so
+/// that a power cut can't leave an old text with a new length.
+const SECTOR: usize = 512;
+
+/// A note as the checkpoint's file has it: filled up with line ends.
+pub(super) fn padded(note: &str) -> Vec<u8> {
+    let mut bytes = note.as_bytes().to_vec();
+    bytes.resize(SECTOR.max(bytes.len()), b'\n');
+    bytes
+}
+
+/// The note in the checkpoint's file; none where the file is not exactly what `padded` makes.
+pub(super) fn unpadded(bytes: &[u8]) -> Option<&str> {
+    let note = std::str::from_utf8(bytes).ok()?;
+    let end = note.trim_end_matches('\n').len() + 1;
+    note.get(..end).filter(|note| padded(note) == bytes)
+}

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault;
 
-use super::layout::{CHECKPOINT, CUT, FRONTIER, Segment, new_file, segment_path, segments, sync_dir};
+use super::layout::{CHECKPOINT, CUT, FRONTIER, Segment, new_file, segment_path, segments, sync_dir, unpadded};
 use super::lines::Lines;
 use super::{AuditError, Tail};
 
@@ -99,7 +99,7 @@ pub(super) fn load(dir: &Path, verifier: &Verifier) -> Result<(Tail, Found), Aud
 fn signed(dir: &Path, verifier: &Verifier) -> Result<Checkpoint, AuditError> {
     let path = dir.join(CHECKPOINT);
     let bytes = fs::read(&path).map_err(AuditError::io("read", &path))?;
-    let note = std::str::from_utf8(&bytes).map_err(|_| NoteError::Shape);
+    let note = unpadded(&bytes).ok_or(NoteError::Shape);
     note.and_then(|note| Checkpoint::open(note, verifier)).map_err(|source| AuditError::Checkpoint { path, source })
 }
 

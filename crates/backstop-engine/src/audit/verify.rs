@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::AuditError;
 use super::create::public_key;
-use super::layout::{CHECKPOINT, Segment, lock_to_look, segment_name, segments};
+use super::layout::{CHECKPOINT, Segment, lock_to_look, segment_name, segments, unpadded};
 use super::lines::{Line, Lines};
 
 /// The answer to one question.
@@ -137,9 +137,9 @@ fn snapshot(dir: &Path) -> Result<Snapshot, AuditError> {
         (Err(e), _) if e.kind() == io::ErrorKind::NotFound => Err("the checkpoint is missing".to_owned()),
         (Err(e), _) => return Err(AuditError::io("read", &path)(e)),
         (Ok(_), Err(_)) => Err("without the key the checkpoint cannot be checked".to_owned()),
-        (Ok(note), Ok(key)) => match std::str::from_utf8(&note) {
-            Ok(note) => Checkpoint::open(note, key).map_err(|e| format!("the checkpoint: {e}")),
-            Err(_) => Err("the checkpoint: not a signed note".to_owned()),
+        (Ok(bytes), Ok(key)) => match unpadded(&bytes) {
+            Some(note) => Checkpoint::open(note, key).map_err(|e| format!("the checkpoint: {e}")),
+            None => Err("the checkpoint: not a signed note".to_owned()),
         },
     };
     Ok(Snapshot { key, checkpoint, segments: segments(dir)? })

@@ -94,7 +94,7 @@ fn put_beside(op: &Op, back: Direction, sites: &Sites) -> Result<Option<Bytes>, 
 /// Steps in the order of a direction. A file's metadata comes after its content in either direction,
 /// since writing changes times and drops set-id bits and capabilities; a directory's times always
 /// come last, since every rename in it changes them again.
-fn in_order(plan: &Plan, direction: Direction) -> Vec<&Op> {
+pub(super) fn in_order(plan: &Plan, direction: Direction) -> Vec<&Op> {
     let (last, mut steps): (Vec<&Op>, Vec<&Op>) = plan.ops.iter().partition(|op| matches!(op, Op::Times { .. }));
     if direction == Direction::Backward {
         steps.reverse();
@@ -162,19 +162,28 @@ fn rename(from: &Spot, to: &Spot, ino: u64, sites: &Sites) -> Result<(), CommitE
     }
     let source = spot(sites, from)?;
     let (Some(from), Some(to)) = (source, target) else { return Err(missing(from, sites)) };
-    match look(&from)? {
-        Some(there) if there.ino == ino => {}
+    let was = match look(&from)? {
+        Some(there) if there.ino == ino => there,
         Some(_) => return Err(from.conflict("something else is there now")),
         None => return Err(from.conflict("it is gone")),
-    }
+    };
     fault::point("apply.move").map_err(to.step("move to"))?;
     move_free(&from, &to, ino)?;
     // Between look and move somebody may have put another object there: then it goes back.
     if look(&to)?.is_some_and(|s| s.ino == ino) {
-        return Ok(());
+        return keep_times(&to, &was);
     }
     sys::move_free(to.dir(), &to.name, from.dir(), &from.name).map_err(from.step("put back"))?;
     Err(from.conflict("somebody replaced it at this very moment"))
+}
+
+/// A directory that gets another parent is written (its `..`), and xfs shows that in its times.
+fn keep_times(at: &At, was: &Stat) -> Result<(), CommitError> {
+    if !was.is_dir() || look(at)?.is_none_or(|now| now.mtime == was.mtime) {
+        return Ok(());
+    }
+    let pin = pin(at, was.ino)?;
+    pin.set_times(was.atime, was.mtime).map_err(at.step("set the times of"))
 }
 
 fn missing(from: &Spot, sites: &Sites) -> CommitError {
@@ -212,7 +221,8 @@ fn swap(at: &Place, slot: &Slot, comes: u64, goes: u64, sites: &Sites) -> Result
     let (Some(place), Some(kept)) = (at_place(sites, at)?, at_slot(sites, slot)?) else {
         return Err(missing(&Spot::Place(at.clone()), sites));
     };
-    match (look(&place)?.map(|s| s.ino), look(&kept)?.map(|s| s.ino)) {
+    let (here, there) = (look(&place)?, look(&kept)?);
+    match (here.map(|s| s.ino), there.map(|s| s.ino)) {
         (Some(here), _) if here == comes => return Ok(()),
         (Some(here), Some(there)) if here == goes && there == comes => {}
         (None, _) => return Err(place.conflict("it is gone")),
@@ -222,6 +232,9 @@ fn swap(at: &Place, slot: &Slot, comes: u64, goes: u64, sites: &Sites) -> Result
     fault::point("apply.swap").map_err(place.step("replace"))?;
     exchange(&place, &kept)?;
     if look(&kept)?.is_some_and(|s| s.ino == goes) {
+        for (at, was) in [(&kept, here), (&place, there)] {
+            was.map_or(Ok(()), |was| keep_times(at, &was))?;
+        }
         return Ok(());
     }
     sys::exchange(place.dir(), &place.name, kept.dir(), &kept.name).map_err(place.step("put back"))?;

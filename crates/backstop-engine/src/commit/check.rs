@@ -2,7 +2,7 @@
 //! undo and redo, as the last transaction left it. O(changes), and for what goes as a whole directory
 //! everything beneath. Reads only.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::AtomicU64;
@@ -13,6 +13,8 @@ use backstop_core::plan::{Direction, Op, Place, Plan, Spot};
 use backstop_core::time::Timestamp;
 use backstop_sys::fs::{self as sys, Stat};
 
+use super::ahead::Ahead;
+use super::apply::in_order;
 use super::{CommitError, History, Sites, at_place, at_slot, shown};
 use crate::ledger::{Count, Openers};
 
@@ -38,12 +40,12 @@ struct Checker<'a> {
     direction: Direction,
     sites: &'a Sites,
     bounds: &'a Bounds<'a>,
-    /// Where objects are now that this transaction will take away, so that their places get free.
-    vacated: HashSet<&'a Place>,
+    /// What the steps looked at so far would have put elsewhere.
+    ahead: Ahead,
+    /// Today's places of what they would have taken out of directories.
+    taken_out: Vec<Place>,
     /// Vault slots through which objects only pass from one place to another.
     stages: HashSet<&'a backstop_core::plan::Slot>,
-    /// Places that such objects come from or go to.
-    passing: HashSet<&'a Place>,
     out: Checked,
 }
 
@@ -54,17 +56,9 @@ pub(crate) fn check(
     sites: &Sites,
     bounds: &Bounds<'_>,
 ) -> Result<Checked, CommitError> {
-    let mut vacated = HashSet::new();
     let mut into: HashSet<&backstop_core::plan::Slot> = HashSet::new();
     let mut out_of: HashSet<&backstop_core::plan::Slot> = HashSet::new();
     for op in &plan.ops {
-        match (op, direction) {
-            (Op::Move { from: Spot::Place(p), .. }, Direction::Forward)
-            | (Op::Move { to: Spot::Place(p), .. } | Op::Link { at: p, .. }, Direction::Backward) => {
-                vacated.insert(p);
-            }
-            _ => {}
-        }
         match op {
             Op::Move { from: Spot::Place(_), to: Spot::Slot(s), .. } => {
                 into.insert(s);
@@ -75,14 +69,17 @@ pub(crate) fn check(
             _ => {}
         }
     }
-    let stages: HashSet<_> = into.intersection(&out_of).copied().collect();
-    let passing = plan.ops.iter().filter_map(|op| match op {
-        Op::Move { from: Spot::Place(p), to: Spot::Slot(s), .. }
-        | Op::Move { from: Spot::Slot(s), to: Spot::Place(p), .. } => stages.contains(s).then_some(p),
-        _ => None,
-    });
-    let passing = passing.collect();
-    let mut checker = Checker { plan, direction, sites, bounds, vacated, stages, passing, out: Checked::default() };
+    let stages = into.intersection(&out_of).copied().collect();
+    let mut checker = Checker {
+        plan,
+        direction,
+        sites,
+        bounds,
+        ahead: Ahead::default(),
+        taken_out: Vec::new(),
+        stages,
+        out: Checked::default(),
+    };
     checker.run()?;
     Ok(checker.out)
 }
@@ -90,127 +87,125 @@ pub(crate) fn check(
 impl Checker<'_> {
     fn run(&mut self) -> Result<(), CommitError> {
         let plan = self.plan;
-        let keeps: HashMap<u64, &Place> = plan.keeps.iter().map(|k| (k.ino, &k.from)).collect();
-        for op in &plan.ops {
+        for op in in_order(plan, self.direction) {
             let forward = self.direction == Direction::Forward;
             match op {
                 Op::Move { from, ino, to } => {
                     let (now, then) = if forward { (from, to) } else { (to, from) };
-                    self.present(now, *ino)?;
+                    self.present(now, then, *ino)?;
                     self.free(then)?;
                 }
                 Op::Swap { at, new, old, slot } => {
                     let (here, kept) = if forward { (*old, *new) } else { (*new, *old) };
-                    // In an undo the place may lie in a directory that is still where the run left it.
-                    self.at(at, here, !self.stages.contains(slot) || forward)?;
-                    if !self.stages.contains(slot) || !forward {
-                        self.in_vault(&Spot::Slot(slot.clone()), kept)?;
-                    }
+                    self.at(&Spot::Place(at.clone()), here, !self.stages.contains(slot) || forward)?;
+                    self.at(&Spot::Slot(slot.clone()), kept, false)?;
                 }
                 Op::Write { at, ino, .. } => {
-                    let place = if forward { keeps.get(ino).copied().unwrap_or(at) } else { at };
-                    self.at(place, *ino, true)?;
+                    self.at(&Spot::Place(at.clone()), *ino, true)?;
                 }
                 Op::Meta { after, at, before, ino } => {
                     let expected = if forward { before } else { after };
-                    let Some(stat) = self.find(&Spot::Place(at.clone()))? else { continue };
+                    let Some((found, stat)) = self.find(&Spot::Place(at.clone()))? else { continue };
                     let same = stat.mode & 0o7777 == expected.mode || stat.is_symlink();
                     if stat.ino == *ino && !(same && (stat.uid, stat.gid) == (expected.uid, expected.gid)) {
-                        self.conflict(at, "somebody else changed its mode or owner");
+                        self.conflict(&found, "somebody else changed its mode or owner");
                     }
                     if stat.ino == *ino && !stat.is_dir() {
-                        self.unchanged(at, &stat);
+                        self.unchanged(&found, &stat);
                     }
                 }
-                Op::Link { at, ino, .. } if !forward => self.at(at, *ino, false)?,
+                Op::Link { at, ino, .. } if !forward => self.at(&Spot::Place(at.clone()), *ino, false)?,
                 Op::Link { at, .. } => self.free(&Spot::Place(at.clone()))?,
                 Op::Times { after, at, before, ino, was } => {
                     let (place, (_, mtime)) = if forward { (was, before) } else { (at, after) };
                     let Some(place) = place else { continue };
                     let stat = self.find(&Spot::Place(place.clone()))?;
-                    if stat.is_some_and(|s| s.ino == *ino && Timestamp::from(s.mtime) != *mtime) {
+                    if stat.is_some_and(|(_, s)| s.ino == *ino && Timestamp::from(s.mtime) != *mtime) {
                         self.out.foreign.insert(*ino);
                     }
                 }
             }
+            self.go_past(op);
         }
         Ok(())
     }
 
-    fn conflict(&mut self, at: &Place, why: &str) {
-        self.out.conflicts.push(Conflict { path: shown(self.sites, at), why: why.to_owned() });
+    fn go_past(&mut self, op: &Op) {
+        let (Op::Move { from, to, .. }, direction) = (op, self.direction) else {
+            return self.ahead.step(op, self.direction);
+        };
+        let from = if direction == Direction::Forward { from } else { to };
+        if let Some(Spot::Place(place)) = self.ahead.today(from) {
+            self.taken_out.push(place);
+        }
+        self.ahead.step(op, direction);
     }
 
-    fn gone(&self, vol: u16) -> bool {
+    fn shown(&self, spot: &Spot) -> Bytes {
+        match spot {
+            Spot::Place(p) => shown(self.sites, p),
+            Spot::Slot(s) => self.sites[usize::from(s.vol)].root.join(s.path.as_slice()),
+        }
+    }
+
+    fn conflict(&mut self, at: &Spot, why: &str) {
+        self.out.conflicts.push(Conflict { path: self.shown(at), why: why.to_owned() });
+    }
+
+    fn gone(&self, spot: &Spot) -> bool {
+        let vol = match spot {
+            Spot::Place(p) => p.vol,
+            Spot::Slot(s) => s.vol,
+        };
         self.sites[usize::from(vol)].volume().is_none()
     }
 
-    fn find(&self, spot: &Spot) -> Result<Option<Stat>, CommitError> {
-        let at = match spot {
+    /// What a step will find at a spot: where it is today, and its state.
+    fn find(&self, spot: &Spot) -> Result<Option<(Spot, Stat)>, CommitError> {
+        let Some(today) = self.ahead.today(spot) else { return Ok(None) };
+        let at = match &today {
             Spot::Place(p) => at_place(self.sites, p)?,
             Spot::Slot(s) => at_slot(self.sites, s)?,
         };
         let Some(at) = at else { return Ok(None) };
-        sys::stat_at(at.dir(), &at.name).map_err(at.step("look at"))
+        Ok(sys::stat_at(at.dir(), &at.name).map_err(at.step("look at"))?.map(|stat| (today, stat)))
     }
 
     /// The object of a move is where it should be, and if it is about to be lost or taken away, as it
     /// should be.
-    fn present(&mut self, spot: &Spot, ino: u64) -> Result<(), CommitError> {
-        match spot {
-            Spot::Place(place) => {
-                // What is only renamed keeps whatever was done to it meanwhile.
-                let passes = self.passing.contains(place);
-                self.at(place, ino, !passes)
-            }
-            Spot::Slot(slot) if self.stages.contains(slot) => Ok(()),
-            Spot::Slot(_) => self.in_vault(spot, ino),
-        }
+    fn present(&mut self, now: &Spot, then: &Spot, ino: u64) -> Result<(), CommitError> {
+        // What is only renamed keeps whatever was done to it meanwhile.
+        let goes = match (now, then) {
+            (Spot::Place(_), Spot::Slot(slot)) => !self.stages.contains(slot),
+            _ => false,
+        };
+        self.at(now, ino, goes)
     }
 
-    fn in_vault(&mut self, spot: &Spot, ino: u64) -> Result<(), CommitError> {
-        let Spot::Slot(slot) = spot else { return Ok(()) };
-        if self.gone(slot.vol) || self.find(spot)?.is_some_and(|s| s.ino == ino) {
+    /// `ino` is at the spot; with `strict` also unchanged since the bound, and all beneath it.
+    fn at(&mut self, spot: &Spot, ino: u64, strict: bool) -> Result<(), CommitError> {
+        if self.gone(spot) {
             return Ok(());
         }
-        // A proxy that an earlier step of this very plan moves aside or back is found by that step.
-        let moved = self.plan.ops.iter().any(|op| {
-            matches!(op, Op::Move { from: Spot::Slot(a), to: Spot::Slot(b), .. }
-                if slot.path.is_beneath(a.path.as_slice()) || slot.path.is_beneath(b.path.as_slice()))
-        });
-        if !moved {
-            let root = &self.sites[usize::from(slot.vol)].root;
-            let why = "the vault no longer has what belongs here".to_owned();
-            self.out.conflicts.push(Conflict { path: root.join(slot.path.as_slice()), why });
-        }
-        Ok(())
-    }
-
-    /// `ino` is at the place; with `strict` also unchanged since the bound, and all beneath it.
-    fn at(&mut self, place: &Place, ino: u64, strict: bool) -> Result<(), CommitError> {
-        if self.gone(place.vol) {
-            return Ok(());
-        }
-        match self.find(&Spot::Place(place.clone()))? {
-            Some(stat) if stat.ino == ino => {
-                if !strict {
-                    return Ok(());
-                }
-                if stat.is_dir() {
-                    self.beneath(place)
-                } else {
-                    self.unchanged(place, &stat);
+        match self.find(spot)? {
+            Some((today, stat)) if stat.ino == ino => match (&today, strict) {
+                (_, false) | (Spot::Slot(_), true) => Ok(()),
+                (Spot::Place(place), true) if stat.is_dir() => self.beneath(&place.clone()),
+                (Spot::Place(_), true) => {
+                    self.unchanged(&today, &stat);
                     Ok(())
                 }
-            }
-            Some(_) => {
-                self.conflict(place, "something else is there now");
+            },
+            Some((today, _)) => {
+                self.conflict(&today, "something else is there now");
                 Ok(())
             }
             None => {
-                if !self.comes_back(place) {
-                    self.conflict(place, "it is gone");
-                }
+                let why = match spot {
+                    Spot::Place(_) => "it is gone",
+                    Spot::Slot(_) => "the vault no longer has what belongs here",
+                };
+                self.conflict(spot, why);
                 Ok(())
             }
         }
@@ -226,9 +221,12 @@ impl Checker<'_> {
         self.bounds.history.settled(vault, stat.ino, Timestamp::from(stat.ctime), bound)
     }
 
-    fn unchanged(&mut self, place: &Place, stat: &Stat) {
-        if !self.settled(place.vol, stat) {
-            self.conflict(place, "somebody else changed it meanwhile");
+    fn unchanged(&mut self, today: &Spot, stat: &Stat) {
+        // What is in the vault nobody else can reach.
+        if let Spot::Place(place) = today
+            && !self.settled(place.vol, stat)
+        {
+            self.conflict(today, "somebody else changed it meanwhile");
         }
     }
 
@@ -242,9 +240,9 @@ impl Checker<'_> {
             other => other.map_err(failed)?,
         };
         let skip: HashSet<Bytes> = self
-            .vacated
+            .taken_out
             .iter()
-            .filter(|p| p.vol == place.vol && *p != &place && p.path.is_beneath(place.path.as_slice()))
+            .filter(|p| p.vol == place.vol && *p != place && p.path.is_beneath(place.path.as_slice()))
             .map(|p| shown(self.sites, p))
             .collect();
         let (progress, openers) = (AtomicU64::new(0), Openers::default());
@@ -268,33 +266,20 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// The name is free, or will be when its turn comes.
+    /// The name will be free when its turn comes, and its directory there.
     fn free(&mut self, spot: &Spot) -> Result<(), CommitError> {
         let Spot::Place(place) = spot else { return Ok(()) };
-        if self.gone(place.vol) || self.vacated.contains(place) {
+        if self.gone(spot) {
             return Ok(());
         }
-        if self.find(spot)?.is_some() {
-            self.conflict(place, "something else is there now");
+        if let Some((today, _)) = self.find(spot)? {
+            self.conflict(&today, "something else is there now");
             return Ok(());
         }
-        let parent = Place { path: place.path.parent(), vol: place.vol };
-        if !place.path.parent().is_empty() && self.find(&Spot::Place(parent))?.is_none() && !self.comes_back(place) {
-            self.conflict(place, "its directory is gone");
+        let parent = Spot::Place(Place { path: place.path.parent(), vol: place.vol });
+        if !place.path.parent().is_empty() && !self.find(&parent)?.is_some_and(|(_, stat)| stat.is_dir()) {
+            self.conflict(spot, "its directory is gone");
         }
         Ok(())
-    }
-
-    /// True when a directory above (or the place itself) is put there by a step of this plan.
-    fn comes_back(&self, place: &Place) -> bool {
-        self.plan.ops.iter().any(|op| {
-            let to = match (op, self.direction) {
-                (Op::Move { to: Spot::Place(p), .. }, Direction::Forward) => p,
-                (Op::Move { from: Spot::Place(p), .. }, Direction::Backward) => p,
-                (Op::Swap { at, .. }, _) => at,
-                _ => return false,
-            };
-            to.vol == place.vol && place.path.is_beneath(to.path.as_slice())
-        })
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn keep(plan: &Plan, sites: &Sites, progress: &mut dyn FnMut(u64)) ->
         if let Some(run) = site.run_dir() {
             let step =
                 |source| CommitError::Step { what: "make a place to keep copies on", path: site.root.clone(), source };
-            fault::point("keep.dir").and_then(|()| sys::make_dir(run, b"keep")).map_err(step)?;
+            fault::point("keep.dir").and_then(|()| sys::ensure_dir(run, b"keep", 0o700)).map_err(step)?;
         }
     }
     let each = plan.keeps.len() < MANY;

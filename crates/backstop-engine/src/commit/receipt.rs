@@ -66,7 +66,13 @@ pub(crate) fn touched(
             Op::Link { at, of, .. } => {
                 note(Spot::Place(if state == Direction::Forward { at.clone() } else { of.clone() }))?;
             }
-            Op::Times { .. } => {}
+            // A directory beneath one that an earlier run made: its change time is ours as well, and what
+            // others put into it meanwhile has change times of its own.
+            Op::Times { at, was, .. } => {
+                if let Some(place) = if state == Direction::Forward { at } else { was } {
+                    note(Spot::Place(place.clone()))?;
+                }
+            }
         }
     }
     Ok(all)

@@ -5,6 +5,7 @@ use backstop_core::run::RunRecord;
 
 use super::{Engine, Filter, RECORD};
 use crate::failure::Failure;
+use crate::store::StoreError;
 
 impl Engine {
     /// The run that `text` names: an id, an unambiguous prefix (with or without `r-`), `@last`, `@-2`.
@@ -47,6 +48,14 @@ impl Engine {
             Failure::internal(format!("the record of {id} is missing"))
                 .next("it was cut off at its very start; give it up: backstop discard")
         })
+    }
+
+    /// A run's record; none where there is no such run, or it was cut off before it had one.
+    pub(super) fn record_if_any(&self, id: RunId) -> Result<Option<RunRecord>, Failure> {
+        match self.store.read_json(id, RECORD) {
+            Err(StoreError::NoRun(_)) => Ok(None),
+            other => Ok(other?),
+        }
     }
 
     /// The runs, newest first.

@@ -1,6 +1,6 @@
 //! What can be looked at: effects, what lies beneath, content before and after.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::os::fd::AsFd;
 
 use backstop_core::bytes::Bytes;
@@ -82,7 +82,10 @@ impl Engine {
 
 fn open(root: std::os::fd::BorrowedFd<'_>, path: &[u8]) -> std::io::Result<Option<std::fs::File>> {
     let parent = match sys::open_parent(root, path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        // Something else may stand in the way since: then this side can't be shown.
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) || sys::leads_elsewhere(&e) => {
+            return Ok(None);
+        }
         other => other?,
     };
     let name = sys::split(path).1;
@@ -146,30 +149,37 @@ fn walk(
     path: &Bytes,
     each: &mut dyn FnMut(Beneath) -> bool,
 ) -> Result<(), Failure> {
+    // A stack of its own, and no handle kept open: a tree may be deeper than either reaches.
+    let mut todo = listing(root, dir, path)?;
+    while let Some((dir, entry)) = todo.pop() {
+        let below = (entry.file_type == FileType::Dir).then(|| entry.path.clone());
+        if !each(entry) {
+            return Ok(());
+        }
+        if let Some(path) = below {
+            todo.extend(listing(root, &dir, &path)?);
+        }
+    }
+    Ok(())
+}
+
+/// A directory's entries, last name first, each with its path below `root`.
+fn listing(root: std::os::fd::BorrowedFd<'_>, dir: &Bytes, path: &Bytes) -> Result<Vec<(Bytes, Beneath)>, Failure> {
     let failed = |e: std::io::Error| Failure::because(format!("cannot list {}", path.quoted()), &e);
     let handle = sys::open_dir_read(root, dir.as_slice()).map_err(failed)?;
-    let mut names = Vec::new();
+    let mut entries = Vec::new();
     sys::read_dir::<std::io::Error>(handle.as_fd(), |e| {
-        names.push(e.name.to_vec());
-        Ok(())
-    })
-    .map_err(failed)?;
-    names.sort_unstable();
-    for name in names {
-        let Some(stat) = sys::stat_at(handle.as_fd(), &name).map_err(failed)? else { continue };
-        let here = path.join(&name);
+        let Some(stat) = sys::stat_at(handle.as_fd(), e.name)? else { return Ok(()) };
         let entry = Beneath {
-            path: here.clone(),
+            path: path.join(e.name),
             file_type: FileType::from_mode(stat.mode),
             size: stat.size,
             mtime: Timestamp::from(stat.mtime),
         };
-        if !each(entry) {
-            return Ok(());
-        }
-        if stat.is_dir() {
-            walk(root, &dir.join(&name), &here, each)?;
-        }
-    }
-    Ok(())
+        entries.push((dir.join(e.name), entry));
+        Ok(())
+    })
+    .map_err(failed)?;
+    entries.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+    Ok(entries)
 }

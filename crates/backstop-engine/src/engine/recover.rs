@@ -40,6 +40,12 @@ impl Engine {
         let Some(intent) = self.store.read_mark::<Intent>(id)? else {
             return Ok(Recovered { id, what: "was already done".into() });
         };
+        if !self.records.is_begun(id)? {
+            // The first step comes after the entry that says so, and the record's state before the one
+            // that says how it ended: either nothing was done, or everything.
+            self.store.mark_closed(id)?;
+            return Ok(Recovered { id, what: "was done already, or had not begun".to_owned() });
+        }
         let plan: Plan = self.load_plan(id).map_err(stuck)?;
         if Digest::of("backstop plan v1", &[&plan_bytes(&plan)]) != intent.plan {
             return Err(stuck(Failure::internal(format!("the plan of {id} is not the one that was begun"))));
@@ -48,7 +54,7 @@ impl Engine {
         let durability = self.settings.durability;
         let mut transaction =
             Transaction { store: &self.store, records: &mut self.records, id, plan: &plan, sites: &sites, durability };
-        let ended = transaction.finish(intent.kind, intent.receipts).map_err(|e| stuck(e.into()))?;
+        let ended = transaction.finish(&intent).map_err(|e| stuck(e.into()))?;
         let (now, what) = match (intent.kind, ended) {
             (Kind::Commit, true) => (Settled::Committed, "its commit was finished"),
             (Kind::Commit, false) => (Settled::Held, "its commit was taken back; it is held again"),
@@ -69,12 +75,7 @@ impl Engine {
 
     /// A run whose process is gone: what it rehearsed is worth nothing, unless it was held meanwhile.
     fn bury(&mut self, id: RunId) -> Result<Option<Recovered>, Failure> {
-        let record = match self.store.read_json::<RunRecord>(id, RECORD) {
-            Ok(record) => record,
-            Err(crate::store::StoreError::NoRun(_)) => None,
-            Err(other) => return Err(other.into()),
-        };
-        let Some(mut record) = record else {
+        let Some(mut record) = self.record_if_any(id)? else {
             self.store.not_alive(id)?;
             return Ok(None);
         };
@@ -82,7 +83,7 @@ impl Engine {
             State::Rehearsing => {
                 // A held or committing run has its plan on the disk; this one got no further than
                 // rehearsing, or was cut off before anything was let through.
-                self.sweep(id, Leftover::All);
+                record.notes.extend(self.sweep(id, Leftover::All));
                 record.state = State::Failed;
                 record.notes.push("cut off before anything took effect".to_owned());
                 self.save(&mut record, true)?;

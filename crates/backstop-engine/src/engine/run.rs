@@ -9,11 +9,11 @@ use backstop_core::effect::{Conflict, EffectSet};
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Op, Place, Plan};
 use backstop_core::policy::{Decision, Ground, Reason, judge};
-use backstop_core::request::Request;
+use backstop_core::request::{NestedRequest, Request};
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 
-use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, Step};
+use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, SETTLE, Step};
 use crate::clock;
 use crate::commit::{Bounds, Checked, Site, check};
 use crate::failure::{Failure, FailureKind};
@@ -23,25 +23,44 @@ use crate::rehearse::{Rehearsal, RehearseError, RehearseInput, rehearse};
 use crate::store::Lock;
 use crate::trace::Trace;
 use crate::transaction::{Kind, PLAN, Transaction, only_times, plan_bytes};
-use crate::volume::{Leftover, OpenVolume, tidy};
+use crate::volume::{Leftover, OpenVolume, leftovers, tidy};
+
+/// A rehearsal that was measured.
+struct Rehearsed {
+    /// Which transaction was the last before the ledger looked.
+    applied: Vec<u8>,
+    effects: EffectSet,
+    plan: Plan,
+    /// When it began, by each volume's clock.
+    t0: Vec<Timestamp>,
+    volumes: Vec<OpenVolume>,
+}
 
 impl Engine {
     /// Rehearses, judges, and commits or holds.
     pub fn run(&mut self, request: Request, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure> {
+        self.sound()?;
         let mut trace = Trace::start();
         let turn = self.turn(&request, person)?;
         let (mut record, _alive) = self.begin(request, turn.as_ref())?;
         trace.phase("begin");
         let rehearsal = match self.rehearse(&record, options) {
             Ok(rehearsal) => rehearsal,
-            Err(error) => return Err(self.fail(&mut record, Vec::new(), error)),
+            Err(error) => return Err(self.fail(&mut record, &error)),
         };
         trace.phase("rehearse");
-        let outcome = self.conclude(&mut record, rehearsal, options, person, &mut trace);
-        self.store.not_alive(record.id)?;
-        self.tend()?;
-        trace.end(record.id);
-        outcome
+        // On an error the mark of life stays: whoever opens the state directory next finds the run as
+        // one that was cut off, gives it up and clears its part of the vaults.
+        let mut outcome = self.conclude(&mut record, rehearsal, options, person, &mut trace)?;
+        // What became of the run is settled; trouble from here on is a remark and takes nothing back.
+        if let Err(error) = self.store.not_alive(outcome.record.id) {
+            outcome.record.notes.push(Failure::from(error).what);
+        }
+        if let Err(failure) = self.tend() {
+            outcome.record.notes.push(failure.what);
+        }
+        trace.end(outcome.record.id);
+        Ok(outcome)
     }
 
     /// Runs a held run's command again on today's disk, as a new run; the old one is discarded.
@@ -64,7 +83,7 @@ impl Engine {
         let now = clock::now();
         let id = self.store.new_run(now)?;
         if let Some(turn) = turn {
-            turn.name(&id.to_string())?;
+            turn.name(&format!("{id} {}", std::process::id()))?;
         }
         let alive = self.alive(id)?;
         let mut record = RunRecord {
@@ -102,29 +121,24 @@ impl Engine {
     }
 
     /// Ends a run that Backstop could not carry through. Nothing of it took effect.
-    fn fail(&mut self, record: &mut RunRecord, volumes: Vec<OpenVolume>, error: RehearseError) -> Failure {
-        let failure = rehearsal_failure(&error);
-        self.fail_with(record, &volumes, &failure);
-        self.sweep(record.id, Leftover::All);
-        if let Err(error) = self.store.not_alive(record.id) {
-            record.notes.push(error.to_string());
-        }
-        failure
+    fn fail(&mut self, record: &mut RunRecord, error: &RehearseError) -> Failure {
+        let failure = rehearsal_failure(error);
+        let leftovers = self.sweep(record.id, Leftover::All);
+        self.fail_with(record, leftovers, failure)
     }
 
-    fn fail_with(&mut self, record: &mut RunRecord, volumes: &[OpenVolume], failure: &Failure) {
+    /// Notes the failure. Where that fails as well, the mark of life stays, and the next opening of the
+    /// state directory notes it.
+    fn fail_with(&mut self, record: &mut RunRecord, leftovers: Vec<String>, mut failure: Failure) -> Failure {
         record.state = State::Failed;
         record.notes.push(failure.what.clone());
-        for volume in volumes {
-            // The vault keeps what could not be removed until the next prune; that loses nothing.
-            if let Err(error) = tidy(volume, record.id, Leftover::All) {
-                record.notes.push(format!("leftovers in {}: {error}", volume.vault_path().quoted()));
-            }
-        }
+        record.notes.extend(leftovers);
         let entry = Body::RunFailed { run: record.id, why: failure.what.clone() };
-        if let Err(error) = self.save(record, false).and_then(|()| Ok(self.records.write(&[entry])?)) {
-            record.notes.push(error.what);
+        let noted = self.save(record, false).and_then(|()| Ok(self.records.write(&[entry])?));
+        if let Err(second) = noted.and_then(|()| Ok(self.store.not_alive(record.id)?)) {
+            failure.what = format!("{}; and it can't be noted: {}", failure.what, second.what);
         }
+        failure
     }
 
     /// Everything after the command has ended.
@@ -142,13 +156,12 @@ impl Engine {
         let why = rehearsal.not_started.iter();
         record.notes.extend(why.map(|why| format!("cannot run {}: {why}", program.quoted())));
         record.notes.extend(rehearsal.notes.iter().cloned());
-        let t0 = rehearsal.t0.clone();
         let applied = self.store.applied()?;
         let (effects, mut plan) = match self.measured(record, &rehearsal, person) {
             Ok(both) => both,
             Err(failure) => {
-                self.fail_with(record, &rehearsal.volumes, &failure);
-                return Err(failure);
+                let leftovers = leftovers(&rehearsal.volumes, record.id, Leftover::All);
+                return Err(self.fail_with(record, leftovers, failure));
             }
         };
         self.note_vaults(&plan.volumes)?;
@@ -162,7 +175,8 @@ impl Engine {
         record.judgement = Some(judgement.clone());
         // Directories' times alone are no effect to show, but they are something to commit.
         let counted = effects.effects.len().max(usize::from(!plan.ops.is_empty()));
-        let mut entries = vec![Body::RunRehearsed {
+        let mut entries = nested(record.id, &rehearsal.nested);
+        entries.push(Body::RunRehearsed {
             digest,
             doors: effects.doors.iter().filter(|d| !d.shut).map(|d| d.to.clone()).collect(),
             effects: counted as u64,
@@ -170,18 +184,18 @@ impl Engine {
             left_behind: rehearsal.left_behind.clone(),
             run: record.id,
             totals: effects.totals(),
-        }];
+        });
         trace.phase("judge");
-        let volumes = rehearsal.volumes;
-        if plan.ops.is_empty() {
+        let done = Rehearsed { applied, effects, plan, t0: rehearsal.t0, volumes: rehearsal.volumes };
+        if done.plan.ops.is_empty() {
             record.state = State::NoEffect;
-            return self.close(record, effects, volumes, Leftover::All, entries, trace);
+            return self.close(record, done, Leftover::All, entries, trace);
         }
         entries.push(Body::RunJudged { judgement: judgement.clone(), run: record.id });
         let answer = match judgement.decision {
             Decision::Deny => None,
             _ if options.dry_run => None,
-            _ if options.hold || !effects.conflicts.is_empty() => Some(Answer::Hold),
+            _ if options.hold || !done.effects.conflicts.is_empty() => Some(Answer::Hold),
             Decision::Allow => Some(Answer::Commit),
             // Two people can't both sit at this terminal.
             Decision::TwoPerson => Some(Answer::Hold),
@@ -190,11 +204,10 @@ impl Engine {
                 // terminal) leaves a run that can still be committed or given up.
                 record.state = State::Held;
                 entries.push(Body::RunHeld { run: record.id });
-                self.store.write_json(record.id, super::T0, &t0, false)?;
-                self.store.write(record.id, PLAN, &plan_bytes(&plan), true)?;
+                self.keep_plan(record.id, &done)?;
                 self.save(record, true)?;
                 self.records.write(&std::mem::take(&mut entries))?;
-                Some(person.confirm(record, &effects))
+                Some(person.confirm(record, &done.effects))
             }
         };
         let by = match judgement.decision {
@@ -205,63 +218,64 @@ impl Engine {
             None if options.dry_run => {
                 record.state = State::DryRun;
                 entries.push(Body::RunDryRun { run: record.id });
-                self.store.write(record.id, PLAN, &plan_bytes(&plan), false)?;
-                self.close(record, effects, volumes, Leftover::All, entries, trace)
+                self.store.write(record.id, PLAN, &plan_bytes(&done.plan), false)?;
+                self.close(record, done, Leftover::All, entries, trace)
             }
             None => {
                 record.state = State::Denied;
                 entries.push(Body::RunDenied { run: record.id });
-                self.close(record, effects, volumes, Leftover::All, entries, trace)
+                self.close(record, done, Leftover::All, entries, trace)
             }
             Some(Answer::Discard) => {
                 record.state = State::Discarded;
                 entries.push(Body::RunDiscarded { by, run: record.id });
-                self.close(record, effects, volumes, Leftover::All, entries, trace)
+                self.close(record, done, Leftover::All, entries, trace)
             }
             Some(Answer::Hold) if record.state == State::Held => {
-                self.close(record, effects, volumes, Leftover::Work, entries, trace)
+                self.close(record, done, Leftover::Work, entries, trace)
             }
             Some(Answer::Hold) => {
                 record.state = State::Held;
                 entries.push(Body::RunHeld { run: record.id });
-                self.store.write_json(record.id, super::T0, &t0, false)?;
-                self.store.write(record.id, PLAN, &plan_bytes(&plan), true)?;
-                self.close(record, effects, volumes, Leftover::Work, entries, trace)
+                self.keep_plan(record.id, &done)?;
+                self.close(record, done, Leftover::Work, entries, trace)
             }
             Some(Answer::Commit) => {
                 self.records.write(&entries)?;
-                self.store.write_json(record.id, super::T0, &t0, false)?;
+                self.store.write_json(record.id, super::T0, &done.t0, false)?;
                 trace.phase("record");
-                let seen = Seen { applied, t0 };
-                self.commit_now(record, effects, &plan, volumes, &seen, by, person, trace)
+                self.commit_now(record, done, by, person, trace)
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the pipeline's last step needs what all before it made")]
+    /// What a held run needs to be committed later.
+    fn keep_plan(&self, id: RunId, done: &Rehearsed) -> Result<(), Failure> {
+        self.store.write_json(id, super::T0, &done.t0, false)?;
+        Ok(self.store.write(id, PLAN, &plan_bytes(&done.plan), true)?)
+    }
+
     fn commit_now(
         &mut self,
         record: &mut RunRecord,
-        mut effects: EffectSet,
-        plan: &Plan,
-        volumes: Vec<OpenVolume>,
-        seen: &Seen,
+        done: Rehearsed,
         by: By,
         person: &mut dyn Person,
         trace: &mut Trace,
     ) -> Result<Outcome, Failure> {
+        let Rehearsed { applied, mut effects, plan, t0, volumes } = done;
         for volume in &volumes {
             tidy(volume, record.id, Leftover::Work).map_err(|e| Failure::because("cannot tidy the vault", &e))?;
         }
         let sites: Vec<Site> = volumes.into_iter().map(|v| Site::new(v, record.id)).collect::<Result<_, _>>()?;
         let _lock = self.store.lock("apply")?;
-        let conflicts = self.changed_since(record, plan, &sites, seen)?;
+        let conflicts = self.changed_since(record, &plan, &sites, (&applied, &t0))?;
         if !conflicts.is_empty() {
             let paths = conflicts.iter().take(Reason::SHOWN).map(|c| c.path.clone()).collect();
             let entry = Body::RunConflict { count: conflicts.len() as u64, paths, run: record.id };
             effects.conflicts = conflicts;
             record.state = State::Held;
-            self.store.write(record.id, PLAN, &plan_bytes(plan), true)?;
+            self.store.write(record.id, PLAN, &plan_bytes(&plan), true)?;
             self.save(record, true)?;
             self.records.write(&[entry, Body::RunHeld { run: record.id }])?;
             return Ok(Outcome { record: record.clone(), effects });
@@ -273,7 +287,7 @@ impl Engine {
             store: &self.store,
             records: &mut self.records,
             id: record.id,
-            plan,
+            plan: &plan,
             sites: &sites,
             durability: self.settings.durability,
         };
@@ -284,6 +298,11 @@ impl Engine {
         trace.phase("commit");
         if let Err(error) = result {
             let failure = Failure::from(error);
+            if !self.is_settled(record.id) {
+                // Not a word more in record and log: they would say that it has ended, and then nobody
+                // would finish it or take it back.
+                return Err(failure.next(SETTLE));
+            }
             record.state = State::Held;
             let entry = match failure.kind {
                 FailureKind::Conflict => {
@@ -294,7 +313,7 @@ impl Engine {
                 _ => Body::RunFailed { run: record.id, why: failure.what.clone() },
             };
             record.notes.push(failure.what.clone());
-            self.store.write(record.id, PLAN, &plan_bytes(plan), true)?;
+            self.store.write(record.id, PLAN, &plan_bytes(&plan), true)?;
             self.save(record, true)?;
             self.records.write(&[entry, Body::RunHeld { run: record.id }])?;
             return match failure.kind {
@@ -303,10 +322,13 @@ impl Engine {
             };
         }
         record.state = State::Committed;
-        if effects.is_empty() && only_times(plan) {
+        if effects.is_empty() && only_times(&plan) {
             record.notes.push("only the times of directories changed".to_owned());
         }
-        self.save(record, false)?;
+        // The transaction has saved its end already; this adds the remarks.
+        if let Err(failure) = self.save(record, false) {
+            record.notes.push(failure.what);
+        }
         trace.phase("recorded");
         Ok(Outcome { record: record.clone(), effects })
     }
@@ -318,12 +340,12 @@ impl Engine {
         record: &RunRecord,
         plan: &Plan,
         sites: &[Site],
-        seen: &Seen,
+        (applied, t0): (&[u8], &[Timestamp]),
     ) -> Result<Vec<Conflict>, Failure> {
-        if record.state != State::Held && self.store.applied()? == seen.applied {
+        if record.state != State::Held && self.store.applied()? == applied {
             return Ok(Vec::new());
         }
-        let ends: Vec<_> = seen.t0.iter().copied().map(Some).collect();
+        let ends: Vec<_> = t0.iter().copied().map(Some).collect();
         let history = self.history()?;
         Ok(check(plan, Direction::Forward, sites, &Bounds { ends: &ends, history: &history })?.conflicts)
     }
@@ -331,8 +353,7 @@ impl Engine {
     fn close(
         &mut self,
         record: &mut RunRecord,
-        effects: EffectSet,
-        volumes: Vec<OpenVolume>,
+        done: Rehearsed,
         leftover: Leftover,
         entries: Vec<Body>,
         trace: &mut Trace,
@@ -340,11 +361,10 @@ impl Engine {
         self.save(record, record.state == State::Held)?;
         self.records.write(&entries)?;
         trace.phase("record");
-        for volume in &volumes {
-            tidy(volume, record.id, leftover).map_err(|e| Failure::because("cannot tidy the vault", &e))?;
-        }
+        // How it ended is on the disk; what could not be removed takes nothing of that back.
+        record.notes.extend(leftovers(&done.volumes, record.id, leftover));
         trace.phase("tidy");
-        Ok(Outcome { record: record.clone(), effects })
+        Ok(Outcome { record: record.clone(), effects: done.effects })
     }
 
     /// The ledger, over the rehearsal's layers.
@@ -365,7 +385,12 @@ impl Engine {
         let mount_points = crate::volume::mount_points().map_err(|e| failed(&e))?;
         let input = Input {
             volumes: volumes
-                .map(|((v, run), t0)| VolumeIn { root: v.root(), run_dir: std::os::fd::AsFd::as_fd(run), t0: *t0 })
+                .map(|((v, run), t0)| VolumeIn {
+                    root: v.root(),
+                    run_dir: std::os::fd::AsFd::as_fd(run),
+                    vault: v.vault(),
+                    t0: *t0,
+                })
                 .collect(),
             layers: rehearsal
                 .layers
@@ -428,12 +453,13 @@ impl Engine {
     }
 }
 
-/// What the ledger's look at the machine is bound to.
-struct Seen {
-    /// Which transaction was the last before it.
-    applied: Vec<u8>,
-    /// Per volume, a moment before the rehearsal.
-    t0: Vec<Timestamp>,
+/// Entries for what was noted of nested runs; what is no such note is passed over, being the
+/// command's own scribble.
+fn nested(run: RunId, lines: &[Bytes]) -> Vec<Body> {
+    let notes = lines.iter().filter_map(|l| serde_json::from_slice::<NestedRequest>(l.as_slice()).ok());
+    notes
+        .map(|NestedRequest { command, cwd, reason, session }| Body::Nested { command, cwd, reason, run, session })
+        .collect()
 }
 
 /// Directories' times are no effect that is judged; so they are set only in the agent's own places, and

@@ -8,7 +8,7 @@ use backstop_core::plan::{Direction, Plan};
 use backstop_core::policy::{Decision, judge};
 use backstop_core::run::{RunRecord, State};
 
-use super::{Engine, Filter, Outcome, Person, Step, Stopped, UndoOptions, UndoReport, Which};
+use super::{Engine, Filter, Outcome, Person, SETTLE, Step, Stopped, UndoOptions, UndoReport, Which};
 use crate::beside::set_beside;
 use crate::commit::{Bounds, Checked, History, Receipt, Site, check};
 use crate::failure::{Failure, FailureKind};
@@ -22,6 +22,7 @@ impl Engine {
     /// Commits a held run: re-checks that the disk is still as the rehearsal saw it, then makes the
     /// rehearsed bytes real. The command does not run again.
     pub fn commit(&mut self, id: RunId, person: &mut dyn Person) -> Result<Outcome, Failure> {
+        self.sound()?;
         let mut record = self.record(id)?;
         if record.state != State::Held {
             return Err(Failure::usage(format!("{id} is {}, not held", record.state.name()))
@@ -54,9 +55,7 @@ impl Engine {
             effects.conflicts = checked.conflicts;
             return Ok(Outcome { record, effects });
         }
-        let digest = record.digest.unwrap_or_else(|| effects.digest());
-        let by = By::Person { uid: self.caller() };
-        self.transact(Kind::Commit, id, &plan, &sites, by, digest, &checked, person)?;
+        self.transact(Kind::Commit, &record, &plan, &sites, &checked, person)?;
         drop(lock);
         record = self.record(id)?;
         Ok(Outcome { record, effects })
@@ -64,6 +63,7 @@ impl Engine {
 
     /// Gives up a run that did not take effect.
     pub fn discard(&mut self, id: RunId) -> Result<RunRecord, Failure> {
+        self.sound()?;
         let mut record = self.record(id)?;
         match record.state {
             State::Held | State::DryRun | State::Failed => {}
@@ -155,6 +155,7 @@ impl Engine {
         options: UndoOptions,
         person: &mut dyn Person,
     ) -> Result<UndoReport, Failure> {
+        self.sound()?;
         let mut report = UndoReport { done: Vec::new(), beside: Vec::new(), notes: Vec::new(), stopped: None };
         let _lock = self.store.lock("apply")?;
         let mut history = self.history()?;
@@ -210,30 +211,32 @@ impl Engine {
         if !checked.conflicts.is_empty() {
             return Err(in_the_way(id, kind, &checked.conflicts));
         }
-        let digest = record.digest.unwrap_or_else(|| Digest::of("backstop effects v1", &[]));
-        self.transact(kind, id, &plan, &sites, By::Person { uid: self.caller() }, digest, &checked, person)?;
+        self.transact(kind, &record, &plan, &sites, &checked, person)?;
         record.state = kind.state(true);
         self.save(&mut record, false)?;
         Ok(record)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a transaction needs all of it, and only here")]
     fn transact(
         &mut self,
         kind: Kind,
-        id: RunId,
+        record: &RunRecord,
         plan: &Plan,
         sites: &[Site],
-        by: By,
-        digest: Digest,
         checked: &Checked,
         person: &mut dyn Person,
     ) -> Result<(), Failure> {
+        let by = By::Person { uid: self.caller() };
+        // What was never measured has no effects, and their digest is this one.
+        let digest = record.digest.unwrap_or_else(|| Digest::of("backstop effects v1", &[]));
         let durability = self.settings.durability;
-        let mut transaction =
-            Transaction { store: &self.store, records: &mut self.records, id, plan, sites, durability };
+        let (store, records) = (&self.store, &mut self.records);
+        let mut transaction = Transaction { store, records, id: record.id, plan, sites, durability };
         let mut progress = |done| person.progress(Step::Applying, done);
-        Ok(transaction.run(kind, by, digest, checked, &mut progress)?)
+        transaction.run(kind, by, digest, checked, &mut progress).map_err(|error| {
+            let failure = Failure::from(error);
+            if self.is_settled(record.id) { failure } else { failure.next(SETTLE) }
+        })
     }
 
     /// The moments the rehearsal began, by each volume's clock; kept beside the plan.
@@ -281,7 +284,7 @@ impl Engine {
 
 /// True when nothing was done after a commit.
 fn lone(receipts: &[Receipt]) -> bool {
-    receipts.get(1).is_none() && receipts.iter().all(|r| r.direction == Direction::Forward)
+    receipts.len() < 2 && receipts.iter().all(|r| r.direction == Direction::Forward)
 }
 
 fn in_the_way(id: RunId, kind: Kind, conflicts: &[Conflict]) -> Failure {

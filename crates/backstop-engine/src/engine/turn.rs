@@ -28,8 +28,13 @@ impl Engine {
         loop {
             let holder = match self.store.try_lock(&name, "")? {
                 Ok(lock) => return Ok(Some(lock)),
-                Err(holder) => RunId::parse(holder.trim()),
+                Err(holder) => Holder::parse(&holder),
             };
+            // `backstop run -- a | backstop run -- b`: the one that has its turn may wait for us.
+            if holder.as_ref().is_some_and(Holder::is_piped_to_us) {
+                return Ok(None);
+            }
+            let holder = holder.map(|h| h.id);
             if !told && start.elapsed() >= TELL_AFTER {
                 person.waiting(holder);
                 told = true;
@@ -43,5 +48,29 @@ impl Engine {
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(100));
         }
+    }
+}
+
+/// Who has the turn, as written into its lock: the run, and the process id of its Backstop.
+struct Holder {
+    id: RunId,
+    pid: u32,
+}
+
+impl Holder {
+    fn parse(text: &str) -> Option<Self> {
+        let (id, pid) = text.trim().split_once(' ')?;
+        Some(Self { id: RunId::parse(id)?, pid: pid.parse().ok()? })
+    }
+
+    /// True when its standard output is our standard input, or the other way round.
+    fn is_piped_to_us(&self) -> bool {
+        let pipe = |process: &str, fd: u32| {
+            let end = std::fs::read_link(format!("/proc/{process}/fd/{fd}")).ok()?;
+            end.as_os_str().as_encoded_bytes().starts_with(b"pipe:").then_some(end)
+        };
+        let theirs = self.pid.to_string();
+        let same = |ours: u32, other: u32| pipe("self", ours).is_some_and(|p| Some(p) == pipe(&theirs, other));
+        same(0, 1) || same(1, 0) || same(0, 2)
     }
 }

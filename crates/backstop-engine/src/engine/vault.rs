@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use backstop_core::audit::Body;
 use backstop_core::id::RunId;
-use backstop_core::plan::Volume;
+use backstop_core::plan::{Plan, Volume};
 use backstop_core::run::State;
 use backstop_sys::fs as sys;
 
 use super::{Engine, Pruned, VaultStatus, VolumeStatus};
 use crate::clock;
 use crate::failure::Failure;
-use crate::volume::{Leftover, OpenVolume, reopen, tidy};
+use crate::transaction::PLAN;
+use crate::volume::{Leftover, OpenVolume, leftovers, reopen, tidy};
 
 /// The file that lists the vaults, so that they are found again.
 const VAULTS: &str = "vaults.json";
@@ -25,51 +26,62 @@ const STAMP: &str = "tended";
 impl Engine {
     /// Adds vaults that are not listed yet.
     pub(super) fn note_vaults(&self, volumes: &[Volume]) -> Result<(), Failure> {
-        let missing = |known: &[Volume]| {
-            volumes.iter().any(|v| !known.iter().any(|k| k.vault_id == v.vault_id && k.root == v.root))
-        };
-        if !missing(&self.known_vaults()) {
+        let is_in = |known: &[Volume], v: &Volume| known.iter().any(|k| k.vault_id == v.vault_id && k.root == v.root);
+        let known = self.known_vaults()?;
+        if volumes.iter().all(|v| is_in(&known, v)) {
             return Ok(());
         }
         let _lock = self.store.lock("vaults")?;
-        // Read again: another run may have added its own meanwhile.
-        let mut known = self.known_vaults();
-        for volume in volumes {
-            if !known.iter().any(|k| k.vault_id == volume.vault_id && k.root == volume.root) {
-                known.push(volume.clone());
-            }
-        }
+        // Once more, with the lock: another run may have added its own meanwhile.
+        let mut known = self.known_vaults()?;
+        let missing: Vec<&Volume> = volumes.iter().filter(|v| !is_in(&known, v)).collect();
+        known.extend(missing.into_iter().cloned());
         let failed = |e: &dyn std::error::Error| Failure::because("cannot list the vaults", e);
         let bytes = serde_json::to_vec(&known).map_err(|e| failed(&e))?;
         let dir = sys::open_root(self.store.path()).map_err(|e| failed(&e))?;
         sys::write_replace(dir.as_fd(), VAULTS.as_bytes(), &bytes).map_err(|e| failed(&e))
     }
 
-    /// The list; a damaged or missing one is made anew as runs come.
-    fn known_vaults(&self) -> Vec<Volume> {
-        let bytes = fs::read(self.store.path().join(VAULTS)).unwrap_or_default();
-        serde_json::from_slice(&bytes).unwrap_or_default()
+    /// The list; where it is missing or damaged, what the runs' plans name.
+    fn known_vaults(&self) -> Result<Vec<Volume>, Failure> {
+        let listed = match fs::read(self.store.path().join(VAULTS)) {
+            Ok(bytes) => serde_json::from_slice(&bytes).ok(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => return Err(Failure::because("cannot read the list of vaults", &e)),
+        };
+        if let Some(listed) = listed {
+            return Ok(listed);
+        }
+        let mut found: Vec<Volume> = Vec::new();
+        for id in self.store.ids()? {
+            let plan: Option<Plan> = self.store.read_json(id, PLAN)?;
+            for volume in plan.into_iter().flat_map(|p| p.volumes) {
+                if !found.contains(&volume) {
+                    found.push(volume);
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// The vaults that are there now.
-    fn vaults(&self) -> Vec<OpenVolume> {
+    fn vaults(&self) -> Result<Vec<OpenVolume>, Failure> {
         // A file system that is not mounted, or another one in its place, has nothing to show.
-        self.known_vaults().iter().filter_map(|v| reopen(v).ok()).collect()
+        Ok(self.known_vaults()?.iter().filter_map(|v| reopen(v).ok()).collect())
     }
 
-    /// Removes what a run left in any vault. What can't be removed stays for `vault prune`.
-    pub(super) fn sweep(&self, id: RunId, what: Leftover) {
-        for volume in self.vaults() {
-            if tidy(&volume, id, what).is_err() {
-                continue;
-            }
+    /// Removes what a run left in any vault. Gives what could not be removed, as remarks.
+    pub(super) fn sweep(&self, id: RunId, what: Leftover) -> Vec<String> {
+        match self.vaults() {
+            Ok(vaults) => leftovers(&vaults, id, what),
+            Err(failure) => vec![failure.what],
         }
     }
 
     /// What the vaults hold.
     pub fn vault_status(&self) -> Result<VaultStatus, Failure> {
         let mut volumes = Vec::new();
-        for volume in self.vaults() {
+        for volume in self.vaults()? {
             let space = space(&volume)?;
             let runs = runs_in(&volume)?;
             let mut oldest = None;
@@ -100,10 +112,11 @@ impl Engine {
     /// Lets go of preimages beyond the limits of age, size and free space, or all older than
     /// `older_than`; oldest runs first.
     pub fn prune(&mut self, older_than: Option<Duration>) -> Result<Pruned, Failure> {
+        self.sound()?;
         let _lock = self.store.lock("apply")?;
         let age = older_than.unwrap_or(self.settings.vault_age);
         let mut gone: BTreeMap<RunId, u64> = BTreeMap::new();
-        for volume in self.vaults() {
+        for volume in self.vaults()? {
             let mut space = space(&volume)?;
             let runs = runs_in(&volume)?;
             let mut used: u64 = runs.iter().map(|(_, bytes)| bytes).sum();
@@ -111,8 +124,8 @@ impl Engine {
             let floor = space.total / 100 * u64::from(self.settings.free_percent);
             for (id, bytes) in runs {
                 // One preimage that is gone makes the whole run impossible to take back.
-                let due = self.is_old(id, age) || used > limit || space.free < floor || gone.contains_key(&id);
-                if !due || self.is_needed(id) {
+                let due = used > limit || space.free < floor || gone.contains_key(&id);
+                if !self.may_go(id, if due { Duration::ZERO } else { age }) {
                     continue;
                 }
                 tidy(&volume, id, Leftover::All).map_err(|e| Failure::because("cannot let go of preimages", &e))?;
@@ -136,14 +149,14 @@ impl Engine {
         fs::write(&stamp, "").map_err(|e| Failure::because("cannot write into the state directory", &e))?;
         let short =
             |v: &OpenVolume| space(v).is_ok_and(|s| s.free < s.total / 100 * u64::from(self.settings.free_percent));
-        if self.vaults().iter().any(short) {
+        if self.vaults()?.iter().any(short) {
             return self.prune(None).map(|_| ());
         }
         let _lock = self.store.lock("apply")?;
         let mut gone = BTreeMap::new();
-        for volume in self.vaults() {
+        for volume in self.vaults()? {
             for id in ids_in(&volume)? {
-                if self.is_old(id, self.settings.vault_age) && !self.is_needed(id) {
+                if self.may_go(id, self.settings.vault_age) {
                     tidy(&volume, id, Leftover::All).map_err(|e| Failure::because("cannot let go of preimages", &e))?;
                     gone.insert(id, 0);
                 }
@@ -152,16 +165,21 @@ impl Engine {
         self.let_go(gone).map(|_| ())
     }
 
-    /// A held run's bytes are not a copy of anything; a running one's are in use.
-    fn is_needed(&self, id: RunId) -> bool {
-        self.record(id).is_ok_and(|r| matches!(r.state, State::Held | State::Rehearsing))
-    }
-
-    fn is_old(&self, id: RunId, age: Duration) -> bool {
-        // What has no record any more nobody can take back.
-        self.record(id)
-            .ok()
-            .is_none_or(|r| u64::try_from(clock::now().seconds_since(r.updated)).is_ok_and(|s| s >= age.as_secs()))
+    /// True when nobody needs what the vaults keep of a run, and it is as old as that.
+    fn may_go(&self, id: RunId, age: Duration) -> bool {
+        match self.record_if_any(id) {
+            // A held run's bytes are not a copy of anything; a running one's are in use.
+            Ok(Some(record)) if matches!(record.state, State::Held | State::Rehearsing) => false,
+            // A record from the future (the clock went back) is as young as can be.
+            Ok(Some(record)) => {
+                let seconds = clock::now().seconds_since(record.updated);
+                age.is_zero() || u64::try_from(seconds).is_ok_and(|s| s >= age.as_secs())
+            }
+            // Without a record nobody can take the run back.
+            Ok(None) => true,
+            // One that can't be read may be mended.
+            Err(_) => false,
+        }
     }
 
     /// Notes that these runs can no longer be taken back.
@@ -180,15 +198,9 @@ impl Engine {
     }
 }
 
-struct Space {
-    total: u64,
-    free: u64,
-}
-
-fn space(volume: &OpenVolume) -> Result<Space, Failure> {
-    let (total, free) = sys::space(volume.vault())
-        .map_err(|e| Failure::because(format!("cannot measure {}", volume.root_path().quoted()), &e))?;
-    Ok(Space { total, free })
+fn space(volume: &OpenVolume) -> Result<sys::Space, Failure> {
+    sys::space(volume.vault())
+        .map_err(|e| Failure::because(format!("cannot measure {}", volume.root_path().quoted()), &e))
 }
 
 /// The runs that have something in a vault, oldest first.
@@ -210,6 +222,10 @@ fn ids_in(volume: &OpenVolume) -> Result<Vec<RunId>, Failure> {
 fn runs_in(volume: &OpenVolume) -> Result<Vec<(RunId, u64)>, Failure> {
     let path = volume.vault_path();
     let failed = |e: std::io::Error| Failure::because(format!("cannot measure {}", path.quoted()), &e);
-    let usage = |id: RunId| Ok((id, sys::tree_usage(volume.vault(), id.to_string().as_bytes()).map_err(failed)?.0));
+    let usage =
+        |id: RunId| Ok((id, sys::tree_usage(volume.vault(), id.to_string().as_bytes(), u64::MAX).map_err(failed)?));
     ids_in(volume)?.into_iter().map(usage).collect()
 }
+
+#[cfg(test)]
+mod tests;

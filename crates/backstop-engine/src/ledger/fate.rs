@@ -114,7 +114,26 @@ impl Sorter<'_> {
             }
             self.fates[i] = fate;
         }
+        self.links_of_unknown();
         Ok(pending)
+    }
+
+    /// Without handles, what is one object in the upper tells which new names are further names of an
+    /// object that stays.
+    fn links_of_unknown(&mut self) {
+        let mut stay: HashMap<(usize, u64), usize> = HashMap::new();
+        for (i, f) in self.found.iter().enumerate() {
+            let same = matches!(self.fates[i], Some(Fate::Same));
+            if same && f.notes.origin == Origin::Unknown && f.stat.nlink > 1 && !f.stat.is_dir() {
+                stay.insert((f.layer, f.stat.ino), i);
+            }
+        }
+        for (i, f) in self.found.iter().enumerate() {
+            let Some(&of) = stay.get(&(f.layer, f.stat.ino)) else { continue };
+            if let (Some(Fate::New), Some(lower)) = (&self.fates[i], &self.found[of].lower) {
+                self.fates[i] = Some(Fate::Linked(self.place(of), lower.clone()));
+            }
+        }
     }
 
     fn directory(&self, f: &Found) -> Result<Fate, LedgerError> {

@@ -7,7 +7,7 @@ use backstop_sys::fs::open_dir_read;
 use super::effects::Book;
 use super::strays::strays;
 use super::upper::{Found, Walk};
-use super::{Input, LedgerError, Measured, fate, planner};
+use super::{Input, LedgerError, Measured, fate, moves, planner};
 
 /// Measures what the rehearsal would change.
 pub fn measure(input: &Input<'_>) -> Result<Measured, LedgerError> {
@@ -30,6 +30,7 @@ pub fn measure(input: &Input<'_>) -> Result<Measured, LedgerError> {
     let fates = fate::sort(input, &found)?;
     let mut book = Book::new(input, &found, &fates);
     book.write()?;
+    moves::recognise(&mut book);
     book.incomplete.append(&mut incomplete);
     let mut measured = planner::plan(book)?;
     measured.effects.sort_by(|a, b| (&a.path, a.kind).cmp(&(&b.path, b.kind)));

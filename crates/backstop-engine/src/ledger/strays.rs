@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use backstop_core::bytes::Bytes;
 use backstop_sys::fs::{
-    file_handle, hard_link, make_dir, open_dir, open_dir_read, open_parent, read_dir, remove_file, split, stat_at,
+    ensure_dir, file_handle, hard_link, open_dir, open_dir_read, open_parent, read_dir, remove_file, split, stat_at,
 };
 
 use super::fate::place_by_kernel;
@@ -79,7 +79,7 @@ fn index_of(layer: &LayerIn) -> Option<Bytes> {
 
 /// Links an object of the index into the run's directory.
 fn name_it(run: BorrowedFd<'_>, from: (BorrowedFd<'_>, &[u8]), to: &[u8]) -> io::Result<()> {
-    make_dir(run, b"strays")?;
+    ensure_dir(run, b"strays", 0o700)?;
     let strays = open_dir(run, b"strays")?;
     match hard_link(from.0, from.1, strays.as_fd(), to) {
         // Measured before, and cut off.

@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use backstop_core::bytes::Bytes;
 use backstop_core::effect::Cover;
 use backstop_core::request::Net;
 use backstop_core::run::{Exit, LeftBehind};
@@ -84,6 +85,7 @@ struct Told {
     exit: Option<Exit>,
     not_started: Option<String>,
     left_behind: Vec<LeftBehind>,
+    nested: Vec<Bytes>,
     doors: Vec<backstop_core::effect::Door>,
     notes: Vec<String>,
     fallbacks: Vec<(u32, String)>,
@@ -111,6 +113,7 @@ impl Told {
             exit: self.exit.ok_or(RehearseError::Lost)?,
             not_started: self.not_started,
             left_behind: self.left_behind,
+            nested: self.nested,
             doors: self.doors,
             notes,
         })
@@ -169,7 +172,7 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
     let told = result?;
     restored.map_err(RehearseError::io("take the terminal back"))?;
     if let Some(at) = told.stdin_at {
-        backstop_sys::dir::seek(io::stdin().as_fd(), at).map_err(RehearseError::io("move standard input on"))?;
+        backstop_sys::fs::seek(io::stdin().as_fd(), at).map_err(RehearseError::io("move standard input on"))?;
     }
     if none_left(prepared, &told) {
         return Err(no_overlay(prepared, &told.fallbacks));
@@ -276,6 +279,7 @@ impl Beside<'_> {
             }
             Message::NotStarted(_, why) => self.told.not_started = Some(why),
             Message::Stopped(signal) => self.stop(signal)?,
+            Message::Nested(line) => self.told.nested.push(line),
             Message::Left(left) => self.told.left_behind.push(left),
             Message::Ended(exit, at) => {
                 self.told.exit = Some(exit);

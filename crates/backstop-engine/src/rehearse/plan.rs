@@ -9,7 +9,7 @@ use std::path::Path;
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::Cover;
 use backstop_core::request::Net;
-use backstop_sys::dir::{self, Facts};
+use backstop_sys::fs::{self as sys, Stat};
 
 use super::{Layer, RehearseError, RehearseInput};
 use crate::volume::{How, Leftover, Part, Query, Survey, survey, tidy};
@@ -24,7 +24,7 @@ pub(super) struct Upper {
     /// The work directory below it.
     pub work: Bytes,
     /// What the upper directory is; anything else there is not ours.
-    pub facts: Facts,
+    pub facts: Stat,
 }
 
 /// A file or link of the machine's `/run` that the view's own gets as well.
@@ -65,7 +65,7 @@ pub(super) struct Recipe {
     pub grace: std::time::Duration,
     pub stdout_to_stderr: bool,
     /// Standard input, where it is a file on a disk: its path, what it is, and where it stands.
-    pub stdin: Option<(Bytes, Facts, u64)>,
+    pub stdin: Option<(Bytes, Stat, u64)>,
     /// Inherited pipes.
     pub pass: Vec<i32>,
 }
@@ -172,7 +172,7 @@ fn uppers(input: &RehearseInput<'_>, survey: &Survey, privileged: bool) -> Resul
     for volume in &survey.volumes {
         let run = volume.run_dir(input.id, true).map_err(RehearseError::io("make the run's directory in the vault"))?;
         for name in [b"upper".as_slice(), b"work"] {
-            dir::ensure(run.as_fd(), name, 0o700).map_err(RehearseError::io("make the run's directories"))?;
+            sys::ensure_dir(run.as_fd(), name, 0o700).map_err(RehearseError::io("make the run's directories"))?;
         }
         run_dirs.push(run);
     }
@@ -185,14 +185,13 @@ fn uppers(input: &RehearseInput<'_>, survey: &Survey, privileged: bool) -> Resul
         let work = Bytes::from(format!("work/{}", layers.len()).as_str());
         let make = || {
             let run = run_dirs[*volume].as_fd();
-            dir::make(run, slot.as_slice(), 0o700)?;
-            dir::make(run, work.as_slice(), 0o700)?;
-            let upper = dir::open_below(run, slot.as_slice())?;
+            sys::make_dir(run, slot.as_slice(), 0o700)?;
+            sys::make_dir(run, work.as_slice(), 0o700)?;
+            let upper = sys::open_dir_read(run, slot.as_slice())?;
             let root = survey.volumes[*volume].root();
-            let below =
-                dir::open_below(root, lower.as_slice()).or_else(|_| dir::position_below(root, lower.as_slice()))?;
-            dir::dress_like(upper.as_fd(), below.as_fd())?;
-            dir::facts(upper.as_fd())
+            let below = sys::open_dir(root, lower.as_slice())?;
+            sys::dress_like(upper.as_fd(), below.as_fd())?;
+            sys::stat_fd(upper.as_fd())
         };
         let facts = make().map_err(RehearseError::io("make the run's directories"))?;
         let volume_of = &survey.volumes[*volume];

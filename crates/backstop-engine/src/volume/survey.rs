@@ -6,7 +6,7 @@ use std::path::Path;
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Cover, Mount};
 use backstop_core::plan::Volume;
-use backstop_sys::dir;
+use backstop_sys::fs::{self as sys, Stat};
 use backstop_sys::mount::Attr;
 use backstop_sys::mountinfo::{self, Entry};
 
@@ -208,8 +208,8 @@ fn privileged(query: &Query<'_>, seen: &[&Entry]) -> Result<Survey, VolumeError>
     order.sort_by_key(|n| (seen[*n].root.len(), *n));
     for n in order {
         let entry = seen[n];
-        let facts = dir::facts_at(&entry.point).ok();
-        let is_dir = facts.is_none_or(dir::Facts::is_dir);
+        let facts = sys::stat_path(&entry.point).ok();
+        let is_dir = facts.as_ref().is_none_or(Stat::is_dir);
         let mut part = Part {
             mount: told(entry, &entry.point, Cover::Private),
             how: How::Private,
@@ -277,7 +277,7 @@ fn because(error: &VolumeError) -> String {
 }
 
 /// The place in an earlier overlay at which the mount `n` can be reached as well.
-fn covered(seen: &[&Entry], n: usize, layers: &[(usize, usize)], facts: Option<dir::Facts>) -> Option<Bytes> {
+fn covered(seen: &[&Entry], n: usize, layers: &[(usize, usize)], facts: Option<Stat>) -> Option<Bytes> {
     let entry = seen[n];
     let facts = facts?;
     layers.iter().find_map(|(at, _)| {
@@ -290,8 +290,8 @@ fn covered(seen: &[&Entry], n: usize, layers: &[(usize, usize)], facts: Option<d
         let place = Bytes::from(&base.point[..]).join(rest.unwrap_or_default());
         // Visible there, not under a further mount, and not another subvolume.
         let same = mountinfo::mount_id(place.as_slice()).is_ok_and(|id| id == base.id);
-        let found = dir::facts_at(place.as_slice()).ok()?;
-        (same && (found.dev, found.ino) == (facts.dev, facts.ino)).then_some(place)
+        let found = sys::stat_path(place.as_slice()).ok()?;
+        (same && found.is_same(&facts)).then_some(place)
     })
 }
 

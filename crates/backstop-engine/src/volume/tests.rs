@@ -61,7 +61,7 @@ fn each_state_directory_has_a_vault_of_its_own_below_one_that_is_guarded() {
     let run = RunId::from_number(7);
     a.run_dir(run, true).expect("a run");
     tidy(&b, run, Leftover::All).expect("nothing to do");
-    assert!(backstop_sys::dir::open_below(a.vault().as_fd(), run.to_string().as_bytes()).is_ok());
+    assert!(backstop_sys::fs::open_dir_read(a.vault().as_fd(), run.to_string().as_bytes()).is_ok());
 }
 
 #[test]
@@ -121,12 +121,12 @@ fn tidying_goes_to_any_depth() {
     let (dir, volume) = scratch();
     let id = RunId::from_number(5);
     let run = volume.run_dir(id, true).expect("made");
-    dir::make(run.as_fd(), b"upper", 0o700).expect("mkdir");
-    let mut at = dir::open_below(run.as_fd(), b"upper").expect("open");
+    sys::make_dir(run.as_fd(), b"upper", 0o700).expect("mkdir");
+    let mut at = sys::open_dir_read(run.as_fd(), b"upper").expect("open");
     let name = [b'd'; 200];
     for _ in 0..400 {
-        dir::make(at.as_fd(), &name, 0o700).expect("mkdir");
-        at = dir::open_below(at.as_fd(), &name).expect("open");
+        sys::make_dir(at.as_fd(), &name, 0o700).expect("mkdir");
+        at = sys::open_dir_read(at.as_fd(), &name).expect("open");
     }
     drop(at);
     tidy(&volume, id, Leftover::Upper).expect("tidied");

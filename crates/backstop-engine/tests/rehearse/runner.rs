@@ -148,8 +148,12 @@ pub type Case = (&'static str, fn(Who));
 /// Runs all cases for both; names on the command line pick some.
 pub fn main(args: &[String], cases: &[Case]) {
     let picked: Vec<&String> = args.iter().skip(1).filter(|a| !a.starts_with('-')).collect();
-    if args.iter().any(|a| a == "--list") {
-        cases.iter().for_each(|(name, _)| println!("{name}: test"));
+    let asked = |option: &str| args.iter().any(|a| a == option);
+    if asked("--list") {
+        // None is ignored. Who lists them here all the same (as nextest asks for both) has none run.
+        if !asked("--ignored") {
+            cases.iter().for_each(|(name, _)| println!("{name}: test"));
+        }
         return;
     }
     let root = fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0);
@@ -161,7 +165,9 @@ pub fn main(args: &[String], cases: &[Case]) {
     for who in [Who::Root, Who::User] {
         for (name, case) in cases {
             let full = format!("{name} ({who:?})");
-            if !picked.is_empty() && !picked.iter().any(|p| full.contains(p.as_str())) {
+            let is_picked =
+                |p: &&String| if asked("--exact") { p.as_str() == *name } else { full.contains(p.as_str()) };
+            if !picked.is_empty() && !picked.iter().any(is_picked) {
                 continue;
             }
             match std::panic::catch_unwind(|| case(who)) {

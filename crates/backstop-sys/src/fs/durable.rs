@@ -1,12 +1,27 @@
-//! Writes that survive a power cut, and locks between processes.
+//! Small files that survive a power cut, and locks between processes.
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+
+use super::open::open_file;
+
+/// Writes all of `bytes` where the file stands.
+pub(super) fn write_all(file: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match rustix::io::write(file, rest) {
+            Ok(n) => rest = &rest[n..],
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
 
 fn write_temp(dir: BorrowedFd<'_>, name: &[u8], bytes: &[u8], sync: bool) -> io::Result<()> {
     let mut temp = b".".to_vec();
@@ -14,14 +29,7 @@ fn write_temp(dir: BorrowedFd<'_>, name: &[u8], bytes: &[u8], sync: bool) -> io:
     temp.extend_from_slice(format!(".{}", std::process::id()).as_bytes());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let file = rustix::fs::openat(dir, OsStr::from_bytes(&temp), flags, Mode::RUSR | Mode::WUSR)?;
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        match rustix::io::write(&file, rest) {
-            Ok(n) => rest = &rest[n..],
-            Err(Errno::INTR) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
+    write_all(&file, bytes)?;
     if sync {
         rustix::fs::fdatasync(&file)?;
     }
@@ -38,6 +46,15 @@ pub fn write_durable(dir: BorrowedFd<'_>, name: &[u8], bytes: &[u8]) -> io::Resu
 /// Puts `bytes` under `name` in one step: readers see the old or the new file. Not synced.
 pub fn write_replace(dir: BorrowedFd<'_>, name: &[u8], bytes: &[u8]) -> io::Result<()> {
     write_temp(dir, name, bytes, false)
+}
+
+/// The first 4 KiB of the file `name` in `dir`.
+pub fn read_small(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Vec<u8>> {
+    let file = open_file(dir, name)?;
+    let mut text = vec![0; 4096];
+    let length = rustix::io::read(&file, &mut text[..])?;
+    text.truncate(length);
+    Ok(text)
 }
 
 /// Makes a directory's names durable. The handle may be `O_PATH`.

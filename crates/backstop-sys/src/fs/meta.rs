@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFla
 use rustix::io::Errno;
 
 use super::stat::{Stat, Time, stat_fd};
+use super::xattr;
 
 /// An object held by an `O_PATH` handle.
 pub struct Pin {
@@ -70,4 +71,35 @@ pub fn set_times(dir: BorrowedFd<'_>, name: &[u8], atime: Time, mtime: Time) -> 
     let times = Timestamps { last_access: spec(atime), last_modification: spec(mtime) };
     let flags = if name.is_empty() { AtFlags::EMPTY_PATH } else { AtFlags::SYMLINK_NOFOLLOW };
     Ok(rustix::fs::utimensat(dir, OsStr::from_bytes(name), &times, flags)?)
+}
+
+/// Gives `to` the mode, the times, the attributes and access lists, and where the process may the owner
+/// of `from`: the root of an upper directory is what the view shows in the lower's place. Both may be
+/// mere positions.
+pub fn dress_like(to: BorrowedFd<'_>, from: BorrowedFd<'_>) -> io::Result<()> {
+    let like = stat_fd(from)?;
+    let pin = Pin::new(to, b"")?;
+    if (pin.stat.uid, pin.stat.gid) != (like.uid, like.gid) {
+        // Not ours to give, or an owner that this user namespace does not know.
+        unless(&[Errno::PERM, Errno::INVAL], pin.set_owner(like.uid, like.gid))?;
+    }
+    for name in xattr::list_at(from, b"")? {
+        // What an overlay noted about the lower directory is not ours to repeat.
+        if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
+            continue;
+        }
+        if let Some(value) = xattr::read_at(from, b"", &name)? {
+            // Labels that only the machine's root may give.
+            unless(&[Errno::PERM, Errno::OPNOTSUPP], pin.set_xattr(&name, Some(&value)))?;
+        }
+    }
+    pin.set_mode(like.mode)?;
+    pin.set_times(like.atime, like.mtime)
+}
+
+fn unless(fine: &[Errno], result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(e) if fine.iter().any(|f| e.raw_os_error() == Some(f.raw_os_error())) => Ok(()),
+        other => other,
+    }
 }

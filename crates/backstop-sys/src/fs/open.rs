@@ -91,12 +91,15 @@ pub fn create_file(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
     open2(dir, name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW, Mode::RUSR | Mode::WUSR)
 }
 
-/// Makes the directory `name` in `dir` with mode 0700; one that exists is fine.
-pub fn make_dir(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
-    match rustix::fs::mkdirat(dir, OsStr::from_bytes(name), Mode::RWXU) {
-        Err(Errno::EXIST) | Ok(()) => Ok(()),
-        Err(e) => Err(e.into()),
-    }
+/// Where a file's reading and writing stands.
+pub fn offset(file: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(rustix::fs::tell(file)?)
+}
+
+/// Puts a file's reading and writing at a place.
+pub fn seek(file: BorrowedFd<'_>, to: u64) -> io::Result<()> {
+    rustix::fs::seek(file, rustix::fs::SeekFrom::Start(to))?;
+    Ok(())
 }
 
 /// Where the link `name` in `dir` points.

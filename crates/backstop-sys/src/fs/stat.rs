@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{AtFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, StatxFlags};
 use rustix::io::Errno;
 
 /// Seconds and nanoseconds since the epoch.
@@ -56,6 +56,21 @@ impl Stat {
         self.mode & libc::S_IFMT == libc::S_IFLNK
     }
 
+    /// True for a disk or a part of one.
+    pub const fn is_block_device(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFBLK
+    }
+
+    /// True for bound sockets.
+    pub const fn is_socket(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFSOCK
+    }
+
+    /// True when both are one object (as long as neither is removed).
+    pub const fn is_same(&self, other: &Self) -> bool {
+        self.dev == other.dev && self.ino == other.ino
+    }
+
     /// True for overlayfs' mark of a deleted name: a character device 0:0.
     pub const fn is_whiteout(&self) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFCHR && self.rdev == 0
@@ -63,8 +78,9 @@ impl Stat {
 }
 
 fn statx(at: BorrowedFd<'_>, name: &[u8], flags: AtFlags) -> io::Result<Stat> {
-    // No synchronisation with a server: only local file systems take part.
-    let s = rustix::fs::statx(at, OsStr::from_bytes(name), flags | AtFlags::STATX_DONT_SYNC, StatxFlags::BASIC_STATS)?;
+    // No synchronisation with a server, and nothing mounted by being looked at: only what is here counts.
+    let flags = flags | AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
+    let s = rustix::fs::statx(at, OsStr::from_bytes(name), flags, StatxFlags::BASIC_STATS)?;
     Ok(Stat {
         dev: rustix::fs::makedev(s.stx_dev_major, s.stx_dev_minor),
         ino: s.stx_ino,
@@ -95,8 +111,22 @@ pub fn stat_fd(fd: BorrowedFd<'_>) -> io::Result<Stat> {
     statx(fd, b"", AtFlags::EMPTY_PATH)
 }
 
-/// Size and free bytes (for this user) of the file system that `fd` is on.
-pub fn space(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+/// The object at a path of the machine.
+pub fn stat_path(path: &[u8]) -> io::Result<Stat> {
+    statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+/// How much room a file system has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes there are.
+    pub total: u64,
+    /// Bytes free for this user.
+    pub free: u64,
+}
+
+/// The room of the file system that `fd` is on.
+pub fn space(fd: BorrowedFd<'_>) -> io::Result<Space> {
     let s = rustix::fs::fstatvfs(fd)?;
-    Ok((s.f_blocks * s.f_frsize, s.f_bavail * s.f_frsize))
+    Ok(Space { total: s.f_blocks.saturating_mul(s.f_frsize), free: s.f_bavail.saturating_mul(s.f_frsize) })
 }

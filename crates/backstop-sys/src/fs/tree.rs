@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::dir::read_dir;
 use super::meta::Pin;
-use super::open::{open_dir_read, open_parent, split};
+use super::open::{leads_elsewhere, open_dir_read, open_parent, split};
 use super::rename::{remove_dir, remove_file};
 use super::stat::{Stat, stat_at};
 
@@ -24,6 +24,7 @@ pub fn remove_tree(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<u64> {
         remove_file(parent.as_fd(), name)?;
         return Ok(freed(&stat));
     }
+    let own = rustix::process::geteuid().as_raw();
     let mut bytes = 0;
     // Children are emptied before their parents: paths below `path`, deepest handled last in, first out.
     let mut stack = vec![(path.to_vec(), false)];
@@ -35,7 +36,8 @@ pub fn remove_tree(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<u64> {
             continue;
         }
         let pin = Pin::new(parent.as_fd(), name)?;
-        if pin.stat.mode & 0o700 != 0o700 {
+        // Root needs no rights, and another's directory is not ours to change.
+        if pin.stat.mode & 0o700 != 0o700 && pin.stat.uid == own {
             pin.set_mode(0o700)?;
         }
         stack.push((dir.clone(), true));
@@ -66,21 +68,23 @@ const fn freed(stat: &Stat) -> u64 {
     if stat.nlink > 1 { 0 } else { stat.blocks * 512 }
 }
 
-/// Allocated bytes and entries of `path` below `root` and everything beneath; zero where it is not
-/// there or not readable.
-pub fn tree_usage(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<(u64, u64)> {
-    let (mut bytes, mut entries) = (0, 0);
+/// Allocated bytes of `path` below `root` and everything beneath; zero where it is not there or not
+/// readable. Somebody may be at work in it. Stops counting beyond `enough`.
+pub fn tree_usage(root: BorrowedFd<'_>, path: &[u8], enough: u64) -> io::Result<u64> {
+    let mut bytes = 0;
     let mut stack = vec![path.to_vec()];
     while let Some(dir) = stack.pop() {
+        if bytes > enough {
+            break;
+        }
         let handle = match open_dir_read(root, &dir) {
             Ok(handle) => handle,
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => continue,
+            Err(e) if gone_or_shut(&e) => continue,
             Err(e) => return Err(e),
         };
         read_dir::<io::Error>(handle.as_fd(), |e| {
             let Some(stat) = stat_at(handle.as_fd(), e.name)? else { return Ok(()) };
-            bytes += stat.blocks * 512 / u64::from(stat.nlink.max(1));
-            entries += 1;
+            bytes += stat.blocks * 512 / if stat.is_dir() { 1 } else { u64::from(stat.nlink.max(1)) };
             if stat.is_dir() {
                 let mut below = dir.clone();
                 if !below.is_empty() {
@@ -92,5 +96,11 @@ pub fn tree_usage(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<(u64, u64)> {
             Ok(())
         })?;
     }
-    Ok((bytes, entries))
+    Ok(bytes)
+}
+
+/// True when a directory went away meanwhile, gave way to something else, or lets nobody in.
+fn gone_or_shut(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | NotADirectory | PermissionDenied) || leads_elsewhere(error)
 }

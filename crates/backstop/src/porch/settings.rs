@@ -160,4 +160,11 @@ mod tests {
         let t = from(ANN, &accounts(), &env("", "", "/tmp/mine/../../etc")).expect("settings");
         assert_eq!(t.scratch.iter().filter(|s| s.as_slice().ends_with(b"etc")).count(), 0);
     }
+
+    #[test]
+    fn the_limits_are_the_promised_ones() {
+        let s = from(ANN, &accounts(), &env("", "", "")).expect("settings");
+        assert_eq!((s.vault_percent, s.free_percent, s.vault_age.as_secs()), (20, 10, 14 * 86_400));
+        assert_eq!((s.turn_limit, s.grace), (Duration::from_secs(600), Duration::from_millis(500)));
+    }
 }

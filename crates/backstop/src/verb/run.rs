@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use backstop_core::id::RunId;
-use backstop_core::run::State;
+use backstop_core::run::{Exit, State};
 use backstop_engine::{Failure, FailureKind, Outcome, RunOptions};
 
 use super::House;
@@ -30,7 +30,9 @@ pub fn run(typed: &Run) -> Done {
         }
     }
     if inside::is_inside() {
-        let (failure, code) = inside::become_command(&porch::command(typed)?);
+        let command = porch::command(typed)?;
+        inside::note(&porch::nested(typed, &command)?);
+        let (failure, code) = inside::become_command(&command);
         out::failure(&failure, None);
         return Ok(code);
     }
@@ -48,7 +50,12 @@ pub fn run(typed: &Run) -> Done {
             return Ok(exit::of_outcome(&outcome));
         }
     }
-    finish(&outcome, typed.json, exit::of_outcome(&outcome))
+    let done = finish(&outcome, typed.json, exit::of_outcome(&outcome));
+    if outcome.record.exit == Some(Exit::Signal(2)) && io::stdin().is_terminal() {
+        // A shell leaves its loop only where the program it waits for was itself ended by Ctrl-C.
+        out::end_by_interrupt();
+    }
+    done
 }
 
 /// `backstop retry`.

@@ -41,6 +41,9 @@ pub fn prune(older_than: Option<Duration>, json: bool) -> Done {
 pub fn recover(json: bool) -> Done {
     inside::records_needed("recover")?;
     let mut house = House::open()?;
+    if let Some(stuck) = house.engine.stuck() {
+        return Err(stuck.clone().into());
+    }
     house.engine.mend_records()?;
     if json {
         out::document(&RecoveredDocument::of(house.engine.recovered()))?;

@@ -3,6 +3,7 @@
 use backstop_core::audit::{Entry, Question};
 
 use super::*;
+use crate::audit::layout;
 
 /// Calls `each` with every way to damage one byte of `bytes`.
 fn one_byte(bytes: &[u8], mut each: impl FnMut(&[u8], String)) {
@@ -157,7 +158,7 @@ fn a_key_swapped_and_everything_signed_anew_is_found() {
     let checkpoint = Checkpoint { origin: other.verifier().name().to_owned(), ..scratch.pinned() };
     scratch.write("key", format!("{}\n", other.secret()).as_bytes());
     scratch.write("key.pub", format!("{}\n", other.verifier()).as_bytes());
-    scratch.write("checkpoint", checkpoint.signed(&other).as_bytes());
+    scratch.write("checkpoint", &layout::padded(&checkpoint.signed(&other)));
     assert_eq!(whats(&scratch.report()), ["the log was begun with another key than key.pub"]);
 }
 

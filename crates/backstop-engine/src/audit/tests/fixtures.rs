@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use backstop_core::audit::Body;
 
 use super::*;
-use crate::audit::create;
+use crate::audit::{create, layout};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/audit")
@@ -86,13 +86,13 @@ const DAMAGES: &[(&str, Damage)] = &[
         let other = Signer::of_host(&[2; 32]);
         let origin = other.verifier().name().to_owned();
         let note = Checkpoint { origin, ..log.checkpoint() }.signed(&other);
-        fs::write(dir.join("checkpoint"), note).expect("write");
+        fs::write(dir.join("checkpoint"), layout::padded(&note)).expect("write");
     }),
     ("key-swapped", |dir, log| {
         let other = Signer::of_host(&[2; 32]);
         let origin = other.verifier().name().to_owned();
         let note = Checkpoint { origin, ..log.checkpoint() }.signed(&other);
-        fs::write(dir.join("checkpoint"), note).expect("write");
+        fs::write(dir.join("checkpoint"), layout::padded(&note)).expect("write");
         fs::write(dir.join("key.pub"), format!("{}\n", other.verifier())).expect("write");
     }),
     ("clock-went-back", |_, log| log.append(at(-3_600), &story(1)).expect("append")),

@@ -2,7 +2,7 @@
 //! table, and stops what outlives the command.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,9 @@ use backstop_sys::channel::Channel;
 use backstop_sys::process::{self, Change, SIGCHLD, SIGCONT, SIGKILL, SIGPIPE, SIGTERM, Signals};
 
 use super::{Message, Ready, Recipe, kept};
+
+/// Where a Backstop inside notes what it was asked to run.
+const NESTED: &str = "/run/backstop.nested";
 
 /// From the request to end until the end.
 const MERCY: Duration = Duration::from_millis(400);
@@ -81,8 +84,23 @@ fn watch(recipe: &Recipe, channel: &Channel, ready: &Ready, main: i32) -> io::Re
     for left in stop_the_rest(recipe.grace)? {
         Message::Left(left).send(channel, &[])?;
     }
-    let at = ready.stdin.as_ref().and_then(|fd| backstop_sys::dir::offset(fd.as_fd()).ok());
+    for line in nested() {
+        Message::Nested(line).send(channel, &[])?;
+    }
+    let at = ready.stdin.as_ref().and_then(|fd| backstop_sys::fs::offset(fd.as_fd()).ok());
     Message::Ended(exit, at).send(channel, &[])
+}
+
+/// What nested runs were noted: whole lines that fit a message, and no more than a log can bear.
+fn nested() -> Vec<Bytes> {
+    let mut text = Vec::new();
+    // The command can put anything there, also a pipe that would never end.
+    let plain = fs::symlink_metadata(NESTED).is_ok_and(|m| m.is_file());
+    if !plain || fs::File::open(NESTED).and_then(|f| f.take(1 << 20).read_to_end(&mut text)).is_err() {
+        return Vec::new();
+    }
+    let lines = text.split(|&b| b == b'\n').filter(|l| !l.is_empty() && l.len() < backstop_sys::channel::LONGEST);
+    lines.take(1_000).map(Bytes::from).collect()
 }
 
 /// True while any other process lives. Every orphan becomes our child, so no child means no process.

@@ -28,6 +28,8 @@ pub(in crate::rehearse) enum Message {
     NotStarted(u8, String),
     /// A signal stopped the command.
     Stopped(u8),
+    /// What a Backstop inside noted of a nested run: a line of JSON, unchecked.
+    Nested(Bytes),
     /// This one outlived the command and was stopped.
     Left(LeftBehind),
     /// The command ended; with where standard input stands, if it was opened again.
@@ -51,6 +53,7 @@ impl Message {
             Self::Ready => with(b'R', &[], &[]),
             Self::NotStarted(code, text) => with(b'N', &[*code], text.as_bytes()),
             Self::Stopped(signal) => with(b'S', &[*signal], &[]),
+            Self::Nested(line) => with(b'W', &[], line.as_slice()),
             Self::Left(left) => with(b'L', &left.pid.to_ne_bytes(), left.name.as_slice()),
             Self::Ended(exit, stdin) => {
                 let (how, code) = match exit {
@@ -76,6 +79,7 @@ impl Message {
             b'R' => Self::Ready,
             b'N' => Self::NotStarted(*rest.first()?, text(&rest[1..])?),
             b'S' => Self::Stopped(*rest.first()?),
+            b'W' => Self::Nested(Bytes::from(rest)),
             b'L' => Self::Left(LeftBehind { pid: number(rest)?, name: Bytes::from(&rest[4..]) }),
             b'E' => {
                 let (how, code) = (*rest.first()?, *rest.get(1)?);
@@ -104,6 +108,7 @@ mod tests {
             Message::Ready,
             Message::NotStarted(127, "not found".into()),
             Message::Stopped(20),
+            Message::Nested(Bytes::from(&b"{\xff}"[..])),
             Message::Left(LeftBehind { pid: 9, name: Bytes::from(&b"\xffd"[..]) }),
             Message::Ended(Exit::Code(3), None),
             Message::Ended(Exit::Signal(9), Some(1 << 40)),

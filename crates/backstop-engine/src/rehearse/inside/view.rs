@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use backstop_core::bytes::Bytes;
 use backstop_sys::channel::Channel;
-use backstop_sys::dir::{self, Facts};
+use backstop_sys::fs::{self as sys, Stat};
 use backstop_sys::mount::{self, Attr, OverlayKind};
 
 use super::{Message, Recipe, Trouble, below_root};
@@ -23,7 +23,7 @@ pub(super) fn build(recipe: &Recipe, channel: &Channel) -> Result<Option<OwnedFd
         made.push(make(recipe, channel, n, part)?);
     }
     let root = root(recipe, &mut made)?;
-    let hook = dir::position(recipe.hook.as_slice()).map_err(Trouble::at("open the state directory"))?;
+    let hook = sys::position(recipe.hook.as_slice()).map_err(Trouble::at("open the state directory"))?;
     // Before the view, which comes to lie on it: what lay on the view's root would stay there. And
     // attached at all, because a kernel before 6.15 clones only parts of what is attached.
     let ground = private::ground().map_err(Trouble::at("make a file system in memory"))?;
@@ -122,15 +122,13 @@ fn clone(recipe: &Recipe, channel: &Channel, n: usize, part: &Part) -> Result<Op
 }
 
 fn overlay(recipe: &Recipe, part: &Part, upper: &Upper) -> io::Result<OwnedFd> {
-    let lower = dir::position(part.mount.path.as_slice())?;
+    let lower = sys::position(part.mount.path.as_slice())?;
     // By path again: the handles of our parent belong to its mounts, and an overlay takes only ours.
-    let base = dir::position(upper.root.as_slice())?;
-    let (up, work) = (
-        dir::position_below(base.as_fd(), upper.upper.as_slice())?,
-        dir::position_below(base.as_fd(), upper.work.as_slice())?,
-    );
-    let found = dir::facts(up.as_fd())?;
-    if (found.dev, found.ino) != (upper.facts.dev, upper.facts.ino) {
+    let base = sys::position(upper.root.as_slice())?;
+    let (up, work) =
+        (sys::open_dir(base.as_fd(), upper.upper.as_slice())?, sys::open_dir(base.as_fd(), upper.work.as_slice())?);
+    let found = sys::stat_fd(up.as_fd())?;
+    if !found.is_same(&upper.facts) {
         return Err(io::Error::other("the upper directory is not the one that was made"));
     }
     let kind = if recipe.user.is_some() { OverlayKind::User } else { OverlayKind::Privileged };
@@ -140,7 +138,7 @@ fn overlay(recipe: &Recipe, part: &Part, upper: &Upper) -> io::Result<OwnedFd> {
 /// The view's ground: the overlay over `/`, or a read-only copy of everything.
 fn root(recipe: &Recipe, made: &mut [Option<OwnedFd>]) -> Result<OwnedFd, Trouble> {
     if recipe.user.is_some() {
-        let ground = mount::clone_tree(dir::position(b"/").map_err(Trouble::at("open /"))?.as_fd(), b"", true)
+        let ground = mount::clone_tree(sys::position(b"/").map_err(Trouble::at("open /"))?.as_fd(), b"", true)
             .map_err(Trouble::at("copy the mounts"))?;
         let attr = Attr { read_only: true, no_suid: true, no_dev: true, ..Attr::default() };
         mount::restrict(ground.as_fd(), attr, true).map_err(Trouble::at("make the copy read-only"))?;
@@ -162,7 +160,7 @@ fn place(root: BorrowedFd<'_>, mounted: BorrowedFd<'_>, part: &Part) -> io::Resu
     match mount::attach(mounted, root, path) {
         // A disk below the view's own `/run`, which has no directory for it.
         Err(e) if e.kind() == io::ErrorKind::NotFound && part.dir && part.mount.path.is_beneath(b"/run") => {
-            dir::ensure_all(root, path, 0o755)?;
+            sys::ensure_dirs(root, path, 0o755)?;
             mount::attach(mounted, root, path)
         }
         other => other,
@@ -198,14 +196,14 @@ fn hide(recipe: &Recipe, root: BorrowedFd<'_>, ground: BorrowedFd<'_>, channel: 
 
 /// Opens standard input again by its path in the view. The inherited one is open on the real file,
 /// and through `/proc/self/fd/0` it could be opened anew for writing.
-pub(super) fn reopen_stdin(path: &Bytes, facts: Facts, at: u64) -> Result<OwnedFd, Trouble> {
+pub(super) fn reopen_stdin(path: &Bytes, facts: Stat, at: u64) -> Result<OwnedFd, Trouble> {
     let open = || -> io::Result<OwnedFd> {
-        let fd = dir::open_to_read(path.as_slice())?;
+        let fd = sys::open_to_read(path.as_slice())?;
         // An overlay shows the inode number of its lower file, but a device number of its own.
-        if dir::facts(fd.as_fd())?.ino != facts.ino {
+        if sys::stat_fd(fd.as_fd())?.ino != facts.ino {
             return Err(io::ErrorKind::NotFound.into());
         }
-        dir::seek(fd.as_fd(), at)?;
+        sys::seek(fd.as_fd(), at)?;
         Ok(fd)
     };
     open().map_err(|_| Trouble::Stdin("a file that is not to be had in the view"))

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use backstop_core::bytes::Bytes;
-use backstop_sys::dir::{self, Facts};
+use backstop_sys::fs::{self as sys, Stat};
 use backstop_sys::inherit::{self, Access};
 
 use super::super::RehearseError;
@@ -14,7 +14,7 @@ use super::super::RehearseError;
 #[derive(Debug)]
 pub(in crate::rehearse) struct Descriptors {
     /// Standard input as a file on a disk: path, facts, where it stands.
-    pub stdin: Option<(Bytes, Facts, u64)>,
+    pub stdin: Option<(Bytes, Stat, u64)>,
     /// Pipes beyond the standard streams (make's job server).
     pub pass: Vec<i32>,
 }
@@ -23,7 +23,7 @@ pub(in crate::rehearse) fn check() -> Result<Descriptors, RehearseError> {
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let mut file = None;
     for (fd, handle) in [(0, stdin.as_fd()), (1, stdout.as_fd()), (2, stderr.as_fd())] {
-        let facts = dir::facts(handle).map_err(RehearseError::io("look at the standard streams"))?;
+        let facts = sys::stat_fd(handle).map_err(RehearseError::io("look at the standard streams"))?;
         let access = inherit::access(handle).map_err(RehearseError::io("look at the standard streams"))?;
         if facts.is_dir() {
             return Err(RehearseError::Descriptor { fd, what: "a directory" });
@@ -47,10 +47,9 @@ pub(in crate::rehearse) fn check() -> Result<Descriptors, RehearseError> {
 }
 
 /// A file without a name any more (a shell's here-document) belongs to nobody but its holders.
-fn on_disk(handle: BorrowedFd<'_>, facts: Facts) -> Result<Option<(Bytes, Facts, u64)>, RehearseError> {
+fn on_disk(handle: BorrowedFd<'_>, facts: Stat) -> Result<Option<(Bytes, Stat, u64)>, RehearseError> {
     let path = fs::read_link("/proc/self/fd/0").map_err(RehearseError::io("look at standard input"))?;
-    let named =
-        dir::facts_at(Bytes::from(path.as_path()).as_slice()).is_ok_and(|f| (f.dev, f.ino) == (facts.dev, facts.ino));
+    let named = sys::stat_path(Bytes::from(path.as_path()).as_slice()).is_ok_and(|s| s.is_same(&facts));
     if !named && facts.nlink > 0 {
         // Opened by a name that is gone, or by another root's; it has names all the same.
         return Err(RehearseError::Descriptor {
@@ -58,6 +57,6 @@ fn on_disk(handle: BorrowedFd<'_>, facts: Facts) -> Result<Option<(Bytes, Facts,
             what: "a file that has another name than the one it was opened by",
         });
     }
-    let at = dir::offset(handle).map_err(RehearseError::io("look at standard input"))?;
+    let at = sys::offset(handle).map_err(RehearseError::io("look at standard input"))?;
     Ok(named.then(|| (Bytes::from(path), facts, at)))
 }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::Door;
 use backstop_core::request::Net;
-use backstop_sys::dir;
+use backstop_sys::fs as sys;
 use backstop_sys::notify::{Address, Attempt};
 
 /// More different ones than this are not kept: a port scan is one finding, not a million.
@@ -44,7 +44,7 @@ impl Doors {
             Address::Path(path) => {
                 let path = absolute(pid, path)?;
                 // Only a socket of the machine: others were made by the run itself, or are not there.
-                dir::facts_at(path.as_slice()).is_ok_and(dir::Facts::is_socket).then_some((path, true))
+                sys::stat_path(path.as_slice()).is_ok_and(|s| s.is_socket()).then_some((path, true))
             }
             // Cut by the network namespace, or by Landlock's scope; a name of the run's own is none.
             Address::Abstract(name) => self.outside_has(name).then(|| (Bytes::from([b"@", &name[..]].concat()), true)),

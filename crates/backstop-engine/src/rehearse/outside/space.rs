@@ -4,7 +4,7 @@
 use std::os::fd::AsFd;
 
 use backstop_core::bytes::Bytes;
-use backstop_sys::dir;
+use backstop_sys::fs as sys;
 
 use super::super::{RehearseError, RehearseInput};
 use crate::volume::OpenVolume;
@@ -22,7 +22,7 @@ impl<'a> Space<'a> {
     pub(super) fn start(volumes: &'a [OpenVolume], input: &'a RehearseInput<'a>) -> Result<Self, RehearseError> {
         let free = volumes
             .iter()
-            .map(|v| dir::space(v.vault()).map(|(free, _)| free))
+            .map(|v| sys::space(v.vault()).map(|s| s.free))
             .collect::<Result<_, _>>()
             .map_err(RehearseError::io("see how much room there is"))?;
         Ok(Self { input, volumes, free })
@@ -34,7 +34,7 @@ impl<'a> Space<'a> {
 
     pub(super) fn check(&self) -> Result<(), RehearseError> {
         for (volume, before) in self.volumes.iter().zip(&self.free) {
-            let (free, _) = dir::space(volume.vault()).map_err(RehearseError::io("see how much room there is"))?;
+            let free = sys::space(volume.vault()).map_err(RehearseError::io("see how much room there is"))?.free;
             // A disk that was as full before is not this run's doing.
             if free < FLOOR.min(before / 2) {
                 return Err(RehearseError::NoSpace { root: volume.root_path().clone(), free });
@@ -45,8 +45,8 @@ impl<'a> Space<'a> {
                 // Others write as well; so it is counted.
                 let run =
                     volume.run_dir(self.input.id, false).map_err(RehearseError::io("open the run's directory"))?;
-                let used =
-                    dir::used(run.as_fd(), b"upper", limit).map_err(RehearseError::io("count what was written"))?;
+                let used = sys::tree_usage(run.as_fd(), b"upper", limit)
+                    .map_err(RehearseError::io("count what was written"))?;
                 if used > limit {
                     return Err(RehearseError::TooBig { limit });
                 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Cover, Mount};
 use backstop_core::plan::Volume;
-use backstop_sys::dir;
+use backstop_sys::fs as sys;
 use backstop_sys::mountinfo::Entry;
 
 use super::{How, Part, Query, Survey, VolumeError, attr, because, is_private, locate, no_layer, private_place, told};
@@ -21,7 +21,7 @@ pub(super) fn survey(query: &Query<'_>, all: &[Entry], seen: &[&Entry]) -> Resul
     // Which mounts can carry an overlay at all.
     let mut open = vec![false; seen.len()];
     for (n, entry) in seen.iter().enumerate() {
-        let is_dir = dir::facts_at(&entry.point).is_ok_and(dir::Facts::is_dir);
+        let is_dir = sys::is_directory(&entry.point);
         let (cover, how) = if is_private(entry) {
             (Cover::Private, How::Private)
         } else if let Some(why) = no_layer(entry, is_dir) {
@@ -43,7 +43,7 @@ pub(super) fn survey(query: &Query<'_>, all: &[Entry], seen: &[&Entry]) -> Resul
             // What is somebody else's on the way down gets an overlay of its own, see `reaches`.
             let mut at = Bytes::from(real);
             while at != top {
-                if !own(&at, query) && dir::writable(at.as_slice()) {
+                if !own(&at, query) && sys::writable(at.as_slice()) {
                     found.insert(at.clone());
                 }
                 at = at.parent();
@@ -88,30 +88,35 @@ fn reaches(outer: &Bytes, dir: &Bytes, query: &Query<'_>) -> bool {
 }
 
 fn own(path: &Bytes, query: &Query<'_>) -> bool {
-    dir::facts_at(path.as_slice()).is_ok_and(|f| (f.uid, f.gid) == (query.uid, query.gid))
+    sys::stat_path(path.as_slice()).is_ok_and(|s| (s.uid, s.gid) == (query.uid, query.gid))
 }
 
 /// The largest writable directory around `seed` on its mount; none where `seed` is not writable.
 fn largest(seed: &Bytes, seen: &[&Entry], open: &[bool]) -> Option<Bytes> {
     let (n, _) = locate(seen, seed)?;
-    if !open[n] || private_place(seed) || !dir::writable(seed.as_slice()) || !seed.as_path().is_dir() {
+    if !open[n] || private_place(seed) || !sys::writable(seed.as_slice()) || !seed.as_path().is_dir() {
         return None;
     }
     let mut top = seed.clone();
-    while top.as_slice() != seen[n].point && dir::writable(top.parent().as_slice()) {
+    while top.as_slice() != seen[n].point && sys::writable(top.parent().as_slice()) {
         top = top.parent();
     }
     Some(top)
+}
+
+/// None where they can't be listed: what can't be searched can't be found, and stays read-only.
+fn subdirectories(path: &Bytes) -> Vec<Vec<u8>> {
+    sys::subdirectories(path.as_slice()).unwrap_or_default()
 }
 
 fn shallow(at: &Bytes, mount: usize, depth: u32, seen: &[&Entry], found: &mut BTreeSet<Bytes>) {
     if private_place(at) || locate(seen, at).is_none_or(|(n, _)| n != mount) {
         return;
     }
-    if dir::writable(at.as_slice()) {
+    if sys::writable(at.as_slice()) {
         found.insert(at.clone());
     } else if depth > 0 {
-        for name in dir::subdirectories(at.as_slice()) {
+        for name in subdirectories(at) {
             shallow(&at.join(&name), mount, depth - 1, seen, found);
         }
     }
@@ -125,10 +130,10 @@ fn split(top: &Bytes, all: &[Entry], whole: &mut BTreeSet<Bytes>) {
         whole.insert(top.clone());
         return;
     }
-    for name in dir::subdirectories(top.as_slice()) {
+    for name in subdirectories(top) {
         let child = top.join(&name);
         let is_mount = all.iter().any(|e| e.point == child.as_slice());
-        if !is_mount && dir::writable(child.as_slice()) {
+        if !is_mount && sys::writable(child.as_slice()) {
             split(&child, all, whole);
         }
     }
@@ -140,7 +145,7 @@ fn alias(seen: &[&Entry], top: &Bytes, outer: &[&Bytes]) -> Option<Bytes> {
     let (n, lower) = locate(seen, top)?;
     let entry = seen[n];
     let inner = Bytes::from(&entry.root[..]).join(lower.as_slice());
-    let facts = dir::facts_at(top.as_slice()).ok()?;
+    let facts = sys::stat_path(top.as_slice()).ok()?;
     seen.iter().enumerate().filter(|(m, base)| *m != n && base.dev == entry.dev).find_map(|(_, base)| {
         let root = base.root.strip_suffix(b"/").unwrap_or(&base.root);
         // Of two mounts that show the same, the one with the longer root is the bind.
@@ -149,7 +154,7 @@ fn alias(seen: &[&Entry], top: &Bytes, outer: &[&Bytes]) -> Option<Bytes> {
         }
         let rest = inner.as_slice()[root.len()..].strip_prefix(b"/").unwrap_or_default();
         let place = Bytes::from(&base.point[..]).join(rest);
-        let same = dir::facts_at(place.as_slice()).is_ok_and(|f| (f.dev, f.ino) == (facts.dev, facts.ino));
+        let same = sys::stat_path(place.as_slice()).is_ok_and(|s| s.is_same(&facts));
         let covered = outer.iter().any(|o| **o != *top && place.is_beneath(o.as_slice()));
         (same && covered).then_some(place)
     })
@@ -198,7 +203,7 @@ fn volume(
     let vault = match locate(seen, &Bytes::from(query.state)) {
         Some((at, rest)) if at == n => rest.join(b"vault"),
         // The mount's root where that may be written to, as the privileged survey has it.
-        _ if dir::writable(&entry.point) => vault_in(&Bytes::default(), query.uid, query.state),
+        _ if sys::writable(&entry.point) => vault_in(&Bytes::default(), query.uid, query.state),
         _ => vault_in(lower, query.uid, query.state),
     };
     let spec = Volume {

@@ -4,11 +4,15 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use backstop_sys::devices;
+use backstop_sys::fs::{ensure_dirs, give, link_new, make_dir, write_new};
 use backstop_sys::mount::{self, Attr, Opt};
-use backstop_sys::{devices, dir};
 
 use super::super::{Recipe, Trouble};
 use crate::rehearse::plan::RunEntry;
+
+/// Below `/run`: where a Backstop inside notes what it was asked to run.
+const NESTED: &[u8] = b"backstop.nested";
 
 const PLAIN: Attr = Attr { read_only: false, no_suid: true, no_dev: true, no_exec: true, no_atime: false };
 const READ_ONLY: Attr = Attr { read_only: true, ..PLAIN };
@@ -28,9 +32,9 @@ const PROC_HIDDEN: &[&str] = &["keys"];
 pub(super) fn ground() -> io::Result<OwnedFd> {
     let ground = mount::fresh("tmpfs", "backstop", &[Opt::Value("mode", "0700")], Attr { no_exec: false, ..NODES })?;
     for (name, mode) in [(b"dev".as_slice(), 0o755), (b"shm", 0o1777), (b"run", 0o755), (b"empty", 0o555)] {
-        dir::make(ground.as_fd(), name, mode)?;
+        make_dir(ground.as_fd(), name, mode)?;
     }
-    dir::write_new(ground.as_fd(), b"deaf", b"", 0o666)?;
+    write_new(ground.as_fd(), b"deaf", b"", 0o666)?;
     Ok(ground)
 }
 
@@ -70,10 +74,10 @@ fn dev(recipe: &Recipe, root: BorrowedFd<'_>, ground: BorrowedFd<'_>) -> Result<
     let at = dev.as_fd();
     let nodes = recipe.user.is_none() && devices::make_nodes(at).is_ok();
     for (name, target) in devices::LINKS {
-        dir::link_new(at, name.as_bytes(), target.as_bytes()).map_err(fail("make a link in /dev"))?;
+        link_new(at, name.as_bytes(), target.as_bytes()).map_err(fail("make a link in /dev"))?;
     }
     for name in [b"shm".as_slice(), b"pts", b"mqueue"] {
-        dir::make(at, name, 0o755).map_err(fail("make a directory in /dev"))?;
+        make_dir(at, name, 0o755).map_err(fail("make a directory in /dev"))?;
     }
     mount::attach(at, root, b"dev").map_err(fail("attach /dev"))?;
     if !nodes {
@@ -94,7 +98,7 @@ fn dev(recipe: &Recipe, root: BorrowedFd<'_>, ground: BorrowedFd<'_>) -> Result<
 
 /// Where no node can be made, the machine's own is put over an empty file.
 fn borrow_node(dev: BorrowedFd<'_>, name: &str) -> io::Result<()> {
-    dir::write_new(dev, name.as_bytes(), b"", 0o666)?;
+    write_new(dev, name.as_bytes(), b"", 0o666)?;
     let node = mount::clone_at(format!("/dev/{name}").as_bytes())?;
     mount::restrict(node.as_fd(), NODES_READ_ONLY, false)?;
     mount::attach(node.as_fd(), dev, name.as_bytes())
@@ -157,22 +161,25 @@ fn run(recipe: &Recipe, root: BorrowedFd<'_>, ground: BorrowedFd<'_>) -> Result<
     let run = part(ground, b"run", attr).map_err(fail("make /run"))?;
     let at = run.as_fd();
     let fill = || -> io::Result<()> {
-        dir::make(at, b"lock", 0o1777)?;
-        dir::make(at, b"user", 0o755)?;
+        make_dir(at, b"lock", 0o1777)?;
+        make_dir(at, b"user", 0o755)?;
         let own = format!("user/{}", recipe.uid);
-        dir::make(at, own.as_bytes(), 0o700)?;
-        dir::give(at, own.as_bytes(), recipe.uid, recipe.gid)?;
+        make_dir(at, own.as_bytes(), 0o700)?;
+        give(at, own.as_bytes(), recipe.uid, recipe.gid)?;
         for (path, entry) in &recipe.run {
             match entry {
-                RunEntry::Link(target) => dir::link_new(at, path.as_slice(), target.as_slice())?,
+                RunEntry::Link(target) => link_new(at, path.as_slice(), target.as_slice())?,
                 RunEntry::File(text) => {
-                    dir::ensure_all(at, path.parent().as_slice(), 0o755)?;
-                    dir::write_new(at, path.as_slice(), text, 0o444)?;
+                    ensure_dirs(at, path.parent().as_slice(), 0o755)?;
+                    write_new(at, path.as_slice(), text, 0o444)?;
                 }
             }
         }
-        dir::make(at, b"backstop", 0o755)?;
-        dir::write_new(at, b"backstop/inside", &recipe.inside, 0o444)
+        make_dir(at, b"backstop", 0o755)?;
+        write_new(at, b"backstop/inside", &recipe.inside, 0o444)?;
+        // Any user of the view may note a nested run; what is noted is a claim and nothing more.
+        write_new(at, NESTED, b"", 0o666)?;
+        backstop_sys::fs::Pin::new(at, NESTED)?.set_mode(0o666)
     };
     fill().map_err(fail("fill /run"))?;
     let attach = || -> io::Result<()> {

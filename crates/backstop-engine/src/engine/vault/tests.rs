@@ -1,0 +1,62 @@
+use backstop_core::bytes::Bytes;
+
+use super::*;
+use crate::engine::tests::settings;
+use crate::store::Store;
+use crate::transaction::RECORD;
+
+/// An engine, a volume beside its state, and a run that has a plan on it and something in its vault.
+fn scene() -> (tempfile::TempDir, Engine, OpenVolume, RunId) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let engine = Engine::open(settings(&dir.path().join("state"))).expect("an engine");
+    let spec = Volume {
+        fs: "ext4".into(),
+        root: Bytes::from(dir.path()),
+        vault: Bytes::from("vault"),
+        vault_id: String::new(),
+        volatile: false,
+    };
+    let volume = OpenVolume::create(spec, engine.settings.uid).expect("a volume");
+    let id = engine.store.new_run(clock::now()).expect("a run");
+    let plan = Plan { keeps: Vec::new(), ops: Vec::new(), volumes: vec![volume.spec().clone()] };
+    engine.store.write_json(id, PLAN, &plan, false).expect("written");
+    volume.run_dir(id, true).expect("made");
+    (dir, engine, volume, id)
+}
+
+#[test]
+fn a_damaged_list_is_made_anew_from_the_plans() {
+    let (_dir, engine, volume, _) = scene();
+    let known = vec![volume.spec().clone()];
+    let list = engine.store.path().join(VAULTS);
+    assert_eq!(engine.known_vaults().expect("known"), known, "no list");
+    fs::write(&list, "[{\"fs\":").expect("written");
+    assert_eq!(engine.known_vaults().expect("known"), known, "half a list");
+    let other = Volume { vault_id: "0".repeat(32), ..volume.spec().clone() };
+    engine.note_vaults(std::slice::from_ref(&other)).expect("noted");
+    assert_eq!(engine.known_vaults().expect("known"), [known, vec![other]].concat(), "whole again");
+}
+
+#[test]
+fn what_a_run_keeps_goes_only_when_its_record_says_so() {
+    let (_dir, mut engine, volume, id) = scene();
+    let there = |volume: &OpenVolume| volume.run_dir(id, false).is_ok();
+    engine.store.write(id, RECORD, b"{\"half\":", false).expect("written");
+    let pruned = engine.prune(Some(Duration::ZERO)).expect("pruned");
+    assert!(there(&volume) && pruned.runs.is_empty(), "a record that can't be read is no leave");
+    fs::remove_file(engine.store.path().join("runs").join(id.to_string()).join(RECORD)).expect("removed");
+    let pruned = engine.prune(Some(Duration::ZERO)).expect("pruned");
+    assert!(!there(&volume) && pruned.runs == [id], "without one nobody can take it back");
+}
+
+#[test]
+fn a_run_whose_process_is_gone_is_given_up_with_what_it_left() {
+    let (dir, engine, volume, id) = scene();
+    drop(engine.store.alive(id).expect("marked"));
+    let state = dir.path().join("state");
+    drop(engine);
+    let engine = Engine::open(settings(&state)).expect("an engine");
+    assert!(engine.recovered().is_empty(), "no record, so nothing to tell");
+    assert_eq!(Store::open(&state).expect("open").dead().expect("listed"), [], "the mark is gone");
+    drop(volume);
+}

@@ -1,0 +1,55 @@
+//! Paths of the machine, as the caller's own knowledge and not an agent's: opens and looks at what is
+//! there. Changes nothing; the last name of a path is never followed.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
+
+use super::dir::read_dir;
+use super::stat::{Stat, stat_at, stat_path};
+
+fn open(path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    Ok(rustix::fs::openat(CWD, OsStr::from_bytes(path), flags, Mode::empty())?)
+}
+
+/// Opens a directory as a mere position (`O_PATH`).
+pub fn position(path: &[u8]) -> io::Result<OwnedFd> {
+    open(path, OFlags::PATH | OFlags::DIRECTORY)
+}
+
+/// Opens a file for reading; never blocks on a FIFO, never takes a terminal.
+pub fn open_to_read(path: &[u8]) -> io::Result<OwnedFd> {
+    open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
+}
+
+/// True when this process may make and remove names in the directory.
+pub fn writable(path: &[u8]) -> bool {
+    let rights = Access::WRITE_OK | Access::EXEC_OK;
+    rustix::fs::accessat(CWD, OsStr::from_bytes(path), rights, AtFlags::EACCESS).is_ok()
+}
+
+/// True for a directory; a link to one is none.
+pub fn is_directory(path: &[u8]) -> bool {
+    stat_path(path).is_ok_and(|s| s.is_dir())
+}
+
+/// The names of the directories in the directory (links are none), unsorted.
+pub fn subdirectories(path: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+    let dir = open(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+    let mut names = Vec::new();
+    read_dir::<io::Error>(dir.as_fd(), |e| {
+        let is_dir = match e.is_dir {
+            Some(is_dir) => is_dir,
+            None => stat_at(dir.as_fd(), e.name)?.as_ref().is_some_and(Stat::is_dir),
+        };
+        if is_dir {
+            names.push(e.name.to_vec());
+        }
+        Ok(())
+    })?;
+    Ok(names)
+}
