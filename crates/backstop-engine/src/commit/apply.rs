@@ -43,12 +43,20 @@ pub(crate) fn take_back(
         Direction::Backward => Direction::Forward,
     };
     // A step that never ran must not be taken back: its file may have been written to since.
-    let ran: HashSet<*const Op> =
-        in_order(plan, failed).into_iter().take(done.unwrap_or(usize::MAX)).map(std::ptr::from_ref).collect();
+    let steps = in_order(plan, failed).into_iter().take(done.unwrap_or(usize::MAX));
+    let ran: HashSet<*const Op> = steps.clone().map(std::ptr::from_ref).collect();
+    // What is written back gets its times back as well, though the step that sets them had not come.
+    let written: HashSet<u64> =
+        steps.filter_map(|op| if let Op::Write { ino, .. } = op { Some(*ino) } else { None }).collect();
     let mut beside = Vec::new();
     for op in in_order(plan, back) {
         // Directories' times are put back in any case: the renames that were done have changed them.
-        if !matches!(op, Op::Times { .. }) && !ran.contains(&std::ptr::from_ref(op)) {
+        let due = match op {
+            Op::Times { .. } => true,
+            Op::Meta { ino, .. } if written.contains(ino) => true,
+            _ => ran.contains(&std::ptr::from_ref(op)),
+        };
+        if !due {
             continue;
         }
         match step(op, back, sites, &|_| false) {
