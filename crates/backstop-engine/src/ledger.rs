@@ -5,6 +5,7 @@
 mod content;
 mod effects;
 mod fate;
+mod kept;
 mod measure;
 mod openers;
 mod overlay;
@@ -32,6 +33,8 @@ pub struct VolumeIn<'a> {
     pub root: BorrowedFd<'a>,
     /// The run's directory in its vault.
     pub run_dir: BorrowedFd<'a>,
+    /// The vault itself: what earlier runs deleted has its names there.
+    pub vault: BorrowedFd<'a>,
     /// A moment of its own clock just before the rehearsal.
     pub t0: Timestamp,
 }

@@ -336,7 +336,12 @@ impl Engine {
         let mount_points = crate::volume::mount_points().map_err(|e| failed(&e))?;
         let input = Input {
             volumes: volumes
-                .map(|((v, run), t0)| VolumeIn { root: v.root(), run_dir: std::os::fd::AsFd::as_fd(run), t0: *t0 })
+                .map(|((v, run), t0)| VolumeIn {
+                    root: v.root(),
+                    run_dir: std::os::fd::AsFd::as_fd(run),
+                    vault: v.vault(),
+                    t0: *t0,
+                })
                 .collect(),
             layers: rehearsal
                 .layers

@@ -17,7 +17,7 @@ use super::openers::Openers;
 use super::overlay::Origin;
 use super::tally::Count;
 use super::upper::{Found, Lower};
-use super::{Input, LedgerError};
+use super::{Input, LedgerError, kept};
 
 /// How an object that stays differs afterwards.
 #[derive(Debug, Default)]
@@ -39,6 +39,18 @@ pub(super) struct Lost {
     pub by: usize,
 }
 
+/// A file that was there before and has more names than this run shows.
+struct Linked {
+    volume: usize,
+    ino: u64,
+    /// How many names are unaccounted for.
+    missing: u32,
+    /// The effect that says so.
+    effect: Option<usize>,
+    /// The place, where an unprivileged rehearsal can't tell which names change along.
+    untold: Option<(Bytes, u32)>,
+}
+
 /// The effects in the making.
 pub(super) struct Book<'a> {
     pub input: &'a Input<'a>,
@@ -53,6 +65,8 @@ pub(super) struct Book<'a> {
     openers: Option<Openers>,
     /// Names of an object among the found ones, by (layer, upper inode): for `linked_elsewhere`.
     known_names: HashMap<(usize, u64), u32>,
+    /// Files whose further names were not seen; some may only be in the vault.
+    linked: Vec<Linked>,
     /// New objects seen, by (layer, inode): a second name is a link.
     created: HashMap<(usize, u64), Bytes>,
     /// The last directory opened, by (volume or layer, path): names come in runs.
@@ -78,6 +92,7 @@ impl<'a> Book<'a> {
             lost: Vec::new(),
             openers: None,
             known_names,
+            linked: Vec::new(),
             created: HashMap::new(),
             cache: None,
         }
@@ -109,7 +124,38 @@ impl<'a> Book<'a> {
                 Fate::Whiteout => self.loses(i),
             }
         }
+        self.names_in_vaults()?;
         self.losses()
+    }
+
+    /// Takes off the names that only our own vault has: nobody sees those change along.
+    fn names_in_vaults(&mut self) -> Result<(), LedgerError> {
+        for volume in 0..self.input.volumes.len() {
+            let mut wanted: HashMap<u64, u32> = HashMap::new();
+            for l in self.linked.iter().filter(|l| l.volume == volume) {
+                let most = wanted.entry(l.ino).or_default();
+                *most = (*most).max(l.missing);
+            }
+            if wanted.is_empty() {
+                continue;
+            }
+            let names = kept::names(self.input.volumes[volume].vault, &wanted)
+                .map_err(|source| LedgerError::Read { path: "the vault".into(), source })?;
+            for l in self.linked.iter().filter(|l| l.volume == volume) {
+                let kept = names.get(&l.ino).copied().unwrap_or(0);
+                if let Some(effect) = l.effect {
+                    self.effects[effect].linked_elsewhere = l.missing.saturating_sub(kept);
+                }
+                if let Some((path, names)) = l.untold.as_ref().filter(|(_, names)| names.saturating_sub(kept) > 1) {
+                    self.incomplete.push(format!(
+                        "{} has {} names, and an unprivileged rehearsal cannot tell which of them change along",
+                        path.quoted(),
+                        names - kept,
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The absolute path of a place of a layer's volume.
@@ -191,11 +237,14 @@ impl<'a> Book<'a> {
             gone.filter_map(|g| g.lower.as_ref()).map(|l| l.stat).find(moved)
         };
         if let Some(lower) = here.or_else(from) {
-            self.incomplete.push(format!(
-                "{} has {} names, and an unprivileged rehearsal cannot tell which of them change along",
-                self.after(i).quoted(),
-                lower.nlink
-            ));
+            let linked = Linked {
+                volume: self.volume(f.layer),
+                ino: lower.ino,
+                missing: lower.nlink - 1,
+                effect: None,
+                untold: Some((self.after(i), lower.nlink)),
+            };
+            self.linked.push(linked);
         }
     }
 
@@ -255,12 +304,15 @@ impl<'a> Book<'a> {
         // New times on a file with several names (git freshens shared objects so) lose nobody anything.
         let matters = aspects.iter().any(|a| *a != Aspect::Times);
         let shared = !f.stat.is_dir() && matters && lower.stat.nlink > links;
-        if f.notes.origin == Origin::Unknown && lower.stat.nlink > 1 && !f.stat.is_dir() {
-            let names = lower.stat.nlink;
-            self.incomplete.push(format!(
-                "{} has {names} names, and an unprivileged rehearsal cannot tell which of them change along",
-                path.quoted()
-            ));
+        let untold = f.notes.origin == Origin::Unknown && lower.stat.nlink > 1 && !f.stat.is_dir();
+        if shared || untold {
+            self.linked.push(Linked {
+                volume: self.volume(f.layer),
+                ino: lower.stat.ino,
+                missing: lower.stat.nlink.saturating_sub(if untold { 1 } else { links }),
+                effect: shared.then_some(self.effects.len()),
+                untold: untold.then(|| (path.clone(), lower.stat.nlink)),
+            });
         }
         let effect = Effect {
             after: Some(after),

@@ -13,6 +13,8 @@ pub struct DirEntry<'a> {
     pub name: &'a [u8],
     /// True for a directory; none where the file system does not say.
     pub is_dir: Option<bool>,
+    /// The number of what it names, on this file system.
+    pub ino: u64,
 }
 
 /// Calls `each` for every name in `dir` but `.` and `..`. The handle must be open for reading and
@@ -33,7 +35,7 @@ pub fn read_dir<E: From<io::Error>>(
             FileType::Unknown => None,
             t => Some(t == FileType::Directory),
         };
-        each(DirEntry { name, is_dir })?;
+        each(DirEntry { name, is_dir, ino: entry.ino() })?;
     }
     Ok(())
 }
