@@ -134,6 +134,14 @@ pub enum RehearseError {
         /// What is left.
         free: u64,
     },
+    /// A run of another state directory has the same name in a vault that both use.
+    #[error("{} holds a run {id} of another state directory", vault.quoted())]
+    Taken {
+        /// The name.
+        id: RunId,
+        /// Where.
+        vault: Bytes,
+    },
     /// The sandbox's first process vanished.
     #[error("the run was cut off: its first process died")]
     Lost,

@@ -5,6 +5,7 @@ mod survey;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::id::RunId;
@@ -83,8 +84,17 @@ pub enum Leftover {
     All,
 }
 
+/// How a state directory is called in vaults: by its real path.
+pub(crate) fn owner(state: &Path) -> Bytes {
+    state.canonicalize().map_or_else(|_| Bytes::from(state), Bytes::from)
+}
+
 /// The name of the file that says which vault this is.
 const ID: &[u8] = b"id";
+/// The link in a run's directory that says which state directory the run is recorded in: several may
+/// use one vault, and what one does not know another may need. A link, because its target is durable
+/// with its name.
+const OWNER: &[u8] = b"owner";
 
 impl OpenVolume {
     /// Opens the volume at `spec.root` and makes its vault where it is missing; fills in `vault_id`.
@@ -151,6 +161,22 @@ impl OpenVolume {
         sys::open_dir_read(self.vault(), name.as_bytes())
     }
 
+    /// Makes the run's directory for the state directory at `state`. False where another's run of this
+    /// name is there already.
+    pub(crate) fn claim(&self, id: RunId, state: &[u8]) -> io::Result<bool> {
+        let run = self.run_dir(id, true)?;
+        match sys::link_new(run.as_fd(), OWNER, state) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(!self.is_others(id, state)),
+            made => made.map(|()| true),
+        }
+    }
+
+    /// True when the run's directory belongs to another state directory than the one at `state`.
+    pub(crate) fn is_others(&self, id: RunId, state: &[u8]) -> bool {
+        let owner = self.run_dir(id, false).and_then(|run| sys::read_link(run.as_fd(), OWNER));
+        owner.is_ok_and(|owner| owner != state)
+    }
+
     /// A moment of the file system's own clock: later than every change time it gave before, and not
     /// later than any that it will give. (A wall clock that is set back breaks that, as it breaks
     /// every change time; inode numbers and sizes are compared as well.)
@@ -207,6 +233,11 @@ pub fn reopen(spec: &Volume) -> Result<OpenVolume, VolumeError> {
     }
     let dev = sys::stat_fd(vault.as_fd()).map_err(VolumeError::io("look at", &path))?.dev;
     Ok(OpenVolume { spec: spec.clone(), root, vault, dev })
+}
+
+/// Removes all that a run left in a volume's vault, unless it is the run of another state directory.
+pub(crate) fn clear(volume: &OpenVolume, id: RunId, state: &[u8]) -> io::Result<()> {
+    if volume.is_others(id, state) { Ok(()) } else { tidy(volume, id, Leftover::All) }
 }
 
 /// Removes what a run left in a volume's vault and nobody needs. Never follows a link, never crosses

@@ -20,8 +20,8 @@ use crate::reading;
 use crate::rehearse::{Rehearsal, RehearseError, RehearseInput, rehearse};
 use crate::store::Lock;
 use crate::trace::Trace;
-use crate::transaction::{Kind, PLAN, Transaction, only_times, plan_bytes};
-use crate::volume::{Leftover, OpenVolume, tidy};
+use crate::transaction::{Kind, PLAN, Transaction, plan_bytes};
+use crate::volume::{Leftover, OpenVolume, clear, owner, tidy};
 
 impl Engine {
     /// Rehearses, judges, and commits or holds.
@@ -115,7 +115,7 @@ impl Engine {
         record.notes.push(failure.what.clone());
         for volume in volumes {
             // The vault keeps what could not be removed until the next prune; that loses nothing.
-            if let Err(error) = tidy(volume, record.id, Leftover::All) {
+            if let Err(error) = clear(volume, record.id, owner(&self.settings.state).as_slice()) {
                 record.notes.push(format!("leftovers in {}: {error}", volume.vault_path().quoted()));
             }
         }
@@ -291,9 +291,6 @@ impl Engine {
             };
         }
         record.state = State::Committed;
-        if effects.is_empty() && only_times(plan) {
-            record.notes.push("only the times of directories changed".to_owned());
-        }
         self.save(record, false)?;
         trace.phase("recorded");
         Ok(Outcome { record: record.clone(), effects })
@@ -441,9 +438,12 @@ fn rehearsal_failure(error: &RehearseError) -> Failure {
                 .next("make room (backstop vault status), or let it write less at once")
         }
         RehearseError::Lost => Failure::because("nothing took effect", error),
+        RehearseError::Taken { .. } => failure.next("run it again: the next run has another name"),
+        RehearseError::Cwd { .. } => {
+            failure.next("a run has a /dev, /proc and /run of its own: start it from a directory elsewhere")
+        }
         RehearseError::Volume(_)
         | RehearseError::View(_)
-        | RehearseError::Cwd { .. }
         | RehearseError::Descriptor { .. }
         | RehearseError::Io { .. } => failure,
     }

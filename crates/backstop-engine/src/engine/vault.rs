@@ -15,7 +15,7 @@ use backstop_sys::fs as sys;
 use super::{Engine, Pruned, VaultStatus, VolumeStatus};
 use crate::clock;
 use crate::failure::Failure;
-use crate::volume::{Leftover, OpenVolume, reopen, tidy};
+use crate::volume::{Leftover, OpenVolume, owner, reopen, tidy};
 
 /// The file that lists the vaults, so that they are found again.
 const VAULTS: &str = "vaults.json";
@@ -57,7 +57,8 @@ impl Engine {
     /// Removes what a run left in any vault. What can't be removed stays for `vault prune`.
     pub(super) fn sweep(&self, id: RunId, what: Leftover) {
         for volume in self.vaults() {
-            if tidy(&volume, id, what).is_err() {
+            let others = volume.is_others(id, owner(&self.settings.state).as_slice());
+            if others || tidy(&volume, id, what).is_err() {
                 continue;
             }
         }
@@ -68,7 +69,7 @@ impl Engine {
         let mut volumes = Vec::new();
         for volume in self.vaults() {
             let space = space(&volume)?;
-            let runs = runs_in(&volume)?;
+            let runs = runs_in(&volume, owner(&self.settings.state).as_slice())?;
             let mut oldest = None;
             let mut used = 0;
             for (id, bytes) in &runs {
@@ -102,7 +103,7 @@ impl Engine {
         let mut gone: BTreeMap<RunId, u64> = BTreeMap::new();
         for volume in self.vaults() {
             let mut space = space(&volume)?;
-            let runs = runs_in(&volume)?;
+            let runs = runs_in(&volume, owner(&self.settings.state).as_slice())?;
             let mut used: u64 = runs.iter().map(|(_, bytes)| bytes).sum();
             let limit = space.total / 100 * u64::from(self.settings.vault_percent);
             let floor = space.total / 100 * u64::from(self.settings.free_percent);
@@ -139,7 +140,7 @@ impl Engine {
         let _lock = self.store.lock("apply")?;
         let mut gone = BTreeMap::new();
         for volume in self.vaults() {
-            for id in ids_in(&volume)? {
+            for id in ids_in(&volume, owner(&self.settings.state).as_slice())? {
                 if self.is_old(id, self.settings.vault_age) && !self.is_needed(id) {
                     tidy(&volume, id, Leftover::All).map_err(|e| Failure::because("cannot let go of preimages", &e))?;
                     gone.insert(id, 0);
@@ -182,8 +183,9 @@ fn space(volume: &OpenVolume) -> Result<sys::Space, Failure> {
         .map_err(|e| Failure::because(format!("cannot measure {}", volume.root_path().quoted()), &e))
 }
 
-/// The runs that have something in a vault, oldest first.
-fn ids_in(volume: &OpenVolume) -> Result<Vec<RunId>, Failure> {
+/// The runs of the state directory at `owner` that have something in a vault, oldest first; also those
+/// whose state directory nobody knows.
+fn ids_in(volume: &OpenVolume, owner: &[u8]) -> Result<Vec<RunId>, Failure> {
     let path = volume.vault_path();
     let failed = |e: std::io::Error| Failure::because(format!("cannot list {}", path.quoted()), &e);
     let dir = sys::open_dir_read(volume.vault(), b"").map_err(failed)?;
@@ -193,15 +195,16 @@ fn ids_in(volume: &OpenVolume) -> Result<Vec<RunId>, Failure> {
         Ok(())
     })
     .map_err(failed)?;
+    ids.retain(|id| !volume.is_others(*id, owner));
     ids.sort_unstable();
     Ok(ids)
 }
 
 /// The same, with the allocated size of each.
-fn runs_in(volume: &OpenVolume) -> Result<Vec<(RunId, u64)>, Failure> {
+fn runs_in(volume: &OpenVolume, owner: &[u8]) -> Result<Vec<(RunId, u64)>, Failure> {
     let path = volume.vault_path();
     let failed = |e: std::io::Error| Failure::because(format!("cannot measure {}", path.quoted()), &e);
     let usage =
         |id: RunId| Ok((id, sys::tree_usage(volume.vault(), id.to_string().as_bytes(), u64::MAX).map_err(failed)?));
-    ids_in(volume)?.into_iter().map(usage).collect()
+    ids_in(volume, owner)?.into_iter().map(usage).collect()
 }

@@ -9,9 +9,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use backstop_core::bytes::Bytes;
 use backstop_core::effect::Cover;
 use backstop_core::request::Net;
-use backstop_core::bytes::Bytes;
 use backstop_core::run::{Exit, LeftBehind};
 use backstop_sys::channel::Channel;
 use backstop_sys::ns::{self, Init, Spaces};
@@ -23,7 +23,7 @@ use super::inside::{self, Message};
 use super::plan::{self, Prepared};
 use super::tty::Foreground;
 use super::{Rehearsal, RehearseError, RehearseInput};
-use crate::volume::{self, How, Leftover};
+use crate::volume::{self, How};
 
 /// How often the disk is looked at while a command runs.
 const LOOK: Duration = Duration::from_millis(250);
@@ -71,7 +71,8 @@ fn attempt(input: &RehearseInput<'_>, privileged: bool) -> Result<Rehearsal, Reh
         Ok(told) => told.into_rehearsal(prepared),
         Err(e) => {
             for volume in &prepared.survey.volumes {
-                volume::tidy(volume, input.id, Leftover::All).map_err(RehearseError::io("clear the vault"))?;
+                volume::clear(volume, input.id, volume::owner(input.state).as_slice())
+                    .map_err(RehearseError::io("clear the vault"))?;
             }
             Err(e)
         }

@@ -12,7 +12,7 @@ use backstop_core::request::Net;
 use backstop_sys::fs::{self as sys, Stat};
 
 use super::{Layer, RehearseError, RehearseInput};
-use crate::volume::{How, Leftover, Part, Query, Survey, survey, tidy};
+use crate::volume::{How, Part, Query, Survey, clear, owner, survey};
 
 /// An overlay's directories, each by a path from its volume's root and what must be found there.
 #[derive(Clone, Debug)]
@@ -105,7 +105,7 @@ pub(super) fn prepare(input: &RehearseInput<'_>, privileged: bool) -> Result<Pre
         Ok((recipe, layers)) => Ok(Prepared { recipe, survey, layers }),
         Err(e) => {
             for volume in &survey.volumes {
-                tidy(volume, input.id, Leftover::All).map_err(RehearseError::io("clear the vault"))?;
+                clear(volume, input.id, owner(input.state).as_slice()).map_err(RehearseError::io("clear the vault"))?;
             }
             Err(e)
         }
@@ -170,7 +170,14 @@ fn uppers(input: &RehearseInput<'_>, survey: &Survey, privileged: bool) -> Resul
     let mut uppers = Vec::new();
     let mut run_dirs = Vec::new();
     for volume in &survey.volumes {
-        let run = volume.run_dir(input.id, true).map_err(RehearseError::io("make the run's directory in the vault"))?;
+        let io = RehearseError::io;
+        if !volume
+            .claim(input.id, owner(input.state).as_slice())
+            .map_err(io("make the run's directory in the vault"))?
+        {
+            return Err(RehearseError::Taken { id: input.id, vault: volume.vault_path() });
+        }
+        let run = volume.run_dir(input.id, false).map_err(io("open the run's directory in the vault"))?;
         for name in [b"upper".as_slice(), b"work"] {
             sys::ensure_dir(run.as_fd(), name, 0o700).map_err(RehearseError::io("make the run's directories"))?;
         }

@@ -98,6 +98,21 @@ fn tidying_follows_no_link_and_opens_closed_directories() {
 }
 
 #[test]
+fn a_run_of_another_state_directory_is_left_alone() {
+    let (dir, volume) = scratch();
+    let id = RunId::from_number(5);
+    assert!(volume.claim(id, b"/a/state").expect("claimed"));
+    assert!(volume.claim(id, b"/a/state").expect("claimed"), "twice is as once");
+    assert!(!volume.claim(id, b"/b/state").expect("looked at"), "it is taken");
+    let run = dir.path().join("vault").join(id.to_string());
+    fs::create_dir(run.join("keep")).expect("mkdir");
+    clear(&volume, id, b"/b/state").expect("nothing to do");
+    assert!(run.join("keep").exists());
+    clear(&volume, id, b"/a/state").expect("cleared");
+    assert!(!run.exists());
+}
+
+#[test]
 fn tidying_goes_to_any_depth() {
     let (dir, volume) = scratch();
     let id = RunId::from_number(5);
