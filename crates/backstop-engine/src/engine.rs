@@ -267,7 +267,8 @@ impl From<StoreError> for Failure {
             StoreError::NoRun(id) => Self::usage(format!("there is no run {id}")).next("list them: backstop runs"),
             StoreError::NotPrivate { path, .. } => Self::because("the state directory can't be used", &error)
                 .next(format!("make it yours alone: chmod 700 {}", path.display())),
-            _ => Self::because("the state directory can't be used", &error),
+            _ => Self::because("the state directory can't be used", &error)
+                .next("make it writable, with room left; or name another place in XDG_STATE_HOME"),
         }
     }
 }

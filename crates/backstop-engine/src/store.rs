@@ -156,6 +156,11 @@ impl Store {
         ids_in(&self.path.join("runs"))
     }
 
+    /// True when the run has this file.
+    pub fn has(&self, id: RunId, name: &str) -> bool {
+        self.file(id, name).symlink_metadata().is_ok()
+    }
+
     fn file(&self, id: RunId, name: &str) -> PathBuf {
         self.path.join("runs").join(id.to_string()).join(name)
     }

@@ -149,7 +149,11 @@ impl Checker<'_> {
     }
 
     fn conflict(&mut self, at: &Spot, why: &str) {
-        self.out.conflicts.push(Conflict { path: self.shown(at), why: why.to_owned() });
+        let conflict = Conflict { path: self.shown(at), why: why.to_owned() };
+        // A step that keeps and the step that writes look at the same place.
+        if !self.out.conflicts.contains(&conflict) {
+            self.out.conflicts.push(conflict);
+        }
     }
 
     fn gone(&self, spot: &Spot) -> bool {

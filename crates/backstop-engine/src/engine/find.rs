@@ -18,9 +18,15 @@ impl Engine {
             let n = n.ok_or_else(|| {
                 Failure::usage(format!("{text} names no run")).next("say @last, or @-2 for the one before")
             })?;
-            return ids.len().checked_sub(n).map(|at| ids[at]).ok_or_else(|| {
-                Failure::usage(format!("there are only {} runs", ids.len())).next("list them: backstop runs")
-            });
+            // A run that was cut off before its record was written (a full disk) is in no list.
+            let mut recorded = 0;
+            for id in ids.into_iter().rev() {
+                recorded += usize::from(self.store.has(id, RECORD));
+                if recorded == n {
+                    return Ok(id);
+                }
+            }
+            return Err(Failure::usage(format!("there are only {recorded} runs")).next("list them: backstop runs"));
         }
         if let Some(id) = RunId::parse(text).filter(|id| ids.contains(id)) {
             return Ok(id);
@@ -44,8 +50,9 @@ impl Engine {
     pub fn record(&self, id: RunId) -> Result<RunRecord, Failure> {
         let record = self.store.read_json(id, RECORD)?;
         record.ok_or_else(|| {
-            Failure::internal(format!("the record of {id} is missing"))
-                .next("it was cut off at its very start; give it up: backstop discard")
+            Failure::internal(format!("the record of {id} is missing")).next(
+                "it was cut off at its very start, before anything took effect: see the others with backstop runs",
+            )
         })
     }
 

@@ -286,7 +286,11 @@ fn lone(receipts: &[Receipt]) -> bool {
 
 fn in_the_way(id: RunId, kind: Kind, conflicts: &[Conflict]) -> Failure {
     let verb = if kind == Kind::Undo { "undo" } else { "redo" };
-    let mut what = format!("{verb} of {id} would overwrite later work in {} place(s)", conflicts.len());
+    let mut what = format!("{verb} of {id} would overwrite later work");
+    match conflicts.len() {
+        1 => what.push_str(" in 1 place"),
+        n => what.push_str(&format!(" in {n} places")),
+    }
     for conflict in conflicts.iter().take(NAMED) {
         what.push_str(&format!("\n  {}: {}", conflict.path.quoted(), conflict.why));
     }
