@@ -159,6 +159,38 @@ fn a_held_run_is_committed_undone_and_redone_by_people() {
 }
 
 #[test]
+fn a_failing_command_that_leaves_only_times_says_no_more_than_without_backstop() {
+    let place = Place::new();
+    assert_eq!(place.run(&["run", "-c", "touch a && rm a; exit 3"]), "exit 3");
+    assert_eq!(place.run(&["run", "-c", "true"]), "exit 0");
+}
+
+/// What a run deleted has a name in the vault; nobody sees that one change along.
+#[test]
+fn a_name_in_the_vault_is_no_further_name() {
+    let place = Place::new();
+    write(&place.at("w/a"), "one");
+    fs::hard_link(place.at("w/a"), place.at("w/b")).expect("link");
+    fs::create_dir(place.at("w/d")).expect("mkdir");
+    fs::hard_link(place.at("w/a"), place.at("w/d/c")).expect("link");
+    assert_eq!(place.run(&["run", "-c", "rm -r b d"]), "exit 0");
+    assert_eq!(place.run(&["run", "-c", "echo two > a"]), "exit 0");
+    place.run(&["undo", "--last", "2"]);
+    assert_eq!(fs::read_to_string(place.at("w/d/c")).expect("c"), "one");
+    // A name that is no deletion's still counts.
+    assert!(place.run(&["run", "-c", "rm b; echo two > a"]).starts_with("exit 75"));
+}
+
+#[test]
+fn a_run_that_was_cut_off_before_its_record_is_not_the_last() {
+    let place = Place::new();
+    place.run(&["run", "-c", "echo one > a"]);
+    fs::create_dir(place.at("state/backstop/runs/r-zzzzzz")).expect("mkdir");
+    assert!(place.run(&["undo", "@last"]).starts_with("exit 0"));
+    assert!(!place.at("w/a").exists());
+}
+
+#[test]
 fn undo_stops_before_what_changed_since() {
     let place = Place::new();
     write(&place.at("w/a"), "one");
@@ -166,6 +198,8 @@ fn undo_stops_before_what_changed_since() {
     write(&place.at("w/a"), "by a person");
     let text = place.run(&["undo", "@last"]);
     assert!(text.starts_with("exit 74\n--- stderr\nbackstop: stopped before r-RUN: "), "{text}");
+    assert_eq!(text.matches("somebody else changed it").count(), 1, "{text}");
+    assert!(text.contains("in 1 place\n") && !text.contains("\\n"), "{text}");
     assert_eq!(fs::read_to_string(place.at("w/a")).expect("a"), "by a person");
 }
 
@@ -198,7 +232,8 @@ fn what_others_do_meanwhile_in_the_same_directories_is_not_the_runs_effect() {
 fn a_run_inside_a_run_is_in_the_log_with_its_session_and_reason() {
     let place = Place::new();
     let inner = format!("{} run --session inner --reason because -- touch x", env!("CARGO_BIN_EXE_backstop"));
-    let output = place.output(&["run", "--session", "outer", "-c", &format!("{inner}; echo junk >> /run/backstop.nested")]);
+    let output =
+        place.output(&["run", "--session", "outer", "-c", &format!("{inner}; echo junk >> /run/backstop.nested")]);
     assert_eq!(output.status.code(), Some(0), "{}", place.plain(&output.stderr));
     assert!(place.at("w/x").exists());
     let log = place.output(&["log", "--json"]);

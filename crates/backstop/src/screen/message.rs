@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use backstop_core::effect::{CrossingKind, Door, EffectSet};
+use backstop_core::effect::{Cover, CrossingKind, Door, EffectSet, Mount};
 use backstop_core::policy::{Decision, Judgement, Reason};
 use backstop_core::quoted::Quoted;
 use backstop_core::run::{RunRecord, State};
@@ -78,6 +78,8 @@ pub const fn word(record: &RunRecord) -> (&'static str, Ink) {
 const fn nothing(record: &RunRecord) -> &'static str {
     match record.state {
         State::Failed => "nothing took effect",
+        // All that an empty set of effects leaves to commit.
+        State::Committed => "only the times of directories changed",
         State::Rehearsing => "still going on",
         _ => "would change nothing",
     }
@@ -147,6 +149,10 @@ pub fn quiet(outcome: &Outcome, style: Style) -> String {
     if failed {
         let shut: Vec<&Door> = set.doors.iter().filter(|d| d.shut).collect();
         few(&mut lines, style, "no door", &shut, |d| format!("{} for {}", d.to.quoted(), d.who.quoted()));
+        if let Some((mount, why)) = read_only_here(record, set) {
+            let text = format!("{} is read-only in a run: {}", mount.path.quoted(), quoted(why));
+            line(&mut lines, style, "note", &text);
+        }
     }
     if failed || style.terminal {
         few(&mut lines, style, "note", &record.notes, |n| quoted(n));
@@ -156,6 +162,18 @@ pub fn quiet(outcome: &Outcome, style: Style) -> String {
     }
     let (word, ink) = word(record);
     format!("backstop: {} {}\n{lines}", style.ink(ink, word), style.ink(Ink::Strong, record.id))
+}
+
+/// The mount that the command worked on, where that could not carry changes: a command that failed
+/// probably failed for it.
+fn read_only_here<'a>(record: &RunRecord, set: &'a EffectSet) -> Option<(&'a Mount, &'a str)> {
+    let cwd = &record.request.cwd;
+    let mounts = set.mounts.iter().filter(|m| cwd.is_beneath(m.path.as_slice()));
+    let mount = mounts.max_by_key(|m| m.path.as_slice().len())?;
+    match &mount.cover {
+        Cover::ReadOnly { why } => Some((mount, why)),
+        Cover::Overlay | Cover::Private => None,
+    }
 }
 
 /// What can be done now; none where nothing needs doing.

@@ -52,10 +52,12 @@ pub fn undo(report: &UndoReport, way: Way, style: Style) -> String {
     match &report.stopped {
         Some((id, why)) => {
             let at = style.ink(Ink::Strong, id);
-            push(
-                &mut out,
-                format_args!("backstop: {} {at}: {}\n", style.ink(Ink::Changed, "stopped before"), quoted(&why.what)),
-            );
+            let word = style.ink(Ink::Changed, "stopped before");
+            let mut lines = why.what.lines();
+            push(&mut out, format_args!("backstop: {word} {at}: {}\n", quoted(lines.next().unwrap_or_default())));
+            for more in lines {
+                line(&mut out, style, "", &quoted(more.trim_start()));
+            }
             line(&mut out, style, "rule", "what changed since is never overwritten; nothing of this run was touched");
             for (n, step) in why.next.iter().enumerate() {
                 line(&mut out, style, if n == 0 { "next" } else { "" }, &quoted(step));
