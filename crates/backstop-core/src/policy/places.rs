@@ -59,14 +59,6 @@ const CACHES: &[&str] = &[
     ".local/share/virtualenv",
     // Terraform
     ".terraform.d/plugin-cache",
-    // what pagers, editors and interpreters remember of themselves; not the shells' histories, which
-    // are evidence
-    ".lesshst",
-    ".node_repl_history",
-    ".python_history",
-    ".sqlite_history",
-    ".viminfo",
-    ".viminfo.tmp",
 ];
 
 /// Where interactive programs remember what was typed and looked at. Each run of a pager, editor or
