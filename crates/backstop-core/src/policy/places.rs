@@ -59,20 +59,11 @@ const CACHES: &[&str] = &[
     ".local/share/virtualenv",
     // Terraform
     ".terraform.d/plugin-cache",
-    // what pagers, editors and interpreters remember of themselves; not the shells' histories, which
-    // are evidence
-    ".lesshst",
-    ".node_repl_history",
-    ".python_history",
-    ".sqlite_history",
-    ".viminfo",
-    ".viminfo.tmp",
 ];
 
-/// Where interactive programs remember what was typed and looked at. Each run of a pager, editor or
-/// shell writes one of them; they may be written, not deleted.
+/// What pagers, editors and interpreters remember of themselves: each run writes it. May be written,
+/// not deleted. The shells' histories are not among them: they are evidence.
 const HISTORIES: &[&str] = &[
-    ".bash_history",
     ".lesshst",
     ".local/state/lesshst",
     ".node_repl_history",
@@ -80,7 +71,7 @@ const HISTORIES: &[&str] = &[
     ".python_history",
     ".sqlite_history",
     ".viminfo",
-    ".zsh_history",
+    ".viminfo.tmp",
 ];
 
 impl Ground {
