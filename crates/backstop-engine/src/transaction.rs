@@ -7,7 +7,7 @@ use backstop_core::bytes::Bytes;
 use backstop_core::canon;
 use backstop_core::digest::Digest;
 use backstop_core::id::RunId;
-use backstop_core::plan::{Direction, Op, Plan};
+use backstop_core::plan::{Direction, Plan};
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 use backstop_sys::fs as sys;
@@ -282,9 +282,4 @@ const fn opposite(direction: Direction) -> Direction {
         Direction::Forward => Direction::Backward,
         Direction::Backward => Direction::Forward,
     }
-}
-
-/// True when a plan changes nothing but directories' times.
-pub(crate) fn only_times(plan: &Plan) -> bool {
-    plan.ops.iter().all(|op| matches!(op, Op::Times { .. }))
 }

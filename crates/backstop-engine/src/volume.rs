@@ -103,7 +103,8 @@ impl OpenVolume {
         };
         if let Some(shared) = shared(&spec.vault) {
             let path = spec.root.join(shared.as_slice());
-            sys::ensure_dir(root.as_fd(), shared.as_slice(), 0o700).map_err(VolumeError::io("make the vault", &path))?;
+            sys::ensure_dir(root.as_fd(), shared.as_slice(), 0o700)
+                .map_err(VolumeError::io("make the vault", &path))?;
             let fd = sys::open_dir_read(root.as_fd(), shared.as_slice())
                 .map_err(VolumeError::io("open the vault", &path))?;
             private(fd.as_fd(), &path)?;

@@ -22,7 +22,7 @@ use crate::reading;
 use crate::rehearse::{Rehearsal, RehearseError, RehearseInput, rehearse};
 use crate::store::Lock;
 use crate::trace::Trace;
-use crate::transaction::{Kind, PLAN, Transaction, TransactionError, only_times, plan_bytes};
+use crate::transaction::{Kind, PLAN, Transaction, TransactionError, plan_bytes};
 use crate::volume::{Leftover, OpenVolume, leftovers, tidy};
 
 /// A rehearsal that was measured.
@@ -327,9 +327,6 @@ impl Engine {
             };
         }
         record.state = State::Committed;
-        if effects.is_empty() && only_times(&plan) {
-            record.notes.push("only the times of directories changed".to_owned());
-        }
         // The transaction has saved its end already; this adds the remarks.
         if let Err(failure) = self.save(record, false) {
             record.notes.push(failure.what);
