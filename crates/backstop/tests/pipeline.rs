@@ -177,6 +177,10 @@ fn a_name_in_the_vault_is_no_further_name() {
     assert_eq!(place.run(&["run", "-c", "echo two > a"]), "exit 0");
     place.run(&["undo", "--last", "2"]);
     assert_eq!(fs::read_to_string(place.at("w/d/c")).expect("c"), "one");
+    // Replaced, not deleted: what was there is kept in another place.
+    assert_eq!(place.run(&["run", "-c", "sed -i s/one/1/ b; rm -r d"]), "exit 0");
+    assert_eq!(place.run(&["run", "-c", "echo two > a"]), "exit 0");
+    place.run(&["undo", "--last", "2"]);
     // A name that is no deletion's still counts.
     assert!(place.run(&["run", "-c", "rm b; echo two > a"]).starts_with("exit 75"));
 }

@@ -61,10 +61,9 @@ const CACHES: &[&str] = &[
     ".terraform.d/plugin-cache",
 ];
 
-/// Where interactive programs remember what was typed and looked at. Each run of a pager, editor or
-/// shell writes one of them; they may be written, not deleted.
+/// What pagers, editors and interpreters remember of themselves: each run writes it. May be written,
+/// not deleted. The shells' histories are not among them: they are evidence.
 const HISTORIES: &[&str] = &[
-    ".bash_history",
     ".lesshst",
     ".local/state/lesshst",
     ".node_repl_history",
@@ -72,7 +71,7 @@ const HISTORIES: &[&str] = &[
     ".python_history",
     ".sqlite_history",
     ".viminfo",
-    ".zsh_history",
+    ".viminfo.tmp",
 ];
 
 impl Ground {

@@ -15,7 +15,7 @@ pub(super) fn names(vault: BorrowedFd<'_>, wanted: &HashMap<u64, u32>) -> io::Re
     let mut stack: Vec<Vec<u8>> = Vec::new();
     let top = open_dir_read(vault, b"")?;
     read_dir::<io::Error>(top.as_fd(), |run| {
-        stack.push([run.name, b"/keep"].concat());
+        stack.push(run.name.to_vec());
         Ok(())
     })?;
     while let Some(path) = stack.pop() {
@@ -25,7 +25,9 @@ pub(super) fn names(vault: BorrowedFd<'_>, wanted: &HashMap<u64, u32>) -> io::Re
         // A name of another kind, a run that keeps nothing, or another's closed directory.
         let Ok(dir) = open_dir_read(vault, &path) else { continue };
         read_dir::<io::Error>(dir.as_fd(), |entry| {
-            if entry.is_dir != Some(false) {
+            // Work directories hold nothing of the tree. What was exchanged lies in an upper directory.
+            let work = entry.name == b"work" && !path.contains(&b'/');
+            if entry.is_dir != Some(false) && !work {
                 stack.push([path.as_slice(), b"/", entry.name].concat());
             }
             if wanted.contains_key(&entry.ino) {
