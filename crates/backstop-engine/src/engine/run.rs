@@ -264,6 +264,8 @@ impl Engine {
         trace: &mut Trace,
     ) -> Result<Outcome, Failure> {
         let Rehearsed { applied, mut effects, plan, t0, volumes } = done;
+        // Held already while the question stood: then a commit that fails leaves it so, by the log too.
+        let held = (record.state != State::Held).then_some(Body::RunHeld { run: record.id });
         for volume in &volumes {
             tidy(volume, record.id, Leftover::Work).map_err(|e| Failure::because("cannot tidy the vault", &e))?;
         }
@@ -277,7 +279,7 @@ impl Engine {
             record.state = State::Held;
             self.store.write(record.id, PLAN, &plan_bytes(&plan), true)?;
             self.save(record, true)?;
-            self.records.write(&[entry, Body::RunHeld { run: record.id }])?;
+            self.records.write(&[Some(entry), held].into_iter().flatten().collect::<Vec<_>>())?;
             return Ok(Outcome { record: record.clone(), effects });
         }
         let digest = record.digest.unwrap_or_else(|| effects.digest());
@@ -320,7 +322,7 @@ impl Engine {
             record.notes.push(failure.what.clone());
             self.store.write(record.id, PLAN, &plan_bytes(&plan), true)?;
             self.save(record, true)?;
-            self.records.write(&[entry, Body::RunHeld { run: record.id }])?;
+            self.records.write(&[Some(entry), held].into_iter().flatten().collect::<Vec<_>>())?;
             return match failure.kind {
                 FailureKind::Conflict => Ok(Outcome { record: record.clone(), effects }),
                 _ => Err(failure),
