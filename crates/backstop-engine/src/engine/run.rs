@@ -264,8 +264,6 @@ impl Engine {
         trace: &mut Trace,
     ) -> Result<Outcome, Failure> {
         let Rehearsed { applied, mut effects, plan, t0, volumes } = done;
-        // Held already while the question stood: then a commit that fails leaves it so, by the log too.
-        let held = (record.state != State::Held).then_some(Body::RunHeld { run: record.id });
         for volume in &volumes {
             tidy(volume, record.id, Leftover::Work).map_err(|e| Failure::because("cannot tidy the vault", &e))?;
         }
@@ -279,7 +277,8 @@ impl Engine {
             record.state = State::Held;
             self.store.write(record.id, PLAN, &plan_bytes(&plan), true)?;
             self.save(record, true)?;
-            self.records.write(&[Some(entry), held].into_iter().flatten().collect::<Vec<_>>())?;
+            // By the log as well it is held with that, as it may have been before.
+            self.records.write(&[entry])?;
             return Ok(Outcome { record: record.clone(), effects });
         }
         let digest = record.digest.unwrap_or_else(|| effects.digest());
@@ -322,7 +321,8 @@ impl Engine {
             record.notes.push(failure.what.clone());
             self.store.write(record.id, PLAN, &plan_bytes(&plan), true)?;
             self.save(record, true)?;
-            self.records.write(&[Some(entry), held].into_iter().flatten().collect::<Vec<_>>())?;
+            // By the log as well it is held with that, as it may have been before.
+            self.records.write(&[entry])?;
             return match failure.kind {
                 FailureKind::Conflict => Ok(Outcome { record: record.clone(), effects }),
                 _ => Err(failure),
