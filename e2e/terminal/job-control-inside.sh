@@ -1,6 +1,6 @@
 line "$WRAP bash --norc --noprofile -i; echo code \$?"
 sleep 0.5
-line "PS1='in> '"
+line "unset HISTFILE; PS1='in> '"
 see '^in>'
 line "sleep 30 &"
 line "jobs | grep -c Running"

@@ -1,7 +1,7 @@
 line "ulimit -c 0; $WRAP bash -c 'echo ready; exec sleep 20'; echo code \$?"
 see '^ready'
 key 'C-\'
-tell '^code [0-9]'
+tell 'code [0-9]+'
 line "clear"
 see '^\$'
 line "$WRAP cat -n; echo code \$?"

@@ -76,10 +76,13 @@ pub fn failure(failure: &Failure, rule: Option<&str>) {
     say(&message::failure(failure, rule, Style::of(&io::stderr())));
 }
 
-/// Ends this process as Ctrl-C would; comes back only where that signal is blocked or ignored.
-pub fn end_by_interrupt() {
+/// Ends this process by the signal of Ctrl-C or Ctrl-\ that ended the command, without a core dump of
+/// its own; comes back only where that signal is blocked or ignored.
+pub fn end_by(signal: rustix::process::Signal) {
     let own = rustix::process::getpid();
-    if let Err(error) = rustix::process::kill_process(own, rustix::process::Signal::INT) {
+    let no_core = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    let limited = rustix::process::setrlimit(rustix::process::Resource::Core, no_core);
+    if let Err(error) = limited.and_then(|()| rustix::process::kill_process(own, signal)) {
         failure(&Failure::because("cannot end by the signal that ended the command", &error), None);
     }
 }

@@ -170,6 +170,9 @@ fn uppers(input: &RehearseInput<'_>, survey: &Survey, privileged: bool) -> Resul
     let mut uppers = Vec::new();
     let mut run_dirs = Vec::new();
     for volume in &survey.volumes {
+        // The id is new to the records. What a vault has under it is of a run whose record a power cut
+        // took: nobody can commit it or take it back any more.
+        tidy(volume, input.id, Leftover::All).map_err(RehearseError::io("clear the run's part of the vault"))?;
         let run = volume.run_dir(input.id, true).map_err(RehearseError::io("make the run's directory in the vault"))?;
         for name in [b"upper".as_slice(), b"work"] {
             sys::ensure_dir(run.as_fd(), name, 0o700).map_err(RehearseError::io("make the run's directories"))?;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use backstop_core::id::RunId;
 use backstop_core::run::{Exit, State};
 use backstop_engine::{Failure, FailureKind, Outcome, RunOptions};
+use rustix::process::Signal;
 
 use super::House;
 use crate::args::{OneRun, Run, Wait};
@@ -52,9 +53,13 @@ pub fn run(typed: &Run) -> Done {
         }
     }
     let done = finish(&outcome, typed.json, exit::of_outcome(&outcome));
-    if outcome.record.exit == Some(Exit::Signal(2)) && io::stdin().is_terminal() {
+    if io::stdin().is_terminal() {
         // A shell leaves its loop only where the program it waits for was itself ended by Ctrl-C.
-        out::end_by_interrupt();
+        match outcome.record.exit {
+            Some(Exit::Signal(2)) => out::end_by(Signal::INT),
+            Some(Exit::Signal(3)) => out::end_by(Signal::QUIT),
+            _ => {}
+        }
     }
     done
 }
