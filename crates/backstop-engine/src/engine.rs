@@ -253,6 +253,11 @@ impl Engine {
         &self.settings
     }
 
+    /// Stops runs that write more than this; none leaves only the free space as a limit.
+    pub fn limit_writes(&mut self, bytes: Option<u64>) {
+        self.settings.upper_limit = bytes;
+    }
+
     /// Where the audit log is.
     pub fn audit_dir(&self) -> std::path::PathBuf {
         self.settings.state.join("audit")

@@ -151,6 +151,9 @@ pub struct Run {
     /// Don't take turns with other runs in the same workspace
     #[arg(long)]
     pub parallel: bool,
+    /// Stop the command when it has written more than this, in bytes (K, M, G, T: powers of 1000)
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub write_limit: Option<u64>,
     /// Print one JSON document after the run; the command's own output goes to stderr
     #[arg(long)]
     pub json: bool,
@@ -369,6 +372,21 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
     let n: u64 = digits.parse().map_err(|_| wrong())?;
     n.checked_mul(unit).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+/// Reads a size: a whole number of bytes, or of a unit.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit: u64 = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "K" | "k" => 1_000,
+        "M" => 1_000_000,
+        "G" => 1_000_000_000,
+        "T" => 1_000_000_000_000,
+        _ => return Err("a whole number, with K, M, G or T behind it where wanted".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "a whole number, such as 500M".to_owned())?;
+    number.checked_mul(unit).ok_or_else(|| "too big".to_owned())
 }
 
 #[cfg(test)]

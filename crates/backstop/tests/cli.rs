@@ -159,6 +159,9 @@ fn help_of_run() {
           --parallel
               Don't take turns with other runs in the same workspace
 
+          --write-limit <SIZE>
+              Stop the command when it has written more than this, in bytes (K, M, G, T: powers of 1000)
+
           --json
               Print one JSON document after the run; the command's own output goes to stderr
 

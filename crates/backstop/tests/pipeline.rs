@@ -335,6 +335,18 @@ fn two_runs_in_one_pipeline_do_not_wait_for_each_other() {
 }
 
 #[test]
+fn a_command_that_writes_too_much_is_stopped_and_nothing_takes_effect() {
+    let place = Place::new();
+    let output =
+        place.output(&["run", "--write-limit", "1M", "-c", "while :; do head -c 1000000 /dev/zero >> big; done"]);
+    let said = place.plain(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{said}");
+    assert!(said.contains("wrote more than 1000000 bytes") && said.contains("next "), "{said}");
+    assert!(!place.at("w/big").exists());
+    assert_eq!(place.output(&["run", "--write-limit", "1X", "--", "true"]).status.code(), Some(2));
+}
+
+#[test]
 fn dry_runs_change_nothing_and_end_well() {
     let place = Place::new();
     write(&place.at("w/a"), "12345");

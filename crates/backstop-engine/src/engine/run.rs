@@ -277,7 +277,8 @@ impl Engine {
             record.state = State::Held;
             self.store.write(record.id, PLAN, &plan_bytes(&plan), true)?;
             self.save(record, true)?;
-            self.records.write(&[entry, Body::RunHeld { run: record.id }])?;
+            // By the log as well it is held with that, as it may have been before.
+            self.records.write(&[entry])?;
             return Ok(Outcome { record: record.clone(), effects });
         }
         let digest = record.digest.unwrap_or_else(|| effects.digest());
@@ -320,7 +321,8 @@ impl Engine {
             record.notes.push(failure.what.clone());
             self.store.write(record.id, PLAN, &plan_bytes(&plan), true)?;
             self.save(record, true)?;
-            self.records.write(&[entry, Body::RunHeld { run: record.id }])?;
+            // By the log as well it is held with that, as it may have been before.
+            self.records.write(&[entry])?;
             return match failure.kind {
                 FailureKind::Conflict => Ok(Outcome { record: record.clone(), effects }),
                 _ => Err(failure),

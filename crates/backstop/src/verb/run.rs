@@ -37,6 +37,7 @@ pub fn run(typed: &Run) -> Done {
         return Ok(code);
     }
     let mut house = House::open()?;
+    house.engine.limit_writes(typed.write_limit);
     let request = porch::request(typed, house.caller, &house.accounts)?;
     let options = RunOptions { dry_run: typed.dry_run, hold: typed.hold, stdout_to_stderr: typed.json };
     let mut person = Terminal::new(typed.yes, !typed.json && typed.wait.is_none());
