@@ -46,6 +46,12 @@ pub enum VolumeError {
         /// Where.
         root: Bytes,
     },
+    /// Not even a run's own directories have room.
+    #[error("{} is full", root.quoted())]
+    Full {
+        /// Where.
+        root: Bytes,
+    },
     /// The vault's name is taken by somebody else's directory.
     #[error("{} belongs to user {owner}, so it is no vault of user {uid}", path.quoted())]
     Foreign {
@@ -85,6 +91,9 @@ pub enum Leftover {
     All,
 }
 
+/// Bytes and names that a run needs in a vault before its command writes anything. With less, the
+/// volume is read-only in a run; a full disk somewhere must not stop what never goes there.
+const ROOM: (u64, u64) = (128 << 10, 32);
 /// The name of the file that says which vault this is.
 const ID: &[u8] = b"id";
 
@@ -92,6 +101,9 @@ impl OpenVolume {
     /// Opens the volume at `spec.root` and makes its vault where it is missing; fills in `vault_id`.
     pub(crate) fn create(mut spec: Volume, uid: u32) -> Result<Self, VolumeError> {
         let root = open_root(&spec.root)?;
+        if !sys::has_room(root.as_fd(), ROOM.0, ROOM.1).map_err(VolumeError::io("measure", &spec.root))? {
+            return Err(VolumeError::Full { root: spec.root });
+        }
         let path = spec.root.join(spec.vault.as_slice());
         // On a shared root such as /tmp anybody can have been there first.
         let private = |fd: BorrowedFd<'_>, path: &Bytes| -> Result<u64, VolumeError> {

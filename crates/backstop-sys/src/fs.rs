@@ -31,6 +31,6 @@ pub use open::{
 };
 pub use path::{is_directory, open_to_read, position, subdirectories, writable};
 pub use rename::{exchange, hard_link, move_free, remove_dir, remove_file};
-pub use stat::{Space, Stat, Time, space, stat_at, stat_fd, stat_path};
+pub use stat::{Space, Stat, Time, has_room, space, stat_at, stat_fd, stat_path};
 pub use tree::{remove_tree, tree_usage};
 pub use xattr::{list_at as xattr_names_at, read_at as xattr_at};

@@ -94,7 +94,13 @@ pub fn overlay(
         }
         OverlayKind::User => options.push(Opt::Flag("userxattr")),
     }
-    fresh("overlay", "backstop", &options, attr)
+    let made = fresh("overlay", "backstop", &options, attr)?;
+    // Where the kernel can't make its work directory it mounts without a word what can't be written.
+    let flags = rustix::fs::fstatvfs(&made)?.f_flag;
+    if flags.contains(rustix::fs::StatVfsMountFlags::RDONLY) && !attr.read_only {
+        return Err(io::Error::other("there is no room to write (the disk is full)"));
+    }
+    Ok(made)
 }
 
 /// Clones the mount at `path` below `dir`, mounted nowhere yet; with everything mounted beneath when

@@ -38,6 +38,7 @@ cases![
     mounts::a_tmpfs_has_a_layer_and_a_vault_of_its_own,
     mounts::a_bind_mount_leads_to_the_same_files,
     mounts::read_only_mounts_stay_read_only,
+    mounts::what_a_full_disk_makes_read_only_is_told,
     mounts::a_disk_below_run_is_there,
     mounts::a_bind_mount_with_a_shorter_path_than_its_source_works,
     mounts::a_bind_mount_does_not_lead_to_what_is_hidden,

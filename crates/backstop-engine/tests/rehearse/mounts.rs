@@ -64,6 +64,26 @@ pub fn read_only_mounts_stay_read_only(who: Who) {
     assert_eq!(cover(&d, &ro)["as"], "read-only");
 }
 
+/// The kernel mounts an overlay read-only, without a word, where it has no room for its own names.
+pub fn what_a_full_disk_makes_read_only_is_told(who: Who) {
+    if who == Who::User {
+        return;
+    }
+    let mut told = 0;
+    for free in (4..16).chain([40]) {
+        let s = Scratch::new(who);
+        let mem = s.tree().join("mem");
+        fs::create_dir(&mem).expect("mkdir");
+        let mount = format!("mount -t tmpfs -o nr_inodes={free} x mem; echo there > mem/f");
+        let d = s.sh_with_mounts(&mount, "cat mem/f; LC_ALL=C chmod 600 mem/f");
+        assert_eq!(d.stdout, "there\n", "{free}: {} {}", d.told, d.stderr);
+        let read_only = d.stderr.contains("Read-only file system");
+        assert_eq!(cover(&d, &mem)["as"] == "read-only", read_only, "{free}: {} {}", cover(&d, &mem), d.stderr);
+        told += u32::from(read_only);
+    }
+    assert_eq!(told, 12, "forty names are enough");
+}
+
 pub fn a_disk_below_run_is_there(who: Who) {
     let s = Scratch::new(who);
     // A loop file would need a device; a bind of a directory is a disk's mount as well.

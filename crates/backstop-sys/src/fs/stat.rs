@@ -125,6 +125,17 @@ pub struct Space {
     pub free: u64,
 }
 
+/// True where the file system of `fd` has so many bytes and names left for this process. One that
+/// does not count names (btrfs) has enough.
+pub fn has_room(fd: BorrowedFd<'_>, bytes: u64, names: u64) -> io::Result<bool> {
+    let s = rustix::fs::fstatvfs(fd)?;
+    // What is reserved for root is root's to use.
+    let blocks = if rustix::process::geteuid().is_root() { s.f_bfree } else { s.f_bavail };
+    // A ramfs counts nothing.
+    let bytes = s.f_blocks == 0 || blocks.saturating_mul(s.f_frsize) >= bytes;
+    Ok(bytes && (s.f_files == 0 || s.f_ffree >= names))
+}
+
 /// The room of the file system that `fd` is on.
 pub fn space(fd: BorrowedFd<'_>) -> io::Result<Space> {
     let s = rustix::fs::fstatvfs(fd)?;
