@@ -177,5 +177,4 @@ broken! {
     a_failing_redo_leaves_before_or_after: Root, Redo, failing;
     a_users_killed_commit_leaves_before_or_after: Plain, Commit, killed;
     a_users_killed_undo_leaves_before_or_after: Plain, Undo, killed;
-    a_users_failing_commit_leaves_before_or_after: Plain, Commit, failing;
 }
