@@ -119,6 +119,11 @@ fn give_up_rights(recipe: &Recipe, view: &View, channel: &Channel) -> Result<Opt
                     command could reach them; --net none shuts them";
         Message::Note(text.into()).send(channel, &[]).map_err(Trouble::at("tell"))?;
     }
+    if !confined.writing {
+        let text = "this kernel can't confine writing (Linux 5.19 can, with Landlock): where the view is bare, pipes \
+                    that are made in a read-only place while the command runs could be written to";
+        Message::Note(text.into()).send(channel, &[]).map_err(Trouble::at("tell"))?;
+    }
     process::seal().map_err(Trouble::at("seal the first process"))?;
     // After everything that changes rights, which would undo it.
     process::die_with_parent().map_err(Trouble::at("tie the run to its parent"))?;

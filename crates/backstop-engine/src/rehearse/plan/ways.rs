@@ -24,6 +24,8 @@ pub(in crate::rehearse) struct Ways {
     pub glass: Vec<(Bytes, Attr)>,
     /// Sockets and pipes known now, wherever they are not behind a glass.
     pub known: Vec<Bytes>,
+    /// How many directories would want a glass and get none.
+    pub bare: usize,
 }
 
 /// Privileged, what is mounted on a single file can be a socket; all else gets a glass when it is made.
@@ -71,10 +73,9 @@ impl Walk<'_> {
             return;
         }
         if !self.points.iter().any(|p| p != at && p.is_beneath(at.as_slice())) {
-            if self.ways.glass.len() < MOST
-                && let Some(part) = nearest(self.parts, at)
-            {
-                self.ways.glass.push((at.clone(), part.attr));
+            match nearest(self.parts, at) {
+                Some(part) if self.ways.glass.len() < MOST => self.ways.glass.push((at.clone(), part.attr)),
+                _ => self.ways.bare += 1,
             }
             return;
         }

@@ -68,9 +68,20 @@ pub(super) fn make(
             }
         }
     }
-    for (at, e) in bare {
-        let text =
-            format!("pipes and sockets that are made in {} while the command runs are in its reach: {e}", at.quoted());
+    let mut notes = Vec::new();
+    if recipe.ways.bare > 0 {
+        notes.push(format!(
+            "{} read-only directories are not shut off from the pipes and sockets in them: there are too many",
+            recipe.ways.bare
+        ));
+    }
+    notes.extend(bare.iter().map(|(at, e)| {
+        format!(
+            "{} is not shut off from the pipes and sockets that are made in it while the command runs: {e}",
+            at.quoted()
+        )
+    }));
+    for text in notes {
         Message::Note(text).send(channel, &[]).map_err(Trouble::at("tell"))?;
     }
     Ok(panes)
