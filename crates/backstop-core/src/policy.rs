@@ -119,6 +119,11 @@ pub fn judge(set: &EffectSet, ground: &Ground) -> Judgement {
 /// True where a file is set-user-id, set-group-id or has capabilities afterwards and had not before: it
 /// hands the caller's rights to every user of the machine, in whatever directory it lies.
 fn gives_rights(effect: &Effect) -> bool {
+    // A further name for a file that stays gives nobody a right that the file did not give before; where
+    // this run gave it the right, its other name says so.
+    if effect.kind == Kind::Link {
+        return false;
+    }
     let Some(after) = effect.after.as_ref().filter(|n| n.file_type == FileType::File) else { return false };
     let before = effect.before.as_ref().filter(|_| effect.kind != Kind::Replace);
     let bits = |n: &Node| (n.mode & 0o4000 != 0, n.mode & 0o2010 == 0o2010);
