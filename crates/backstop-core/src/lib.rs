@@ -8,6 +8,7 @@ pub mod bytes;
 pub mod canon;
 pub mod digest;
 pub mod effect;
+pub mod facts;
 pub mod id;
 pub mod merkle;
 pub mod note;
