@@ -7,6 +7,7 @@ mod beside;
 pub mod clock;
 mod commit;
 pub mod engine;
+pub mod facts;
 pub mod failure;
 mod fault;
 pub mod ledger;
