@@ -16,4 +16,5 @@ pub mod policy;
 pub mod quoted;
 pub mod request;
 pub mod run;
+pub mod shell;
 pub mod time;
