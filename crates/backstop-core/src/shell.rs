@@ -14,6 +14,7 @@ mod launch;
 mod options;
 mod paths;
 mod peel;
+mod readonly;
 mod word;
 
 #[cfg(test)]
