@@ -46,6 +46,10 @@ pub(super) struct Reader<'a> {
     /// In a pipeline, after its first command.
     pub(super) fed: bool,
     announced: Vec<Announced>,
+    /// Where the outermost command that is being read begins.
+    begun: usize,
+    /// The depth of the outermost list.
+    outermost: usize,
 }
 
 /// Words with a meaning of their own where a command may begin.
@@ -91,7 +95,7 @@ pub(super) fn is_name(b: u8) -> bool {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a [u8], base: Base, depth: usize, found: &'a mut Found) -> Self {
-        Self { text, at: 0, end: text.len(), depth, base, found, fed: false, announced: Vec::new() }
+        Self { text, at: 0, end: text.len(), depth, base, found, fed: false, announced: Vec::new(), begun: 0, outermost: depth }
     }
 
     /// Reads to the end. What comes after a mistake is one opaque part: bash would not run it, nor
@@ -99,13 +103,11 @@ impl<'a> Reader<'a> {
     pub(super) fn run(mut self) {
         let first = self.found.commands.len();
         let first_document = self.found.documents.len();
+        // What doesn't end with the text ends with something that doesn't belong there.
         let read = self.list().and_then(|()| if self.at < self.end { Err(Unread::Syntax) } else { Ok(()) });
         if let Err(why) = read {
-            let span = self.base.span(self.at.min(self.text.len()), self.text.len());
+            let span = self.base.span(self.begun.min(self.text.len()), self.text.len());
             self.found.opaque.push(Opaque { span, why });
-        } else if !self.announced.is_empty() {
-            // The text ends before a document: it is empty, and bash says so.
-            self.announced.clear();
         }
         for redirect in self.found.commands[first..].iter_mut().flat_map(|c| &mut c.redirects) {
             let number = redirect.document.filter(|n| *n >= first_document);
@@ -212,6 +214,9 @@ impl<'a> Reader<'a> {
     pub(super) fn list(&mut self) -> Result<()> {
         loop {
             self.lines()?;
+            if self.depth == self.outermost {
+                self.begun = self.at;
+            }
             if self.closes() {
                 return Ok(());
             }

@@ -198,6 +198,8 @@ impl Out {
         }
         let (first, given) = match before_operands(&simple.arguments, &launch.known) {
             Ok(found) => found,
+            // What is joined to a script is text, whatever it begins with.
+            Err(_) if matches!(launch.wrapper, Wrapper::Eval) => return Starts::Unknown(Unread::Text),
             Err(why) => return Starts::Unknown(why),
         };
         if given.iter().any(|g| launch.instead.contains(&g.name.as_str())) {
@@ -361,7 +363,11 @@ fn shell(simple: &Simple, launch: &Launch) -> Starts {
     let plus = |w: &&Word| w.prefix().starts_with(b"+");
     let skipped = simple.arguments.iter().take_while(plus).count();
     let words = &simple.arguments[skipped..];
-    let Ok((first, given)) = before_operands(words, &launch.known) else { return Starts::Unknown(Unread::Option) };
+    let (first, given) = match before_operands(words, &launch.known) {
+        Ok(found) => found,
+        Err(_) if words.iter().any(|w| w.known().is_none()) => return Starts::Unknown(Unread::Text),
+        Err(why) => return Starts::Unknown(why),
+    };
     let asked = |name: &str| given.iter().any(|g| g.name == name);
     let operand = words.get(first);
     if asked("c") {
