@@ -42,6 +42,7 @@ impl Reader<'_> {
                 if self.starts_process() {
                     self.at += 2;
                     self.substitution()?;
+                    word.push(b"/dev/fd/");
                     word.parts.push(Part::Unknown { quoted: true });
                     continue;
                 }
@@ -288,7 +289,9 @@ impl Reader<'_> {
     /// The commands up to `)`, which is passed over.
     fn substitution(&mut self) -> Result<()> {
         self.deeper(|r| {
+            let outside = r.documents_before.replace(r.documents_read);
             r.list()?;
+            r.documents_before = outside;
             r.expect_byte(b')')
         })
     }

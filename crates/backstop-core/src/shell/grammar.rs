@@ -9,8 +9,7 @@ use crate::bytes::Bytes;
 
 pub(super) type Result<T> = std::result::Result<T, Unread>;
 
-/// An index longer than this is not taken for one; then the word isn't an assignment, and its program
-/// unknown.
+/// An index longer than this is not read.
 const LONGEST_INDEX: usize = 1_024;
 
 /// What a text says, before wrappers are looked into.
@@ -48,6 +47,9 @@ pub(super) struct Reader<'a> {
     announced: Vec<Announced>,
     /// Where the outermost command that is being read begins.
     begun: usize,
+    /// How many documents have been read, and how many when the innermost substitution began.
+    pub(super) documents_read: usize,
+    pub(super) documents_before: Option<usize>,
     /// The depth of the outermost list.
     outermost: usize,
 }
@@ -78,6 +80,9 @@ const RESERVED: [&[u8]; 22] = [
     b"]]",
 ];
 
+/// Words of the shell whose arguments may be assignments.
+const DECLARES: [&[u8]; 7] = [b"declare", b"typeset", b"local", b"export", b"readonly", b"command", b"builtin"];
+
 /// Those that end a list.
 const CLOSERS: [&[u8]; 8] = [b"then", b"else", b"elif", b"fi", b"do", b"done", b"esac", b"}"];
 
@@ -95,7 +100,7 @@ pub(super) fn is_name(b: u8) -> bool {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a [u8], base: Base, depth: usize, found: &'a mut Found) -> Self {
-        Self { text, at: 0, end: text.len(), depth, base, found, fed: false, announced: Vec::new(), begun: 0, outermost: depth }
+        Self { text, at: 0, end: text.len(), depth, base, found, fed: false, announced: Vec::new(), begun: 0, documents_read: 0, documents_before: None, outermost: depth }
     }
 
     /// Reads to the end. What comes after a mistake is one opaque part: bash would not run it, nor
@@ -287,6 +292,12 @@ impl<'a> Reader<'a> {
     /// One command, simple or not.
     pub(super) fn command(&mut self) -> Result<()> {
         self.blank();
+        // Bash 5.2 makes a text of a substitution again before it runs it, and loses the separator
+        // between the commands after a document: two of them become one. What it runs is not what is
+        // typed.
+        if self.documents_before.is_some_and(|before| self.documents_read > before) {
+            return Err(Unread::Syntax);
+        }
         if self.compound()? {
             let start = self.at;
             let mut redirects = Vec::new();
@@ -344,6 +355,14 @@ impl<'a> Reader<'a> {
             simple.program = Some(self.word()?);
             return Ok(());
         }
+        if simple.program.as_ref().is_some_and(|p| DECLARES.iter().any(|d| p.is(d))) {
+            let rest = &self.text[self.at..self.end];
+            let name = rest.iter().take_while(|b| is_name(**b)).count();
+            let index = index_length(&rest[name..])?;
+            if rest[name..name + index].iter().any(|b| is_meta(*b)) {
+                return Err(Unread::Syntax);
+            }
+        }
         // `declare -a x=(…)`: the array's words are not arguments, but nothing else is lost by
         // taking the whole for one.
         self.count()?;
@@ -367,11 +386,12 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         let name = rest.iter().position(|b| !is_name(*b)).unwrap_or(rest.len());
-        let index = index_length(&rest[name..]);
-        let after = &rest[name + index..];
-        let operator = match after {
+        let index = index_length(&rest[name..])?;
+        let operator = match &rest[name + index..] {
             [b'=', ..] => 1,
             [b'+', b'=', ..] => 2,
+            // Bash takes all of `x[a b]` for one word here.
+            _ if rest[name..name + index].iter().any(|b| is_meta(*b)) => return Err(Unread::Syntax),
             _ => return Ok(None),
         };
         let bytes = Bytes::from(&rest[..name]);
@@ -407,6 +427,10 @@ impl<'a> Reader<'a> {
                         return Ok(values);
                     }
                     Some(b) if !is_meta(b) || r.starts_process() => {
+                        let index = index_length(&r.text[r.at..r.end])?;
+                        if r.text[r.at..r.at + index].iter().any(|b| is_meta(*b)) {
+                            return Err(Unread::Syntax);
+                        }
                         r.count()?;
                         values.push(r.word()?);
                     }
@@ -507,6 +531,7 @@ impl<'a> Reader<'a> {
     /// Reads the documents announced on the line that just ended.
     fn documents(&mut self) -> Result<()> {
         for announced in std::mem::take(&mut self.announced) {
+            self.documents_read += 1;
             let start = self.at;
             let mut stop = start;
             loop {
@@ -592,10 +617,11 @@ fn is_descriptor(word: &[u8]) -> bool {
     !word.is_empty() && digits.iter().all(u8::is_ascii_digit)
 }
 
-/// The length of `[…]` at the start of `rest`, or nothing. Looks no further than an index is long.
-fn index_length(rest: &[u8]) -> usize {
+/// The length of `[…]` at the start of `rest`, or nothing where there is none. Where it ends is only
+/// certain without quotes; with them, or without an end nearby, nothing is.
+fn index_length(rest: &[u8]) -> Result<usize> {
     if rest.first() != Some(&b'[') {
-        return 0;
+        return Ok(0);
     }
     let mut open = 0usize;
     for (at, b) in rest.iter().enumerate().take(LONGEST_INDEX) {
@@ -604,12 +630,12 @@ fn index_length(rest: &[u8]) -> usize {
             b']' => {
                 open -= 1;
                 if open == 0 {
-                    return at + 1;
+                    return Ok(at + 1);
                 }
             }
-            b'\n' => return 0,
+            b'\n' | b'\'' | b'"' | b'`' | b'\\' => break,
             _ => {}
         }
     }
-    0
+    Err(Unread::Syntax)
 }

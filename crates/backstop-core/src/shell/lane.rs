@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::word::{Mode, Redirect, Span, Word};
+use super::word::{Mode, Part, Redirect, Span, Word};
 use super::{Script, Simple, Unread, Wrapper, readonly};
 use crate::bytes::Bytes;
 
@@ -92,6 +92,8 @@ pub(super) struct Entry {
     pub(super) verbs: BTreeMap<String, Entry>,
     /// It is a word of the shell that sets variables.
     pub(super) sets: bool,
+    /// It is a word of the shell that evaluates names: the index in `a[$(x)]` is run, however quoted.
+    pub(super) evaluates: bool,
 }
 
 /// Programs whose options are not all there is to know.
@@ -166,6 +168,10 @@ fn simple(command: &Simple, known: &mut Known) -> Result<(), Because> {
     }
     for assignment in &command.assignments {
         variable(&assignment.name).map_err(|why| at(command.span, why))?;
+        // Arithmetic and `${x@P}` run what stands in a variable.
+        if let Some(word) = assignment.values.iter().find(|w| substitutes(w)) {
+            return Err(at(word.span, Why::Variable(assignment.name.clone())));
+        }
     }
     let (Some(program), Some(text)) = (&command.program, command.program_text()) else { return Ok(()) };
     if command.own {
@@ -216,12 +222,25 @@ fn variable(name: &Bytes) -> Result<(), Why> {
     if hit { Err(Why::Variable(name.clone())) } else { Ok(()) }
 }
 
+/// True for a word with a substitution in it that quotes have kept from running, so far.
+fn substitutes(word: &Word) -> bool {
+    word.parts.iter().any(|p| match p {
+        Part::Literal(bytes) => bytes.as_slice().windows(2).any(|w| w == b"$(") || bytes.as_slice().contains(&b'`'),
+        _ => false,
+    })
+}
+
 type Stopped = (Option<Span>, Why);
 
 /// Whether a program with these arguments only reads.
 fn judge(name: &Bytes, words: &[Word], entry: &Entry) -> Result<(), Stopped> {
     if entry.network {
         return Err((None, Why::Network(name.clone())));
+    }
+    if entry.evaluates || entry.sets {
+        if let Some(word) = words.iter().find(|w| substitutes(w)) {
+            return Err((Some(word.span), Why::Told(name.clone(), word.typed.clone())));
+        }
     }
     if entry.sets {
         return words.iter().try_for_each(|w| {
@@ -306,7 +325,7 @@ fn stops(stop: &[u8], given: &[u8]) -> bool {
         // A long one, also shortened or with a value.
         [b'-', b'-', ..] => {
             let name = given.iter().position(|b| *b == b'=').map_or(given, |cut| &given[..cut]);
-            name.starts_with(b"--") && stop.starts_with(name)
+            name.len() > 2 && name.starts_with(b"--") && stop.starts_with(name)
         }
         // A letter, anywhere in a cluster.
         [b'-', letter] => given.starts_with(b"-") && !given.starts_with(b"--") && given.contains(letter),
