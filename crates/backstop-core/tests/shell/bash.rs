@@ -13,7 +13,7 @@ use backstop_core::shell::{self, Script, Simple, Word};
 
 /// Harmless by themselves and together: no path, no program, no file but `/dev/null`. No loop that asks
 /// a command whether to go on.
-const PIECES: &[&str] = &[
+pub const PIECES: &[&str] = &[
     "p0", "p1", "p2 ", "p3 a", " ", " ", " ", " ", "\n", "\n", ";", "; ", " && ", " || ", " | ", "|& ", "& ", "!", "! ", "a", "b c",
     "-x", "'", "'", "\"", "\"", "'a b'", "\"a $A\"", "\\", "\\\n", "`", "`", "\\`", "$", "$(", "$(", "$( ", ")", ")", "(", "(", "( ",
     "$((", "))", "((", "1+1", "${", "${A", "${A:-", "${A#", "}", "}", "{", "{ ", "; }", "{a,b}", "{1..2}", "$A", "\"$A\"", "$'", "$'\\n'",
