@@ -1,6 +1,6 @@
 //! The typed path beside the hit path: which words of the command name a place that leads elsewhere,
-//! to where effects lie. Serves explanation only; judgement goes by the effects. Words are found by a
-//! simple split, since a missed one costs a line of explanation and nothing else.
+//! to where effects lie. Serves explanation only; judgement goes by the effects, and a word that the
+//! reader missed costs a line of explanation and nothing else.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,19 +9,26 @@ use std::path::{Component, Path, PathBuf};
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Crossing, CrossingKind, EffectSet, Kind, Mount};
 use backstop_core::request::{Command, Request};
+use backstop_core::facts::{Reading, long};
+use backstop_core::shell::{self, How, Script, Simple};
 
 /// More crossings than this explain nothing; the effects list has every place.
 const MOST: usize = 16;
 
 /// The links and mounts between what the command names and what it hits.
-pub(crate) fn crossings(request: &Request, set: &EffectSet) -> Vec<Crossing> {
+pub(crate) fn crossings(
+    request: &Request,
+    script: &Script,
+    home: Option<&Bytes>,
+    set: &EffectSet,
+) -> Vec<Crossing> {
     let hits: Vec<&Bytes> = set.effects.iter().filter(|e| e.kind != Kind::Create).map(|e| &e.path).collect();
     if hits.is_empty() {
         return Vec::new();
     }
     let mut found = Vec::new();
     // The longest way to name it is the most telling one.
-    let mut typed: Vec<PathBuf> = typed_paths(request).into_iter().collect();
+    let mut typed: Vec<PathBuf> = typed_paths(request, script, home).into_iter().collect();
     typed.sort_by_key(|p| std::cmp::Reverse(p.as_os_str().len()));
     for typed in typed {
         for crossing in follow(&typed, set) {
@@ -37,8 +44,8 @@ pub(crate) fn crossings(request: &Request, set: &EffectSet) -> Vec<Crossing> {
 
 /// The real places that the command names, its current directory among them: links followed as far
 /// as the path is there.
-pub(crate) fn named(request: &Request) -> Vec<Bytes> {
-    let mut all: Vec<Bytes> = typed_paths(request).iter().map(|p| real(p)).collect();
+pub(crate) fn named(request: &Request, script: &Script, home: Option<&Bytes>) -> Vec<Bytes> {
+    let mut all: Vec<Bytes> = typed_paths(request, script, home).iter().map(|p| real(p)).collect();
     all.sort();
     all.dedup();
     all
@@ -51,30 +58,35 @@ fn real(path: &Path) -> Bytes {
     Bytes::from(real.join(rest).as_path())
 }
 
-/// The words of the command that may be paths, made absolute.
-fn typed_paths(request: &Request) -> BTreeSet<PathBuf> {
-    let mut words: Vec<Vec<u8>> = Vec::new();
+/// What the command says, by its text alone.
+pub(crate) fn script(request: &Request) -> Script {
     match &request.command {
-        Command::Argv(argv) => words.extend(argv.iter().skip(1).map(|a| a.as_slice().to_vec())),
-        Command::Line(_) => {}
+        Command::Argv(argv) => shell::read_argv(argv),
+        Command::Line(line) => shell::read(line.as_slice()),
     }
-    // The words of a line, and of an inline script of an interpreter.
-    let line = request.command.text();
-    let ends = |b: &u8| b.is_ascii_whitespace() || b";|&<>()'\"`,=[]{}".contains(b);
-    words.extend(line.as_slice().split(ends).map(<[u8]>::to_vec));
+}
+
+/// The facts of the text.
+pub(crate) fn facts(script: &Script) -> Reading {
+    let programs = script.commands.iter().filter_map(Simple::program_name);
+    Reading {
+        opaque: long(script.opaque.len() as u64),
+        privilege: script.privilege_words().iter().map(|w| w.name().to_owned()).collect(),
+        programs: programs.map(|p| p.quoted().to_string()).collect(),
+    }
+}
+
+/// The places that the command names, made absolute.
+fn typed_paths(request: &Request, script: &Script, home: Option<&Bytes>) -> BTreeSet<PathBuf> {
     let cwd = request.cwd.as_path();
-    let mut paths = BTreeSet::new();
-    for word in words {
-        let fixed = word.iter().position(|b| b"*?[$".contains(b)).map_or(&word[..], |at| {
-            // Up to the last slash before a wildcard: the directory that is certainly meant.
-            let cut = word[..at].iter().rposition(|&b| b == b'/').map_or(0, |slash| slash + 1);
-            &word[..cut]
-        });
-        if fixed.is_empty() || fixed.starts_with(b"-") || fixed.len() > 4_096 {
-            continue;
-        }
-        paths.insert(cwd.join(Bytes::from(fixed).as_path()));
-    }
+    let mut paths: BTreeSet<PathBuf> = script
+        .paths()
+        .iter()
+        .filter_map(|typed| match typed.how {
+            How::Plain => Some(cwd.join(typed.path.as_path())),
+            How::Home => home.map(|home| home.as_path().join(typed.path.as_path())),
+        })
+        .collect();
     // What is not typed is where the command stands.
     paths.insert(cwd.to_owned());
     paths

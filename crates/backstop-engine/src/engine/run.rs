@@ -6,13 +6,14 @@ use std::sync::atomic::AtomicU64;
 use backstop_core::audit::{Body, By};
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Conflict, EffectSet};
-use backstop_core::facts::{Context, Findings, People, Proof, Reading};
+use backstop_core::facts::{Context, Findings, People, Proof};
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Op, Place, Plan};
 use backstop_core::policy::law::refused;
 use backstop_core::policy::{self, Decision, Ground, Judgement, Reason};
 use backstop_core::request::{NestedRequest, Request};
 use backstop_core::run::{RunRecord, State};
+use backstop_core::shell::Script;
 use backstop_core::time::Timestamp;
 
 use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, SETTLE, Step};
@@ -161,7 +162,8 @@ impl Engine {
         record.notes.extend(why.map(|why| format!("cannot run {}: {why}", program.quoted())));
         record.notes.extend(rehearsal.notes.iter().cloned());
         let applied = self.store.applied()?;
-        let (effects, mut plan) = match self.measured(record, &rehearsal, person) {
+        let script = reading::script(&record.request);
+        let (effects, mut plan) = match self.measured(record, &script, &rehearsal, person) {
             Ok(both) => both,
             Err(failure) => {
                 let leftovers = leftovers(&rehearsal.volumes, record.id, Leftover::All);
@@ -175,7 +177,7 @@ impl Engine {
         let judgement = if plan.ops.is_empty() && effects.is_empty() {
             Judgement::of(Vec::new())
         } else {
-            let findings = self.findings(record, &rehearsal, &effects, &plan, &ground)?;
+            let findings = self.findings(record, &script, &rehearsal, &effects, &plan, &ground)?;
             trace.phase("facts");
             self.judged(&record.request, &effects, &findings, &ground)
         };
@@ -386,6 +388,7 @@ impl Engine {
     fn measured(
         &self,
         record: &RunRecord,
+        script: &Script,
         rehearsal: &Rehearsal,
         person: &mut dyn Person,
     ) -> Result<(EffectSet, Plan), Failure> {
@@ -433,7 +436,7 @@ impl Engine {
             incomplete,
             mounts: rehearsal.mounts.clone(),
         };
-        set.crossings = reading::crossings(&record.request, &set);
+        set.crossings = reading::crossings(&record.request, script, self.settings.home.as_ref(), &set);
         let plan = Plan { keeps, ops, volumes: rehearsal.volumes.iter().map(|v| v.spec().clone()).collect() };
         Ok((set, plan))
     }
@@ -457,6 +460,7 @@ impl Engine {
     fn findings(
         &self,
         record: &RunRecord,
+        script: &Script,
         rehearsal: &Rehearsal,
         effects: &EffectSet,
         plan: &Plan,
@@ -467,11 +471,11 @@ impl Engine {
         let context = Context {
             denials: 0,
             ground,
-            named: &reading::named(&record.request),
+            named: &reading::named(&record.request, script, self.settings.home.as_ref()),
             now: clock::now(),
             people: People::default(),
             proof: Proof::default(),
-            reading: Reading::default(),
+            reading: reading::facts(script),
             repeats_denied: false,
             request: &record.request,
         };
