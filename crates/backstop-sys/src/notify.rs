@@ -57,7 +57,7 @@ pub fn next(listener: BorrowedFd<'_>, seen: impl FnOnce(Attempt)) -> io::Result<
         return gone_is_fine(io::Error::last_os_error());
     }
     // `sendto` has the address in its last two arguments, `connect` right behind the socket.
-    let at = if i64::from(notif.nr) == libc::SYS_sendto as i64 { 4 } else { 1 };
+    let at = if i64::from(notif.nr) == libc::SYS_sendto { 4 } else { 1 };
     let len = notif.args[at + 1].min(128) as usize;
     let to = read_memory(notif.pid, notif.args[at], len).ok().and_then(|bytes| address(&bytes));
     seen(Attempt { pid: notif.pid, to });
