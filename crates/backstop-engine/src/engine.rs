@@ -12,7 +12,7 @@ mod vault;
 use std::path::Path;
 
 use backstop_core::bytes::Bytes;
-use backstop_core::effect::{EffectSet, FileType};
+use backstop_core::effect::{Conflict, EffectSet, FileType};
 use backstop_core::id::RunId;
 use backstop_core::plan::Plan;
 use backstop_core::run::{RunRecord, State};
@@ -163,6 +163,17 @@ pub struct Recovered {
     pub id: RunId,
     /// What was done, as a sentence fragment: "finished its commit", "took its commit back", ….
     pub what: String,
+    /// What somebody else changed between the crash and now: it was left as it is.
+    pub left: Vec<Conflict>,
+    /// Where that was in the way of what was there before: the names this has now.
+    pub beside: Vec<Bytes>,
+}
+
+impl Recovered {
+    /// Where nobody else had changed anything.
+    fn of(id: RunId, what: &str) -> Self {
+        Self { id, what: what.to_owned(), left: Vec::new(), beside: Vec::new() }
+    }
 }
 
 /// The vaults' state.

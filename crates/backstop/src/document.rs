@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use backstop_core::audit::Question;
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
-use backstop_core::effect::EffectSet;
+use backstop_core::effect::{Conflict, EffectSet};
 use backstop_core::id::RunId;
 use backstop_core::run::RunRecord;
 use backstop_core::time::Timestamp;
@@ -223,8 +223,12 @@ pub struct RecoveredDocument {
 /// A run that a crash had left half done.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RecoveredRun {
+    /// Where what others changed was in the way of what was there before: the names this has now.
+    pub beside: Vec<Bytes>,
     /// The run.
     pub id: RunId,
+    /// What somebody else changed between the crash and the recovery: it was left as it is.
+    pub left: Vec<Conflict>,
     /// What was done about it.
     pub what: String,
 }
@@ -232,7 +236,10 @@ pub struct RecoveredRun {
 impl RecoveredDocument {
     /// Of what was recovered.
     pub fn of(all: &[Recovered]) -> Self {
-        let recovered = all.iter().map(|r| RecoveredRun { id: r.id, what: r.what.clone() }).collect();
+        let recovered = all
+            .iter()
+            .map(|r| RecoveredRun { beside: r.beside.clone(), id: r.id, left: r.left.clone(), what: r.what.clone() })
+            .collect();
         Self { recovered, version: VERSION }
     }
 }

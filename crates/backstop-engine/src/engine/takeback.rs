@@ -47,7 +47,8 @@ impl Engine {
         let lock = self.store.lock("apply")?;
         let bounds = self.t0(id, &sites)?;
         let history = self.history()?;
-        let checked = check(&plan, Direction::Forward, &sites, &Bounds { ends: &bounds, history: &history })?;
+        let checked =
+            check(&plan, Direction::Forward, &sites, &Bounds { ends: &bounds, foreign: &[], history: &history })?;
         if !checked.conflicts.is_empty() {
             let paths = checked.conflicts.iter().take(NAMED).map(|c| c.path.clone()).collect();
             let entry = Body::RunConflict { count: checked.conflicts.len() as u64, paths, run: id };
@@ -201,7 +202,7 @@ impl Engine {
                 "the receipt of {id} is missing, so nobody can say what is still its own"
             )));
         };
-        let bounds = Bounds { ends: &last.ends, history };
+        let bounds = Bounds { ends: &last.ends, foreign: &last.foreign, history };
         let mut checked = check(&plan, kind.direction(), &sites, &bounds)?;
         if !checked.conflicts.is_empty() && options.beside && kind == Kind::Undo {
             report.beside.extend(set_beside(id, &mut plan, &sites, &checked.conflicts)?);

@@ -201,7 +201,8 @@ impl Count<'_> {
         }
         *tally.owners.entry(stat.uid).or_default() += 1;
         self.openers.note(stat.dev, stat.ino, &mut counted.open);
-        if counted.changed.len() < NAMED && (self.foreign)(stat) {
+        // Asked of every entry: who asks may collect them.
+        if (self.foreign)(stat) && counted.changed.len() < NAMED {
             counted.changed.push(full());
         }
     }
