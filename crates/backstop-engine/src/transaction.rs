@@ -92,6 +92,10 @@ impl Intent {
     }
 }
 
+impl crate::store::Versioned for Intent {
+    const NEWEST: u32 = Self::VERSION;
+}
+
 /// How a transaction that a crash had cut off was ended.
 #[derive(Debug, Default)]
 pub(crate) struct Ended {
@@ -228,7 +232,7 @@ impl Transaction<'_> {
     /// Lets the run's record and the audit log say how it ended, and only then closes the journal: cut
     /// off before, `recover` says it again.
     pub fn settle(&mut self, kind: Kind, done: bool, entries: &[Body]) -> Result<(), TransactionError> {
-        if let Some(mut record) = self.store.read_json::<RunRecord>(self.id, RECORD)? {
+        if let Some(mut record) = self.store.read_versioned::<RunRecord>(self.id, RECORD)? {
             record.state = kind.state(done);
             record.updated = crate::clock::now();
             self.store.write_json(self.id, RECORD, &record, true)?;

@@ -10,6 +10,7 @@ use backstop_core::run::{RunRecord, State};
 
 use super::{Engine, RECORD, Recovered};
 use crate::failure::Failure;
+use crate::store::StoreError;
 use crate::transaction::{Intent, Kind, PLAN, Transaction, plan_bytes};
 use crate::volume::Leftover;
 
@@ -25,7 +26,11 @@ impl Engine {
             }
         }
         for id in self.store.dead()? {
-            done.extend(self.bury(id)?);
+            match self.store.read_versioned::<RunRecord>(id, RECORD) {
+                // That of one run is no reason to stop all others; `runs` names it. Its mark stays.
+                Err(StoreError::Damaged { .. } | StoreError::Newer { .. }) => {}
+                _ => done.extend(self.bury(id)?),
+            }
         }
         Ok(done)
     }
@@ -70,7 +75,7 @@ impl Engine {
         };
         let entry = Body::Recovered { now, run: id, what: what.clone() };
         transaction.settle(intent.kind, ended.done, &[entry]).map_err(|e| stuck(e.into()))?;
-        if let Some(mut record) = self.store.read_json::<RunRecord>(id, RECORD)? {
+        if let Some(mut record) = self.store.read_versioned::<RunRecord>(id, RECORD)? {
             record.notes.push(format!("after a crash {what}"));
             record.notes.extend(ended.left.iter().map(|c| format!("{}: {}", c.path.quoted(), c.why)));
             let beside = |path: &Bytes| format!("what was there before is now {}", path.quoted());

@@ -246,7 +246,7 @@ pub fn failure(failure: &Failure, rule: Option<&str>, style: Style) -> String {
 }
 
 /// The rule behind a kind of failure.
-const fn rule_of(kind: FailureKind) -> Option<&'static str> {
+pub(super) const fn rule_of(kind: FailureKind) -> Option<&'static str> {
     match kind {
         FailureKind::Usage | FailureKind::Interrupted(_) => None,
         FailureKind::Conflict => Some("what others changed meanwhile is never overwritten"),
