@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Cover, Mount};
-use backstop_core::plan::Volume;
 use backstop_sys::fs as sys;
 use backstop_sys::mountinfo::Entry;
 
