@@ -18,6 +18,7 @@ pub mod perform;
 pub mod screen;
 pub mod service;
 pub mod tree;
+pub mod trial;
 
 /// What kept a test from being a test: a fixture that fails, a machine that lacks something.
 #[derive(Debug, thiserror::Error)]

@@ -10,8 +10,9 @@ use backstop_e2e::bounded::{Said, watchdog};
 use backstop_e2e::corpus::{self, Expect, Incident};
 use backstop_e2e::service::Service;
 use backstop_e2e::tree::{DiffOpts, Kind, Tree};
+use backstop_e2e::trial::trial;
 use backstop_e2e::{Broken, guard};
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 
 /// `mk DIR N [EXT]` makes N files whose content names their place; `g` is git with an identity.
 const WORDS: &str = r#"
@@ -47,22 +48,6 @@ fn main() {
         }
     }
     libtest_mimic::run(&args, trials).exit();
-}
-
-fn trial(
-    name: String,
-    missing: &Option<String>,
-    case: &Incident,
-    test: impl Fn(&Incident) -> Result<(), Failed> + Send + 'static,
-) -> Trial {
-    let (missing, case) = (missing.clone(), case.clone());
-    Trial::ignorable_test(name.clone(), move || match missing {
-        Some(why) => {
-            eprintln!("SKIPPED {name}: {why}");
-            Ok(Completion::ignored_with(why))
-        }
-        None => test(&case).map(|()| Completion::Completed),
-    })
 }
 
 /// One case set up in its own root, with the state its data had before the command.

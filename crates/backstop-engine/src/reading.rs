@@ -2,7 +2,7 @@
 //! to where effects lie. Serves explanation only; judgement goes by the effects, and a word that the
 //! reader missed costs a line of explanation and nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -11,9 +11,6 @@ use backstop_core::effect::{Crossing, CrossingKind, EffectSet, Kind, Mount};
 use backstop_core::request::{Command, Request};
 use backstop_core::facts::{Reading, long};
 use backstop_core::shell::{self, How, Script, Simple};
-
-/// More crossings than this explain nothing; the effects list has every place.
-const MOST: usize = 16;
 
 /// The links and mounts between what the command names and what it hits.
 pub(crate) fn crossings(
@@ -26,15 +23,20 @@ pub(crate) fn crossings(
     if hits.is_empty() {
         return Vec::new();
     }
-    let mut found = Vec::new();
+    // By where they are and lead to; bounded by the words of one command line and the machine's mounts.
+    let (mut found, mut told) = (Vec::new(), HashSet::new());
     // The longest way to name it is the most telling one.
     let mut typed: Vec<PathBuf> = typed_paths(request, script, home).into_iter().collect();
     typed.sort_by_key(|p| std::cmp::Reverse(p.as_os_str().len()));
     for typed in typed {
         for crossing in follow(&typed, set) {
+            let key = (crossing.via.clone(), crossing.hit.clone());
+            if told.contains(&key) {
+                continue;
+            }
             let hit = hits.iter().any(|h| h.is_beneath(crossing.hit.as_slice()));
-            let told = found.iter().any(|f: &Crossing| f.via == crossing.via && f.hit == crossing.hit);
-            if hit && !told && found.len() < MOST {
+            told.insert(key);
+            if hit {
                 found.push(crossing);
             }
         }

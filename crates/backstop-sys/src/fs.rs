@@ -17,7 +17,7 @@ mod tree;
 mod xattr;
 
 pub use clock::clock;
-pub use copy::{Copied, clone_or_copy, compare, overwrite};
+pub use copy::{Copied, clone_or_copy, compare, is_between, overwrite};
 pub use dir::{DirEntry, read_dir};
 pub use durable::{
     lock_exclusive, read_small, sync_dir, sync_file, sync_fs, try_lock_exclusive, unlock, write_durable, write_replace,

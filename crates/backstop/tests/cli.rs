@@ -681,6 +681,7 @@ fn audit_log(place: &Place) -> std::path::PathBuf {
                     paths: Vec::new(),
                     rule: "outside-workspace".into(),
                     why: "the place is outside the workspace".into(),
+                    ..Reason::new(Decision::Ask, "outside-workspace")
                 }],
             },
             run,

@@ -364,7 +364,7 @@ impl Engine {
         }
         let ends: Vec<_> = t0.iter().copied().map(Some).collect();
         let history = self.history()?;
-        Ok(check(plan, Direction::Forward, sites, &Bounds { ends: &ends, history: &history })?.conflicts)
+        Ok(check(plan, Direction::Forward, sites, &Bounds { ends: &ends, foreign: &[], history: &history })?.conflicts)
     }
 
     fn close(
