@@ -677,10 +677,8 @@ fn audit_log(place: &Place) -> std::path::PathBuf {
                 decision: Decision::Ask,
                 reasons: vec![Reason {
                     count: 1,
-                    decision: Decision::Ask,
-                    paths: Vec::new(),
-                    rule: "outside-workspace".into(),
                     why: "the place is outside the workspace".into(),
+                    ..Reason::new(Decision::Ask, "outside-workspace")
                 }],
             },
             run,

@@ -50,10 +50,9 @@ fn story(n: u32) -> Vec<Body> {
     };
     let reason = Reason {
         count: 3,
-        decision: Decision::Ask,
         paths: vec![Bytes::from("/srv/db/a")],
-        rule: "outside-workspace".to_owned(),
         why: "the place is outside the workspace".to_owned(),
+        ..Reason::new(Decision::Ask, "outside-workspace")
     };
     let digest = Digest::of_content(b"effects");
     let by = By::Person { uid: 1000 };
