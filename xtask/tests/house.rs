@@ -45,7 +45,17 @@ const ROOMS: &[Room] = &[
     Room {
         name: "backstop-core",
         house: &[],
-        outside: &["base64", "cedar-policy", "ed25519-dalek", "schemars", "serde", "serde_json", "sha2", "thiserror"],
+        outside: &[
+            "base64",
+            "cedar-policy",
+            "ed25519-dalek",
+            "schemars",
+            "serde",
+            "serde_json",
+            "sha2",
+            "thiserror",
+            "toml",
+        ],
         // Files, network, clock, randomness, threads, async: time, user and randomness are arguments.
         // Cedar brings `chrono` along for its calendar arithmetic; that it can't see the clock is held by
         // `cedars_calendar_has_no_clock`.

@@ -173,7 +173,7 @@ pub fn judge(set: &EffectSet, ground: &Ground) -> Judgement {
 
 /// True where a file is set-user-id, set-group-id or has capabilities afterwards and had not before: it
 /// hands the caller's rights to every user of the machine, in whatever directory it lies.
-fn gives_rights(effect: &Effect) -> bool {
+pub fn gives_rights(effect: &Effect) -> bool {
     // A further name for a file that stays gives nobody a right that the file did not give before; where
     // this run gave it the right, its other name says so.
     if effect.kind == Kind::Link {

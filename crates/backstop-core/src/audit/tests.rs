@@ -34,6 +34,7 @@ fn requested() -> Body {
         gid: 1000,
         net: Net::None,
         parallel: false,
+        profile: "workstation".into(),
         reason: Some("clean up".into()),
         session: Some("s".into()),
         uid: 1000,
