@@ -241,4 +241,6 @@ pub fn readable(source: &Source) -> (Vec<Rule>, Vec<Refusal>) {
 }
 
 #[cfg(test)]
+mod layers;
+#[cfg(test)]
 mod tests;
