@@ -675,6 +675,7 @@ fn audit_log(place: &Place) -> std::path::PathBuf {
         let judged = Body::RunJudged {
             judgement: Judgement {
                 decision: Decision::Ask,
+                law: None,
                 reasons: vec![Reason {
                     count: 1,
                     why: "the place is outside the workspace".into(),

@@ -68,7 +68,7 @@ fn story(n: u32) -> Vec<Body> {
             run,
             totals: Totals::default(),
         },
-        Body::RunJudged { judgement: Judgement { decision: Decision::Ask, reasons: vec![reason] }, run },
+        Body::RunJudged { judgement: Judgement::of(vec![reason]), run },
         Body::RunHeld { run },
         Body::RunCommitting { by, digest, plan: Digest::of_content(b"plan"), run },
         Body::RunCommitted { run },
