@@ -38,6 +38,11 @@ pub trait Person {
     }
     /// Policy asks. `Answer::Hold` where nobody can answer.
     fn confirm(&mut self, record: &RunRecord, effects: &EffectSet) -> Answer;
+    /// Something protected would be lost or changed: true when a person typed each of the words. False
+    /// where nobody can.
+    fn agrees(&mut self, _words: &[&str]) -> bool {
+        false
+    }
 }
 
 /// What takes long.

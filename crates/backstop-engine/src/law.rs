@@ -13,6 +13,7 @@ use backstop_core::digest::Digest;
 use backstop_core::facts::Findings;
 use backstop_core::policy::law::{self, Check, Law, Layer, Profile, Refusal, Source, machines};
 use backstop_core::policy::{Judgement, Reason};
+use backstop_core::request::Request;
 
 use keep::Keep;
 
@@ -97,6 +98,25 @@ impl Standing {
             Some(Body::PolicyRefused { .. }) => self.keep.recorded("refused", self.digest),
             Some(_) => self.keep.recorded("loaded", self.digest),
             None => Ok(()),
+        }
+    }
+}
+
+/// The rules for `request`; a profile that is not known denies.
+pub(crate) fn of(request: &Request, home: Option<&Bytes>, state: &Path) -> Standing {
+    let places = Places::of(home, request.workspace.as_ref());
+    match Profile::ALL.into_iter().find(|p| p.name() == request.profile) {
+        Some(profile) => standing(profile, &places, state),
+        None => {
+            let refusal = Refusal {
+                at: format!("profile {:?}", request.profile),
+                id: None,
+                next: "--profile workstation, or --profile production".to_owned(),
+                rule: "a run is judged by the rules of a profile that is known".to_owned(),
+                why: "there is no profile of this name".to_owned(),
+            };
+            let keep = Keep::new(state, Profile::default());
+            finish(Err(vec![refusal]), Vec::new(), law::digest(&[]), keep)
         }
     }
 }
