@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::Bytes;
+use crate::digest::Digest;
 use crate::effect::{Effect, EffectSet, FileType, Kind, Node};
 
 pub use places::Ground;
@@ -93,6 +94,9 @@ impl Reason {
 pub struct Judgement {
     /// The strictest of the reasons' decisions; `Allow` where none spoke.
     pub decision: Decision,
+    /// Names the rules that judged: the digest over their files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub law: Option<Digest>,
     /// The reasons.
     pub reasons: Vec<Reason>,
 }
@@ -102,7 +106,7 @@ impl Judgement {
     pub fn of(mut reasons: Vec<Reason>) -> Self {
         // Stable, so that among equals the first found stays first.
         reasons.sort_by_key(|r| std::cmp::Reverse(r.decision));
-        Self { decision: reasons.iter().map(|r| r.decision).max().unwrap_or(Decision::Allow), reasons }
+        Self { decision: reasons.iter().map(|r| r.decision).max().unwrap_or(Decision::Allow), law: None, reasons }
     }
 
     /// What one person has to type, each once, before this takes effect; empty where a plain yes is enough.

@@ -9,7 +9,6 @@ use backstop_core::effect::{Conflict, EffectSet};
 use backstop_core::facts::{Context, Findings, People, Proof};
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Op, Place, Plan};
-use backstop_core::policy::law::refused;
 use backstop_core::policy::{self, Decision, Ground, Judgement, Reason};
 use backstop_core::request::{NestedRequest, Request};
 use backstop_core::run::{RunRecord, State};
@@ -21,7 +20,7 @@ use crate::clock;
 use crate::commit::{Bounds, Checked, CommitError, Site, check};
 use crate::facts;
 use crate::failure::{Failure, FailureKind};
-use crate::law;
+use crate::law::{self, Standing};
 use crate::ledger::{Input, LayerIn, Measured, VolumeIn, measure};
 use crate::reading;
 use crate::rehearse::{Rehearsal, RehearseError, RehearseInput, rehearse};
@@ -174,12 +173,15 @@ impl Engine {
         trace.phase("ledger");
         let ground = self.ground(&record.request, &rehearsal.volumes);
         // Where nothing would change, there is nothing to judge: most commands only look.
+        let mut standing = None;
         let judgement = if plan.ops.is_empty() && effects.is_empty() {
             Judgement::of(Vec::new())
         } else {
             let findings = self.findings(record, &script, &rehearsal, &effects, &plan, &ground)?;
             trace.phase("facts");
-            self.judged(&record.request, &effects, &findings, &ground)
+            let law = standing.insert(self.standing(&record.request));
+            record.notes.extend(law.note());
+            law.judge(&findings, policy::floor(&effects, &ground))
         };
         keep_own_times(&mut plan, &ground, &effects);
         record.totals = Some(effects.totals());
@@ -198,6 +200,9 @@ impl Engine {
             run: record.id,
             totals: effects.totals(),
         });
+        if let Some(law) = &standing {
+            self.note_rules(record, law)?;
+        }
         trace.phase("judge");
         let done = Rehearsed { applied, effects, plan, t0: rehearsal.t0, volumes: rehearsal.volumes };
         if done.plan.ops.is_empty() {
@@ -260,6 +265,18 @@ impl Engine {
                 self.commit_now(record, done, by, person, trace)
             }
         }
+    }
+
+    /// Which rules are in force is on record before what they let through.
+    pub(super) fn note_rules(&mut self, record: &mut RunRecord, law: &Standing) -> Result<(), Failure> {
+        let Some(entry) = law.entry() else { return Ok(()) };
+        self.records.write(std::slice::from_ref(entry))?;
+        if let Err(error) = law.recorded() {
+            record
+                .notes
+                .push(format!("that the rules are on record can't be noted, so they will be once more: {error}"));
+        }
+        Ok(())
     }
 
     /// What a held run needs to be committed later.
@@ -441,19 +458,9 @@ impl Engine {
         Ok((set, plan))
     }
 
-    /// What floor and law say.
-    pub(super) fn judged(
-        &self,
-        request: &Request,
-        effects: &EffectSet,
-        findings: &Findings,
-        ground: &Ground,
-    ) -> Judgement {
-        let floor = policy::floor(effects, ground);
-        match law::of(request) {
-            Ok(law) => law.judge(findings, floor),
-            Err(refusals) => refused(&refusals, floor),
-        }
+    /// The rules that are in force for a request, today.
+    pub(super) fn standing(&self, request: &Request) -> Standing {
+        law::of(request, self.settings.home.as_ref(), &self.settings.state)
     }
 
     /// What the effects mean; kept with the run, so that it can be explained later.

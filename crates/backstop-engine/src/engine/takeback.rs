@@ -6,7 +6,7 @@ use backstop_core::effect::Conflict;
 use backstop_core::facts::Findings;
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Plan};
-use backstop_core::policy::Decision;
+use backstop_core::policy::{self, Decision};
 use backstop_core::run::{RunRecord, State};
 
 use super::{Engine, Filter, Outcome, Person, SETTLE, Step, Stopped, UndoOptions, UndoReport, Which};
@@ -47,7 +47,9 @@ impl Engine {
         };
         // By the rules of today: they may have become stricter while it was held.
         let ground = self.ground_of(&record, &volumes);
-        let judgement = self.judged(&record.request, &effects, &findings, &ground);
+        let law = self.standing(&record.request);
+        let judgement = law.judge(&findings, policy::floor(&effects, &ground));
+        self.note_rules(&mut record, &law)?;
         let why = || judgement.reasons.first().map(|r| r.why.clone()).unwrap_or_default();
         match judgement.decision {
             Decision::Deny => {
