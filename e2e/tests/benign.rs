@@ -2,6 +2,7 @@
 //! workstation and in production, as root and as an ordinary user. Each gets the tier its file says,
 //! and what is allowed ends as under plain bash. Prints who was asked how often; hides no line.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,7 +43,7 @@ fn main() {
     let missing = guard::missing();
     if !args.list && missing.is_none() {
         guard::enter_own_mounts();
-        watchdog(Duration::from_secs(500));
+        watchdog(Duration::from_secs(900));
     }
     let name = "everyday-commands-are-not-stopped-and-end-as-under-plain-bash";
     let trial = Trial::ignorable_test(name, move || match missing {
@@ -124,7 +125,10 @@ fn as_user(who: Who, cases: &[(String, Case)], toolchain: Option<&Path>, check_s
     let fixtures = fixtures.canonicalize().map_err(Broken::io("find corpus/benign/fixtures"))?;
     let mut borrowed = vec![(fixtures, "/fixtures".to_owned())];
     borrowed.extend(toolchain.map(|t| (t.to_owned(), TOOLCHAIN.to_owned())));
-    let room = Room { arena: Arena::new(Plan { who, guard: Some(guard::binary()), borrowed })? };
+    let room = Room {
+        arena: Arena::new(Plan { who, guard: Some(guard::binary()), borrowed })?,
+        untouched: RefCell::default(),
+    };
     // Nothing here outlives a power cut: what takes the time otherwise is waiting for the disk.
     let image = room.arena.root();
     let said = run(Command::new("mount").args(["-o", "remount,barrier=0"]).arg(image), STEP)?;
@@ -192,6 +196,8 @@ fn report(who: Who, outcomes: &[Outcome<'_>], check_share: bool) -> Report {
 /// The throw-away root of one user.
 struct Room {
     arena: Arena,
+    /// The fixture that lies there as it was built; none where something has run since.
+    untouched: RefCell<Option<String>>,
 }
 
 /// How a line ended: the words of both streams, the disk.
@@ -250,13 +256,27 @@ impl Room {
              cd /pristine/{fixture}; cp -a w/. /w/; cp -a agent/. /home/agent/"
         );
         self.arena.sh_as(Who::Root, &script, &[], STEP)?.must("putting the root back")?;
+        *self.untouched.borrow_mut() = Some(fixture.to_owned());
         Ok(())
     }
 
-    fn run(&self, case: &Case, command: &str) -> Result<End, Broken> {
-        self.reset(&case.fixture)?;
-        let said = self.arena.sh(&format!("{SHELL}{FRESH}{command}"), &[], STEP)?;
-        Ok(End { said, tree: self.tree(case) })
+    /// Runs a command where the fixture left everything. That a run which was held, or had no effect,
+    /// leaves nothing behind is another test's claim; here it saves a third of the copies.
+    fn run(&self, case: &Case, command: &str) -> Result<Said, Broken> {
+        if self.untouched.borrow().as_ref() != Some(&case.fixture) {
+            self.reset(&case.fixture)?;
+        }
+        self.untouched.borrow_mut().take();
+        self.arena.sh(&format!("{SHELL}{FRESH}{command}"), &[], STEP)
+    }
+
+    fn guarded(&self, case: &Case, profile: &str) -> Result<Said, Broken> {
+        let said = self.run(case, &format!("backstop run --profile {profile} --json -c {}", quote(&case.line)))?;
+        let state = serde_json::from_slice(&said.out).map(|d: Document| d.record.state);
+        if state.is_ok_and(|s| ["held", "no-effect"].contains(&s.as_str())) {
+            *self.untouched.borrow_mut() = Some(case.fixture.clone());
+        }
+        Ok(said)
     }
 
     /// The workspace, what lies beside it, and the home, but for what is never twice the same.
@@ -279,38 +299,37 @@ impl Room {
     }
 
     fn line<'a>(&self, name: &'a str, case: &'a Case) -> Result<Outcome<'a>, Broken> {
-        let (since, line) = (SystemTime::now(), quote(&case.line));
-        // With --json the command's own output goes to standard error.
-        let plain = self.run(case, &format!("bash -c {line} 1>&2"))?;
         let mut wrong = Vec::new();
-        if plain.said.code != 0 {
-            wrong.push(format!("it fails by itself: {}", words(&plain.said)));
+        let (production, _) = tier(&self.guarded(case, "production")?, case.production, "production", &mut wrong);
+        let since = SystemTime::now();
+        // With --json the command's own output goes to standard error.
+        let said = self.run(case, &format!("bash -c {} 1>&2", quote(&case.line)))?;
+        if said.code != 0 {
+            wrong.push(format!("it fails by itself: {}", words(&said)));
         }
-        let mut tiers = [Tier::Deny; 2];
-        let mut rules = Vec::new();
-        for (n, (profile, expected)) in
-            [("workstation", case.workstation), ("production", case.production)].into_iter().enumerate()
-        {
-            let end = self.run(case, &format!("backstop run --profile {profile} --json -c {line}"))?;
-            let (tier, reasons) = match judged(&end.said) {
-                Ok(judged) => judged,
-                Err(why) => {
-                    wrong.push(format!("{profile}: {why}\n  {}", words(&end.said)));
-                    continue;
-                }
-            };
+        let plain = End { said, tree: self.tree(case) };
+        let said = self.guarded(case, "workstation")?;
+        let (workstation, rules) = tier(&said, case.workstation, "workstation", &mut wrong);
+        if workstation == Tier::Allow {
+            wrong.extend(unlike(case, &plain, &End { said, tree: self.tree(case) }, since));
+        }
+        Ok(Outcome { name, case, tiers: [workstation, production], rules, wrong })
+    }
+}
+
+/// The tier of a run, with the rules that spoke; what is wrong with it goes to `wrong`.
+fn tier(said: &Said, expected: Tier, profile: &str, wrong: &mut Vec<String>) -> (Tier, Vec<String>) {
+    match judged(said) {
+        Ok((tier, rules)) => {
             if tier != expected {
-                wrong.push(format!("{profile}: {} and not {}: {}", tier.name(), expected.name(), reasons.join("; ")));
+                wrong.push(format!("{profile}: {} and not {}: {}", tier.name(), expected.name(), rules.join("; ")));
             }
-            tiers[n] = tier;
-            if profile == "workstation" {
-                if tier == Tier::Allow {
-                    wrong.extend(unlike(case, &plain, &end, since));
-                }
-                rules = reasons;
-            }
+            (tier, rules)
         }
-        Ok(Outcome { name, case, tiers, rules, wrong })
+        Err(why) => {
+            wrong.push(format!("{profile}: {why}\n  {}", words(said)));
+            (Tier::Deny, vec![why])
+        }
     }
 }
 
