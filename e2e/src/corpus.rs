@@ -227,6 +227,9 @@ mod tests {
         for (name, case) in &incidents {
             assert!(!case.threads.is_empty(), "{name} names no public report");
             assert!(!case.protect.is_empty() || case.check.is_some(), "{name} protects nothing");
+            assert_eq!(case.expect_tier.is_none(), case.expect == Expect::Process, "{name} does not say its tier");
+            let least = case.expect_tier.map(|t| t.root.min(t.user));
+            assert!(case.expect != Expect::Hold || least >= Some(Tier::Ask), "{name} has to be held, and is allowed");
         }
         for (name, case) in &attacks {
             assert!(case.bites.len() == 2 || case.bites_not.is_some(), "{name} does not say why plain bash stops it");
