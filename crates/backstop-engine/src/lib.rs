@@ -10,6 +10,7 @@ pub mod engine;
 pub mod facts;
 pub mod failure;
 mod fault;
+mod law;
 pub mod ledger;
 pub mod probe;
 mod progress;

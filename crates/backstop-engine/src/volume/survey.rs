@@ -118,7 +118,7 @@ const NO_UPPER: &[&str] = &[
 const PRIVATE: &[&[u8]] = &[b"/proc", b"/sys", b"/dev"];
 
 /// Places that the view replaces, whatever the machine has there.
-fn private_place(path: &Bytes) -> bool {
+pub(crate) fn private_place(path: &Bytes) -> bool {
     path.is_beneath(b"/run") || PRIVATE.iter().any(|p| path.is_beneath(p))
 }
 
