@@ -19,6 +19,9 @@ const DATA: &str = "set -e; mkdir -p /srv/database/base /srv/snapshots; cd /srv\
     for d in mon tue wed; do tar cf snapshots/$d.tar database; done; chown -R $UIDN:$UIDN database snapshots; chown $UIDN /srv\n";
 const STATE: &str = "/w/work/infra/terraform.tfstate";
 
+/// Why the facts say nothing of the states so far; checked to be still so.
+const LENS_NOT_YET: Option<&str> = Some("the lenses aren't asked yet");
+
 /// Which Terraform.
 #[derive(Clone, Copy)]
 struct Flavour {
@@ -141,5 +144,35 @@ fn held(flavour: Flavour, profile: &str, who: Who) -> Result<(), Failed> {
             return Err(format!("no effect on {place} among:\n    {}", all.join("\n    ")).into());
         }
     }
-    Ok(())
+    in_the_facts(&facts(&arena)?)
+}
+
+/// That both halves of the accident are facts: what policy judges, not just places in a list.
+fn in_the_facts(facts: &Value) -> Result<(), Failed> {
+    let losing = facts["losing"].as_array().cloned().unwrap_or_default();
+    if !["database", "outside"].iter().all(|class| losing.contains(&Value::from(*class))) {
+        return Err(
+            format!("a database outside is lost, and the facts say of what is lost: {}", facts["losing"]).into()
+        );
+    }
+    let swapped = facts["terraform"]["lineage_changed"] == 1;
+    match (swapped, LENS_NOT_YET) {
+        (true, None) | (false, Some(_)) => Ok(()),
+        (false, None) => Err(format!("the swapped state is no fact: {}", facts["terraform"]).into()),
+        (true, Some(why)) => Err(format!("the swapped state is a fact, though {why}: take LENS_NOT_YET out").into()),
+    }
+}
+
+/// What is kept of the only run's facts.
+fn facts(arena: &Arena) -> Result<Value, Broken> {
+    let runs = arena.at("/state/backstop/runs");
+    let mut found = Vec::new();
+    for run in std::fs::read_dir(&runs).map_err(Broken::io("list the runs"))? {
+        let path = run.map_err(Broken::io("list the runs"))?.path().join("findings.json");
+        found.push(std::fs::read(&path).map_err(Broken::io(format!("read {}", path.display())))?);
+    }
+    let wrong = |what: String| Broken::Case { file: "findings.json".to_owned(), what };
+    let [one] = found.as_slice() else { return Err(wrong(format!("{} runs and not one", found.len()))) };
+    let findings: Value = serde_json::from_slice(one).map_err(|e| wrong(e.to_string()))?;
+    Ok(findings["facts"].clone())
 }
