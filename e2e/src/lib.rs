@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arena;
+pub mod benign;
 pub mod bounded;
 pub mod case;
 pub mod claims;
