@@ -6,8 +6,10 @@
 pub mod audit;
 pub mod bytes;
 pub mod canon;
+pub mod classes;
 pub mod digest;
 pub mod effect;
+pub mod facts;
 pub mod id;
 pub mod merkle;
 pub mod note;

@@ -48,8 +48,23 @@ impl Command {
 
 /// Words that mean something else than a program where a command begins.
 const RESERVED: [&[u8]; 17] = [
-    b"case", b"coproc", b"do", b"done", b"elif", b"else", b"esac", b"fi", b"for", b"function", b"if", b"select", b"then", b"time",
-    b"until", b"while", b"in",
+    b"case",
+    b"coproc",
+    b"do",
+    b"done",
+    b"elif",
+    b"else",
+    b"esac",
+    b"fi",
+    b"for",
+    b"function",
+    b"if",
+    b"select",
+    b"then",
+    b"time",
+    b"until",
+    b"while",
+    b"in",
 ];
 
 fn shell_word(word: &[u8], program: bool) -> Vec<u8> {
@@ -104,6 +119,9 @@ pub struct Request {
     pub net: Net,
     /// True to run beside other runs in the same workspace without taking turns.
     pub parallel: bool,
+    /// The policy's profile: `workstation`, `production`.
+    #[serde(default = "workstation")]
+    pub profile: String,
     /// Why, in the words of who asked; unchecked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Bytes>,
@@ -115,4 +133,9 @@ pub struct Request {
     /// The agent's own place; none means every change is outside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace: Option<Bytes>,
+}
+
+/// What requests recorded before there were profiles had.
+fn workstation() -> String {
+    "workstation".to_owned()
 }

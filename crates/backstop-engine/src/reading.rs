@@ -1,6 +1,6 @@
 //! The typed path beside the hit path: which words of the command name a place that leads elsewhere,
-//! to where effects lie. Serves explanation only; judgement goes by the effects, and a word that the
-//! reader missed costs a line of explanation and nothing else.
+//! to where effects lie. Serves explanation only; what is lost is measured by the effects, and a
+//! word that the reader missed makes them a surprise, never less of one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,8 +8,9 @@ use std::path::{Component, Path, PathBuf};
 
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Crossing, CrossingKind, EffectSet, Kind, Mount};
+use backstop_core::facts::Reading;
 use backstop_core::request::{Command, Request};
-use backstop_core::shell::{self, How};
+use backstop_core::shell::{self, How, Script, Simple};
 
 /// More crossings than this explain nothing; the effects list has every place.
 const MOST: usize = 16;
@@ -36,12 +37,43 @@ pub(crate) fn crossings(request: &Request, home: Option<&Bytes>, set: &EffectSet
     found
 }
 
-/// The places that the command names, made absolute.
-fn typed_paths(request: &Request, home: Option<&Bytes>) -> BTreeSet<PathBuf> {
-    let script = match &request.command {
+/// What the command's text says, for policy.
+pub(crate) fn facts(request: &Request) -> Reading {
+    let script = script(request);
+    let name = |c: &Simple| c.program_name().filter(|_| !c.own).map(|n| n.quoted().to_string());
+    Reading {
+        opaque: i64::try_from(script.opaque.len()).unwrap_or(i64::MAX),
+        privilege: script.privilege_words().iter().map(ToString::to_string).collect(),
+        programs: script.commands.iter().filter_map(name).collect(),
+    }
+}
+
+fn script(request: &Request) -> Script {
+    match &request.command {
         Command::Argv(argv) => shell::read_argv(argv),
         Command::Line(line) => shell::read(line.as_slice()),
-    };
+    }
+}
+
+/// The real places that the command names, its current directory among them: links followed as far
+/// as the path is there.
+pub(crate) fn named(request: &Request, home: Option<&Bytes>) -> Vec<Bytes> {
+    let mut all: Vec<Bytes> = typed_paths(request, home).iter().map(|p| real(p)).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn real(path: &Path) -> Bytes {
+    let there = path.ancestors().find_map(|a| Some((a, fs::canonicalize(a).ok()?)));
+    let Some((ancestor, real)) = there else { return Bytes::from(path) };
+    let rest = path.strip_prefix(ancestor).unwrap_or(Path::new(""));
+    Bytes::from(real.join(rest).as_path())
+}
+
+/// The places that the command names, made absolute.
+fn typed_paths(request: &Request, home: Option<&Bytes>) -> BTreeSet<PathBuf> {
+    let script = script(request);
     let cwd = request.cwd.as_path();
     let mut paths: BTreeSet<PathBuf> = script
         .paths()

@@ -6,9 +6,11 @@ use std::sync::atomic::AtomicU64;
 use backstop_core::audit::{Body, By};
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Conflict, EffectSet};
+use backstop_core::facts::{Context, Findings, People, Proof};
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Op, Place, Plan};
-use backstop_core::policy::{Decision, Ground, Reason, judge};
+use backstop_core::policy::law::refused;
+use backstop_core::policy::{self, Decision, Ground, Judgement, Reason};
 use backstop_core::request::{NestedRequest, Request};
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
@@ -16,7 +18,9 @@ use backstop_core::time::Timestamp;
 use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, SETTLE, Step};
 use crate::clock;
 use crate::commit::{Bounds, Checked, CommitError, Site, check};
+use crate::facts;
 use crate::failure::{Failure, FailureKind};
+use crate::law;
 use crate::ledger::{Input, LayerIn, Measured, VolumeIn, measure};
 use crate::reading;
 use crate::rehearse::{Rehearsal, RehearseError, RehearseInput, rehearse};
@@ -167,7 +171,14 @@ impl Engine {
         self.note_vaults(&plan.volumes)?;
         trace.phase("ledger");
         let ground = self.ground(&record.request, &rehearsal.volumes);
-        let judgement = judge(&effects, &ground);
+        // Where nothing would change, there is nothing to judge: most commands only look.
+        let judgement = if plan.ops.is_empty() && effects.is_empty() {
+            Judgement::of(Vec::new())
+        } else {
+            let findings = self.findings(record, &rehearsal, &effects, &plan, &ground)?;
+            trace.phase("facts");
+            self.judged(&record.request, &effects, &findings, &ground)
+        };
         keep_own_times(&mut plan, &ground, &effects);
         record.totals = Some(effects.totals());
         let digest = self.write_effects(record.id, &effects)?;
@@ -422,9 +433,51 @@ impl Engine {
             incomplete,
             mounts: rehearsal.mounts.clone(),
         };
-        set.crossings = reading::crossings(&record.request, &set);
+        set.crossings = reading::crossings(&record.request, self.settings.home.as_ref(), &set);
         let plan = Plan { keeps, ops, volumes: rehearsal.volumes.iter().map(|v| v.spec().clone()).collect() };
         Ok((set, plan))
+    }
+
+    /// What floor and law say.
+    pub(super) fn judged(
+        &self,
+        request: &Request,
+        effects: &EffectSet,
+        findings: &Findings,
+        ground: &Ground,
+    ) -> Judgement {
+        let floor = policy::floor(effects, ground);
+        match law::of(request) {
+            Ok(law) => law.judge(findings, floor),
+            Err(refusals) => refused(&refusals, floor),
+        }
+    }
+
+    /// What the effects mean; kept with the run, so that it can be explained later.
+    fn findings(
+        &self,
+        record: &RunRecord,
+        rehearsal: &Rehearsal,
+        effects: &EffectSet,
+        plan: &Plan,
+        ground: &Ground,
+    ) -> Result<Findings, Failure> {
+        let failed = |e| Failure::because("what it means can't be told, so nothing is let through", &e);
+        let sides = facts::Rehearsed::new(plan, &rehearsal.volumes, record.id).map_err(failed)?;
+        let context = Context {
+            denials: 0,
+            ground,
+            named: &reading::named(&record.request, self.settings.home.as_ref()),
+            now: clock::now(),
+            people: People::default(),
+            proof: Proof::default(),
+            reading: reading::facts(&record.request),
+            repeats_denied: false,
+            request: &record.request,
+        };
+        let findings = facts::gather(effects, &sides, &context);
+        self.store.write_json(record.id, super::FINDINGS, &findings, false)?;
+        Ok(findings)
     }
 
     /// The places that policy goes by.
@@ -433,6 +486,7 @@ impl Engine {
         guard.extend(volumes.iter().map(OpenVolume::guarded_path));
         guard.extend(self.settings.hide.iter().cloned());
         Ground {
+            classes: self.settings.classes.clone(),
             guard,
             home: self.settings.home.clone(),
             homes: self.settings.homes.clone(),

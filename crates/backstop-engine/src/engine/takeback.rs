@@ -3,9 +3,10 @@
 use backstop_core::audit::{Body, By};
 use backstop_core::digest::Digest;
 use backstop_core::effect::Conflict;
+use backstop_core::facts::Findings;
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Plan};
-use backstop_core::policy::{Decision, judge};
+use backstop_core::policy::Decision;
 use backstop_core::run::{RunRecord, State};
 
 use super::{Engine, Filter, Outcome, Person, SETTLE, Step, Stopped, UndoOptions, UndoReport, Which};
@@ -39,10 +40,28 @@ impl Engine {
             return Err(Failure::new(FailureKind::Conflict, "a file system that the run changed is gone")
                 .next(format!("run it again: backstop retry {id}")));
         }
-        let judgement = judge(&effects, &self.ground_of(&record, &volumes));
-        if judgement.decision == Decision::Deny {
-            let why = judgement.reasons.first().map(|r| r.why.clone()).unwrap_or_default();
-            return Err(Failure::new(FailureKind::Refused, format!("{id} may not be committed: {why}")));
+        let findings: Option<Findings> = self.store.read_json(id, super::FINDINGS)?;
+        let Some(findings) = findings else {
+            return Err(Failure::internal(format!("what {id} means is not known, so it can't be let through"))
+                .next(format!("run it again: backstop retry {id}")));
+        };
+        // By the rules of today: they may have become stricter while it was held.
+        let ground = self.ground_of(&record, &volumes);
+        let judgement = self.judged(&record.request, &effects, &findings, &ground);
+        let why = || judgement.reasons.first().map(|r| r.why.clone()).unwrap_or_default();
+        match judgement.decision {
+            Decision::Deny => {
+                return Err(Failure::new(FailureKind::Refused, format!("{id} may not be committed: {}", why())));
+            }
+            Decision::TwoPerson => {
+                return Err(Failure::new(FailureKind::Refused, format!("{id} needs two people: {}", why())));
+            }
+            Decision::Ask | Decision::Allow => {}
+        }
+        let words = judgement.words();
+        if !words.is_empty() && !person.agrees(&words) {
+            return Err(Failure::new(FailureKind::Refused, format!("{id} stays held: {}", why()))
+                .next(format!("at a terminal, type what it asks for: {}", words.join(", "))));
         }
         let lock = self.store.lock("apply")?;
         let bounds = self.t0(id, &sites)?;
