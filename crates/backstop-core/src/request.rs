@@ -48,8 +48,23 @@ impl Command {
 
 /// Words that mean something else than a program where a command begins.
 const RESERVED: [&[u8]; 17] = [
-    b"case", b"coproc", b"do", b"done", b"elif", b"else", b"esac", b"fi", b"for", b"function", b"if", b"select", b"then", b"time",
-    b"until", b"while", b"in",
+    b"case",
+    b"coproc",
+    b"do",
+    b"done",
+    b"elif",
+    b"else",
+    b"esac",
+    b"fi",
+    b"for",
+    b"function",
+    b"if",
+    b"select",
+    b"then",
+    b"time",
+    b"until",
+    b"while",
+    b"in",
 ];
 
 fn shell_word(word: &[u8], program: bool) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! The typed path beside the hit path: which words of the command name a place that leads elsewhere,
-//! to where effects lie. Serves explanation only; judgement goes by the effects, and a word that the
-//! reader missed costs a line of explanation and nothing else.
+//! to where effects lie. Serves explanation only; what is lost is measured by the effects, and a
+//! word that the reader missed makes them a surprise, never less of one.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
@@ -8,17 +8,12 @@ use std::path::{Component, Path, PathBuf};
 
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Crossing, CrossingKind, EffectSet, Kind, Mount};
-use backstop_core::request::{Command, Request};
 use backstop_core::facts::{Reading, long};
+use backstop_core::request::{Command, Request};
 use backstop_core::shell::{self, How, Script, Simple};
 
 /// The links and mounts between what the command names and what it hits.
-pub(crate) fn crossings(
-    request: &Request,
-    script: &Script,
-    home: Option<&Bytes>,
-    set: &EffectSet,
-) -> Vec<Crossing> {
+pub(crate) fn crossings(request: &Request, script: &Script, home: Option<&Bytes>, set: &EffectSet) -> Vec<Crossing> {
     let hits: Vec<&Bytes> = set.effects.iter().filter(|e| e.kind != Kind::Create).map(|e| &e.path).collect();
     if hits.is_empty() {
         return Vec::new();
@@ -70,7 +65,8 @@ pub(crate) fn script(request: &Request) -> Script {
 
 /// The facts of the text.
 pub(crate) fn facts(script: &Script) -> Reading {
-    let programs = script.commands.iter().filter_map(Simple::program_name);
+    // A function of the script's own is no program.
+    let programs = script.commands.iter().filter(|c| !c.own).filter_map(Simple::program_name);
     Reading {
         opaque: long(script.opaque.len() as u64),
         privilege: script.privilege_words().iter().map(|w| w.name().to_owned()).collect(),

@@ -234,7 +234,9 @@ impl Reader<'_> {
             // A name is rarely this long, and `a=a=a=…` isn't looked at from its start each time.
             b'=' => {
                 let before = &self.text[start..self.at - 1];
-                before.len() < 256 && before.first().is_some_and(|b| is_name_start(*b)) && before.iter().all(|b| is_name(*b))
+                before.len() < 256
+                    && before.first().is_some_and(|b| is_name_start(*b))
+                    && before.iter().all(|b| is_name(*b))
             }
             b':' => start > 0 && self.text[start - 1] == b'=',
             _ => false,

@@ -100,7 +100,20 @@ pub(super) fn is_name(b: u8) -> bool {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a [u8], base: Base, depth: usize, found: &'a mut Found) -> Self {
-        Self { text, at: 0, end: text.len(), depth, base, found, fed: false, announced: Vec::new(), begun: 0, documents_read: 0, documents_before: None, outermost: depth }
+        Self {
+            text,
+            at: 0,
+            end: text.len(),
+            depth,
+            base,
+            found,
+            fed: false,
+            announced: Vec::new(),
+            begun: 0,
+            documents_read: 0,
+            documents_before: None,
+            outermost: depth,
+        }
     }
 
     /// Reads to the end. What comes after a mistake is one opaque part: bash would not run it, nor
@@ -467,7 +480,8 @@ impl<'a> Reader<'a> {
         self.at += skip + operator.len();
         self.blank();
         self.count()?;
-        let mut redirect = Redirect { span: Span::default(), descriptor, mode, target: Word::default(), document: None };
+        let mut redirect =
+            Redirect { span: Span::default(), descriptor, mode, target: Word::default(), document: None };
         if mode == Mode::Document {
             let from = self.at;
             let (delimiter, quoted) = self.delimiter()?;

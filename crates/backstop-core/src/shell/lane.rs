@@ -59,7 +59,9 @@ impl fmt::Display for Why {
             Self::Unread(why) => write!(f, "{why}"),
             Self::Program(name) => write!(f, "{} is not known to only read", name.quoted()),
             Self::Told(name, what) => write!(f, "{} may write with {}", name.quoted(), what.quoted()),
-            Self::Arguments(name) => write!(f, "{} may write, and what it is told is only known when it runs", name.quoted()),
+            Self::Arguments(name) => {
+                write!(f, "{} may write, and what it is told is only known when it runs", name.quoted())
+            }
             Self::Network(name) => write!(f, "{} speaks to a network", name.quoted()),
             Self::Redirect(target) => write!(f, "writes {}", target.quoted()),
             Self::Wrapper(wrapper) => write!(f, "is started by {wrapper}"),
@@ -115,9 +117,33 @@ const TABLE: &str = include_str!("lane.toml");
 /// Set for the shell itself or for what it starts, these change what a program does. A `*` at the end
 /// stands for any rest.
 const VARIABLES: [&str; 27] = [
-    "BASHOPTS", "BASH_*", "CDPATH", "DYLD_*", "EDITOR", "ENV", "GCONV_PATH", "GIT_*", "GLOBIGNORE", "HOME", "IFS", "LD_*", "LESS*",
-    "LOCPATH", "MANPAGER", "NODE_*", "PAGER", "PATH", "PERL*", "PROMPT_COMMAND", "PS4", "PYTHON*", "RIPGREP_*", "RUBY*", "SHELLOPTS",
-    "TERMINFO*", "VISUAL",
+    "BASHOPTS",
+    "BASH_*",
+    "CDPATH",
+    "DYLD_*",
+    "EDITOR",
+    "ENV",
+    "GCONV_PATH",
+    "GIT_*",
+    "GLOBIGNORE",
+    "HOME",
+    "IFS",
+    "LD_*",
+    "LESS*",
+    "LOCPATH",
+    "MANPAGER",
+    "NODE_*",
+    "PAGER",
+    "PATH",
+    "PERL*",
+    "PROMPT_COMMAND",
+    "PS4",
+    "PYTHON*",
+    "RIPGREP_*",
+    "RUBY*",
+    "SHELLOPTS",
+    "TERMINFO*",
+    "VISUAL",
 ];
 
 /// The places programs of the system lie in.
@@ -189,7 +215,8 @@ fn simple(command: &Simple, known: &mut Known) -> Result<(), Because> {
 /// What the table says of a program. Only its own lines are parsed: a whole table would cost more
 /// than a read lane saves.
 fn entry(name: &[u8]) -> Option<Entry> {
-    let name = std::str::from_utf8(name).ok().filter(|n| n.bytes().all(|b| b.is_ascii_graphic() && !b"\"\\'".contains(&b)))?;
+    let name =
+        std::str::from_utf8(name).ok().filter(|n| n.bytes().all(|b| b.is_ascii_graphic() && !b"\"\\'".contains(&b)))?;
     let rest = &TABLE[TABLE.find(&format!("\n[\"{name}\"]\n"))? + 1..];
     // Entries are separated by an empty line.
     let end = rest.find("\n\n").unwrap_or(rest.len());
@@ -209,7 +236,9 @@ fn redirection(redirect: &Redirect) -> Result<(), Because> {
         Mode::Read if target.is_some_and(|t| t.starts_with(b"/dev/tcp/") || t.starts_with(b"/dev/udp/")) => {
             Err(at(Why::Network(redirect.target.typed.clone())))
         }
-        Mode::Document | Mode::Text if redirect.target.typed.as_slice().len() > LONGEST_DOCUMENT => Err(at(Why::Document)),
+        Mode::Document | Mode::Text if redirect.target.typed.as_slice().len() > LONGEST_DOCUMENT => {
+            Err(at(Why::Document))
+        }
         Mode::Read | Mode::Duplicate | Mode::Document | Mode::Text => Ok(()),
     }
 }

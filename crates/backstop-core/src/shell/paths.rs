@@ -1,6 +1,6 @@
 //! Takes a script, gives the places it names, as typed and as they would be meant: for telling people
-//! that what they typed leads elsewhere. A place too many costs a look; one too few costs a line of
-//! explanation; neither decides anything.
+//! that what they typed leads elsewhere, and whether what was hit was named at all. Nothing that isn't
+//! typed, or put together from what is typed, is ever a place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,7 +54,10 @@ pub(super) fn of(script: &Script) -> Vec<TypedPath> {
             continue;
         }
         for redirect in &command.redirects {
-            if matches!(redirect.mode, super::Mode::Read | super::Mode::Write | super::Mode::Append | super::Mode::ReadWrite) {
+            if matches!(
+                redirect.mode,
+                super::Mode::Read | super::Mode::Write | super::Mode::Append | super::Mode::ReadWrite
+            ) {
                 found.word(&redirect.target, &set);
             }
         }

@@ -233,7 +233,9 @@ impl Out {
                 _ => Starts::Itself,
             },
             Inner::Alias => self.alias(simple, first),
-            Inner::Shell | Inner::Su | Inner::Find | Inner::Flock | Inner::Container | Inner::Parallel => Starts::Itself,
+            Inner::Shell | Inner::Su | Inner::Find | Inner::Flock | Inner::Container | Inner::Parallel => {
+                Starts::Itself
+            }
         }
     }
 
@@ -268,9 +270,12 @@ impl Out {
     /// Keeps what `-exec` and its like start.
     fn find(&mut self, simple: &Simple, around: &[Wrapper], depth: usize) {
         let mut rest = simple.arguments.as_slice();
-        while let Some(at) = rest.iter().position(|w| [&b"-exec"[..], b"-execdir", b"-ok", b"-okdir"].iter().any(|o| w.is(o))) {
+        while let Some(at) =
+            rest.iter().position(|w| [&b"-exec"[..], b"-execdir", b"-ok", b"-okdir"].iter().any(|o| w.is(o)))
+        {
             rest = &rest[at + 1..];
-            let end = rest.iter().enumerate().position(|(i, w)| w.is(b";") || w.is(b"+") && i > 0 && rest[i - 1].is(b"{}"));
+            let end =
+                rest.iter().enumerate().position(|(i, w)| w.is(b";") || w.is(b"+") && i > 0 && rest[i - 1].is(b"{}"));
             let words = &rest[..end.unwrap_or(rest.len())];
             rest = &rest[words.len()..];
             let Some((program, arguments)) = words.split_first() else { continue };
@@ -405,9 +410,7 @@ fn su(simple: &Simple) -> Starts {
                 user = true;
                 None
             }
-            t if t.starts_with(b"--command=") => {
-                Some(Word::literal(Bytes::from(&t[b"--command=".len()..]), word.span))
-            }
+            t if t.starts_with(b"--command=") => Some(Word::literal(Bytes::from(&t[b"--command=".len()..]), word.span)),
             _ => None,
         };
         if let Some(script) = script {
@@ -418,7 +421,12 @@ fn su(simple: &Simple) -> Starts {
         }
     }
     if user {
-        let known = super::options::Known { values: "ugG", flags: "lmpf", long_values: &["user", "group", "supp-group"], ..Default::default() };
+        let known = super::options::Known {
+            values: "ugG",
+            flags: "lmpf",
+            long_values: &["user", "group", "supp-group"],
+            ..Default::default()
+        };
         return match before_operands(words, &known) {
             Ok((first, _)) => argv_from(simple, first),
             Err(why) => Starts::Unknown(why),
@@ -466,7 +474,17 @@ fn container(simple: &Simple) -> Starts {
         values: "euwcnf",
         long: &["detach", "interactive", "tty", "privileged", "stdin", "quiet", "no-TTY", "latest"],
         long_values: &[
-            "env", "env-file", "user", "workdir", "detach-keys", "index", "container", "namespace", "context", "filename", "cwd",
+            "env",
+            "env-file",
+            "user",
+            "workdir",
+            "detach-keys",
+            "index",
+            "container",
+            "namespace",
+            "context",
+            "filename",
+            "cwd",
         ],
         ..Default::default()
     };

@@ -91,9 +91,10 @@ fn sed_reads(text: &[u8]) -> bool {
                 rest = after;
             }
             [b'{', inner @ ..] => rest = inner,
-            [b'p' | b'P' | b'd' | b'D' | b'=' | b'n' | b'N' | b'g' | b'G' | b'h' | b'H' | b'x' | b'z' | b'l', inner @ ..]
-                if ends(inner) =>
-            {
+            [
+                b'p' | b'P' | b'd' | b'D' | b'=' | b'n' | b'N' | b'g' | b'G' | b'h' | b'H' | b'x' | b'z' | b'l',
+                inner @ ..,
+            ] if ends(inner) => {
                 rest = inner;
             }
             [b'q' | b'Q', inner @ ..] => {
@@ -150,8 +151,8 @@ fn past(text: &[u8], delimiter: u8) -> Option<&[u8]> {
 /// pipe, no calls of functions but these.
 fn awk_reads(text: &[u8]) -> bool {
     const CALLS: [&[u8]; 16] = [
-        b"length", b"substr", b"split", b"index", b"tolower", b"toupper", b"sprintf", b"gsub", b"sub", b"match", b"int", b"sqrt",
-        b"if", b"for", b"while", b"in",
+        b"length", b"substr", b"split", b"index", b"tolower", b"toupper", b"sprintf", b"gsub", b"sub", b"match",
+        b"int", b"sqrt", b"if", b"for", b"while", b"in",
     ];
     if text.iter().any(|b| matches!(b, b'>' | b'|' | b'@' | b'`')) {
         return false;
@@ -178,11 +179,14 @@ fn tar(words: &[Word]) -> Result<(), Option<&Word>> {
     let first = words.first().ok_or(None)?;
     let text = first.known().ok_or(Some(first))?;
     let letters = text.as_slice().strip_prefix(b"-").unwrap_or(text.as_slice());
-    let lists = text.as_slice() == b"--list" || letters.contains(&b't') && letters.iter().all(|b| b"tvzjJaf".contains(b));
+    let lists =
+        text.as_slice() == b"--list" || letters.contains(&b't') && letters.iter().all(|b| b"tvzjJaf".contains(b));
     if !lists {
         return Err(Some(first));
     }
-    let odd = |w: &&Word| w.known().is_none_or(|t| t.as_slice().starts_with(b"-") && t.as_slice() != b"-") && w.may_be_option();
+    let odd = |w: &&Word| {
+        w.known().is_none_or(|t| t.as_slice().starts_with(b"-") && t.as_slice() != b"-") && w.may_be_option()
+    };
     match words[1..].iter().find(odd) {
         Some(word) => Err(Some(word)),
         None => Ok(()),

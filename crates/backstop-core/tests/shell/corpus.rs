@@ -86,8 +86,8 @@ fn every_claim_holds() {
     assert!(files.len() >= 120, "{} cases", files.len());
     let mut wrong = Vec::new();
     for file in files {
-        let case: Case = toml::from_str(&fs::read_to_string(&file).unwrap())
-            .unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        let case: Case =
+            toml::from_str(&fs::read_to_string(&file).unwrap()).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         let (_, result) = got(&case);
         if result != case {
             wrong.push(format!("{}\n   expected {case:#?}\n   got {result:#?}", file.display()));
