@@ -76,6 +76,8 @@ pub struct RunOptions {
     pub dry_run: bool,
     /// Hold even when allowed.
     pub hold: bool,
+    /// Rehearse even what is known to only read.
+    pub rehearse: bool,
     /// Send the child's standard output to standard error (for `--json`).
     pub stdout_to_stderr: bool,
 }

@@ -289,9 +289,17 @@ pub(crate) fn mounts() -> Result<Vec<mountinfo::Entry>, VolumeError> {
     mountinfo::read().map_err(VolumeError::io("read", &Bytes::from("/proc/self/mountinfo")))
 }
 
+/// The places where a user's vaults may be, besides the state directory: one at each mount's root.
+pub(crate) fn vaults_of(uid: u32) -> Vec<Bytes> {
+    let name = format!(".backstop-{uid}");
+    let at_roots = mount_points().unwrap_or_default().into_iter().map(|p| p.join(name.as_bytes()));
+    at_roots.filter(|p| p.as_path().symlink_metadata().is_ok()).collect()
+}
+
 /// Every mount point of the machine, hidden ones included.
 pub fn mount_points() -> Result<Vec<Bytes>, VolumeError> {
     Ok(mounts()?.into_iter().map(|e| Bytes::from(e.point)).collect())
 }
+
 #[cfg(test)]
 mod tests;

@@ -17,8 +17,9 @@ use backstop_sys::channel::Channel;
 use backstop_sys::fs as sys;
 use backstop_sys::inherit::{self, Access};
 use backstop_sys::landlock::{self, Confined};
+use backstop_sys::ns;
 use backstop_sys::process::{self, Signals};
-use backstop_sys::{ns, seccomp};
+use backstop_sys::seccomp::{self, Sockets};
 
 use self::view::View;
 
@@ -127,13 +128,14 @@ fn give_up_rights(recipe: &Recipe, view: &View, channel: &Channel) -> Result<Opt
     process::seal().map_err(Trouble::at("seal the first process"))?;
     // After everything that changes rights, which would undo it.
     process::die_with_parent().map_err(Trouble::at("tie the run to its parent"))?;
-    seccomp::install(true).map_err(Trouble::at("install the system call filter"))
+    let sockets = if recipe.reads { Sockets::None } else { Sockets::All };
+    seccomp::install(true, sockets).map_err(Trouble::at("install the system call filter"))
 }
 
-/// Without root, also writing: a pipe on a read-only mount can be written to, as far as mounts go. As
+/// Without root and in the read lane, also writing: a pipe on a read-only mount can be written to, as far as mounts go. As
 /// root all is an overlay or behind a glass.
 fn confine(recipe: &Recipe, view: &View) -> io::Result<Confined> {
-    if recipe.user.is_none() {
+    if recipe.user.is_none() && !recipe.reads {
         return landlock::confine(None);
     }
     let places: Vec<_> = view.writable.iter().filter_map(|p| sys::position(p.as_slice()).ok()).collect();

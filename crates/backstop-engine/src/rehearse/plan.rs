@@ -43,6 +43,8 @@ pub(super) enum RunEntry {
 pub(super) struct Recipe {
     /// In a user namespace, mapping this user and group.
     pub user: Option<(u32, u32)>,
+    /// The machine as it is, and nothing of it can be written.
+    pub reads: bool,
     pub net: Net,
     pub parts: Vec<Part>,
     /// Per part, where it is an overlay.
@@ -97,9 +99,9 @@ pub(super) fn prepare(input: &RehearseInput<'_>, privileged: bool) -> Result<Pre
     hidden.extend(input.hide.iter().filter_map(|h| Some(Bytes::from(fs::canonicalize(h.as_path()).ok()?))));
     let seeds = if privileged { Vec::new() } else { seeds(input) };
     let query = Query { state: &state, uid: request.uid, gid: request.gid, privileged, seeds: &seeds, hidden: &hidden };
-    let survey = survey(&query)?;
+    let survey = if input.reads { nothing_written(&query) } else { survey(&query)? };
     let mut hidden = survey.hidden.clone();
-    if !privileged {
+    if !privileged || input.reads {
         // The copy of all mounts brings these along; root's view never takes them over.
         hidden.extend(KERNEL_PLACES.iter().map(|p| Bytes::from(*p)));
     }
@@ -114,6 +116,14 @@ pub(super) fn prepare(input: &RehearseInput<'_>, privileged: bool) -> Result<Pre
     }
 }
 
+/// A survey for the read lane: no file system takes part, so none is looked at. What is hidden in a
+/// rehearsal is hidden here as well.
+fn nothing_written(query: &Query<'_>) -> Survey {
+    let mut hidden = query.hidden.to_vec();
+    hidden.extend(crate::volume::vaults_of(query.uid));
+    Survey { volumes: Vec::new(), parts: Vec::new(), notes: Vec::new(), hidden }
+}
+
 fn recipe(
     input: &RehearseInput<'_>,
     privileged: bool,
@@ -124,13 +134,17 @@ fn recipe(
     let request = input.request;
     let (layers, uppers) = uppers(input, survey, privileged)?;
     let descriptors = super::outside::descriptors::check()?;
-    let ways = if privileged {
+    let ways = if input.reads {
+        // Nothing can be opened for writing there, and no socket be made.
+        Ways::default()
+    } else if privileged {
         ways::privileged(&survey.parts)
     } else {
         ways::user(&survey.parts, &crate::volume::mount_points()?, &hidden)
     };
     let recipe = Recipe {
         user: (!privileged).then_some((request.uid, request.gid)),
+        reads: input.reads,
         net: request.net,
         parts: survey.parts.clone(),
         uppers,

@@ -37,7 +37,7 @@ pub(super) fn build(recipe: &Recipe, channel: &Channel) -> Result<View, Trouble>
     writable.extend(recipe.parts.iter().enumerate().filter(|(n, _)| overlaid(*n)).map(|(_, p)| p.mount.path.clone()));
     let hook = sys::position(recipe.hook.as_slice()).map_err(Trouble::at("open the state directory"))?;
     // Before what lies on the state directory, or it would be copied as well.
-    let copy = if recipe.user.is_some() { Some(copy()?) } else { None };
+    let copy = if recipe.user.is_some() || recipe.reads { Some(copy()?) } else { None };
     // Before the view, which comes to lie on it: what lay on the view's root would stay there. And
     // attached at all, because a kernel before 6.15 clones only parts of what is attached.
     let ground = private::ground().map_err(Trouble::at("make a file system in memory"))?;
@@ -136,7 +136,7 @@ fn overlay(recipe: &Recipe, part: &Part, upper: &Upper) -> io::Result<OwnedFd> {
     mount::overlay(lower.as_fd(), up.as_fd(), work.as_fd(), kind, part.attr)
 }
 
-/// In a user namespace, the view's ground: a read-only copy of everything.
+/// In a user namespace and in the read lane, the view's ground: a read-only copy of everything.
 fn copy() -> Result<OwnedFd, Trouble> {
     let copy = mount::clone_tree(sys::position(b"/").map_err(Trouble::at("open /"))?.as_fd(), b"", true)
         .map_err(Trouble::at("copy the mounts"))?;
