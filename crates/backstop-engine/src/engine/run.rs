@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use backstop_core::audit::{Body, By};
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Conflict, EffectSet};
-use backstop_core::facts::{Context, Findings, People, Proof};
+use backstop_core::facts::{Context, Findings, Meaning, People, Proof};
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Op, Place, Plan};
 use backstop_core::policy::{self, Decision, Ground, Judgement, Reason};
@@ -109,6 +109,7 @@ impl Engine {
             judgement: None,
             left_behind: Vec::new(),
             let_go: false,
+            meaning: None,
             notes: Vec::new(),
             request,
             started: now,
@@ -191,6 +192,7 @@ impl Engine {
             Judgement::of(Vec::new())
         } else {
             let findings = self.findings(record, &script, &rehearsal, &effects, &plan, &ground)?;
+            record.meaning = Some(Meaning::of(&findings, &ground.classes));
             trace.phase("facts");
             let law = standing.insert(self.standing(&record.request));
             record.notes.extend(law.note());
