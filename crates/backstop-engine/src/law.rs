@@ -69,6 +69,11 @@ impl Standing {
         self.law.as_ref().ok()
     }
 
+    /// Names the set; a judgement by it carries this.
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
     /// What is wrong with today's files.
     pub fn refusals(&self) -> &[Refusal] {
         match &self.law {
@@ -124,6 +129,35 @@ pub(crate) fn of(request: &Request, home: Option<&Bytes>, state: &Path) -> Stand
 /// The rules for a run by `profile`; `state` is where checked and last good sets are kept.
 pub fn standing(profile: Profile, places: &Places, state: &Path) -> Standing {
     stand(profile, places, state, &files::only_roots)
+}
+
+/// The rules as they would be with `policy`: a directory in the place of the machine's, or a file added
+/// to it (in the place of the profile's, where it has its name). Who owns it doesn't matter; nothing is
+/// let through by these.
+///
+/// # Errors
+/// Everything that can't be read or accepted.
+pub fn tried(profile: Profile, places: &Places, policy: &Path) -> Result<Law, Vec<Refusal>> {
+    let mut places = places.clone();
+    if policy.is_dir() {
+        places.system = policy.to_owned();
+    }
+    let (mut sources, mut unread) = files::gather(profile, &places, &|_| true);
+    if !policy.is_dir() {
+        match files::one(profile, policy) {
+            Ok(source) if source.layer == Layer::Profile => {
+                sources.retain(|s| s.layer != Layer::Profile);
+                sources.insert(0, source);
+            }
+            Ok(source) => {
+                // Installed already: then it is this one that is tried.
+                sources.retain(|s| s.name != source.name);
+                sources.push(source);
+            }
+            Err(refusal) => unread.push(refusal),
+        }
+    }
+    if unread.is_empty() { Law::load(sources, Check::Full) } else { Err(unread) }
 }
 
 fn stand(profile: Profile, places: &Places, state: &Path, trusted: &dyn Fn(&Path) -> bool) -> Standing {

@@ -175,7 +175,7 @@ impl Engine {
         let judgement = if plan.ops.is_empty() && effects.is_empty() {
             Judgement::of(Vec::new())
         } else {
-            let findings = self.findings(record, &rehearsal, &effects, &plan, &ground)?;
+            let findings = self.found(record, &rehearsal, &effects, &plan, &ground)?;
             trace.phase("facts");
             let law = standing.insert(self.standing(&record.request));
             record.notes.extend(law.note());
@@ -461,7 +461,7 @@ impl Engine {
     }
 
     /// What the effects mean; kept with the run, so that it can be explained later.
-    fn findings(
+    fn found(
         &self,
         record: &RunRecord,
         rehearsal: &Rehearsal,
