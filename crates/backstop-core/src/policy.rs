@@ -7,6 +7,7 @@ pub mod law;
 mod places;
 pub mod schema;
 mod text;
+pub mod trial;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

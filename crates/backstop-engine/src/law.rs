@@ -69,6 +69,11 @@ impl Standing {
         self.law.as_ref().ok()
     }
 
+    /// Names the set; a judgement by it carries this.
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
     /// What is wrong with today's files.
     pub fn refusals(&self) -> &[Refusal] {
         match &self.law {
@@ -126,6 +131,35 @@ pub fn standing(profile: Profile, places: &Places, state: &Path) -> Standing {
     stand(profile, places, state, &files::only_roots)
 }
 
+/// The rules as they would be with `policy`: a directory in the place of the machine's, or a file added
+/// to it (in the place of the profile's, where it has its name). Who owns it doesn't matter; nothing is
+/// let through by these.
+///
+/// # Errors
+/// Everything that can't be read or accepted.
+pub fn tried(profile: Profile, places: &Places, policy: &Path) -> Result<Law, Vec<Refusal>> {
+    let mut places = places.clone();
+    if policy.is_dir() {
+        places.system = policy.to_owned();
+    }
+    let (mut sources, mut unread) = files::gather(profile, &places, &|_| true);
+    if !policy.is_dir() {
+        match files::one(profile, policy) {
+            Ok(source) if source.layer == Layer::Profile => {
+                sources.retain(|s| s.layer != Layer::Profile);
+                sources.insert(0, source);
+            }
+            Ok(source) => {
+                // Installed already: then it is this one that is tried.
+                sources.retain(|s| s.name != source.name);
+                sources.push(source);
+            }
+            Err(refusal) => unread.push(refusal),
+        }
+    }
+    if unread.is_empty() { Law::load(sources, Check::Full) } else { Err(unread) }
+}
+
 fn stand(profile: Profile, places: &Places, state: &Path, trusted: &dyn Fn(&Path) -> bool) -> Standing {
     let keep = Keep::new(state, profile);
     let (sources, unread) = files::gather(profile, places, trusted);
@@ -134,16 +168,19 @@ fn stand(profile: Profile, places: &Places, state: &Path, trusted: &dyn Fn(&Path
         // Whatever can't be read or trusted is no slip of the pen that an earlier form could stand for.
         return finish(Err(unread), Vec::new(), digest, keep);
     }
-    let builtin = sources.as_slice() == [profile.source()];
-    let check = if builtin || keep.is_checked(digest) { Check::Known } else { Check::Full };
+    if let Some(law) = keep.ready(digest).and_then(|bytes| Law::of_ready(&bytes, sources.clone())) {
+        drop(keep.good(&machines(&sources).cloned().collect::<Vec<_>>()));
+        return finish(Ok(law), Vec::new(), digest, keep);
+    }
+    // What is compiled in was checked by the tests.
+    let check = if sources.as_slice() == [profile.source()] { Check::Known } else { Check::Full };
     match Law::load(sources.clone(), check) {
         Ok(law) => {
-            if check == Check::Full {
-                // Failing to remember costs the next run a check, and a fall-back its ground.
-                drop(keep.checked(digest));
-                let today: Vec<Source> = machines(&sources).cloned().collect();
-                drop(keep.good(&today));
+            // Failing to remember costs the next run a check, and a fall-back its ground.
+            if let Some(bytes) = law.ready() {
+                drop(keep.keep_ready(digest, &bytes));
             }
+            drop(keep.good(&machines(&sources).cloned().collect::<Vec<_>>()));
             finish(Ok(law), Vec::new(), digest, keep)
         }
         Err(refusals) => {

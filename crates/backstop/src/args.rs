@@ -60,6 +60,9 @@ pub enum Verb {
     Audit(Audit),
     /// Show what this machine can and can't do, proven by doing it
     Doctor(Json),
+    /// Look at the rules, check them, try them
+    #[command(subcommand)]
+    Policy(Policy),
     /// Look after what undo needs
     #[command(subcommand)]
     Vault(Vault),
@@ -98,6 +101,9 @@ impl Verb {
             Self::Redo(a) => a.json,
             Self::Runs(a) => a.json,
             Self::Audit(Audit::Verify(a)) | Self::Doctor(a) | Self::Recover(a) => a.json,
+            Self::Policy(Policy::Check { json, .. } | Policy::Test { json, .. }) => *json,
+            Self::Policy(Policy::Simulate { json, .. } | Policy::Show { json, .. }) => *json,
+            Self::Policy(Policy::Explain(a)) => a.json,
             Self::Vault(Vault::Status(a)) => a.json,
             Self::Vault(Vault::Prune { json, .. }) => *json,
             Self::Log(a) => a.json,
@@ -198,6 +204,16 @@ pub enum Profile {
     /// Changes outside scratch directories ask, losing protected data needs two people and a proven
     /// backup; no network
     Production,
+}
+
+impl Profile {
+    /// The law's own name for it.
+    pub const fn law(self) -> backstop_core::policy::law::Profile {
+        match self {
+            Self::Workstation => backstop_core::policy::law::Profile::Workstation,
+            Self::Production => backstop_core::policy::law::Profile::Production,
+        }
+    }
 }
 
 /// Options of `show`.
@@ -310,6 +326,52 @@ pub struct Log {
 pub enum Audit {
     /// Check every byte of the audit log: exit 1 when something is changed, missing or appended
     Verify(Json),
+}
+
+/// Verbs of `policy`.
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Check policy files, or without any those in force: exit 1 when one is refused (people only)
+    Check {
+        /// Policy files; each is checked on top of the profile's rules, as if root had installed it
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        files: Vec<PathBuf>,
+        /// The profile
+        #[arg(long, value_enum, default_value_t = Profile::Workstation)]
+        profile: Profile,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Explain a run: every rule that spoke, and the facts that it saw
+    Explain(OneRun),
+    /// Judge case files: exit 1 when one gets another tier than it expects (people only)
+    Test {
+        /// Case files, or directories of them
+        #[arg(value_name = "FILE", required = true, value_hint = ValueHint::AnyPath)]
+        files: Vec<PathBuf>,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Judge the recorded runs by other rules, and print what would differ (people only)
+    Simulate {
+        /// A policy file to add, or a directory in the place of the machine's [default: the rules in force]
+        #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+        policy: Option<PathBuf>,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the rules in force here, layer by layer
+    Show {
+        /// The profile
+        #[arg(long, value_enum, default_value_t = Profile::Workstation)]
+        profile: Profile,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Verbs of `vault`.

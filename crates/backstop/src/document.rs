@@ -1,6 +1,8 @@
 //! The JSON documents: what `--json` prints, each with a schema in `docs/format/`. Values of the
 //! engine are copied into these, so that the engine may change without breaking readers.
 
+mod policy;
+
 use std::borrow::Cow;
 
 use backstop_core::audit::Question;
@@ -14,6 +16,11 @@ use backstop_engine::audit::{Answer, Finding, Report, Weight};
 use backstop_engine::{Failure, FailureKind, Listed, Outcome, Pruned, Recovered, UndoReport, Unreachable, VaultStatus};
 use schemars::JsonSchema;
 use serde::Serialize;
+
+pub use policy::{
+    ChangedRun, PolicyCheckDocument, PolicyExplainDocument, PolicyShowDocument, PolicySimulateDocument,
+    PolicyTestDocument, TrialDocument,
+};
 
 /// The version of every document.
 pub const VERSION: u32 = 1;

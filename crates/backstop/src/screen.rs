@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod list;
 pub mod message;
 pub mod page;
+pub mod policy;
 pub mod records;
 pub mod report;
 pub mod size;

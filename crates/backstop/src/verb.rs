@@ -3,6 +3,7 @@
 mod doctor;
 mod look;
 mod meta;
+mod policy;
 mod records;
 mod run;
 mod takeback;
@@ -72,6 +73,7 @@ pub fn dispatch(verb: Verb) -> Done {
         Verb::Vault(Vault::Status(json)) => vault::status(json.json),
         Verb::Vault(Vault::Prune { older_than, json }) => vault::prune(older_than, json),
         Verb::Recover(json) => vault::recover(json.json),
+        Verb::Policy(what) => policy::dispatch(&what),
         Verb::Log(typed) => records::log(&typed),
         Verb::Audit(Audit::Verify(json)) => records::verify(json.json),
         Verb::Doctor(json) => doctor::doctor(json.json),

@@ -7,6 +7,7 @@
 mod check;
 mod court;
 mod fallback;
+mod ready;
 mod rule;
 
 use std::collections::BTreeMap;

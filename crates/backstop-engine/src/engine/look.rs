@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{EffectSet, FileType};
+use backstop_core::facts::Findings;
 use backstop_core::id::RunId;
 use backstop_core::plan::{Op, Place, Plan, Spot};
 use backstop_core::run::State;
@@ -27,6 +28,12 @@ impl Engine {
     /// What a run would change, or changed.
     pub fn effects(&self, id: RunId) -> Result<EffectSet, Failure> {
         self.read_effects(id)
+    }
+
+    /// What the effects of a run mean, as they were judged; none for a run from before that was kept, or
+    /// one that changed nothing.
+    pub fn findings(&self, id: RunId) -> Result<Option<Findings>, Failure> {
+        Ok(self.store.read_json(id, super::FINDINGS)?)
     }
 
     /// Calls `each` for everything beneath the directory `path` that run `id` deletes or replaces;

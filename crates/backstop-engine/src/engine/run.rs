@@ -191,7 +191,7 @@ impl Engine {
         let judgement = if plan.ops.is_empty() && effects.is_empty() {
             Judgement::of(Vec::new())
         } else {
-            let findings = self.findings(record, &script, &rehearsal, &effects, &plan, &ground)?;
+            let findings = self.found(record, &script, &rehearsal, &effects, &plan, &ground)?;
             record.meaning = Some(Meaning::of(&findings, &ground.classes));
             trace.phase("facts");
             let law = standing.insert(self.standing(&record.request));
@@ -479,7 +479,7 @@ impl Engine {
     }
 
     /// What the effects mean; kept with the run, so that it can be explained later.
-    fn findings(
+    fn found(
         &self,
         record: &RunRecord,
         script: &Script,

@@ -64,6 +64,13 @@ pub(super) fn gather(
     (sources, refusals)
 }
 
+/// A file as if it were one of the machine's.
+pub(super) fn one(profile: Profile, path: &Path) -> Result<Source, Refusal> {
+    let layer = if path.ends_with(profile.file()) { Layer::Profile } else { Layer::System };
+    let text = read(path).map_err(|e| unreadable(path, &e))?;
+    Ok(Source { layer, name: shown(path), text })
+}
+
 /// The policy files in `dir`, by name; none where there is no such directory.
 fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(dir) {

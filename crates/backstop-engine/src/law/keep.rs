@@ -8,11 +8,13 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use backstop_core::digest::Digest;
-use backstop_core::policy::law::{Profile, Source};
+use backstop_core::policy::law::{self, Profile, Source};
 use backstop_sys::fs as sys;
 
-/// Sets beyond this are forgotten, the oldest first: they are checked, or recorded, once more.
+/// Recorded sets beyond this are forgotten, the oldest first: they are recorded once more.
 const MOST: usize = 256;
+/// Checked sets that are kept ready.
+const SETS: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Keep {
@@ -26,14 +28,24 @@ impl Keep {
         Self { dir: state.join("law"), profile }
     }
 
-    /// True where this very set passed the full check by this version of the program.
-    pub fn is_checked(&self, digest: Digest) -> bool {
-        self.has(&checked(), &digest.hex())
+    /// A set that passed every check by this version of the program, ready to be loaded.
+    pub fn ready(&self, digest: Digest) -> Option<Vec<u8>> {
+        fs::read(self.dir.join(ready_name(digest))).ok()
     }
 
-    /// Remembers that it did.
-    pub fn checked(&self, digest: Digest) -> io::Result<()> {
-        self.add(&checked(), &digest.hex())
+    /// Keeps it, and lets go of what was kept long ago.
+    pub fn keep_ready(&self, digest: Digest, bytes: &[u8]) -> io::Result<()> {
+        self.write(&ready_name(digest), bytes)?;
+        let mut all = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            if entry.file_name().as_encoded_bytes().starts_with(b"set-") {
+                all.push((entry.metadata()?.modified()?, entry.path()));
+            }
+        }
+        all.sort();
+        let spare = all.len().saturating_sub(SETS);
+        all.iter().take(spare).try_for_each(|(_, path)| fs::remove_file(path))
     }
 
     /// True where the audit log has this set already.
@@ -51,13 +63,17 @@ impl Keep {
         serde_json::from_slice(&fs::read(self.dir.join(self.good_name())).ok()?).ok()
     }
 
-    /// Keeps them.
+    /// Keeps them, at each run: what held before the last change is what a fall-back stands on.
     pub fn good(&self, sources: &[Source]) -> io::Result<()> {
-        if self.last_good().is_some_and(|last| last == sources) {
+        let name = format!("good-{}.id", self.profile.name());
+        let id = law::digest(sources).hex();
+        if fs::read_to_string(self.dir.join(&name)).is_ok_and(|kept| kept == id) {
             return Ok(());
         }
         let text = serde_json::to_vec(sources).map_err(io::Error::from)?;
-        self.write(&self.good_name(), &text)
+        self.write(&self.good_name(), &text)?;
+        // After them: cut off in between, they are written once more.
+        self.write(&name, id.as_bytes())
     }
 
     fn good_name(&self) -> String {
@@ -88,6 +104,6 @@ impl Keep {
 }
 
 /// Another version may know other facts, so it checks anew.
-fn checked() -> String {
-    format!("checked-{}-{}", env!("CARGO_PKG_VERSION"), backstop_core::facts::VERSION)
+fn ready_name(digest: Digest) -> String {
+    format!("set-{}-{}-{}.json", env!("CARGO_PKG_VERSION"), backstop_core::facts::VERSION, digest.hex())
 }
