@@ -13,4 +13,5 @@ mod corpus;
 mod lane;
 mod props;
 mod seeds;
+mod shapes;
 mod show;
