@@ -282,7 +282,8 @@ impl Body {
     pub fn requested(run: RunId, request: &Request) -> Self {
         // Destructured, so that a new field of the request has to be thought about here. The
         // environment's names are left out (a hundred per entry); turns don't matter to the record.
-        let Request { command, cwd, env_keys: _, gid, net, parallel: _, reason, session, uid, workspace } = request;
+        let Request { command, cwd, env_keys: _, gid, net, parallel: _, profile: _, reason, session, uid, workspace } =
+            request;
         Self::RunRequested {
             command: command.clone(),
             cwd: cwd.clone(),

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod bytes;
 pub mod canon;
+pub mod classes;
 pub mod digest;
 pub mod effect;
 pub mod facts;

@@ -1,9 +1,13 @@
 //! The court: effects in, judgement out. Pure; the strictest reason wins. This is the first form,
-//! with the floor that no later policy can loosen and the default rules of a workstation; rules
-//! from files come to the same door.
+//! with the floor that no later policy can loosen and the default rules of a workstation; the rules
+//! from files ([`law`]) come to the same door.
 
+pub mod case;
 mod floor;
+pub mod law;
 mod places;
+pub mod schema;
+mod text;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,21 +48,44 @@ impl Decision {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reason {
-    /// How many effects it speaks about.
+    /// How many effects it speaks about; 0 where it speaks of none in particular.
     pub count: u64,
     /// What the rule asks for.
     pub decision: Decision,
+    /// What can be done instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
     /// Some of their places, at most `Reason::SHOWN`, the first in path order.
     pub paths: Vec<Bytes>,
     /// The rule's name.
     pub rule: String,
+    /// The rule's file and line; none for the floor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Why, as a sentence fragment.
     pub why: String,
+    /// What one person types to let it through, where two should have approved and only one can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
 }
 
 impl Reason {
     /// How many places a reason carries along; `count` tells the rest.
     pub const SHOWN: usize = 5;
+
+    /// A reason that tells no more than its rule.
+    pub fn new(decision: Decision, rule: &str) -> Self {
+        Self {
+            count: 0,
+            decision,
+            next: None,
+            paths: Vec::new(),
+            rule: rule.to_owned(),
+            source: None,
+            why: String::new(),
+            words: None,
+        }
+    }
 }
 
 /// The decision with every reason that spoke, strictest first.
@@ -69,6 +96,34 @@ pub struct Judgement {
     pub decision: Decision,
     /// The reasons.
     pub reasons: Vec<Reason>,
+}
+
+impl Judgement {
+    /// Of reasons: the strictest first, and its decision.
+    pub fn of(mut reasons: Vec<Reason>) -> Self {
+        // Stable, so that among equals the first found stays first.
+        reasons.sort_by_key(|r| std::cmp::Reverse(r.decision));
+        Self { decision: reasons.iter().map(|r| r.decision).max().unwrap_or(Decision::Allow), reasons }
+    }
+
+    /// What one person has to type, each once, before this takes effect; empty where a plain yes is enough.
+    pub fn words(&self) -> Vec<&str> {
+        let mut words: Vec<&str> = self.reasons.iter().filter_map(|r| r.words.as_deref()).collect();
+        words.sort_unstable();
+        words.dedup();
+        words
+    }
+}
+
+/// The reasons of the floor alone: what no law can outweigh.
+pub fn floor(set: &EffectSet, ground: &Ground) -> Vec<Reason> {
+    let mut reasons = Reasons::default();
+    for effect in &set.effects {
+        if let Some((rule, why)) = floor::speaks(effect, ground) {
+            reasons.add(Decision::Deny, rule, why, &effect.path);
+        }
+    }
+    reasons.0
 }
 
 /// Judges what a run would change.
@@ -118,7 +173,7 @@ pub fn judge(set: &EffectSet, ground: &Ground) -> Judgement {
 
 /// True where a file is set-user-id, set-group-id or has capabilities afterwards and had not before: it
 /// hands the caller's rights to every user of the machine, in whatever directory it lies.
-fn gives_rights(effect: &Effect) -> bool {
+pub fn gives_rights(effect: &Effect) -> bool {
     // A further name for a file that stays gives nobody a right that the file did not give before; where
     // this run gave it the right, its other name says so.
     if effect.kind == Kind::Link {
@@ -160,13 +215,7 @@ impl Reasons {
         let reason = match at {
             Some(at) => &mut self.0[at],
             None => {
-                self.0.push(Reason {
-                    count: 0,
-                    decision,
-                    paths: Vec::new(),
-                    rule: rule.to_owned(),
-                    why: why.to_owned(),
-                });
+                self.0.push(Reason { why: why.to_owned(), ..Reason::new(decision, rule) });
                 self.0.last_mut().expect("just pushed")
             }
         };
@@ -176,10 +225,8 @@ impl Reasons {
         }
     }
 
-    fn finish(mut self) -> Judgement {
-        // Stable, so that among equals the first found stays first.
-        self.0.sort_by_key(|r| std::cmp::Reverse(r.decision));
-        Judgement { decision: self.0.iter().map(|r| r.decision).max().unwrap_or(Decision::Allow), reasons: self.0 }
+    fn finish(self) -> Judgement {
+        Judgement::of(self.0)
     }
 }
 

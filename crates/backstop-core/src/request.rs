@@ -94,6 +94,9 @@ pub struct Request {
     pub net: Net,
     /// True to run beside other runs in the same workspace without taking turns.
     pub parallel: bool,
+    /// The policy's profile: `workstation`, `production`.
+    #[serde(default = "workstation")]
+    pub profile: String,
     /// Why, in the words of who asked; unchecked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Bytes>,
@@ -105,4 +108,9 @@ pub struct Request {
     /// The agent's own place; none means every change is outside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace: Option<Bytes>,
+}
+
+/// What requests recorded before there were profiles had.
+fn workstation() -> String {
+    "workstation".to_owned()
 }

@@ -12,6 +12,7 @@ mod vault;
 use std::path::Path;
 
 use backstop_core::bytes::Bytes;
+use backstop_core::classes::Classes;
 use backstop_core::effect::{EffectSet, FileType};
 use backstop_core::id::RunId;
 use backstop_core::plan::Plan;
@@ -212,6 +213,8 @@ pub struct Engine {
 use crate::transaction::RECORD;
 /// The file with a run's effects: a header line, then a line per effect.
 const EFFECTS: &str = "effects.jsonl";
+/// The file with what the effects mean.
+const FINDINGS: &str = "findings.json";
 /// The file with the moments the rehearsal began, by each volume's clock.
 const T0: &str = "t0.json";
 
@@ -256,6 +259,11 @@ impl Engine {
     /// Stops runs that write more than this; none leaves only the free space as a limit.
     pub fn limit_writes(&mut self, bytes: Option<u64>) {
         self.settings.upper_limit = bytes;
+    }
+
+    /// Judges by these kinds of places and contents.
+    pub fn use_classes(&mut self, classes: Classes) {
+        self.settings.classes = classes;
     }
 
     /// Where the audit log is.

@@ -35,6 +35,22 @@ pub(crate) fn crossings(request: &Request, set: &EffectSet) -> Vec<Crossing> {
     found
 }
 
+/// The real places that the command names, its current directory among them: links followed as far
+/// as the path is there.
+pub(crate) fn named(request: &Request) -> Vec<Bytes> {
+    let mut all: Vec<Bytes> = typed_paths(request).iter().map(|p| real(p)).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn real(path: &Path) -> Bytes {
+    let there = path.ancestors().find_map(|a| Some((a, fs::canonicalize(a).ok()?)));
+    let Some((ancestor, real)) = there else { return Bytes::from(path) };
+    let rest = path.strip_prefix(ancestor).unwrap_or(Path::new(""));
+    Bytes::from(real.join(rest).as_path())
+}
+
 /// The words of the command that may be paths, made absolute.
 fn typed_paths(request: &Request) -> BTreeSet<PathBuf> {
     let mut words: Vec<Vec<u8>> = Vec::new();

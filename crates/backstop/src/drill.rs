@@ -120,6 +120,7 @@ fn request(scene: &Scene, caller: Caller) -> Request {
         gid: caller.gid,
         net: Net::Host,
         parallel: false,
+        profile: "workstation".into(),
         reason: Some(Bytes::from("clean up the temporary files")),
         session: Some(Bytes::from("drill")),
         uid: caller.uid,

@@ -14,7 +14,15 @@ fn digest() -> Digest {
 }
 
 fn judged(decision: Decision) -> Body {
-    let reason = Reason { count: 1, decision, paths: vec!["/srv/a".into()], rule: "r".to_owned(), why: "w".to_owned() };
+    let reason = Reason {
+        count: 1,
+        next: Some("n".to_owned()),
+        paths: vec!["/srv/a".into()],
+        source: Some("f:1".to_owned()),
+        why: "w".to_owned(),
+        words: Some("x".to_owned()),
+        ..Reason::new(decision, "r")
+    };
     Body::RunJudged { judgement: Judgement { decision, reasons: vec![reason] }, run: run() }
 }
 
@@ -26,6 +34,7 @@ fn requested() -> Body {
         gid: 1000,
         net: Net::None,
         parallel: false,
+        profile: "workstation".into(),
         reason: Some("clean up".into()),
         session: Some("s".into()),
         uid: 1000,

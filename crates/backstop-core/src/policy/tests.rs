@@ -51,6 +51,7 @@ fn mount(point: &str) -> Mount {
 
 fn ground() -> Ground {
     Ground {
+        classes: crate::classes::Classes::new(&["/home/ann".into(), "/root".into()]),
         guard: vec!["/home/ann/.local/state/backstop".into(), "/.backstop-1000".into()],
         home: Some("/home/ann".into()),
         homes: vec!["/home/ann".into(), "/root".into()],

@@ -43,6 +43,7 @@ fn story(n: u32) -> Vec<Body> {
         gid: 1000,
         net: Net::None,
         parallel: false,
+        profile: "workstation".into(),
         reason: Some("clean up".into()),
         session: None,
         uid: 1000,

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use backstop_core::audit::{Body, By};
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Conflict, EffectSet};
+use backstop_core::facts::{Findings, People, Proof, Reading};
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Op, Place, Plan};
 use backstop_core::policy::{Decision, Ground, Reason, judge};
@@ -16,6 +17,7 @@ use backstop_core::time::Timestamp;
 use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, SETTLE, Step};
 use crate::clock;
 use crate::commit::{Bounds, Checked, CommitError, Site, check};
+use crate::facts;
 use crate::failure::{Failure, FailureKind};
 use crate::ledger::{Input, LayerIn, Measured, VolumeIn, measure};
 use crate::reading;
@@ -167,6 +169,8 @@ impl Engine {
         self.note_vaults(&plan.volumes)?;
         trace.phase("ledger");
         let ground = self.ground(&record.request, &rehearsal.volumes);
+        let _findings = self.findings(record, &rehearsal, &effects, &plan, &ground)?;
+        trace.phase("facts");
         let judgement = judge(&effects, &ground);
         keep_own_times(&mut plan, &ground, &effects);
         record.totals = Some(effects.totals());
@@ -427,12 +431,40 @@ impl Engine {
         Ok((set, plan))
     }
 
+    /// What the effects mean; kept with the run, so that it can be explained later.
+    fn findings(
+        &self,
+        record: &RunRecord,
+        rehearsal: &Rehearsal,
+        effects: &EffectSet,
+        plan: &Plan,
+        ground: &Ground,
+    ) -> Result<Findings, Failure> {
+        let failed = |e| Failure::because("what it means can't be told, so nothing is let through", &e);
+        let sides = facts::Rehearsed::new(plan, &rehearsal.volumes, record.id).map_err(failed)?;
+        let context = facts::Context {
+            denials: 0,
+            ground,
+            named: &reading::named(&record.request),
+            now: clock::now(),
+            people: People::default(),
+            proof: Proof::default(),
+            reading: Reading::default(),
+            request: &record.request,
+            role: &record.request.profile,
+        };
+        let findings = facts::gather(effects, &sides, &context);
+        self.store.write_json(record.id, super::FINDINGS, &findings, false)?;
+        Ok(findings)
+    }
+
     /// The places that policy goes by.
     pub(super) fn ground(&self, request: &Request, volumes: &[OpenVolume]) -> Ground {
         let mut guard = vec![Bytes::from(self.settings.state.as_path())];
         guard.extend(volumes.iter().map(OpenVolume::guarded_path));
         guard.extend(self.settings.hide.iter().cloned());
         Ground {
+            classes: self.settings.classes.clone(),
             guard,
             home: self.settings.home.clone(),
             homes: self.settings.homes.clone(),

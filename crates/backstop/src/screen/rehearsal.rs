@@ -95,6 +95,7 @@ pub fn outcome(command: &str, state: State, set: EffectSet) -> Outcome {
             gid: 33,
             net: Net::Host,
             parallel: false,
+            profile: "workstation".into(),
             reason: None,
             session: None,
             uid: 33,

@@ -33,7 +33,8 @@ pub fn doctor(json: bool) -> Done {
         uid: house.caller.uid,
         vault: VaultDocument::of(&status),
         version: VERSION,
-        workspace: porch::workspace_here(house.caller, &house.accounts)?.map(Bytes::from),
+        workspace: porch::workspace_here(house.caller, &house.accounts, &house.engine.settings().classes)?
+            .map(Bytes::from),
     };
     if json {
         out::document(&found)?;
