@@ -1,0 +1,134 @@
+//! The cases of `corpus/lens/`: two small trees, what the lenses say of the way from one to the other.
+//! Databases are written by SQLite itself, by way of python3.
+
+#[path = "lens/case.rs"]
+mod case;
+#[path = "lens/trees.rs"]
+mod trees;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use backstop_core::bytes::Bytes;
+use backstop_engine::facts::lens::{Limits, Seen, look};
+use case::Case;
+use trees::Trees;
+
+fn corpus(lens: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/lens").join(lens)
+}
+
+/// Runs every case of a folder and compares whole answers.
+fn run(lens: &str) {
+    let mut files: Vec<_> = fs::read_dir(corpus(lens)).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    files.retain(|f| f.extension().is_some_and(|e| e == "case"));
+    assert!(files.len() > 4, "the corpus of {lens} is missing");
+    let mut wrong = String::new();
+    for file in files {
+        let case = Case::parse(&fs::read_to_string(&file).unwrap(), &file);
+        let trees = Trees::build(&case);
+        let seen = look(&trees.effects(&case), &trees, Some(&Bytes::from("/w")), &Limits::default());
+        let said = text(&seen);
+        if said != case.expect {
+            let name = file.file_name().unwrap().display().to_string();
+            wrong.push_str(&format!("\n{name}\nexpect\n{said}--- the file says\n{}", case.expect));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Facts that are not zero, what is incomplete, what is told: each a line, indented as in the files.
+fn text(seen: &Seen) -> String {
+    let mut out = String::new();
+    for (lens, facts) in [
+        ("sqlite", serde_json::to_value(seen.sqlite)),
+        ("terraform", serde_json::to_value(seen.terraform)),
+        ("access", serde_json::to_value(seen.access)),
+        ("agent", serde_json::to_value(&seen.agent)),
+    ] {
+        for (name, value) in facts.unwrap().as_object().unwrap() {
+            if *value != 0 && value.as_array().is_none_or(|a| !a.is_empty()) {
+                out.push_str(&format!("  {lens}.{name} {value}\n"));
+            }
+        }
+    }
+    for lens in &seen.incomplete {
+        out.push_str(&format!("  incomplete {lens}\n"));
+    }
+    for told in &seen.told {
+        out.push_str(&format!("  {} {}: {}\n", told.lens, told.path.quoted(), told.text));
+    }
+    out
+}
+
+#[test]
+fn sqlite() {
+    run("sqlite");
+}
+
+#[test]
+fn terraform() {
+    run("terraform");
+}
+
+#[test]
+fn access() {
+    run("access");
+}
+
+#[test]
+fn agent() {
+    run("agent");
+}
+
+#[test]
+fn names_that_are_not_looked_at_are_said() {
+    let mut text = String::from("after /w/d gone\n");
+    for i in 0..50 {
+        text.push_str(&format!("before /w/d/{i}/x\n  1\n"));
+    }
+    let case = Case::parse(&text, Path::new("in memory"));
+    let trees = Trees::build(&case);
+    let seen = look(&trees.effects(&case), &trees, None, &Limits { names: 60, ..Limits::default() });
+    assert_eq!(seen.incomplete, ["lens".to_owned()].into());
+    assert_eq!(seen.told.len(), 1);
+    assert_eq!(seen.told[0].path, Bytes::from("/w/d/9").parent().join(seen.told[0].path.name()));
+    let whole = look(&trees.effects(&case), &trees, None, &Limits::default());
+    assert_eq!(whole, Seen::default());
+}
+
+#[test]
+fn a_file_over_the_limit_is_said() {
+    let text = "before /h/.bashrc\n  alias a=b\nafter /h/.bashrc\n  alias a=c\n";
+    let case = Case::parse(text, Path::new("in memory"));
+    let trees = Trees::build(&case);
+    for limits in [
+        Limits { file_bytes: 5, ..Limits::default() },
+        Limits { files: 1, ..Limits::default() },
+        Limits { total_bytes: 9, ..Limits::default() },
+        Limits { time: Duration::ZERO, ..Limits::default() },
+    ] {
+        let seen = look(&trees.effects(&case), &trees, None, &limits);
+        assert_eq!(seen.incomplete, ["access".to_owned()].into(), "{limits:?}");
+    }
+}
+
+/// By hand: `cargo test -p backstop-engine --test lens -- --ignored big --nocapture`.
+#[test]
+#[ignore = "writes 2 GiB; a measurement, not a claim"]
+fn big() {
+    let text = "before /w/app.db sql\n  create table big(id integer primary key, x blob);\n  \
+        with recursive n(i) as (select 1 union all select i+1 from n where i < 8000000) \
+        insert into big select i, zeroblob(230) from n;\nafter /w/app.db sql\n  delete from big where id % 2 = 0;\n";
+    let case = Case::parse(text, Path::new("in memory"));
+    let trees = Trees::build(&case);
+    let effects = trees.effects(&case);
+    let start = Instant::now();
+    let seen = look(&effects, &trees, None, &Limits::default());
+    println!("{:?}\n{}", start.elapsed(), self::text(&seen));
+    for line in fs::read_to_string("/proc/self/status").unwrap().lines().filter(|l| l.starts_with("VmHWM")) {
+        println!("{line}");
+    }
+}
