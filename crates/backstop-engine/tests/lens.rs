@@ -132,3 +132,54 @@ fn big() {
         println!("{line}");
     }
 }
+
+/// Makes databases of random shape and content and prints what SQLite counts in each, a line each.
+const RANDOM: &str = "
+import random, sqlite3, sys, os
+for seed in range(int(sys.argv[2])):
+    rnd = random.Random(seed)
+    name = sys.argv[1] + '/w/%d.db' % seed
+    c = sqlite3.connect(name, isolation_level=None)
+    c.execute('pragma synchronous=off')
+    c.execute('pragma page_size=%d' % rnd.choice([512, 1024, 4096, 8192, 65536]))
+    c.execute('pragma auto_vacuum=%d' % rnd.choice([0, 1, 2]))
+    c.execute(\"pragma encoding='%s'\" % rnd.choice(['UTF-8', 'UTF-16le', 'UTF-16be']))
+    c.execute('pragma journal_mode=%s' % rnd.choice(['delete', 'wal', 'truncate', 'persist']))
+    c.execute('pragma wal_autocheckpoint=%d' % rnd.choice([0, 1, 50]))
+    for t in range(rnd.randint(1, 6)):
+        without = rnd.random() < 0.3
+        key = 'text primary key' if without else rnd.choice(['integer primary key', 'integer', 'text'])
+        c.execute('create table t%d(k %s, v)%s' % (t, key, ' without rowid' if without else ''))
+        if rnd.random() < 0.5: c.execute('create index i%d on t%d(v)' % (t, t))
+        big = rnd.choice([5, 300, 5000])
+        c.execute('begin')
+        for i in range(rnd.choice([0, 1, 20, 900])):
+            c.execute('insert into t%d values(?, ?)' % t, (i, 'x' * rnd.randint(0, big)))
+        c.execute('commit')
+        if rnd.random() < 0.5: c.execute('delete from t%d where k %% 3 = 1' % t)
+        if rnd.random() < 0.1: c.execute('delete from t%d' % t)
+    if rnd.random() < 0.2: c.execute('vacuum')
+    tables = [r[0] for r in c.execute(\"select name from sqlite_master where type = 'table' order by 1\")]
+    print(seed, *['%s=%d' % (t, c.execute('select count(*) from ' + t).fetchone()[0]) for t in tables], flush=True)
+    if rnd.random() < 0.5: c.close()
+    else: globals()['keep%d' % seed] = c
+os._exit(0)
+";
+
+#[test]
+fn rows_are_as_many_as_sqlite_counts() {
+    let trees = Trees::build(&Case::parse("before /w/x\n  1\n", Path::new("in memory")));
+    let out = trees.python(RANDOM, "60");
+    assert_eq!(out.lines().count(), 60);
+    for line in out.lines() {
+        let mut words = line.split(' ');
+        let path = Bytes::from(format!("/w/{}.db", words.next().unwrap()).as_str());
+        let effects = trees.deleted(&path);
+        let seen = look(&effects, &trees, None, &Limits::default());
+        let expected: Vec<(&str, i64)> =
+            words.map(|w| w.split_once('=').unwrap()).map(|(t, n)| (t, n.parse().unwrap())).collect();
+        assert_eq!(seen.incomplete.len(), 0, "{line}: {seen:?}");
+        assert_eq!(seen.sqlite.rows_lost, expected.iter().map(|(_, n)| n).sum::<i64>(), "{line}: {seen:?}");
+        assert_eq!(seen.sqlite.tables_dropped, expected.len() as i64, "{line}");
+    }
+}

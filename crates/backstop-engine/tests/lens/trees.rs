@@ -20,6 +20,7 @@ use super::case::{Case, Step};
 const PYTHON: &str = "
 import os, sqlite3, sys
 c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute('pragma synchronous=off')
 for part in sys.argv[2].split(';\\n'):
     if part.strip(): c.execute(part).fetchall()
 if sys.argv[3] == 'killed': os._exit(0)
@@ -40,6 +41,20 @@ impl Trees {
         assert!(copied.success());
         case.after.iter().for_each(|step| act(&after, step));
         trees
+    }
+
+    /// Runs a script with the tree before and a word; gives what it prints.
+    pub fn python(&self, script: &str, word: &str) -> String {
+        let mut python = Command::new("python3");
+        let done = python.args(["-c", script]).arg(self.root(Side::Before)).arg(word).output().unwrap();
+        assert!(done.status.success(), "{}", done.stderr.escape_ascii());
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// The effects of one file being deleted; it is on no side but the first.
+    pub fn deleted(&self, path: &Bytes) -> EffectSet {
+        let effects = vec![effect(Kind::Delete, path, self.node(path, Side::Before), None)];
+        EffectSet { effects, ..EffectSet::default() }
     }
 
     fn root(&self, side: Side) -> PathBuf {
@@ -87,7 +102,8 @@ impl Trees {
     }
 
     fn differences(&self, dir: &Bytes, moves: &[(Bytes, Bytes)], effects: &mut Vec<Effect>) {
-        let names = |side| fs::read_dir(self.at(dir, side)).into_iter().flatten().map(|e| Bytes::from(e.unwrap().file_name()));
+        let names =
+            |side| fs::read_dir(self.at(dir, side)).into_iter().flatten().map(|e| Bytes::from(e.unwrap().file_name()));
         let all: BTreeSet<Bytes> = names(Side::Before).chain(names(Side::After)).collect();
         for name in all {
             let path = dir.join(name.as_slice());

@@ -1,6 +1,8 @@
 //! Takes a settings file and its row, gives the parts that matter one by one: each hook, each
 //! permission, each server.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::glob;
@@ -76,11 +78,26 @@ fn one(kind: Kind, at: &str, value: &Value, text: bool, parts: &mut Vec<Part>) {
         (_, Value::String(says)) if text => push(at, says.trim().to_owned()),
         // A server is a whole: its name with all it holds.
         (Kind::Mcp, Value::Object(servers)) => {
-            servers.iter().for_each(|(name, server)| push(&format!("{at}/{name}"), server.to_string()));
+            servers.iter().for_each(|(name, server)| push(&format!("{at}/{name}"), says(server)));
         }
         (Kind::Hooks, _) => hooks(at, value, &mut push),
         _ => leaves(at, value, &mut push),
     }
+}
+
+/// A value as JSON with the keys of its objects in order, however the file has them.
+fn says(value: &Value) -> String {
+    fn sorted(value: &Value) -> Value {
+        match value {
+            Value::Object(map) => {
+                let keys: BTreeMap<_, _> = map.iter().collect();
+                keys.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect()
+            }
+            Value::Array(list) => list.iter().map(sorted).collect(),
+            other => other.clone(),
+        }
+    }
+    sorted(value).to_string()
 }
 
 /// Each hook: the elements of lists, with a group's matcher in front of each of its hooks.
@@ -92,13 +109,13 @@ fn hooks(at: &str, value: &Value, push: &mut dyn FnMut(&str, String)) {
                 match item.get("hooks") {
                     Some(Value::Array(inner)) => {
                         let matcher = item.get("matcher").map_or_else(String::new, |m| format!("({m})"));
-                        inner.iter().for_each(|hook| push(&format!("{at}{matcher}"), hook.to_string()));
+                        inner.iter().for_each(|hook| push(&format!("{at}{matcher}"), says(hook)));
                     }
-                    _ => push(at, item.to_string()),
+                    _ => push(at, says(item)),
                 }
             }
         }
-        other => push(at, other.to_string()),
+        other => push(at, says(other)),
     }
 }
 
@@ -107,7 +124,7 @@ fn hooks(at: &str, value: &Value, push: &mut dyn FnMut(&str, String)) {
 fn leaves(at: &str, value: &Value, push: &mut dyn FnMut(&str, String)) {
     match value {
         Value::Object(map) => map.iter().for_each(|(key, value)| leaves(&format!("{at}/{key}"), value, push)),
-        Value::Array(list) => list.iter().for_each(|item| push(at, item.to_string())),
-        other => push(at, other.to_string()),
+        Value::Array(list) => list.iter().for_each(|item| push(at, says(item))),
+        other => push(at, says(other)),
     }
 }

@@ -101,6 +101,8 @@ struct Table<'a> {
     after: Fate,
     before: Option<Counted>,
     rows: Option<Counted>,
+    /// Its pages can't be made sense of, which was said.
+    damaged: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -151,6 +153,7 @@ impl<'a> Tables<'a> {
             after: Fate::Gone,
             before: None,
             rows: None,
+            damaged: false,
         });
         Self { pages, all: all.collect() }
     }
@@ -192,7 +195,7 @@ impl<'a> Tables<'a> {
             for t in &mut self.all {
                 let roots = [(Some(self.pages), t.root), (after, t.after.root())];
                 for (side, (pages, root)) in [&mut t.before, &mut t.rows].into_iter().zip(roots) {
-                    if side.is_some_and(|c| c.whole) {
+                    if t.damaged || side.is_some_and(|c| c.whole) {
                         continue;
                     }
                     let Some(pages) = pages else { continue };
@@ -202,6 +205,7 @@ impl<'a> Tables<'a> {
                         Err(why) => {
                             report.incomplete.push(format!("table {}: {}", t.entry.name, why.why));
                             *side = Some(Counted::default());
+                            t.damaged = true;
                         }
                     }
                     budget.join(part);
@@ -300,6 +304,9 @@ impl Report {
         let name = &t.entry.name;
         let gone = matches!(t.after, Fate::Gone);
         let least = if before.whole { "" } else { "at least " };
+        if t.damaged {
+            return;
+        }
         if !after.whole && after.rows < before.rows {
             self.incomplete.push(format!("table {name}: its rows could not be counted within the limit"));
             return;

@@ -100,10 +100,7 @@ fn a_page_that_is_used_twice_hides_no_loss() {
     let mut doubled = database(20);
     doubled[512 + 503] = 4;
     let seen = look(&database(20), Some(&doubled), 100);
-    assert_eq!(
-        seen.incomplete,
-        ["table t: damaged: page 4 is used twice", "table t: its rows could not be counted within the limit"]
-    );
+    assert_eq!(seen.incomplete, ["table t: damaged: page 4 is used twice"]);
     let mut circle = database(20);
     circle[512 + 503] = 2;
     assert!(!look(&circle, None, 100_000).incomplete.is_empty());

@@ -1,6 +1,8 @@
 //! Takes the files that may be databases, shows each with what stands beside it to the lens, on both
 //! sides. A database that only moves is compared with itself at its new place.
 
+use std::collections::BTreeSet;
+
 use backstop_core::bytes::Bytes;
 use backstop_core::lens::sqlite::{self, Files};
 use backstop_core::lens::{Budget, Incomplete, LensKind, ReadAt, Seen};
@@ -36,8 +38,9 @@ impl Set {
 
 /// Compares every database that was there before.
 pub(super) fn look(picked: &Picked, sides: &dyn Sides, budget: &mut Budget<'_>, book: &mut Book) {
+    let mut known = BTreeSet::new();
     for path in picked.databases.keys() {
-        let seen = match one(picked, path, sides, budget) {
+        let seen = match one(picked, path, sides, budget, &mut known) {
             Ok(Some(seen)) => seen,
             Ok(None) => continue,
             Err(why) => Seen::untold(&why),
@@ -57,6 +60,7 @@ fn one(
     path: &Bytes,
     sides: &dyn Sides,
     budget: &mut Budget<'_>,
+    known: &mut BTreeSet<Bytes>,
 ) -> Result<Option<Seen<backstop_core::facts::Sqlite>>, Incomplete> {
     // Effects name places as they will be; before, what moved was elsewhere.
     let mut old = path.clone();
@@ -66,6 +70,10 @@ fn one(
         before = Set::open(sides, &old, Side::Before)?;
     }
     let Some(before) = before else { return Ok(None) };
+    // A move names its database twice, by either path.
+    if !known.insert(old.clone()) {
+        return Ok(None);
+    }
     let after = Set::open(sides, &picked.after(&old), Side::After)?;
     Ok(Some(sqlite::compare(&before.files(), after.as_ref().map(Set::files).as_ref(), budget)))
 }
