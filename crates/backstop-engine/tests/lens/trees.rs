@@ -57,6 +57,12 @@ impl Trees {
         EffectSet { effects, ..EffectSet::default() }
     }
 
+    /// The effects of one file having other content.
+    pub fn changed(&self, path: &Bytes) -> EffectSet {
+        let (before, after) = (self.node(path, Side::Before), self.node(path, Side::After));
+        EffectSet { effects: vec![effect(Kind::Change, path, before, after)], ..EffectSet::default() }
+    }
+
     fn root(&self, side: Side) -> PathBuf {
         self.dir.path().join(match side {
             Side::Before => "before",

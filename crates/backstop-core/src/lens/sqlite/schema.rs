@@ -52,7 +52,10 @@ pub(super) struct Entry {
 }
 
 /// All entries by kind and lower-case name, without those SQLite keeps for itself.
-pub(super) type Schema = BTreeMap<(What, String), Entry>;
+pub(super) type Schema = BTreeMap<Key, Entry>;
+
+/// What, and its name in lower case.
+pub(super) type Key = (What, String);
 
 /// Reads the schema.
 pub(super) fn read(pages: &Pages<'_>, budget: &mut Budget<'_>) -> Result<Schema, Incomplete> {
@@ -120,7 +123,7 @@ fn varint(bytes: &[u8], mut at: usize) -> Option<(u64, usize)> {
 }
 
 /// The five columns `type, name, tbl_name, rootpage, sql`; none for what SQLite keeps for itself.
-fn entry(payload: &[u8], text: Text) -> Result<Option<((What, String), Entry)>, Incomplete> {
+fn entry(payload: &[u8], text: Text) -> Result<Option<(Key, Entry)>, Incomplete> {
     let damaged = || Incomplete::new("damaged: an entry of its schema can't be read");
     let (head, mut at) = varint(payload, 0).ok_or_else(damaged)?;
     let mut body = usize::try_from(head).map_err(|_| damaged())?;

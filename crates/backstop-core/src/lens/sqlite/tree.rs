@@ -13,6 +13,9 @@ const TABLE_INTERIOR: u8 = 0x05;
 const INDEX_LEAF: u8 = 0x0a;
 const INDEX_INTERIOR: u8 = 0x02;
 
+/// Takes a page's bytes and where a cell begins in them.
+pub(super) type EachCell<'a> = dyn FnMut(&[u8], usize, &mut Budget<'_>) -> Result<(), Incomplete> + 'a;
+
 /// How many entries a b-tree has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counted {
@@ -39,7 +42,7 @@ pub(super) fn count(pages: &Pages<'_>, root: u32, budget: &mut Budget<'_>) -> Re
 pub(super) fn schema_cells(
     pages: &Pages<'_>,
     budget: &mut Budget<'_>,
-    each: &mut dyn FnMut(&[u8], usize, &mut Budget<'_>) -> Result<(), Incomplete>,
+    each: &mut EachCell<'_>,
 ) -> Result<(), Incomplete> {
     let mut walk = Walk { pages, seen: Vec::new(), rows: 0 };
     let done = walk.cells(1, 0, budget, each);
@@ -95,7 +98,7 @@ impl Walk<'_, '_> {
         page: u32,
         depth: usize,
         budget: &mut Budget<'_>,
-        each: &mut dyn FnMut(&[u8], usize, &mut Budget<'_>) -> Result<(), Incomplete>,
+        each: &mut EachCell<'_>,
     ) -> Result<(), Incomplete> {
         let start = if page == 1 { 100 } else { 0 };
         let mut whole = vec![0u8; self.pages.size];

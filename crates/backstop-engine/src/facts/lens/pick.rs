@@ -177,9 +177,7 @@ impl Picker<'_> {
         }
         // A log that appears or changes is a change of its database.
         self.beside(&e.path);
-        if is(before, FileType::Dir) && !is(after, FileType::Dir) {
-            self.beneath(&e.path, Side::Before, None);
-        } else if e.beneath.is_some() {
+        if e.beneath.is_some() || (is(before, FileType::Dir) && !is(after, FileType::Dir)) {
             self.beneath(&e.path, Side::Before, None);
         }
         if let Some(target) = target(after).filter(|_| can_hold(&e.path)) {

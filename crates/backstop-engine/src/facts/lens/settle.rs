@@ -1,6 +1,7 @@
 //! Takes the picked places, reads both sides of each, lets its lens compare them, and sums what all
 //! lenses say.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use backstop_core::bytes::Bytes;
@@ -16,12 +17,14 @@ use crate::engine::Side;
 /// Sentences that are kept of all files together; facts count the rest.
 const TOLD: usize = 200;
 
+/// By order of the lens, then the weightiest first.
+type Rank = (u8, Reverse<u64>, Bytes);
+
 /// The sums so far.
 #[derive(Default)]
 pub(super) struct Book {
     pub(super) facts: Seen,
-    /// By order of the lens, and the weightiest first.
-    told: BTreeMap<(u8, std::cmp::Reverse<u64>, Bytes), (&'static str, Vec<String>)>,
+    told: BTreeMap<Rank, (&'static str, Vec<String>)>,
 }
 
 impl Book {
@@ -60,7 +63,7 @@ impl Book {
             told.extend(incomplete.iter().map(|why| format!("could not be told: {why}")));
         }
         if !told.is_empty() {
-            self.told.insert((order, std::cmp::Reverse(weight), path.clone()), (lens, told));
+            self.told.insert((order, Reverse(weight), path.clone()), (lens, told));
         }
     }
 
