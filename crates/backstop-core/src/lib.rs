@@ -19,4 +19,5 @@ pub mod policy;
 pub mod quoted;
 pub mod request;
 pub mod run;
+pub mod shell;
 pub mod time;

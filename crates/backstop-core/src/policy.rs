@@ -1,6 +1,5 @@
-//! The court: effects in, judgement out. Pure; the strictest reason wins. This is the first form,
-//! with the floor that no later policy can loosen and the default rules of a workstation; the rules
-//! from files ([`law`]) come to the same door.
+//! The court: findings in, judgement out. Pure; the strictest reason wins. The floor is in code and no
+//! rule can loosen it; all other rules are [`law`].
 
 pub mod case;
 mod floor;
@@ -13,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::Bytes;
+use crate::digest::Digest;
 use crate::effect::{Effect, EffectSet, FileType, Kind, Node};
 
 pub use places::Ground;
@@ -94,6 +94,9 @@ impl Reason {
 pub struct Judgement {
     /// The strictest of the reasons' decisions; `Allow` where none spoke.
     pub decision: Decision,
+    /// Names the rules that judged: the digest over their files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub law: Option<Digest>,
     /// The reasons.
     pub reasons: Vec<Reason>,
 }
@@ -103,7 +106,7 @@ impl Judgement {
     pub fn of(mut reasons: Vec<Reason>) -> Self {
         // Stable, so that among equals the first found stays first.
         reasons.sort_by_key(|r| std::cmp::Reverse(r.decision));
-        Self { decision: reasons.iter().map(|r| r.decision).max().unwrap_or(Decision::Allow), reasons }
+        Self { decision: reasons.iter().map(|r| r.decision).max().unwrap_or(Decision::Allow), law: None, reasons }
     }
 
     /// What one person has to type, each once, before this takes effect; empty where a plain yes is enough.
@@ -126,51 +129,6 @@ pub fn floor(set: &EffectSet, ground: &Ground) -> Vec<Reason> {
     reasons.0
 }
 
-/// Judges what a run would change.
-pub fn judge(set: &EffectSet, ground: &Ground) -> Judgement {
-    let mut reasons = Reasons::default();
-    for effect in &set.effects {
-        if let Some((rule, why)) = floor::speaks(effect, ground) {
-            reasons.add(Decision::Deny, rule, why, &effect.path);
-        }
-        if let Some((rule, why)) = outside(effect, set, ground) {
-            reasons.add(Decision::Ask, rule, why, &effect.path);
-        }
-        if !effect.undoable {
-            reasons.add(Decision::Ask, "not-undoable", "no copy of what was there can be kept", &effect.path);
-        }
-        if effect.linked_elsewhere > 0 {
-            reasons.add(
-                Decision::Ask,
-                "linked-elsewhere",
-                "the file has further names (hard links) that this run does not show, and they change along",
-                &effect.path,
-            );
-        }
-        if gives_rights(effect) {
-            reasons.add(
-                Decision::Ask,
-                "gives-rights",
-                "whoever runs this file gets its owner's or group's rights, or capabilities",
-                &effect.path,
-            );
-        }
-        let overwrites = matches!(effect.kind, Kind::Change | Kind::Replace | Kind::Delete);
-        if overwrites && effect.open_by.iter().any(|o| o.writing) {
-            reasons.add(
-                Decision::Ask,
-                "open-for-writing",
-                "a process outside this run has it open for writing",
-                &effect.path,
-            );
-        }
-    }
-    for what in &set.incomplete {
-        reasons.add(Decision::Ask, "incomplete", what, &Bytes::default());
-    }
-    reasons.finish()
-}
-
 /// True where a file is set-user-id, set-group-id or has capabilities afterwards and had not before: it
 /// hands the caller's rights to every user of the machine, in whatever directory it lies.
 pub fn gives_rights(effect: &Effect) -> bool {
@@ -186,24 +144,6 @@ pub fn gives_rights(effect: &Effect) -> bool {
         .map_or((false, false), |b| if (b.uid, b.gid) == (after.uid, after.gid) { bits(b) } else { (false, false) });
     let has = bits(after);
     (has.0 && !had.0) || (has.1 && !had.1) || effect.xattrs.iter().any(|x| x.as_slice() == b"security.capability")
-}
-
-/// The rule that asks because the effect lies where the agent has no business of its own.
-fn outside(effect: &Effect, set: &EffectSet, ground: &Ground) -> Option<(&'static str, &'static str)> {
-    let from = effect.from.as_ref().filter(|_| effect.kind == Kind::Rename);
-    for path in [Some(&effect.path), from].into_iter().flatten() {
-        if ground.own(path, effect, set) {
-            continue;
-        }
-        let behind_mount = ground.workspace.as_ref().is_some_and(|w| path.is_beneath(w.as_slice()));
-        return Some(match (&ground.workspace, behind_mount) {
-            (Some(w), _) if w == path => ("workspace-itself", "the workspace as a whole would go away"),
-            (None, _) => ("no-workspace", "there is no workspace here, so every change is outside"),
-            (Some(_), true) => ("mount-in-workspace", "another mount, or a home, lies inside the workspace here"),
-            (Some(_), false) => ("outside-workspace", "the place is outside the workspace"),
-        });
-    }
-    None
 }
 
 #[derive(Default)]
@@ -223,10 +163,6 @@ impl Reasons {
         if reason.paths.len() < Reason::SHOWN && !path.is_empty() {
             reason.paths.push(path.clone());
         }
-    }
-
-    fn finish(self) -> Judgement {
-        Judgement::of(self.0)
     }
 }
 

@@ -8,13 +8,9 @@ mod sides;
 
 use std::io::Read;
 
-use backstop_core::bytes::Bytes;
-use backstop_core::classes::HEAD;
-use backstop_core::effect::{Aspect, CrossingKind, Effect, EffectSet, FileType, Kind};
-use backstop_core::facts::{Doors, Evidence, Facts, Findings, People, Principal, Proof, Reading, Surprise, Time, long};
-use backstop_core::policy::{Ground, gives_rights};
-use backstop_core::request::Request;
-use backstop_core::time::Timestamp;
+use backstop_core::classes::{Classes, HEAD};
+use backstop_core::effect::{Effect, EffectSet, FileType, Kind};
+use backstop_core::facts::{self, Context, Findings, loses};
 
 use crate::engine::Side;
 pub(crate) use after::Rehearsed;
@@ -22,221 +18,53 @@ use near::Near;
 pub use sides::Sides;
 
 /// At most so many lost files have their first bytes read. A file beyond that lies outside the agent's
-/// own places only where thousands do, and then those are told by their names.
+/// own places only where hundreds do, and then those are told by their names.
 const HEADS: u64 = 512;
-
-/// What is known of a run beside its effects.
-pub(crate) struct Context<'a> {
-    /// Places and kinds.
-    pub ground: &'a Ground,
-    /// Who asks for what.
-    pub request: &'a Request,
-    /// The profile's name.
-    pub role: &'a str,
-    /// Now.
-    pub now: Timestamp,
-    /// Runs of the same session that were denied.
-    pub denials: u64,
-    /// What the command names, resolved, its current directory among it.
-    pub named: &'a [Bytes],
-    /// What reading the command gave.
-    pub reading: Reading,
-    /// The newest proven backup of what would be lost.
-    pub proof: Proof,
-    /// People who can approve.
-    pub people: People,
-}
 
 /// The facts of a measured rehearsal, and the places behind them.
 pub(crate) fn gather(set: &EffectSet, sides: &dyn Sides, context: &Context<'_>) -> Findings {
-    let mut gathering = Gathering {
-        context,
-        evidence: Evidence::default(),
-        facts: Facts::of(&set.totals()),
-        near: Near::new(&context.ground.classes),
-        heads: HEADS,
-        set,
-        sides,
-    };
-    for effect in &set.effects {
-        gathering.effect(effect);
-    }
-    gathering.whole();
-    let Gathering { evidence, facts, .. } = gathering;
-    Findings { evidence, facts, told: Vec::new() }
+    let mut disk =
+        Disk { classes: &context.ground.classes, heads: HEADS, near: Near::new(&context.ground.classes), sides };
+    facts::gather(set, context, &mut |effect, tags| disk.classes(effect, tags, context))
 }
 
-struct Gathering<'a> {
-    context: &'a Context<'a>,
-    evidence: Evidence,
-    facts: Facts,
-    near: Near<'a>,
+/// What the disk tells of an effect.
+struct Disk<'a> {
+    classes: &'a Classes,
     heads: u64,
-    set: &'a EffectSet,
+    near: Near<'a>,
     sides: &'a dyn Sides,
 }
 
-impl Gathering<'_> {
-    fn effect(&mut self, effect: &Effect) {
-        let tags = self.classes(effect);
-        let has = |tag: &str| tags.iter().any(|t| t == tag);
-        let lost = effect.bytes_lost();
-        let losing = loses(effect);
-        for tag in &tags {
-            self.evidence.note(tag, &effect.path, lost);
-            if losing && !self.facts.losing.contains(tag) {
-                self.facts.losing.insert(tag.clone());
-            }
-            if !self.facts.classes.contains(tag) {
-                self.facts.classes.insert(tag.clone());
-            }
+impl Disk<'_> {
+    fn classes(&mut self, effect: &Effect, tags: &mut Vec<String>, context: &Context<'_>) {
+        let outside = tags.iter().any(|t| t == "outside");
+        // What is new in the agent's own places has no past that its neighbours could tell of.
+        if effect.before.is_none() && !outside {
+            return;
         }
-        if losing && !["regenerable", "cache", "history"].iter().any(|t| has(t)) {
-            self.irreplaceable(effect, &tags);
-        }
-        self.flags(effect);
-        if has("outside") && !self.context.named.iter().any(|n| effect.path.is_beneath(n.as_slice())) {
-            self.facts.surprise.unnamed += 1;
-            self.evidence.note("surprise.unnamed", &effect.path, lost);
-        }
-    }
-
-    /// Every class of an effect, at both ends of a rename.
-    fn classes(&mut self, effect: &Effect) -> Vec<String> {
-        let ground = self.context.ground;
-        let mut tags = ground.classes_of(&effect.path, effect, self.set);
         if let Some(from) = effect.from.as_ref().filter(|_| effect.kind == Kind::Rename) {
-            tags.extend(ground.classes_of(from, effect, self.set));
             tags.extend(self.near.classes(from, effect));
         }
-        // What is new in the agent's own places has no past that its neighbours could tell of.
-        let new_and_own = effect.before.is_none() && !tags.iter().any(|t| t == "outside");
-        if !new_and_own {
-            tags.extend(self.near.classes(&effect.path, effect));
-            tags.extend(self.by_content(effect));
+        tags.extend(self.near.classes(&effect.path, effect));
+        tags.extend(self.by_content(effect));
+        let other = |repository| Some(&repository) != context.ground.workspace.as_ref();
+        if outside && self.near.repository(&effect.path).is_some_and(other) {
+            tags.push("other-repository".to_owned());
         }
-        let workspace = ground.workspace.as_ref();
-        if tags.iter().any(|t| t == "outside") {
-            if self.near.repository(&effect.path).is_some_and(|r| Some(&r) != workspace) {
-                tags.push("other-repository".to_owned());
-            }
-            if workspace.is_some_and(|w| effect.path != *w && effect.path.is_beneath(w.as_slice())) {
-                tags.push("mount".to_owned());
-            }
-        }
-        tags.sort_unstable();
-        tags.dedup();
-        tags
     }
 
     /// The class that a lost file's first bytes tell.
     fn by_content(&mut self, effect: &Effect) -> Option<String> {
-        let before = effect.before.as_ref().filter(|n| n.file_type == FileType::File && n.size > 1)?;
-        if !loses(effect) || self.heads == 0 || before.size == 0 {
+        effect.before.as_ref().filter(|n| n.file_type == FileType::File && n.size > 1)?;
+        if !loses(effect) || self.heads == 0 {
             return None;
         }
         self.heads -= 1;
-        let path = effect.from.as_ref().filter(|_| effect.kind == Kind::Rename).unwrap_or(&effect.path);
         let mut head = Vec::with_capacity(HEAD);
         // Unreadable content is told by its place and name; that it could not be read changes no sum.
-        let file = self.sides.open(path, Side::Before).ok().flatten()?;
+        let file = self.sides.open(&effect.path, Side::Before).ok().flatten()?;
         file.take(HEAD as u64).read_to_end(&mut head).ok()?;
-        self.context.ground.classes.of_content(&head).map(str::to_owned)
-    }
-
-    fn irreplaceable(&mut self, effect: &Effect, tags: &[String]) {
-        let own = effect.before.as_ref().is_some_and(|n| n.file_type == FileType::File);
-        let (files, bytes) = match effect.kind {
-            Kind::Delete | Kind::Replace => (effect.files_lost(), effect.bytes_lost()),
-            Kind::Change => (u64::from(own), effect.bytes_lost()),
-            Kind::Create | Kind::Rename | Kind::Metadata | Kind::Link => (0, 0),
-        };
-        if files == 0 {
-            return;
-        }
-        self.facts.irreplaceable.files += long(files);
-        self.facts.irreplaceable.bytes += long(bytes);
-        self.facts.irreplaceable.classes.extend(tags.iter().cloned());
-        self.evidence.note("irreplaceable", &effect.path, bytes);
-    }
-
-    /// The facts that one effect alone decides.
-    fn flags(&mut self, effect: &Effect) {
-        let lost = effect.bytes_lost();
-        if !effect.undoable {
-            self.facts.undoable = false;
-            self.evidence.note("undoable", &effect.path, lost);
-        }
-        if effect.linked_elsewhere > 0 {
-            self.facts.linked_elsewhere += i64::from(effect.linked_elsewhere);
-            self.evidence.note("linked_elsewhere", &effect.path, lost);
-        }
-        if gives_rights(effect) {
-            self.facts.gives_rights += 1;
-            self.evidence.note("gives_rights", &effect.path, 0);
-        }
-        if matches!(effect.kind, Kind::Change | Kind::Replace | Kind::Delete) && !effect.open_by.is_empty() {
-            let open = &mut self.facts.open_elsewhere;
-            for opener in &effect.open_by {
-                open.files += long(opener.files);
-                open.writing += i64::from(opener.writing);
-                open.programs.insert(opener.name.quoted().to_string());
-            }
-            self.evidence.note("open_elsewhere", &effect.path, lost);
-            if effect.open_by.iter().any(|o| o.writing) {
-                self.evidence.note("open_elsewhere.writing", &effect.path, lost);
-            }
-        }
-        let goes = matches!(effect.kind, Kind::Delete | Kind::Replace);
-        let workspace = self.context.ground.workspace.as_ref();
-        let renamed = effect.kind == Kind::Rename && effect.from.as_ref() == workspace;
-        if workspace.is_some() && (renamed || goes && Some(&effect.path) == workspace) {
-            self.facts.workspace_lost = true;
-            self.evidence.note("workspace_lost", &effect.path, lost);
-        }
-    }
-
-    /// The facts about the run as a whole.
-    fn whole(&mut self) {
-        let (facts, set, context) = (&mut self.facts, self.set, self.context);
-        facts.conflict = !set.conflicts.is_empty();
-        if !set.incomplete.is_empty() {
-            facts.incomplete.insert("ledger".to_owned());
-        }
-        let doors = |shut: bool| set.doors.iter().filter(move |d| d.shut == shut).map(|d| d.to.quoted().to_string());
-        facts.doors = Doors { open: doors(false).collect(), shut: doors(true).collect() };
-        let crossed = |how| long(set.crossings.iter().filter(|c| c.how == how).count() as u64);
-        facts.surprise = Surprise {
-            links_crossed: crossed(CrossingKind::Link),
-            mounts_crossed: crossed(CrossingKind::Mount),
-            unnamed: facts.surprise.unnamed,
-        };
-        facts.host.role = context.role.to_owned();
-        facts.people = context.people;
-        facts.principal = Principal { agent: String::new(), uid: i64::from(context.request.uid) };
-        facts.proof = context.proof.clone();
-        facts.reading = context.reading.clone();
-        facts.session.denials = long(context.denials);
-        facts.session.named = context.request.session.is_some();
-        facts.time = time(context.now);
+        self.classes.of_content(&head).map(str::to_owned)
     }
 }
-
-/// True where content goes away at this place: it is deleted, replaced or overwritten.
-fn loses(effect: &Effect) -> bool {
-    match effect.kind {
-        Kind::Delete | Kind::Replace => true,
-        Kind::Change => effect.aspects.contains(&Aspect::Content) && effect.bytes_lost() > 0,
-        Kind::Create | Kind::Rename | Kind::Metadata | Kind::Link => false,
-    }
-}
-
-/// Hour and weekday of a moment, in UTC.
-fn time(now: Timestamp) -> Time {
-    let seconds = now.secs;
-    // 1970-01-01 was a Thursday, the fourth day.
-    Time { hour: seconds.rem_euclid(86_400) / 3_600, weekday: (seconds.div_euclid(86_400) + 3).rem_euclid(7) + 1 }
-}
-
-#[cfg(test)]
-mod tests;

@@ -63,12 +63,7 @@ pub fn request(typed: &Run, caller: Caller, accounts: &[Account], classes: &Clas
     let cwd = current_dir()?;
     let forbidden = Forbidden::new(accounts, std::env::var_os("HOME"), classes.clone());
     let given = typed.workspace.as_ref().map(|dir| workspace::given(dir, &forbidden)).transpose()?;
-    let workspace = match (typed.profile, given) {
-        // Production asks about every change outside scratch directories: there is no place of the agent's own.
-        (Profile::Production, _) => None,
-        (Profile::Workstation, Some(place)) => place,
-        (Profile::Workstation, None) => workspace::found(&cwd, caller.uid, &forbidden),
-    };
+    let workspace = given.unwrap_or_else(|| workspace::found(&cwd, caller.uid, &forbidden));
     Ok(Request {
         command: command(typed)?,
         cwd: cwd.into(),

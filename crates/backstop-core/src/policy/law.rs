@@ -6,6 +6,7 @@
 
 mod check;
 mod court;
+mod fallback;
 mod rule;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use super::text;
 use crate::digest::Digest;
 
 pub use court::refused;
+pub use fallback::machines;
 pub use rule::{Rule, Verdict};
 
 /// Where a policy file stands. Ordered: a lower layer is the greater.
@@ -240,5 +242,7 @@ pub fn readable(source: &Source) -> (Vec<Rule>, Vec<Refusal>) {
     (rules, refusals)
 }
 
+#[cfg(test)]
+mod layers;
 #[cfg(test)]
 mod tests;

@@ -94,7 +94,8 @@ impl Ground {
         } else {
             tags.push("outside".into());
         }
-        if self.guard.iter().any(|g| path.is_beneath(g.as_slice()) || g.is_beneath(path.as_slice())) {
+        let goes = matches!(effect.kind, Kind::Delete | Kind::Replace | Kind::Rename);
+        if self.guard.iter().any(|g| path.is_beneath(g.as_slice()) || (goes && g.is_beneath(path.as_slice()))) {
             tags.push("guard".into());
         }
         let device = |n: &crate::effect::Node| matches!(n.file_type, FileType::BlockDevice | FileType::CharDevice);

@@ -83,7 +83,7 @@ pub fn commit(one: &OneRun) -> Done {
     inside::people_only("commit")?;
     let mut house = House::open()?;
     let id = house.find(&one.run)?;
-    let mut person = Terminal::new(false, false);
+    let mut person = Terminal::new(false, !one.json);
     let outcome = house.engine.commit(id, &mut person)?;
     person.clear();
     let code = match outcome.record.state {

@@ -132,8 +132,13 @@ impl Rule {
     }
 }
 
-/// The name that a text which Cedar can't read gives itself, where it does so plainly.
+/// The name that a text which Cedar can't read gives itself, where it does so plainly: once, and for one
+/// rule. A statement that swallowed another one has no name, for that could be a rule nobody knows of.
 fn named(text: &str) -> Option<&str> {
+    let rules = text.matches("forbid").count() + text.matches("permit").count();
+    if text.matches("@id").count() != 1 || rules != 1 {
+        return None;
+    }
     let (_, rest) = text.split_once("@id(\"")?;
     rest.split_once("\")").map(|(id, _)| id).filter(|id| is_name(id))
 }

@@ -134,7 +134,7 @@ fn what_errs_denies_and_says_so() {
 fn what_is_not_sound_is_refused_and_then_denied() {
     let forbid = "forbid (principal, action, resource)";
     for (text, at, why) in [
-        (format!(r#"@id("x") @reason("r") forbid (principal, action, resource"#), 1, "never ends"),
+        (r#"@id("x") @reason("r") forbid (principal, action, resource"#.to_owned(), 1, "never ends"),
         (format!(r#"@id("x") @reason("r") {forbid} when {{ }};"#), 1, "can't be read"),
         (format!(r#"@id("x") @reason("r") {forbid} when {{ context.clases.contains("a") }};"#), 1, "clases"),
         (format!(r#"@id("x") @reason("r") {forbid} when {{ context.undoable > 1 }};"#), 1, "type"),
