@@ -11,6 +11,7 @@ pub mod digest;
 pub mod effect;
 pub mod facts;
 pub mod id;
+pub mod lens;
 pub mod merkle;
 pub mod note;
 pub mod plan;

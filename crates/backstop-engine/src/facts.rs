@@ -2,6 +2,7 @@
 //! behind them, and what the lenses saw in words. Reads both sides, changes nothing, decides nothing.
 
 mod after;
+pub mod lens;
 mod near;
 mod sides;
 
