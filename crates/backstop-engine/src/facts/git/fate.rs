@@ -87,6 +87,11 @@ impl Judge<'_> {
             lost.fate = FileFate::Elsewhere;
             return Ok(());
         }
+        if path.name() == b".git" && self.finder.tree_of(&path.parent()).is_some() {
+            // The word of a linked working tree or a submodule on where its git directory is.
+            lost.fate = FileFate::Bookkeeping;
+            return Ok(());
+        }
         if let Some((repo, dir)) = self.finder.inside(path) {
             lost.fate = self.own_file(repo, &dir, path)?;
             if lost.fate != FileFate::NotInRepository {

@@ -144,6 +144,9 @@ impl Lens<'_, '_> {
 
     /// Everything beneath a directory that goes away.
     fn walk(&mut self, e: &Effect) {
+        if self.passed_over(&e.path) {
+            return;
+        }
         let (mut files, mut bytes) = (0, 0);
         let mut todo = vec![(e.path.clone(), 0)];
         while let Some((dir, depth)) = todo.pop() {

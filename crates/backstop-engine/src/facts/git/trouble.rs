@@ -8,7 +8,7 @@ use backstop_core::bytes::Bytes;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
     /// A file that is there can't be read.
-    #[error("can't read {}", path.quoted())]
+    #[error("can't read {}: {source}", path.quoted())]
     Read { path: Bytes, source: io::Error },
     /// A file does not hold what its format says.
     #[error("{} is damaged: {what}", path.quoted())]
