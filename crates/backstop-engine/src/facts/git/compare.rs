@@ -245,7 +245,12 @@ impl Sight<'_> {
             self.eyes.note("the history is too long to be walked");
         }
         self.found.facts.unreachable = long(only.commits);
-        if only.commits > 0 && !gone {
+        if only.cut && !gone {
+            lines.push((
+                3,
+                "it can't be told which commits nothing reaches any more: the history is too long".to_owned(),
+            ));
+        } else if only.commits > 0 && !gone {
             let kept =
                 old.iter().try_fold(true, |all, o| Ok::<_, Trouble>(all && history.after.contains(self.eyes, o)?))?;
             let still =

@@ -64,7 +64,7 @@ fn read(bytes: &[u8], format: Format, written: (i64, i64)) -> Result<Index, &'st
     const SHORT: &str = "it ends too early";
     let be32 = |at: usize| {
         let b = bytes.get(at..at + 4).ok_or(SHORT)?;
-        Ok(b.iter().fold(0_u32, |n, b| n << 8 | u32::from(*b)))
+        Ok::<_, &'static str>(b.iter().fold(0_u32, |n, b| n << 8 | u32::from(*b)))
     };
     if bytes.get(..4) != Some(b"DIRC") {
         return Err("not an index");

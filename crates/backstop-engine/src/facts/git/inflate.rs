@@ -1,9 +1,7 @@
-//! Takes a place in a file where a zlib stream begins, gives its bytes in pieces. Reads by position
+//! Takes what reads a file and a place where a zlib stream begins, gives its bytes in pieces. Reads by position
 //! and never maps: a file that somebody shortens meanwhile gives an error, not a signal.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
@@ -28,7 +26,7 @@ impl Inflater {
     /// (gives false). True when the stream ended, its checksum being right.
     pub(super) fn pour(
         &mut self,
-        file: &File,
+        read: &mut dyn FnMut(u64, &mut [u8]) -> io::Result<usize>,
         mut offset: u64,
         sink: &mut dyn FnMut(&[u8]) -> bool,
     ) -> io::Result<bool> {
@@ -36,7 +34,7 @@ impl Inflater {
         // Long streams deserve longer reads.
         let mut piece = PIECE;
         loop {
-            let got = file.read_at(&mut self.input[..piece], offset)?;
+            let got = read(offset, &mut self.input[..piece])?;
             if got == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
@@ -61,10 +59,15 @@ impl Inflater {
     }
 
     /// Inflates exactly `size` bytes.
-    pub(super) fn whole(&mut self, file: &File, offset: u64, size: usize) -> io::Result<Vec<u8>> {
+    pub(super) fn whole(
+        &mut self,
+        read: &mut dyn FnMut(u64, &mut [u8]) -> io::Result<usize>,
+        offset: u64,
+        size: usize,
+    ) -> io::Result<Vec<u8>> {
         // Not reserved at once: the size is what a hostile file says.
         let mut all = Vec::with_capacity(size.min(1 << 16));
-        let ended = self.pour(file, offset, &mut |piece| {
+        let ended = self.pour(read, offset, &mut |piece| {
             all.extend_from_slice(piece);
             all.len() <= size
         })?;

@@ -1,7 +1,7 @@
 //! Takes a pack and its index, gives the objects in them. Reads by position, a 256th of the index at
 //! a time; what a pack claims is checked against its length, its trailer and a bound on memory.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -57,11 +57,57 @@ pub(super) struct Pack {
     count: u32,
     fanout: Vec<u32>,
     format: Format,
+    held: usize,
     index: File,
-    pub(super) path: Bytes,
-    pub(super) file: File,
     length: u64,
-    tables: HashMap<u8, Vec<u8>>,
+    pages: Pages,
+    pub(super) path: Bytes,
+    tables: Vec<Option<Table>>,
+}
+
+/// A 256th of an index: names that begin with the same byte, and where each stands.
+struct Table {
+    names: Vec<u8>,
+    places: Vec<u8>,
+}
+
+/// A file read by position, a page at a time: commits stand side by side in a pack.
+pub(super) struct Pages {
+    file: File,
+    page: RefCell<(u64, Vec<u8>)>,
+}
+
+impl Pages {
+    /// Bytes read at once.
+    const PAGE: usize = 16 << 10;
+
+    fn new(file: File) -> Self {
+        Self { file, page: RefCell::new((0, Vec::new())) }
+    }
+
+    /// Fills `into` from `offset` on, as far as the file goes or the page does.
+    pub(super) fn read(&self, offset: u64, into: &mut [u8]) -> std::io::Result<usize> {
+        let (start, page) = &mut *self.page.borrow_mut();
+        let inside = |start: u64, page: &[u8]| {
+            let at = usize::try_from(offset.checked_sub(start)?).ok()?;
+            page.get(at..).filter(|rest| rest.len() >= 64).map(|_| at)
+        };
+        let at = match inside(*start, page) {
+            Some(at) => at,
+            None if into.len() >= Self::PAGE => return self.file.read_at(into, offset),
+            None => {
+                page.resize(Self::PAGE, 0);
+                let got = self.file.read_at(page, offset)?;
+                page.truncate(got);
+                *start = offset;
+                0
+            }
+        };
+        let rest = &page[at..];
+        let length = rest.len().min(into.len());
+        into[..length].copy_from_slice(&rest[..length]);
+        Ok(length)
+    }
 }
 
 impl Pack {
@@ -101,7 +147,8 @@ impl Pack {
         if trailer != read(&index, &index_path, index_length - 2 * hash, format.len())? {
             return Err(Trouble::damaged(&path, "not the pack of its index"));
         }
-        Ok(Some(Self { count, fanout, format, index, path, file, length, tables: HashMap::new() }))
+        let tables = (0..256).map(|_| None).collect();
+        Ok(Some(Self { count, fanout, format, held: 0, index, length, pages: Pages::new(file), path, tables }))
     }
 
     fn bucket(&self, first: u8) -> (u32, u32) {
@@ -109,65 +156,66 @@ impl Pack {
         (from, self.fanout[usize::from(first)])
     }
 
-    /// The names that begin with `first`, raw, one after the other, in order.
-    pub(super) fn names(&mut self, first: u8) -> Result<&[u8], Trouble> {
+    fn table(&mut self, first: u8) -> Result<&Table, Trouble> {
         let (from, to) = self.bucket(first);
-        let hash = self.format.len();
-        let length = (to - from) as usize * hash;
-        if length > TABLE {
+        let (hash, n) = (self.format.len(), (to - from) as usize);
+        if n * (hash + 4) > TABLE {
             return Err(Trouble::Budget("a pack has too many objects"));
         }
-        if !self.tables.contains_key(&first) {
-            let mut bytes = vec![0; length];
-            let at = 8 + 1024 + u64::from(from) * hash as u64;
-            self.index.read_exact_at(&mut bytes, at).map_err(|e| Trouble::read(&self.path, e))?;
-            self.tables.insert(first, bytes);
+        let slot = &mut self.tables[usize::from(first)];
+        if slot.is_none() {
+            let mut table = Table { names: vec![0; n * hash], places: vec![0; n * 4] };
+            let (hash, from) = (hash as u64, u64::from(from));
+            let places = 8 + 1024 + u64::from(self.count) * (hash + 4) + from * 4;
+            let read = self.index.read_exact_at(&mut table.names, 8 + 1024 + from * hash);
+            let read = read.and_then(|()| self.index.read_exact_at(&mut table.places, places));
+            read.map_err(|e| Trouble::read(&self.path, e))?;
+            self.held += table.names.len() + table.places.len();
+            *slot = Some(table);
         }
-        Ok(self.tables.get(&first).map_or(&[], Vec::as_slice))
+        slot.as_ref().ok_or(Trouble::Budget("a pack's index"))
     }
 
-    /// Bytes of names in memory.
+    /// The names that begin with `first`, raw, one after the other, in order.
+    pub(super) fn names(&mut self, first: u8) -> Result<&[u8], Trouble> {
+        Ok(&self.table(first)?.names)
+    }
+
+    /// Bytes of the index in memory.
     pub(super) fn held(&self) -> usize {
-        self.tables.values().map(Vec::len).sum()
+        self.held
     }
 
     /// Forgets them.
     pub(super) fn forget(&mut self) {
-        self.tables.clear();
+        self.tables.fill_with(|| None);
+        self.held = 0;
     }
 
-    /// Where the object stands in the index; none where this pack has it not.
-    fn position(&mut self, oid: &Oid) -> Result<Option<u32>, Trouble> {
-        let (from, _) = self.bucket(oid.first());
+    /// Where the object begins in the pack; none where this pack has it not.
+    pub(super) fn offset(&mut self, oid: &Oid) -> Result<Option<u64>, Trouble> {
         let hash = self.format.len();
-        let names = self.names(oid.first())?;
-        let (mut low, mut high) = (0, names.len() / hash);
-        while low < high {
+        let table = self.table(oid.first())?;
+        let (mut low, mut high) = (0, table.places.len() / 4);
+        let place = loop {
+            if low == high {
+                return Ok(None);
+            }
             let middle = usize::midpoint(low, high);
-            match names[middle * hash..(middle + 1) * hash].cmp(oid.as_slice()) {
-                std::cmp::Ordering::Equal => return Ok(u32::try_from(middle).ok().map(|m| from + m)),
+            match table.names[middle * hash..(middle + 1) * hash].cmp(oid.as_slice()) {
+                std::cmp::Ordering::Equal => break be32(&table.places[middle * 4..]),
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
             }
-        }
-        Ok(None)
-    }
-
-    /// Where the object begins in the pack.
-    pub(super) fn offset(&mut self, oid: &Oid) -> Result<Option<u64>, Trouble> {
-        let Some(position) = self.position(oid)? else { return Ok(None) };
-        let (count, hash) = (u64::from(self.count), self.format.len() as u64);
-        let number = |at: u64, length: usize| {
-            let mut bytes = [0; 8];
-            self.index.read_exact_at(&mut bytes[8 - length..], at).map_err(|e| Trouble::read(&self.path, e))?;
-            Ok::<_, Trouble>(u64::from_be_bytes(bytes))
         };
-        let small = 8 + 1024 + count * (hash + 4);
-        let offset = number(small + u64::from(position) * 4, 4)?;
-        if offset & 0x8000_0000 == 0 {
-            return Ok(Some(offset));
+        if place & 0x8000_0000 == 0 {
+            return Ok(Some(u64::from(place)));
         }
-        number(small + count * 4 + (offset & 0x7fff_ffff) * 8, 8).map(Some)
+        // Packs beyond two gigabytes keep the far places in a table of their own.
+        let far = 8 + 1024 + u64::from(self.count) * (hash as u64 + 8) + u64::from(place & 0x7fff_ffff) * 8;
+        let mut bytes = [0; 8];
+        self.index.read_exact_at(&mut bytes, far).map_err(|e| Trouble::read(&self.path, e))?;
+        Ok(Some(u64::from_be_bytes(bytes)))
     }
 
     /// Reads what stands at `offset`.
@@ -177,7 +225,7 @@ impl Pack {
             return Err(bad("an object beyond its end"));
         }
         let mut head = [0; 64];
-        let got = self.file.read_at(&mut head, offset).map_err(|e| Trouble::read(&self.path, e))?;
+        let got = self.pages.read(offset, &mut head).map_err(|e| Trouble::read(&self.path, e))?;
         let mut bytes = head[..got].iter().copied().enumerate();
         let mut next = || bytes.next().ok_or(bad("it ends within an object"));
         let (mut at, mut byte) = next()?;
@@ -219,10 +267,15 @@ impl Pack {
         Ok(Entry::Whole { sort, size, data: offset + at as u64 + 1 })
     }
 
+    /// Reads the pack by position.
+    pub(super) fn reader(&self) -> impl FnMut(u64, &mut [u8]) -> std::io::Result<usize> {
+        |offset, into| self.pages.read(offset, into)
+    }
+
     /// Inflates `size` bytes from `data` on.
     pub(super) fn inflate(&self, inflater: &mut Inflater, data: u64, size: u64) -> Result<Vec<u8>, Trouble> {
         let size = usize::try_from(size).map_err(|_| Trouble::damaged(&self.path, "an object of senseless size"))?;
-        inflater.whole(&self.file, data, size).map_err(|e| Trouble::read(&self.path, e))
+        inflater.whole(&mut self.reader(), data, size).map_err(|e| Trouble::read(&self.path, e))
     }
 }
 

@@ -3,6 +3,7 @@
 //! a directory or an index proves nothing.
 
 use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 
 use backstop_core::bytes::Bytes;
@@ -156,7 +157,7 @@ impl Store {
             if let Entry::Whole { sort, size, data } = entry {
                 let mut hasher = Hasher::new(self.format, sort.name(), size);
                 let Some(pack) = self.packs.as_ref().and_then(|p| p.get(at.0)) else { return Ok(false) };
-                let ended = self.inflater.pour(&pack.file, data, &mut |piece| {
+                let ended = self.inflater.pour(&mut pack.reader(), data, &mut |piece| {
                     hasher.update(piece);
                     !eyes.late()
                 });
@@ -194,7 +195,8 @@ impl Store {
         for dir in &self.dirs {
             let path = dir.join(name.as_slice());
             if let Some(file) = eyes.open(&path, self.side)? {
-                return self.inflater.pour(&file, 0, sink).map_err(|e| Trouble::read(&path, e));
+                let mut read = |offset, into: &mut [u8]| file.read_at(into, offset);
+                return self.inflater.pour(&mut read, 0, sink).map_err(|e| Trouble::read(&path, e));
             }
         }
         Err(Trouble::Missing(hex))
