@@ -43,9 +43,10 @@ pub struct Limits {
     pub object_bytes: u64,
     /// Refs of one repository.
     pub refs: usize,
-    /// Everything together; what is not done by then is unknown.
+    /// Computing, everything together; what is not done by then is unknown. Waiting (for a disk, for
+    /// other processes) may take a few times as long.
     pub time: Duration,
-    /// Walking the history of one repository.
+    /// Computing while the history of one repository is walked.
     pub walk: Duration,
 }
 

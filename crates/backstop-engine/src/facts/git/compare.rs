@@ -388,7 +388,7 @@ struct Sample {
 
 impl Sample {
     fn take(&mut self, oid: Oid) {
-        if self.seen % self.step.max(1) == 0 {
+        if self.seen.is_multiple_of(self.step.max(1)) {
             self.kept.push(oid);
         }
         self.seen += 1;
@@ -451,7 +451,7 @@ pub(super) fn plural(n: u64, one: &str, many: &str) -> String {
     let digits = n.to_string();
     let mut grouped = String::new();
     for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(c);

@@ -4,22 +4,26 @@
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Read};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::FileType;
+use backstop_sys::process::thread_cpu;
 
 use super::Limits;
 use super::trouble::Trouble;
 use crate::engine::Side;
 use crate::facts::Sides;
 
+/// How much longer than it may compute the lens may take: a busy machine or a slow disk.
+const WAIT: u32 = 4;
+
 /// Names with what they are.
 pub(super) type Names = Vec<(Bytes, FileType)>;
 
 /// What is read through, and what it has cost.
 pub(super) struct Eyes<'a> {
-    began: Instant,
+    began: (Instant, Duration),
     hashed: Cell<u64>,
     /// What one lens run may take.
     pub(super) limits: &'a Limits,
@@ -29,7 +33,13 @@ pub(super) struct Eyes<'a> {
 
 impl<'a> Eyes<'a> {
     pub(super) fn new(sides: &'a dyn Sides, limits: &'a Limits) -> Self {
-        Self { began: Instant::now(), hashed: Cell::new(0), limits, sides, troubles: RefCell::default() }
+        Self {
+            began: (Instant::now(), thread_cpu()),
+            hashed: Cell::new(0),
+            limits,
+            sides,
+            troubles: RefCell::default(),
+        }
     }
 
     /// Notes that something could not be measured.
@@ -48,9 +58,14 @@ impl<'a> Eyes<'a> {
         (!troubles.is_empty()).then(|| troubles.join("; "))
     }
 
+    /// How long the lens has computed.
+    pub(super) fn computed(&self) -> Duration {
+        thread_cpu().saturating_sub(self.began.1)
+    }
+
     /// True when the lens has taken all the time it may.
     pub(super) fn late(&self) -> bool {
-        self.began.elapsed() > self.limits.time
+        self.computed() > self.limits.time || self.began.0.elapsed() > WAIT * self.limits.time
     }
 
     /// Takes `size` bytes from what may be hashed; false when there is not so much left.

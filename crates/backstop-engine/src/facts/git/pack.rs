@@ -96,11 +96,13 @@ impl Pages {
             Some(at) => at,
             None if into.len() >= Self::PAGE => return self.file.read_at(into, offset),
             None => {
+                // A history is walked forwards in packs of `git repack`, backwards in fast-import's.
+                let from = offset.saturating_sub(Self::PAGE as u64 / 2);
                 page.resize(Self::PAGE, 0);
-                let got = self.file.read_at(page, offset)?;
+                let got = self.file.read_at(page, from)?;
                 page.truncate(got);
-                *start = offset;
-                0
+                *start = from;
+                usize::try_from(offset - from).map_or(got, |at| at.min(got))
             }
         };
         let rest = &page[at..];

@@ -71,7 +71,7 @@ impl Refs {
         }
         for dir in heads {
             let head = dir.join(b"HEAD");
-            match eyes.read(&head, side, 4096)?.as_deref().map(|t| value(t)) {
+            match eyes.read(&head, side, 4096)?.as_deref().map(value) {
                 None | Some(Some(Value::Link(_))) => {}
                 Some(Some(Value::At(oid))) => {
                     refs.detached.insert(dir, oid);

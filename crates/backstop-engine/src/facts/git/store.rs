@@ -26,9 +26,12 @@ const TABLES: usize = 64 << 20;
 /// Bases of differences kept in memory.
 const BASES: usize = 16 << 20;
 
+/// An object as it was before it was packed.
+pub(super) type Object = (Sort, Rc<Vec<u8>>);
+
 /// The objects of a repository on one side.
 pub(super) struct Store {
-    bases: HashMap<(usize, u64), (Sort, Rc<Vec<u8>>)>,
+    bases: HashMap<(usize, u64), Object>,
     bases_held: usize,
     dirs: Vec<Bytes>,
     format: Format,
@@ -164,7 +167,7 @@ impl Store {
                 let ended = ended.map_err(|e| Trouble::read(&pack.path, e))?;
                 return Ok(ended && hasher.finish() == *oid);
             }
-            let (sort, bytes) = self.from_pack(eyes, at, eyes.limits.object_bytes)?;
+            let (sort, bytes) = self.unpack(eyes, at, eyes.limits.object_bytes)?;
             let mut hasher = Hasher::new(self.format, sort.name(), bytes.len() as u64);
             hasher.update(&bytes);
             return Ok(hasher.finish() == *oid);
@@ -203,14 +206,9 @@ impl Store {
     }
 
     /// Reads an object of at most `cap` bytes; none where it is not there.
-    pub(super) fn read(
-        &mut self,
-        eyes: &Eyes<'_>,
-        oid: &Oid,
-        cap: u64,
-    ) -> Result<Option<(Sort, Rc<Vec<u8>>)>, Trouble> {
+    pub(super) fn read(&mut self, eyes: &Eyes<'_>, oid: &Oid, cap: u64) -> Result<Option<Object>, Trouble> {
         if let Some(at) = self.in_packs(eyes, oid)? {
-            return self.from_pack(eyes, at, cap).map(Some);
+            return self.unpack(eyes, at, cap).map(Some);
         }
         if !self.loose(eyes, oid.first())?.contains(oid) {
             return Ok(None);
@@ -232,12 +230,7 @@ impl Store {
     }
 
     /// Reads an object of a pack, through all differences.
-    fn from_pack(
-        &mut self,
-        eyes: &Eyes<'_>,
-        (pack, offset): (usize, u64),
-        cap: u64,
-    ) -> Result<(Sort, Rc<Vec<u8>>), Trouble> {
+    fn unpack(&mut self, eyes: &Eyes<'_>, (pack, offset): (usize, u64), cap: u64) -> Result<Object, Trouble> {
         let mut chain: Vec<(usize, u64, u64, u64)> = Vec::new();
         let mut here = (pack, offset);
         let (sort, mut bytes) = loop {

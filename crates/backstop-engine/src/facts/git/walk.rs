@@ -4,12 +4,12 @@
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::eyes::Eyes;
 use super::oid::Oid;
 use super::pack::Sort;
-use super::store::Store;
+use super::store::{Object, Store};
 use super::trouble::Trouble;
 
 /// Longest commit or tag; most are below a kilobyte.
@@ -54,7 +54,7 @@ impl<'a> History<'a> {
     }
 
     /// Reads an object from wherever it is.
-    pub(super) fn object(&mut self, oid: &Oid, cap: u64) -> Result<(Sort, Rc<Vec<u8>>), Trouble> {
+    pub(super) fn object(&mut self, oid: &Oid, cap: u64) -> Result<Object, Trouble> {
         if let Some(found) = self.before.read(self.eyes, oid, cap)? {
             return Ok(found);
         }
@@ -98,13 +98,13 @@ impl<'a> History<'a> {
 
     /// Counts the commits that `old` reach and `new` don't.
     pub(super) fn only(&mut self, old: &[Oid], new: &[Oid]) -> Result<Only, Trouble> {
-        let began = Instant::now();
+        let began = self.eyes.computed();
         let result = self.paint(old, new, began);
-        self.spent += began.elapsed();
+        self.spent += self.eyes.computed().saturating_sub(began);
         result
     }
 
-    fn paint(&mut self, old: &[Oid], new: &[Oid], began: Instant) -> Result<Only, Trouble> {
+    fn paint(&mut self, old: &[Oid], new: &[Oid], began: Duration) -> Result<Only, Trouble> {
         let mut canvas = Canvas::default();
         for (tips, colour) in [(old, OLD), (new, NEW)] {
             for tip in tips {
@@ -115,7 +115,7 @@ impl<'a> History<'a> {
             }
         }
         let mut slop = SLOP;
-        let mut cut = false;
+        let (mut cut, mut steps) = (false, 0_u32);
         while let Some((oid, colour)) = canvas.pop() {
             if canvas.open == 0 && colour != OLD {
                 slop -= 1;
@@ -123,7 +123,12 @@ impl<'a> History<'a> {
                     break;
                 }
             }
-            if self.commits.len() > self.eyes.limits.commits || self.spent + began.elapsed() > self.eyes.limits.walk {
+            steps += 1;
+            // The clock is not asked each time: it costs as much as a commit.
+            let late = steps % 64 == 0
+                && (self.spent + self.eyes.computed().saturating_sub(began) > self.eyes.limits.walk
+                    || self.eyes.late());
+            if self.commits.len() > self.eyes.limits.commits || late {
                 cut = canvas.open > 0;
                 break;
             }

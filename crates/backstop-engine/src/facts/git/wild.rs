@@ -9,7 +9,8 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     // Where to go on when a star has to take more: place in the pattern, place in the text, and
     // whether it may take slashes. A later star replaces an earlier one, except that one without
     // slashes must not hide one with.
-    let (mut narrow, mut wide): (Option<(usize, usize)>, Option<(usize, usize)>) = (None, None);
+    let mut narrow: Option<(usize, usize)> = None;
+    let mut wide: Option<(usize, usize)> = None;
     let (mut p, mut t) = (0, 0);
     for _ in 0..STEPS {
         let step = match pattern.get(p) {
