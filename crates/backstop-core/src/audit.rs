@@ -14,6 +14,7 @@ use crate::digest::Digest;
 use crate::effect::Totals;
 use crate::id::RunId;
 use crate::policy::Judgement;
+use crate::policy::law::{Layer, Refusal};
 use crate::request::{Command, Net, Request};
 use crate::run::{Exit, LeftBehind};
 use crate::time::Timestamp;
@@ -99,6 +100,26 @@ pub enum Body {
         /// The session it named; unchecked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         session: Option<Bytes>,
+    },
+    /// Other rules are in force than at the last entry of this kind.
+    #[serde(rename = "policy.loaded")]
+    PolicyLoaded {
+        /// Names the set: the digest over its files.
+        digest: Digest,
+        /// How many rules.
+        rules: u64,
+        /// The files, in order.
+        sources: Vec<PolicyFile>,
+    },
+    /// Rules could not be loaded: everything is denied, or an earlier set that is not looser holds.
+    #[serde(rename = "policy.refused")]
+    PolicyRefused {
+        /// Names the set that was refused.
+        digest: Digest,
+        /// True where the last good set holds, with what of today's tightens it.
+        fallback: bool,
+        /// What is wrong with it.
+        refusals: Vec<Refusal>,
     },
     /// A run that a crash cut off was finished or taken back.
     #[serde(rename = "run.recovered")]
@@ -263,6 +284,18 @@ pub enum Body {
     },
 }
 
+/// A file of rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyFile {
+    /// The digest of its text.
+    pub digest: Digest,
+    /// Where it stands.
+    pub layer: Layer,
+    /// The file, as it is shown.
+    pub name: String,
+}
+
 /// How a run stands after recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -282,7 +315,8 @@ impl Body {
     pub fn requested(run: RunId, request: &Request) -> Self {
         // Destructured, so that a new field of the request has to be thought about here. The
         // environment's names are left out (a hundred per entry); turns don't matter to the record.
-        let Request { command, cwd, env_keys: _, gid, net, parallel: _, reason, session, uid, workspace } = request;
+        let Request { command, cwd, env_keys: _, gid, net, parallel: _, profile: _, reason, session, uid, workspace } =
+            request;
         Self::RunRequested {
             command: command.clone(),
             cwd: cwd.clone(),
@@ -302,6 +336,8 @@ impl Body {
             Self::AuditRecovered { .. } => "audit.recovered",
             Self::AuditStarted { .. } => "audit.started",
             Self::Nested { .. } => "run.nested",
+            Self::PolicyLoaded { .. } => "policy.loaded",
+            Self::PolicyRefused { .. } => "policy.refused",
             Self::Recovered { .. } => "run.recovered",
             Self::RunCommitted { .. } => "run.committed",
             Self::RunCommitting { .. } => "run.committing",
@@ -325,7 +361,11 @@ impl Body {
     /// The run it speaks about, if one.
     pub const fn run(&self) -> Option<RunId> {
         match self {
-            Self::AuditRecovered { .. } | Self::AuditStarted { .. } | Self::VaultPruned { .. } => None,
+            Self::AuditRecovered { .. }
+            | Self::AuditStarted { .. }
+            | Self::PolicyLoaded { .. }
+            | Self::PolicyRefused { .. }
+            | Self::VaultPruned { .. } => None,
             Self::Nested { run, .. }
             | Self::Recovered { run, .. }
             | Self::RunCommitted { run }

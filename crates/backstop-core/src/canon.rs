@@ -16,14 +16,37 @@ pub fn line<T: Serialize>(value: &T) -> Vec<u8> {
 /// duplicates, integers only.
 pub fn is_canonical(bytes: &[u8]) -> bool {
     serde_json::from_slice::<serde_json::Value>(bytes)
-        .is_ok_and(|v| !has_float(&v) && serde_json::to_vec(&v).is_ok_and(|again| again == bytes))
+        .is_ok_and(|v| is_plain(&v) && serde_json::to_vec(&v).is_ok_and(|again| again == bytes))
 }
 
-fn has_float(v: &serde_json::Value) -> bool {
+/// No floats, and sorted keys: whether a map sorts by itself is a feature of `serde_json` that any
+/// dependency may switch.
+fn is_plain(v: &serde_json::Value) -> bool {
     match v {
-        serde_json::Value::Number(n) => n.is_f64(),
-        serde_json::Value::Array(a) => a.iter().any(has_float),
-        serde_json::Value::Object(o) => o.values().any(has_float),
-        _ => false,
+        serde_json::Value::Number(n) => !n.is_f64(),
+        serde_json::Value::Array(a) => a.iter().all(is_plain),
+        serde_json::Value::Object(o) => o.keys().is_sorted() && o.values().all(is_plain),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_canonical;
+
+    #[test]
+    fn one_value_has_one_spelling() {
+        assert!(is_canonical(br#"{"a":[{"b":1,"c":"x"}],"d":true}"#));
+        for other in [
+            r#"{"b":1,"a":2}"#,
+            r#"{"a":1,"a":1}"#,
+            r#"{"a": 1}"#,
+            r#"{"a":1.5}"#,
+            r#"[{"z":1,"y":2}]"#,
+            r#"{"a":1}
+"#,
+        ] {
+            assert!(!is_canonical(other.as_bytes()), "{other}");
+        }
     }
 }

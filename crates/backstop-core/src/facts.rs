@@ -4,6 +4,7 @@
 //! Cedar's are; what does not fit saturates.
 
 mod evidence;
+mod gather;
 mod lenses;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::effect::{Count, Totals};
 
 pub use evidence::{Evidence, Findings, Places, Told};
+pub use gather::{Context, gather, loses};
 pub use lenses::{Access, AgentSettings, Git, Sqlite, Terraform};
 
 /// The version of the fact set. A fact that is added raises it; one that is renamed or means something

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod bytes;
 pub mod canon;
+pub mod classes;
 pub mod digest;
 pub mod effect;
 pub mod facts;
@@ -17,4 +18,5 @@ pub mod policy;
 pub mod quoted;
 pub mod request;
 pub mod run;
+pub mod shell;
 pub mod time;

@@ -12,7 +12,8 @@ mod vault;
 use std::path::Path;
 
 use backstop_core::bytes::Bytes;
-use backstop_core::effect::{EffectSet, FileType};
+use backstop_core::classes::Classes;
+use backstop_core::effect::{Conflict, EffectSet, FileType};
 use backstop_core::id::RunId;
 use backstop_core::plan::Plan;
 use backstop_core::run::{RunRecord, State};
@@ -37,6 +38,11 @@ pub trait Person {
     }
     /// Policy asks. `Answer::Hold` where nobody can answer.
     fn confirm(&mut self, record: &RunRecord, effects: &EffectSet) -> Answer;
+    /// Something protected would be lost or changed: true when a person typed each of the words. False
+    /// where nobody can.
+    fn agrees(&mut self, _words: &[&str]) -> bool {
+        false
+    }
 }
 
 /// What takes long.
@@ -90,6 +96,26 @@ pub struct Filter {
     pub state: Option<State>,
     /// Only this session.
     pub session: Option<Bytes>,
+}
+
+/// What `runs` found.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The records, newest first.
+    pub runs: Vec<RunRecord>,
+    /// The runs whose records can't be read, newest first; whether the filter means them nobody can say.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A run whose record can't be read.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    /// The run.
+    pub id: RunId,
+    /// Why.
+    pub what: String,
+    /// What to do.
+    pub next: Vec<String>,
 }
 
 /// Which runs `undo` takes.
@@ -163,13 +189,35 @@ pub struct Recovered {
     pub id: RunId,
     /// What was done, as a sentence fragment: "finished its commit", "took its commit back", ….
     pub what: String,
+    /// What somebody else changed between the crash and now: it was left as it is.
+    pub left: Vec<Conflict>,
+    /// Where that was in the way of what was there before: the names this has now.
+    pub beside: Vec<Bytes>,
+}
+
+impl Recovered {
+    /// Where nobody else had changed anything.
+    fn of(id: RunId, what: &str) -> Self {
+        Self { id, what: what.to_owned(), left: Vec::new(), beside: Vec::new() }
+    }
 }
 
 /// The vaults' state.
 #[derive(Clone, Debug)]
 pub struct VaultStatus {
+    /// Those that can't be looked into.
+    pub unreachable: Vec<Unreachable>,
     /// One per file system.
     pub volumes: Vec<VolumeStatus>,
+}
+
+/// A vault that can't be opened: not mounted, another file system in its place, or broken.
+#[derive(Clone, Debug)]
+pub struct Unreachable {
+    /// Where it is, or was.
+    pub path: Bytes,
+    /// Why it can't be opened.
+    pub why: String,
 }
 
 /// One file system's vault.
@@ -194,6 +242,8 @@ pub struct VolumeStatus {
 /// What `prune` let go.
 #[derive(Clone, Debug)]
 pub struct Pruned {
+    /// Vaults that nothing could be let go of, because they can't be opened.
+    pub unreachable: Vec<Unreachable>,
     /// Runs that can no longer be undone.
     pub runs: Vec<RunId>,
     /// Bytes freed.
@@ -212,6 +262,8 @@ pub struct Engine {
 use crate::transaction::RECORD;
 /// The file with a run's effects: a header line, then a line per effect.
 const EFFECTS: &str = "effects.jsonl";
+/// The file with what the effects mean.
+const FINDINGS: &str = "findings.json";
 /// The file with the moments the rehearsal began, by each volume's clock.
 const T0: &str = "t0.json";
 
@@ -258,6 +310,11 @@ impl Engine {
         self.settings.upper_limit = bytes;
     }
 
+    /// Judges by these kinds of places and contents.
+    pub fn use_classes(&mut self, classes: Classes) {
+        self.settings.classes = classes;
+    }
+
     /// Where the audit log is.
     pub fn audit_dir(&self) -> std::path::PathBuf {
         self.settings.state.join("audit")
@@ -296,6 +353,8 @@ impl From<StoreError> for Failure {
             StoreError::NoRun(id) => Self::usage(format!("there is no run {id}")).next("list them: backstop runs"),
             StoreError::NotPrivate { path, .. } => Self::because("the state directory can't be used", &error)
                 .next(format!("make it yours alone: chmod 700 {}", path.display())),
+            StoreError::Newer { .. } => Self::because("a newer Backstop wrote it", &error)
+                .next("use that one for it, or another state directory: XDG_STATE_HOME"),
             _ => Self::because("the state directory can't be used", &error)
                 .next("make it writable, with room left; or name another place in XDG_STATE_HOME"),
         }

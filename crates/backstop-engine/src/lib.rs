@@ -10,6 +10,7 @@ pub mod engine;
 pub mod facts;
 pub mod failure;
 mod fault;
+pub mod law;
 pub mod ledger;
 pub mod probe;
 mod progress;
@@ -23,8 +24,8 @@ mod transaction;
 pub mod volume;
 
 pub use engine::{
-    Answer, Beneath, Engine, Filter, Outcome, Person, Pruned, Recovered, RunOptions, Side, Step, Stopped, UndoOptions,
-    UndoReport, VaultStatus, VolumeStatus, Which,
+    Answer, Beneath, Engine, Filter, Listed, Outcome, Person, Pruned, Recovered, RunOptions, Side, Step, Stopped,
+    UndoOptions, UndoReport, Unreachable, Unreadable, VaultStatus, VolumeStatus, Which,
 };
 pub use failure::{Failure, FailureKind};
 pub use settings::{Durability, Settings};

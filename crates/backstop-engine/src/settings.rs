@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use backstop_core::bytes::Bytes;
+use backstop_core::classes::Classes;
 
 /// How much of a power cut a commit survives. A kill of Backstop is survived by either.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct Settings {
     pub scratch: Vec<Bytes>,
     /// Further directories that a command must not see: policy and keys.
     pub hide: Vec<Bytes>,
+    /// The kinds of places and contents.
+    pub classes: Classes,
     /// True to rehearse in a user namespace even as root.
     pub force_user: bool,
     /// See [`Durability`].

@@ -15,6 +15,7 @@ use backstop_core::time::Timestamp;
 use backstop_sys::fs as sys;
 use backstop_sys::{mount, mountinfo};
 
+pub(crate) use survey::private_place;
 pub use survey::{How, Part, Query, Survey, survey};
 
 /// Why a volume can't be had.

@@ -36,6 +36,11 @@ const fn errno(e: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | e as u32
 }
 
+/// As above: the high half.
+const fn arg_high(n: u32) -> u32 {
+    arg_low(n) + 4
+}
+
 /// Refused outright. Each would reach past the view: other mounts, other namespaces, the kernel's
 /// own state, or files by number instead of by path.
 const REFUSED: &[c_long] = &[
@@ -113,6 +118,16 @@ fn program(tell_connect: bool) -> Vec<sock_filter> {
     simple(libc::SYS_clone3, errno(libc::ENOSYS));
     if tell_connect {
         simple(libc::SYS_connect, NOTIFY);
+        // With an address it is a connection of one message; without, it goes where `connect` led.
+        p.extend([
+            op(EQ, 0, 6, libc::SYS_sendto as u32),
+            op(LOAD, 0, 0, arg_low(4)),
+            op(EQ, 0, 2, 0),
+            op(LOAD, 0, 0, arg_high(4)),
+            op(EQ, 1, 0, 0),
+            op(RET, 0, 0, NOTIFY),
+            op(RET, 0, 0, ALLOW),
+        ]);
     }
     let mut by_bits = |nr: c_long, arg: u32, bits: u32| {
         p.extend([
@@ -138,7 +153,7 @@ fn program(tell_connect: bool) -> Vec<sock_filter> {
 }
 
 /// Installs the filter; needs `no_new_privs`. With `tell_connect` the listener is given on which
-/// every `connect` is told; none where the kernel has no such thing.
+/// every `connect`, and every `sendto` with an address, is told; none where the kernel has no such thing.
 pub fn install(tell_connect: bool) -> io::Result<Option<OwnedFd>> {
     if tell_connect {
         match load(&program(true), libc::SECCOMP_FILTER_FLAG_NEW_LISTENER) {
@@ -205,11 +220,15 @@ mod tests {
             (libc::SYS_ioctl, [0, libc::TIOCLINUX, 0, 0, 0, 0], eperm),
             (libc::SYS_ioctl, [0, libc::TIOCGWINSZ, 0, 0, 0, 0], ALLOW),
             (libc::SYS_connect, [0; 6], NOTIFY),
+            (libc::SYS_sendto, [3, 4096, 5, 0, 0, 0], ALLOW),
+            (libc::SYS_sendto, [3, 4096, 5, 0, 4096, 16], NOTIFY),
+            (libc::SYS_sendto, [3, 4096, 5, 0, 1 << 32, 16], NOTIFY),
             (libc::SYS_execve, [0; 6], ALLOW),
         ] {
             assert_eq!(verdict(&program(true), THIS_ARCH, nr as u32, args), expected, "{nr} {args:?}");
         }
         assert_eq!(verdict(&program(false), THIS_ARCH, libc::SYS_connect as u32, [0; 6]), ALLOW);
+        assert_eq!(verdict(&program(false), THIS_ARCH, libc::SYS_sendto as u32, [3, 4096, 5, 0, 4096, 16]), ALLOW);
         assert_eq!(verdict(&program(true), 0x4000_0003, 21, [0; 6]), enosys, "a 32-bit call");
         if cfg!(target_arch = "x86_64") {
             assert_eq!(verdict(&program(true), THIS_ARCH, 0x4000_0000 | 165, [0; 6]), enosys, "an x32 call");

@@ -191,7 +191,8 @@ pub enum NetArg {
 pub enum Profile {
     /// Undoable changes in the workspace are allowed, the network is the machine's
     Workstation,
-    /// No workspace: changes outside scratch directories ask; no network
+    /// Changes outside scratch directories ask, losing protected data needs two people and a proven
+    /// backup; no network
     Production,
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
+use backstop_core::policy::Judgement;
 use backstop_core::run::RunRecord;
 use backstop_engine::{Answer, Person, Step};
 
@@ -49,13 +50,33 @@ impl Terminal {
     fn question(&self, record: &RunRecord, effects: &EffectSet) -> io::Result<Answer> {
         // The command may have left colours, a scroll region or a hidden cursor behind.
         out::say("\x1b[!p\x1b[0m");
-        ask(record, effects, self.style, &mut |text| out::say(text), &mut || {
-            // Keys that were pressed for the command must not answer for a person.
-            rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush)?;
-            let mut line = String::new();
-            Ok((io::stdin().lock().read_line(&mut line)? > 0).then_some(line))
-        })
+        ask(record, effects, self.style, &mut |text| out::say(text), &mut fresh_line)
     }
+}
+
+/// A line from the terminal; none at its end. Keys that were pressed for the command must not answer for
+/// a person.
+fn fresh_line() -> io::Result<Option<String>> {
+    rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush)?;
+    let mut line = String::new();
+    Ok((io::stdin().lock().read_line(&mut line)? > 0).then_some(line))
+}
+
+/// Asks for each of the words; anything else than these very words is a no.
+fn typed(
+    words: &[&str],
+    style: Style,
+    say: &mut dyn FnMut(&str),
+    read: &mut dyn FnMut() -> io::Result<Option<String>>,
+) -> io::Result<bool> {
+    for word in words {
+        say(&format!("\nto let it take effect, type: {}\n> ", style.ink(Ink::Strong, word)));
+        if read()?.is_none_or(|line| line.trim() != *word) {
+            say("not these words; nothing is let through\n");
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Shows the effect and asks until there is an answer; the end of the input, and anything that is
@@ -118,13 +139,26 @@ impl Person for Terminal {
 
     fn confirm(&mut self, record: &RunRecord, effects: &EffectSet) -> Answer {
         self.clear();
-        if self.yes {
-            return Answer::Commit;
-        }
-        if !self.ask {
+        let answer = match (self.yes, self.ask) {
+            (true, _) => Answer::Commit,
+            (false, false) => Answer::Hold,
+            (false, true) => self.question(record, effects).unwrap_or(Answer::Hold),
+        };
+        let words = record.judgement.as_ref().map(Judgement::words).unwrap_or_default();
+        // A yes alone, or one given in advance, is too little for what is protected.
+        if answer == Answer::Commit && !words.is_empty() && !self.agrees(&words) {
             return Answer::Hold;
         }
-        self.question(record, effects).unwrap_or(Answer::Hold)
+        answer
+    }
+
+    fn agrees(&mut self, words: &[&str]) -> bool {
+        self.clear();
+        if !self.ask {
+            return false;
+        }
+        let style = self.style;
+        typed(words, style, &mut |text| out::say(text), &mut fresh_line).unwrap_or(false)
     }
 }
 
@@ -166,6 +200,22 @@ mod tests {
             (&[], Answer::Hold),
         ] {
             assert_eq!(dialogue(answers).0, expected, "{answers:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_protected_wants_its_words() {
+        for (answers, expected) in [
+            (&["lose a database", "change credentials"][..], true),
+            (&["lose a database"], false),
+            (&["lose a database", "yes"], false),
+            (&["Lose a database", "change credentials"], false),
+            (&[], false),
+        ] {
+            let mut answers = answers.iter();
+            let words = ["lose a database", "change credentials"];
+            let read = &mut || Ok(answers.next().map(|a| format!("{a}\n")));
+            assert_eq!(typed(&words, Style::PLAIN, &mut |_| {}, read).expect("no input fails here"), expected);
         }
     }
 

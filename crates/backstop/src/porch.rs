@@ -1,6 +1,7 @@
 //! The porch: turns what was typed, the current directory and the environment into a `Request` and
 //! `Settings`, once. Believes nothing else; the environment's `$HOME` only ever makes it stricter.
 
+mod classes;
 mod passwd;
 mod settings;
 mod workspace;
@@ -8,9 +9,11 @@ mod workspace;
 use std::path::PathBuf;
 
 use backstop_core::bytes::Bytes;
+use backstop_core::classes::Classes;
 use backstop_core::request::{Command, NestedRequest, Net, Request};
 use backstop_engine::Failure;
 
+pub use classes::classes;
 pub use passwd::Account;
 pub use settings::settings;
 pub use workspace::Forbidden;
@@ -56,16 +59,11 @@ pub fn nested(typed: &Run, command: &Command) -> Result<NestedRequest, Failure> 
 }
 
 /// The request that `typed` stands for, here and now.
-pub fn request(typed: &Run, caller: Caller, accounts: &[Account]) -> Result<Request, Failure> {
+pub fn request(typed: &Run, caller: Caller, accounts: &[Account], classes: &Classes) -> Result<Request, Failure> {
     let cwd = current_dir()?;
-    let forbidden = Forbidden::new(accounts, std::env::var_os("HOME"));
+    let forbidden = Forbidden::new(accounts, std::env::var_os("HOME"), classes.clone());
     let given = typed.workspace.as_ref().map(|dir| workspace::given(dir, &forbidden)).transpose()?;
-    let workspace = match (typed.profile, given) {
-        // Production asks about every change outside scratch directories: there is no place of the agent's own.
-        (Profile::Production, _) => None,
-        (Profile::Workstation, Some(place)) => place,
-        (Profile::Workstation, None) => workspace::found(&cwd, caller.uid, &forbidden),
-    };
+    let workspace = given.unwrap_or_else(|| workspace::found(&cwd, caller.uid, &forbidden));
     Ok(Request {
         command: command(typed)?,
         cwd: cwd.into(),
@@ -76,6 +74,10 @@ pub fn request(typed: &Run, caller: Caller, accounts: &[Account]) -> Result<Requ
             (Some(NetArg::Host), _) | (None, Profile::Workstation) => Net::Host,
         },
         parallel: typed.parallel,
+        profile: match typed.profile {
+            Profile::Workstation => "workstation".to_owned(),
+            Profile::Production => "production".to_owned(),
+        },
         reason: typed.reason.as_deref().map(Bytes::from),
         session: typed.session.as_deref().map(Bytes::from),
         uid: caller.uid,
@@ -84,8 +86,8 @@ pub fn request(typed: &Run, caller: Caller, accounts: &[Account]) -> Result<Requ
 }
 
 /// The workspace that a run from here would have without options.
-pub fn workspace_here(caller: Caller, accounts: &[Account]) -> Result<Option<PathBuf>, Failure> {
-    let forbidden = Forbidden::new(accounts, std::env::var_os("HOME"));
+pub fn workspace_here(caller: Caller, accounts: &[Account], classes: &Classes) -> Result<Option<PathBuf>, Failure> {
+    let forbidden = Forbidden::new(accounts, std::env::var_os("HOME"), classes.clone());
     Ok(workspace::found(&current_dir()?, caller.uid, &forbidden))
 }
 

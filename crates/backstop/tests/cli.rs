@@ -675,12 +675,11 @@ fn audit_log(place: &Place) -> std::path::PathBuf {
         let judged = Body::RunJudged {
             judgement: Judgement {
                 decision: Decision::Ask,
+                law: None,
                 reasons: vec![Reason {
                     count: 1,
-                    decision: Decision::Ask,
-                    paths: Vec::new(),
-                    rule: "outside-workspace".into(),
                     why: "the place is outside the workspace".into(),
+                    ..Reason::new(Decision::Ask, "outside-workspace")
                 }],
             },
             run,

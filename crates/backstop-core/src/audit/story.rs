@@ -157,6 +157,8 @@ fn may_follow(body: &Body, door: Door) -> bool {
         Body::Nested { .. } => door == D::Requested,
         Body::AuditRecovered { .. }
         | Body::AuditStarted { .. }
+        | Body::PolicyLoaded { .. }
+        | Body::PolicyRefused { .. }
         | Body::RunRequested { .. }
         | Body::VaultPruned { .. } => true,
     }
@@ -229,6 +231,8 @@ impl Life {
             Body::Nested { .. }
             | Body::AuditRecovered { .. }
             | Body::AuditStarted { .. }
+            | Body::PolicyLoaded { .. }
+            | Body::PolicyRefused { .. }
             | Body::RunRequested { .. }
             | Body::VaultPruned { .. } => {}
         }

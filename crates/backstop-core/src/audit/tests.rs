@@ -1,4 +1,5 @@
 use super::*;
+use crate::policy::law::{Layer, Refusal};
 use crate::policy::{Decision, Reason};
 
 fn run() -> RunId {
@@ -14,8 +15,16 @@ fn digest() -> Digest {
 }
 
 fn judged(decision: Decision) -> Body {
-    let reason = Reason { count: 1, decision, paths: vec!["/srv/a".into()], rule: "r".to_owned(), why: "w".to_owned() };
-    Body::RunJudged { judgement: Judgement { decision, reasons: vec![reason] }, run: run() }
+    let reason = Reason {
+        count: 1,
+        next: Some("n".to_owned()),
+        paths: vec!["/srv/a".into()],
+        source: Some("f:1".to_owned()),
+        why: "w".to_owned(),
+        words: Some("x".to_owned()),
+        ..Reason::new(decision, "r")
+    };
+    Body::RunJudged { judgement: Judgement { decision, law: Some(digest()), reasons: vec![reason] }, run: run() }
 }
 
 fn requested() -> Body {
@@ -26,6 +35,7 @@ fn requested() -> Body {
         gid: 1000,
         net: Net::None,
         parallel: false,
+        profile: "workstation".into(),
         reason: Some("clean up".into()),
         session: Some("s".into()),
         uid: 1000,
@@ -63,6 +73,22 @@ fn one_of_each() -> Vec<Body> {
             reason: Some("why".into()),
             run: run(),
             session: Some("s".into()),
+        },
+        Body::PolicyLoaded {
+            digest: digest(),
+            rules: 23,
+            sources: vec![PolicyFile { digest: digest(), layer: Layer::Project, name: ".backstop/p.cedar".to_owned() }],
+        },
+        Body::PolicyRefused {
+            digest: digest(),
+            fallback: true,
+            refusals: vec![Refusal {
+                at: "site.cedar:3".to_owned(),
+                id: Some("x".to_owned()),
+                next: "n".to_owned(),
+                rule: "r".to_owned(),
+                why: "w".to_owned(),
+            }],
         },
         Body::Recovered { now: Settled::Held, run: run(), what: "took its commit back".to_owned() },
         Body::RunCommitted { run: run() },

@@ -1,12 +1,15 @@
 //! Which places are the agent's own, so that changes there are allowed because they are undoable.
 
 use crate::bytes::Bytes;
-use crate::effect::{Effect, EffectSet};
+use crate::classes::{Classes, Own};
+use crate::effect::{CrossingKind, Effect, EffectSet, FileType, Kind};
 
 /// The places of the machine and of the request, found by the engine; nothing an agent can write
 /// adds to what is allowed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ground {
+    /// The kinds of places and contents.
+    pub classes: Classes,
     /// Backstop's own directories: state, vaults, configuration.
     pub guard: Vec<Bytes>,
     /// The caller's home directory.
@@ -20,59 +23,6 @@ pub struct Ground {
     /// The agent's own place.
     pub workspace: Option<Bytes>,
 }
-
-/// Caches of everyday tools below a home. What they hold, the tool fetches or makes again; an agent
-/// that had to ask for each of these would be stopped all day.
-const CACHES: &[&str] = &[
-    // everything by the XDG convention: pip, go-build, ccache, sccache, yarn, deno, huggingface, …
-    ".cache",
-    // JavaScript
-    ".npm",
-    ".pnpm-store",
-    ".local/share/pnpm/store",
-    ".yarn/berry/cache",
-    ".bun/install/cache",
-    ".node-gyp",
-    // Rust
-    ".cargo/registry",
-    ".cargo/git",
-    ".cargo/.package-cache",
-    ".cargo/.package-cache-mutate",
-    ".cargo/.global-cache",
-    // Go
-    "go/pkg",
-    // Java, Kotlin, Scala
-    ".m2/repository",
-    ".gradle/caches",
-    ".gradle/daemon",
-    ".ivy2/cache",
-    ".sbt/boot",
-    // .NET
-    ".nuget/packages",
-    ".local/share/NuGet",
-    // Ruby, PHP, Haskell, Elixir
-    ".bundle/cache",
-    ".composer/cache",
-    ".cabal/packages",
-    ".hex/packages",
-    // Python
-    ".local/share/virtualenv",
-    // Terraform
-    ".terraform.d/plugin-cache",
-];
-
-/// What pagers, editors and interpreters remember of themselves: each run writes it. May be written,
-/// not deleted. The shells' histories are not among them: they are evidence.
-const HISTORIES: &[&str] = &[
-    ".lesshst",
-    ".local/state/lesshst",
-    ".node_repl_history",
-    ".psql_history",
-    ".python_history",
-    ".sqlite_history",
-    ".viminfo",
-    ".viminfo.tmp",
-];
 
 impl Ground {
     /// True when `path` is the agent's own place: in the workspace on the workspace's own mount, in
@@ -118,15 +68,65 @@ impl Ground {
     }
 
     fn is_history(&self, path: &Bytes, effect: &Effect) -> bool {
-        use crate::effect::{FileType, Kind};
-        let Some(home) = &self.home else { return false };
         let files = [&effect.before, &effect.after].into_iter().flatten().all(|n| n.file_type == FileType::File);
         let written = matches!(effect.kind, Kind::Create | Kind::Change | Kind::Replace) && effect.beneath.is_none();
-        files && written && HISTORIES.iter().any(|h| *path == home.join(h.as_bytes()))
+        files && written && matches!(self.own_below_home(path), Some((_, Own::Files)))
     }
 
     fn in_cache(&self, path: &Bytes) -> bool {
-        let Some(home) = &self.home else { return false };
-        CACHES.iter().any(|c| path.is_beneath(home.join(c.as_bytes()).as_slice()))
+        matches!(self.own_below_home(path), Some((_, Own::All)))
+    }
+
+    fn own_below_home(&self, path: &Bytes) -> Option<(&str, Own)> {
+        self.home.as_ref().and_then(|home| self.classes.own(path, home))
+    }
+
+    /// The classes of a place by where it lies and what its name is. What content, neighbours and
+    /// repositories add is the engine's to find.
+    pub fn classes_of(&self, path: &Bytes, effect: &Effect, set: &EffectSet) -> Vec<String> {
+        let mut tags: Vec<String> = Vec::new();
+        if self.in_workspace(path, set) {
+            tags.push("workspace".into());
+        } else if self.in_scratch(path, effect) {
+            tags.push("scratch".into());
+        } else if self.in_cache(path) || self.is_history(path, effect) {
+            tags.extend(self.own_below_home(path).map(|(name, _)| name.to_owned()));
+        } else {
+            tags.push("outside".into());
+        }
+        let goes = matches!(effect.kind, Kind::Delete | Kind::Replace | Kind::Rename);
+        if self.guard.iter().any(|g| path.is_beneath(g.as_slice()) || (goes && g.is_beneath(path.as_slice()))) {
+            tags.push("guard".into());
+        }
+        let device = |n: &crate::effect::Node| matches!(n.file_type, FileType::BlockDevice | FileType::CharDevice);
+        if [&effect.before, &effect.after].into_iter().flatten().any(device) {
+            tags.push("device".into());
+        }
+        if set.crossings.iter().any(|c| c.how == CrossingKind::Link && path.is_beneath(c.hit.as_slice())) {
+            tags.push("symlink-target".into());
+        }
+        tags.extend(self.mount_of(effect, set));
+        // A cache or history class of another's home frees nothing here, and says nothing.
+        let freeing = |name: &&str| !self.classes.frees(name);
+        tags.extend(self.classes.of_place(path).filter(freeing).map(str::to_owned));
+        tags.extend(self.classes.of_name(path.name()).map(str::to_owned));
+        // A whole directory takes along the kinds of places that lie beneath it.
+        if effect.beneath.is_some() || effect.kind == Kind::Rename {
+            tags.extend(self.classes.beneath(path).map(str::to_owned));
+        }
+        tags.sort_unstable();
+        tags.dedup();
+        tags
+    }
+
+    /// The mount that an effect lies on, where it is neither the root's nor the workspace's.
+    fn mount_of(&self, effect: &Effect, set: &EffectSet) -> Option<String> {
+        let mount = set.mounts.get(effect.mount as usize)?;
+        let deepest = |path: &Bytes| {
+            let over = set.mounts.iter().filter(|m| path.is_beneath(m.point.as_slice()));
+            over.max_by_key(|m| m.point.as_slice().len()).map(|m| &m.point)
+        };
+        let home = self.workspace.as_ref().and_then(deepest);
+        (mount.point.as_slice() != b"/" && home != Some(&mount.point)).then(|| format!("mount:{}", mount.fs))
     }
 }

@@ -1,5 +1,7 @@
 use super::*;
 use crate::effect::{Cover, FileType, Mount, Node, Opener};
+use crate::facts::{Context, People, Proof, Reading, gather};
+use crate::request::{Command, Net, Request};
 use crate::time::Timestamp;
 
 fn node(file_type: FileType, uid: u32) -> Node {
@@ -51,6 +53,7 @@ fn mount(point: &str) -> Mount {
 
 fn ground() -> Ground {
     Ground {
+        classes: crate::classes::Classes::new(&["/home/ann".into(), "/root".into()]),
         guard: vec!["/home/ann/.local/state/backstop".into(), "/.backstop-1000".into()],
         home: Some("/home/ann".into()),
         homes: vec!["/home/ann".into(), "/root".into()],
@@ -62,8 +65,43 @@ fn ground() -> Ground {
 
 fn judged(effects: Vec<Effect>) -> (Decision, Vec<String>) {
     let set = EffectSet { effects, mounts: vec![mount("/"), mount("/home/ann/proj/data")], ..EffectSet::default() };
-    let j = judge(&set, &ground());
-    (j.decision, j.reasons.into_iter().map(|r| r.rule).collect())
+    judge(&set)
+}
+
+/// As the engine judges, without a disk to look at.
+fn judge(set: &EffectSet) -> (Decision, Vec<String>) {
+    let (ground, request) = (ground(), request());
+    let context = Context {
+        denials: 0,
+        ground: &ground,
+        named: &[],
+        now: Timestamp::default(),
+        people: People::default(),
+        proof: Proof::default(),
+        reading: Reading::default(),
+        repeats_denied: false,
+        request: &request,
+    };
+    let findings = gather(set, &context, &mut |_, _| {});
+    let law = law::Law::of(law::Profile::Workstation).expect("tests load every profile");
+    let judgement = law.judge(&findings, floor(set, &ground));
+    (judgement.decision, judgement.reasons.into_iter().map(|r| r.rule).collect())
+}
+
+fn request() -> Request {
+    Request {
+        command: Command::Line("x".into()),
+        cwd: "/home/ann/proj".into(),
+        env_keys: Vec::new(),
+        gid: 1000,
+        net: Net::Host,
+        parallel: false,
+        profile: "workstation".into(),
+        reason: None,
+        session: None,
+        uid: 1000,
+        workspace: Some("/home/ann/proj".into()),
+    }
 }
 
 #[test]
@@ -100,7 +138,8 @@ fn a_place_decides() {
         (Kind::Metadata, "/home/ann/.local", Ask, "outside-workspace"),
     ] {
         let (d, rules) = judged(vec![effect(kind, path)]);
-        assert_eq!((d, rules.first().map_or("", String::as_str)), (decision, rule), "{kind:?} {path}");
+        assert_eq!(d, decision, "{kind:?} {path}: {rules:?}");
+        assert!(if rule.is_empty() { rules.is_empty() } else { rules.iter().any(|r| r == rule) }, "{path}: {rules:?}");
     }
 }
 
@@ -111,7 +150,9 @@ fn one_bad_effect_spoils_the_run() {
         effect(Kind::Delete, "/etc/x"),
         effect(Kind::Delete, "/usr"),
     ]);
-    assert_eq!((d, rules), (Decision::Deny, vec!["floor-system-root".to_owned(), "outside-workspace".to_owned()]));
+    assert_eq!(d, Decision::Deny);
+    assert_eq!(rules.first().map(String::as_str), Some("floor-system-root"));
+    assert!(rules.iter().any(|r| r == "outside-workspace"), "{rules:?}");
 }
 
 #[test]
@@ -126,7 +167,7 @@ fn what_cannot_be_known_or_kept_asks() {
         assert_eq!(judged(vec![e]), (Decision::Ask, vec![rule.to_owned()]));
     }
     let set = EffectSet { incomplete: vec!["x could not be read".into()], ..EffectSet::default() };
-    assert_eq!(judge(&set, &ground()).decision, Decision::Ask);
+    assert_eq!(judge(&set).0, Decision::Ask);
 }
 
 #[test]

@@ -43,6 +43,7 @@ fn story(n: u32) -> Vec<Body> {
         gid: 1000,
         net: Net::None,
         parallel: false,
+        profile: "workstation".into(),
         reason: Some("clean up".into()),
         session: None,
         uid: 1000,
@@ -50,10 +51,9 @@ fn story(n: u32) -> Vec<Body> {
     };
     let reason = Reason {
         count: 3,
-        decision: Decision::Ask,
         paths: vec![Bytes::from("/srv/db/a")],
-        rule: "outside-workspace".to_owned(),
         why: "the place is outside the workspace".to_owned(),
+        ..Reason::new(Decision::Ask, "outside-workspace")
     };
     let digest = Digest::of_content(b"effects");
     let by = By::Person { uid: 1000 };
@@ -68,7 +68,7 @@ fn story(n: u32) -> Vec<Body> {
             run,
             totals: Totals::default(),
         },
-        Body::RunJudged { judgement: Judgement { decision: Decision::Ask, reasons: vec![reason] }, run },
+        Body::RunJudged { judgement: Judgement::of(vec![reason]), run },
         Body::RunHeld { run },
         Body::RunCommitting { by, digest, plan: Digest::of_content(b"plan"), run },
         Body::RunCommitted { run },

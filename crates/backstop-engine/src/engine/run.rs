@@ -6,17 +6,21 @@ use std::sync::atomic::AtomicU64;
 use backstop_core::audit::{Body, By};
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Conflict, EffectSet};
+use backstop_core::facts::{Context, Findings, People, Proof};
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Op, Place, Plan};
-use backstop_core::policy::{Decision, Ground, Reason, judge};
+use backstop_core::policy::{self, Decision, Ground, Judgement, Reason};
 use backstop_core::request::{NestedRequest, Request};
 use backstop_core::run::{RunRecord, State};
+use backstop_core::shell::Script;
 use backstop_core::time::Timestamp;
 
 use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, SETTLE, Step};
 use crate::clock;
 use crate::commit::{Bounds, Checked, CommitError, Site, check};
+use crate::facts;
 use crate::failure::{Failure, FailureKind};
+use crate::law::{self, Standing};
 use crate::ledger::{Input, LayerIn, Measured, VolumeIn, measure};
 use crate::reading;
 use crate::rehearse::{Rehearsal, RehearseError, RehearseInput, rehearse};
@@ -157,7 +161,8 @@ impl Engine {
         record.notes.extend(why.map(|why| format!("cannot run {}: {why}", program.quoted())));
         record.notes.extend(rehearsal.notes.iter().cloned());
         let applied = self.store.applied()?;
-        let (effects, mut plan) = match self.measured(record, &rehearsal, person) {
+        let script = reading::script(&record.request);
+        let (effects, mut plan) = match self.measured(record, &script, &rehearsal, person) {
             Ok(both) => both,
             Err(failure) => {
                 let leftovers = leftovers(&rehearsal.volumes, record.id, Leftover::All);
@@ -167,7 +172,17 @@ impl Engine {
         self.note_vaults(&plan.volumes)?;
         trace.phase("ledger");
         let ground = self.ground(&record.request, &rehearsal.volumes);
-        let judgement = judge(&effects, &ground);
+        // Where nothing would change, there is nothing to judge: most commands only look.
+        let mut standing = None;
+        let judgement = if plan.ops.is_empty() && effects.is_empty() {
+            Judgement::of(Vec::new())
+        } else {
+            let findings = self.findings(record, &script, &rehearsal, &effects, &plan, &ground)?;
+            trace.phase("facts");
+            let law = standing.insert(self.standing(&record.request));
+            record.notes.extend(law.note());
+            law.judge(&findings, policy::floor(&effects, &ground))
+        };
         keep_own_times(&mut plan, &ground, &effects);
         record.totals = Some(effects.totals());
         let digest = self.write_effects(record.id, &effects)?;
@@ -185,6 +200,9 @@ impl Engine {
             run: record.id,
             totals: effects.totals(),
         });
+        if let Some(law) = &standing {
+            self.note_rules(record, law)?;
+        }
         trace.phase("judge");
         let done = Rehearsed { applied, effects, plan, t0: rehearsal.t0, volumes: rehearsal.volumes };
         if done.plan.ops.is_empty() {
@@ -247,6 +265,18 @@ impl Engine {
                 self.commit_now(record, done, by, person, trace)
             }
         }
+    }
+
+    /// Which rules are in force is on record before what they let through.
+    pub(super) fn note_rules(&mut self, record: &mut RunRecord, law: &Standing) -> Result<(), Failure> {
+        let Some(entry) = law.entry() else { return Ok(()) };
+        self.records.write(std::slice::from_ref(entry))?;
+        if let Err(error) = law.recorded() {
+            record
+                .notes
+                .push(format!("that the rules are on record can't be noted, so they will be once more: {error}"));
+        }
+        Ok(())
     }
 
     /// What a held run needs to be committed later.
@@ -351,7 +381,7 @@ impl Engine {
         }
         let ends: Vec<_> = t0.iter().copied().map(Some).collect();
         let history = self.history()?;
-        Ok(check(plan, Direction::Forward, sites, &Bounds { ends: &ends, history: &history })?.conflicts)
+        Ok(check(plan, Direction::Forward, sites, &Bounds { ends: &ends, foreign: &[], history: &history })?.conflicts)
     }
 
     fn close(
@@ -375,6 +405,7 @@ impl Engine {
     fn measured(
         &self,
         record: &RunRecord,
+        script: &Script,
         rehearsal: &Rehearsal,
         person: &mut dyn Person,
     ) -> Result<(EffectSet, Plan), Failure> {
@@ -422,9 +453,42 @@ impl Engine {
             incomplete,
             mounts: rehearsal.mounts.clone(),
         };
-        set.crossings = reading::crossings(&record.request, &set);
+        set.crossings = reading::crossings(&record.request, script, self.settings.home.as_ref(), &set);
         let plan = Plan { keeps, ops, volumes: rehearsal.volumes.iter().map(|v| v.spec().clone()).collect() };
         Ok((set, plan))
+    }
+
+    /// The rules that are in force for a request, today.
+    pub(super) fn standing(&self, request: &Request) -> Standing {
+        law::of(request, self.settings.home.as_ref(), &self.settings.state)
+    }
+
+    /// What the effects mean; kept with the run, so that it can be explained later.
+    fn findings(
+        &self,
+        record: &RunRecord,
+        script: &Script,
+        rehearsal: &Rehearsal,
+        effects: &EffectSet,
+        plan: &Plan,
+        ground: &Ground,
+    ) -> Result<Findings, Failure> {
+        let failed = |e| Failure::because("what it means can't be told, so nothing is let through", &e);
+        let sides = facts::Rehearsed::new(plan, &rehearsal.volumes, record.id).map_err(failed)?;
+        let context = Context {
+            denials: 0,
+            ground,
+            named: &reading::named(&record.request, script, self.settings.home.as_ref()),
+            now: clock::now(),
+            people: People::default(),
+            proof: Proof::default(),
+            reading: reading::facts(script),
+            repeats_denied: false,
+            request: &record.request,
+        };
+        let findings = facts::gather(effects, &sides, &context);
+        self.store.write_json(record.id, super::FINDINGS, &findings, false)?;
+        Ok(findings)
     }
 
     /// The places that policy goes by.
@@ -433,6 +497,7 @@ impl Engine {
         guard.extend(volumes.iter().map(OpenVolume::guarded_path));
         guard.extend(self.settings.hide.iter().cloned());
         Ground {
+            classes: self.settings.classes.clone(),
             guard,
             home: self.settings.home.clone(),
             homes: self.settings.homes.clone(),

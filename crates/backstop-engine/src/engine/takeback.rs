@@ -3,9 +3,10 @@
 use backstop_core::audit::{Body, By};
 use backstop_core::digest::Digest;
 use backstop_core::effect::Conflict;
+use backstop_core::facts::Findings;
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Plan};
-use backstop_core::policy::{Decision, judge};
+use backstop_core::policy::{self, Decision};
 use backstop_core::run::{RunRecord, State};
 
 use super::{Engine, Filter, Outcome, Person, SETTLE, Step, Stopped, UndoOptions, UndoReport, Which};
@@ -39,15 +40,36 @@ impl Engine {
             return Err(Failure::new(FailureKind::Conflict, "a file system that the run changed is gone")
                 .next(format!("run it again: backstop retry {id}")));
         }
-        let judgement = judge(&effects, &self.ground_of(&record, &volumes));
-        if judgement.decision == Decision::Deny {
-            let why = judgement.reasons.first().map(|r| r.why.clone()).unwrap_or_default();
-            return Err(Failure::new(FailureKind::Refused, format!("{id} may not be committed: {why}")));
+        let findings: Option<Findings> = self.store.read_json(id, super::FINDINGS)?;
+        let Some(findings) = findings else {
+            return Err(Failure::internal(format!("what {id} means is not known, so it can't be let through"))
+                .next(format!("run it again: backstop retry {id}")));
+        };
+        // By the rules of today: they may have become stricter while it was held.
+        let ground = self.ground_of(&record, &volumes);
+        let law = self.standing(&record.request);
+        let judgement = law.judge(&findings, policy::floor(&effects, &ground));
+        self.note_rules(&mut record, &law)?;
+        let why = || judgement.reasons.first().map(|r| r.why.clone()).unwrap_or_default();
+        match judgement.decision {
+            Decision::Deny => {
+                return Err(Failure::new(FailureKind::Refused, format!("{id} may not be committed: {}", why())));
+            }
+            Decision::TwoPerson => {
+                return Err(Failure::new(FailureKind::Refused, format!("{id} needs two people: {}", why())));
+            }
+            Decision::Ask | Decision::Allow => {}
+        }
+        let words = judgement.words();
+        if !words.is_empty() && !person.agrees(&words) {
+            return Err(Failure::new(FailureKind::Refused, format!("{id} stays held: {}", why()))
+                .next(format!("at a terminal, type what it asks for: {}", words.join(", "))));
         }
         let lock = self.store.lock("apply")?;
         let bounds = self.t0(id, &sites)?;
         let history = self.history()?;
-        let checked = check(&plan, Direction::Forward, &sites, &Bounds { ends: &bounds, history: &history })?;
+        let checked =
+            check(&plan, Direction::Forward, &sites, &Bounds { ends: &bounds, foreign: &[], history: &history })?;
         if !checked.conflicts.is_empty() {
             let paths = checked.conflicts.iter().take(NAMED).map(|c| c.path.clone()).collect();
             let entry = Body::RunConflict { count: checked.conflicts.len() as u64, paths, run: id };
@@ -125,7 +147,7 @@ impl Engine {
                 Ok(ids.clone())
             }
             Which::Last(n) => {
-                let all = self.runs(&Filter { state: Some(state), session: None })?;
+                let all = self.all_runs(&Filter { state: Some(state), session: None })?;
                 let ids: Vec<RunId> = match state {
                     // The last that were undone are the oldest of them.
                     State::Undone => all.iter().rev().take(*n).map(|r| r.id).collect(),
@@ -138,7 +160,7 @@ impl Engine {
             }
             Which::Session(session) => {
                 let filter = Filter { state: Some(state), session: Some(session.clone()) };
-                let ids: Vec<RunId> = self.runs(&filter)?.iter().map(|r| r.id).collect();
+                let ids: Vec<RunId> = self.all_runs(&filter)?.iter().map(|r| r.id).collect();
                 if ids.is_empty() {
                     return Err(Failure::usage(format!("no run of session {} is {}", session.quoted(), state.name()))
                         .next("list them: backstop runs"));
@@ -201,7 +223,7 @@ impl Engine {
                 "the receipt of {id} is missing, so nobody can say what is still its own"
             )));
         };
-        let bounds = Bounds { ends: &last.ends, history };
+        let bounds = Bounds { ends: &last.ends, foreign: &last.foreign, history };
         let mut checked = check(&plan, kind.direction(), &sites, &bounds)?;
         if !checked.conflicts.is_empty() && options.beside && kind == Kind::Undo {
             report.beside.extend(set_beside(id, &mut plan, &sites, &checked.conflicts)?);

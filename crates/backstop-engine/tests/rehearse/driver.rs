@@ -20,6 +20,7 @@ pub fn main(args: &[String]) {
         gid,
         net: if net == "none" { Net::None } else { Net::Host },
         parallel: false,
+        profile: "workstation".into(),
         reason: None,
         session: None,
         uid,

@@ -2,8 +2,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use backstop_core::effect::EffectSet;
+use backstop_core::facts::Findings;
+use backstop_core::policy::schema;
 use backstop_core::run::RunRecord;
 use schemars::{Schema, schema_for};
+use serde_json::Value;
 
 use super::*;
 use crate::screen::rehearsal;
@@ -13,7 +16,9 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         ("audit", schema_for!(AuditDocument)),
         ("doctor", schema_for!(DoctorDocument)),
         ("effect-set", schema_for!(EffectSet)),
+        ("facts", schema::json()),
         ("failure", schema_for!(FailureDocument)),
+        ("findings", schema_for!(Findings)),
         ("pruned", schema_for!(PrunedDocument)),
         ("record", schema_for!(RecordDocument)),
         ("recovered", schema_for!(RecoveredDocument)),
@@ -33,15 +38,46 @@ fn folder() -> PathBuf {
 /// `BACKSTOP_BLESS=1 cargo test -p backstop` writes them anew.
 #[test]
 fn published_schemas_are_up_to_date() {
-    let bless = std::env::var_os("BACKSTOP_BLESS").is_some_and(|v| v == "1");
     for (name, schema) in schemas() {
-        let path = folder().join(format!("{name}.schema.json"));
+        let schema = Schema::try_from(in_order(Value::from(schema))).expect("a schema");
         let text = format!("{}\n", serde_json::to_string_pretty(&schema).expect("a schema is JSON"));
-        if bless {
-            fs::write(&path, &text).expect("docs/format can be written");
+        published(&folder().join(format!("{name}.schema.json")), &text);
+    }
+}
+
+/// The facts in Cedar's words, and the table of them for people, from the same types.
+#[test]
+fn published_schemas_of_the_facts_are_up_to_date() {
+    published(&folder().join("facts.cedarschema"), &schema::cedar());
+    let page = folder().join("../facts.md");
+    let text = fs::read_to_string(&page).expect("docs/facts.md");
+    let (before, rest) = text.split_once(FACTS_START).expect("the mark where the table begins");
+    let (_, after) = rest.split_once(FACTS_END).expect("the mark where the table ends");
+    published(&page, &format!("{before}{FACTS_START}{}{FACTS_END}{after}", schema::table()));
+}
+
+const FACTS_START: &str = "<!-- facts:start -->\n";
+const FACTS_END: &str = "<!-- facts:end -->";
+
+/// Holds the file at `path` to `text`; writes it where `BACKSTOP_BLESS` asks for it.
+fn published(path: &Path, text: &str) {
+    if std::env::var_os("BACKSTOP_BLESS").is_some_and(|v| v == "1") {
+        fs::write(path, text).expect("docs can be written");
+    }
+    let published = fs::read_to_string(path).unwrap_or_default();
+    assert!(published == text, "{} is out of date: BACKSTOP_BLESS=1 cargo test -p backstop", path.display());
+}
+
+/// Keys by name: which order a map keeps is a feature of `serde_json` that any dependency may switch.
+fn in_order(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut all: Vec<_> = map.into_iter().collect();
+            all.sort_by(|(a, _), (b, _)| a.cmp(b));
+            all.into_iter().map(|(key, v)| (key, in_order(v))).collect()
         }
-        let published = fs::read_to_string(&path).unwrap_or_default();
-        assert!(published == text, "{} is out of date: BACKSTOP_BLESS=1 cargo test -p backstop", path.display());
+        Value::Array(all) => all.into_iter().map(in_order).collect(),
+        other => other,
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use backstop_core::bytes::Bytes;
+use backstop_core::classes::Classes;
 use backstop_engine::{Durability, Failure, Settings};
 
 use super::Caller;
@@ -55,6 +56,7 @@ fn from(caller: Caller, accounts: &[Account], env: &Environment) -> Result<Setti
     let state = state(caller, home.as_ref(), env)?;
     Ok(Settings {
         uid: caller.uid,
+        classes: Classes::new(&homes),
         hide: hidden(home.as_ref(), &state),
         state,
         force_user: false,

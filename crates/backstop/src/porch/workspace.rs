@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use backstop_core::bytes::Bytes;
+use backstop_core::classes::Classes;
 use backstop_engine::Failure;
 
 use super::passwd::Account;
@@ -39,14 +40,19 @@ pub struct Forbidden {
     /// `$HOME`, which may name any directory: only itself. Policy takes it out of a workspace that it
     /// lies in.
     named: Vec<Bytes>,
+    /// The kinds of places.
+    classes: Classes,
 }
+
+/// Kinds of places in which nothing is an agent's own, repository or not.
+const NEVER: [&str; 5] = ["agent-config", "backup", "credentials", "database", "guard"];
 
 impl Forbidden {
     /// From the accounts, and from `$HOME`, which can only add.
-    pub fn new(accounts: &[Account], home: Option<OsString>) -> Self {
+    pub fn new(accounts: &[Account], home: Option<OsString>, classes: Classes) -> Self {
         let homes = accounts.iter().filter(|a| a.person).map(|a| a.home.clone()).collect();
         let named = home.filter(|h| h.as_encoded_bytes().starts_with(b"/")).map(Bytes::from).into_iter().collect();
-        Self { homes: with_real(homes), named: with_real(named) }
+        Self { homes: with_real(homes), named: with_real(named), classes }
     }
 
     /// Why `dir` can't be a workspace; none when it can.
@@ -65,7 +71,29 @@ impl Forbidden {
         if programs || SYSTEM.iter().any(|s| place.as_slice() == s.as_bytes()) {
             return Some("it belongs to the system as a whole");
         }
+        let kinds: Vec<&str> = self.classes.of_place(&place).collect();
+        if kinds.iter().any(|k| NEVER.contains(k)) {
+            return Some("it is a place of credentials, databases, backups or agents' settings");
+        }
+        // What an agent set up here in a repository of its own was asked about when it was made.
+        if kinds.contains(&"system") && dir.join(".git").symlink_metadata().is_err() {
+            return Some("it belongs to the system");
+        }
         None
+    }
+
+    /// True where what the directory, or one above it, directly holds tells that a database or a backup
+    /// lives there.
+    fn holds_data(&self, dir: &Path) -> bool {
+        let telling: Vec<&Bytes> =
+            self.classes.entries().filter(|(_, class)| NEVER.contains(class)).map(|(name, _)| name).collect();
+        let holds = |d: &Path| telling.iter().any(|name| d.join(name.as_os()).symlink_metadata().is_ok());
+        dir.ancestors().any(holds)
+    }
+
+    /// True where `dir` can be a workspace.
+    fn fits(&self, dir: &Path) -> bool {
+        self.why(dir).is_none() && !self.holds_data(dir)
     }
 }
 
@@ -88,7 +116,7 @@ pub fn given(dir: &Path, forbidden: &Forbidden) -> Result<Option<PathBuf>, Failu
         return Err(Failure::usage(format!("cannot use {} as the workspace: not a directory", shown.quoted()))
             .next("--workspace DIR, a directory that exists; or leave it out"));
     }
-    Ok(forbidden.why(&real).is_none().then_some(real))
+    Ok(forbidden.fits(&real).then_some(real))
 }
 
 /// The nearest repository root of `cwd`, else `cwd`; none where that is too big a place.
@@ -99,7 +127,7 @@ pub fn found(cwd: &Path, uid: u32, forbidden: &Forbidden) -> Option<PathBuf> {
         forbidden.why(dir).is_none() && owned(dir, uid) && owned(&dir.join(".git"), uid)
     });
     let place = root.unwrap_or(cwd);
-    forbidden.why(place).is_none().then(|| place.to_path_buf())
+    forbidden.fits(place).then(|| place.to_path_buf())
 }
 
 /// True where `path` is there and belongs to the caller; root has no need of others' repositories.
@@ -114,7 +142,8 @@ mod tests {
     fn forbidden(homes: &[&Path]) -> Forbidden {
         let accounts: Vec<Account> =
             homes.iter().map(|h| Account { uid: 1000, home: Bytes::from(*h), person: true }).collect();
-        Forbidden::new(&accounts, None)
+        let homes: Vec<Bytes> = accounts.iter().map(|a| a.home.clone()).collect();
+        Forbidden::new(&accounts, None, Classes::new(&homes))
     }
 
     fn me() -> u32 {
@@ -133,7 +162,11 @@ mod tests {
             ("/data", false),
             ("/data/people", false),
             ("/etc", false),
-            ("/etc/nginx", true),
+            ("/etc/nginx", false),
+            ("/var/lib/mysql", false),
+            ("/var/lib/mysql/shop", false),
+            ("/home/ann/.ssh", false),
+            ("/home/ann/.config/tool", true),
             ("/var/www", true),
             ("/usr/lib", false),
             ("/usr/lib/x86_64-linux-gnu", false),
@@ -147,7 +180,7 @@ mod tests {
     #[test]
     fn home_from_the_environment_only_adds() {
         let accounts = [Account { uid: 1000, home: "/home/ann".into(), person: true }];
-        let f = Forbidden::new(&accounts, Some("/srv/app".into()));
+        let f = Forbidden::new(&accounts, Some("/srv/app".into()), Classes::new(&[]));
         assert!(f.why(Path::new("/srv/app")).is_some());
         assert!(f.why(Path::new("/home/ann")).is_some());
     }
@@ -175,6 +208,19 @@ mod tests {
         let f = forbidden(&[&home]);
         assert_eq!(found(&home.join("proj"), me(), &f), Some(home.join("proj")));
         assert_eq!(found(&home, me(), &f), None);
+    }
+
+    #[test]
+    fn a_database_is_nobodys_workspace_wherever_it_lies() {
+        let dir = tempfile::tempdir().expect("temp");
+        let base = dir.path().canonicalize().expect("real");
+        std::fs::create_dir_all(base.join("data/base/1")).expect("dirs");
+        assert_eq!(found(&base.join("data"), me(), &forbidden(&[])), Some(base.join("data")));
+        std::fs::write(base.join("data/PG_VERSION"), "15").expect("marker");
+        for place in ["data", "data/base/1"] {
+            assert_eq!(found(&base.join(place), me(), &forbidden(&[])), None, "{place}");
+            assert_eq!(given(&base.join(place), &forbidden(&[])).expect("a directory"), None, "{place}");
+        }
     }
 
     #[test]

@@ -246,7 +246,7 @@ pub fn failure(failure: &Failure, rule: Option<&str>, style: Style) -> String {
 }
 
 /// The rule behind a kind of failure.
-const fn rule_of(kind: FailureKind) -> Option<&'static str> {
+pub(super) const fn rule_of(kind: FailureKind) -> Option<&'static str> {
     match kind {
         FailureKind::Usage | FailureKind::Interrupted(_) => None,
         FailureKind::Conflict => Some("what others changed meanwhile is never overwritten"),
@@ -254,6 +254,9 @@ const fn rule_of(kind: FailureKind) -> Option<&'static str> {
         FailureKind::Internal => Some("when Backstop fails, nothing is changed"),
     }
 }
+
+/// How many places a line each is given to; the rest is counted.
+const LEFT: usize = 8;
 
 /// What opening the engine had to put right after a crash.
 pub fn recovered(all: &[Recovered], style: Style) -> String {
@@ -263,6 +266,18 @@ pub fn recovered(all: &[Recovered], style: Style) -> String {
             &mut out,
             format_args!("backstop: after a crash, {}: {}\n", style.ink(Ink::Strong, r.id), quoted(&r.what)),
         );
+        for conflict in r.left.iter().take(LEFT) {
+            push(&mut out, format_args!("  left     {}: {}\n", conflict.path.quoted(), conflict.why));
+        }
+        if let Some(more) = r.left.len().checked_sub(LEFT).filter(|more| *more > 0) {
+            push(&mut out, format_args!("  left     … and {more} more: backstop show {}\n", r.id));
+        }
+        for path in r.beside.iter().take(LEFT) {
+            push(&mut out, format_args!("  beside   what was there before is now {}\n", path.quoted()));
+        }
+        if let Some(more) = r.beside.len().checked_sub(LEFT).filter(|more| *more > 0) {
+            push(&mut out, format_args!("  beside   … and {more} more: backstop show {}\n", r.id));
+        }
     }
     out
 }

@@ -37,6 +37,15 @@ fn said(body: &Body) -> (String, Ink) {
         Body::AuditRecovered { adopted, cut_bytes, .. } => {
             (format!("{adopted} entries adopted, {} cut off", size::bytes(*cut_bytes)), Ink::Changed)
         }
+        Body::PolicyLoaded { digest, rules, sources } => {
+            let names: Vec<String> = sources.iter().map(|s| tame(s.name.as_bytes())).collect();
+            (format!("{rules} rules in force ({}): {}", digest.short(), names.join(", ")), Ink::Place)
+        }
+        Body::PolicyRefused { fallback, refusals, .. } => {
+            let first = refusals.first().map_or_else(String::new, |r| format!("{}: {}", r.at, r.why));
+            let then = if *fallback { "the last good ones hold" } else { "everything is denied" };
+            (format!("rules refused, {then}: {}", tame(first.as_bytes())), Ink::Lost)
+        }
         Body::RunRequested { command, uid, .. } => {
             (format!("{}  (user {uid})", tame(command.text().as_slice())), Ink::Place)
         }

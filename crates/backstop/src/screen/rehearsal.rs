@@ -1,11 +1,14 @@
 //! Hand-made runs for the tests of the screens: the database incident above all.
 
 use backstop_core::bytes::Bytes;
+use backstop_core::classes::Classes;
 use backstop_core::effect::{
     Aspect, Conflict, Cover, Crossing, CrossingKind, Effect, EffectSet, FileType, Kind, Mount, Node, Opener, Sized,
     Tally,
 };
+use backstop_core::facts::{self, Context, People, Proof, Reading};
 use backstop_core::id::RunId;
+use backstop_core::policy::law::{Law, Profile};
 use backstop_core::policy::{self, Ground};
 use backstop_core::request::{Command, Net, Request};
 use backstop_core::run::{Exit, RunRecord, State};
@@ -74,32 +77,49 @@ pub fn gone(path: &str, files: u64, dirs: u64, bytes: u64, biggest: &[(&str, u64
 /// A run of `command` with its effects, judged by the rules for `/var/www`.
 pub fn outcome(command: &str, state: State, set: EffectSet) -> Outcome {
     let ground = Ground {
+        classes: Classes::new(&[]),
         home: Some("/var/lib/agent".into()),
         scratch: vec!["/tmp".into()],
         uid: 33,
         workspace: Some("/var/www".into()),
         ..Ground::default()
     };
+    let request = Request {
+        command: Command::Line(command.into()),
+        cwd: "/var/www".into(),
+        env_keys: Vec::new(),
+        gid: 33,
+        net: Net::Host,
+        parallel: false,
+        profile: "workstation".into(),
+        reason: None,
+        session: None,
+        uid: 33,
+        workspace: Some("/var/www".into()),
+    };
+    let context = Context {
+        denials: 0,
+        ground: &ground,
+        named: &[],
+        now: STARTED,
+        people: People::default(),
+        proof: Proof::default(),
+        reading: Reading::default(),
+        repeats_denied: false,
+        request: &request,
+    };
+    let findings = facts::gather(&set, &context, &mut |_, _| {});
+    let law = Law::of(Profile::Workstation).expect("tests load every profile");
+    let floor = policy::floor(&set, &ground);
     let record = RunRecord {
         digest: Some(set.digest()),
         exit: Some(Exit::Code(0)),
         id: RunId::parse("r-2x7k3f").expect("an id"),
-        judgement: Some(policy::judge(&set, &ground)),
+        judgement: Some(law.judge(&findings, floor)),
         left_behind: Vec::new(),
         let_go: false,
         notes: Vec::new(),
-        request: Request {
-            command: Command::Line(command.into()),
-            cwd: "/var/www".into(),
-            env_keys: Vec::new(),
-            gid: 33,
-            net: Net::Host,
-            parallel: false,
-            reason: None,
-            session: None,
-            uid: 33,
-            workspace: Some("/var/www".into()),
-        },
+        request,
         started: STARTED,
         state,
         totals: Some(set.totals()),

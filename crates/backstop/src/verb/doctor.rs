@@ -21,7 +21,7 @@ pub fn doctor(json: bool) -> Done {
     let house = House::open()?;
     let machine = probe();
     let status = house.engine.vault_status()?;
-    let held = house.engine.runs(&Filter { state: Some(State::Held), session: None })?.len() as u64;
+    let held = house.engine.runs(&Filter { state: Some(State::Held), session: None })?.runs.len() as u64;
     let settings = house.engine.settings();
     let found = DoctorDocument {
         abilities: machine.abilities.iter().map(ability).collect(),
@@ -33,7 +33,8 @@ pub fn doctor(json: bool) -> Done {
         uid: house.caller.uid,
         vault: VaultDocument::of(&status),
         version: VERSION,
-        workspace: porch::workspace_here(house.caller, &house.accounts)?.map(Bytes::from),
+        workspace: porch::workspace_here(house.caller, &house.accounts, &house.engine.settings().classes)?
+            .map(Bytes::from),
     };
     if json {
         out::document(&found)?;

@@ -39,7 +39,8 @@ pub fn run(typed: &Run) -> Done {
     }
     let mut house = House::open()?;
     house.engine.limit_writes(typed.write_limit);
-    let request = porch::request(typed, house.caller, &house.accounts)?;
+    house.read_classes()?;
+    let request = porch::request(typed, house.caller, &house.accounts, &house.engine.settings().classes)?;
     let options = RunOptions { dry_run: typed.dry_run, hold: typed.hold, stdout_to_stderr: typed.json };
     let mut person = Terminal::new(typed.yes, !typed.json && typed.wait.is_none());
     let mut outcome = house.engine.run(request, &options, &mut person)?;
@@ -68,6 +69,7 @@ pub fn run(typed: &Run) -> Done {
 pub fn retry(one: &OneRun) -> Done {
     inside::people_only("retry")?;
     let mut house = House::open()?;
+    house.read_classes()?;
     let id = house.find(&one.run)?;
     let options = RunOptions { stdout_to_stderr: one.json, ..RunOptions::default() };
     let mut person = Terminal::new(false, !one.json);
@@ -81,7 +83,7 @@ pub fn commit(one: &OneRun) -> Done {
     inside::people_only("commit")?;
     let mut house = House::open()?;
     let id = house.find(&one.run)?;
-    let mut person = Terminal::new(false, false);
+    let mut person = Terminal::new(false, !one.json);
     let outcome = house.engine.commit(id, &mut person)?;
     person.clear();
     let code = match outcome.record.state {

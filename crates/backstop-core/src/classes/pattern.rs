@@ -1,0 +1,33 @@
+//! A name with at most one wildcard, at its start or its end: enough for suffixes and families, and
+//! decided in one comparison.
+
+/// A name to compare with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    /// This very name.
+    Exact(Vec<u8>),
+    /// Names that begin so and are longer.
+    Prefix(Vec<u8>),
+    /// Names that end so and are longer.
+    Suffix(Vec<u8>),
+}
+
+impl Pattern {
+    /// From its spelling; the file reader has refused other wildcards.
+    pub(super) fn new(text: &str) -> Self {
+        match (text.strip_prefix('*'), text.strip_suffix('*')) {
+            (Some(suffix), _) => Self::Suffix(suffix.into()),
+            (None, Some(prefix)) => Self::Prefix(prefix.into()),
+            (None, None) => Self::Exact(text.into()),
+        }
+    }
+
+    /// True where `name` is meant.
+    pub fn matches(&self, name: &[u8]) -> bool {
+        match self {
+            Self::Exact(text) => name == text,
+            Self::Prefix(text) => name.len() > text.len() && name.starts_with(text),
+            Self::Suffix(text) => name.len() > text.len() && name.ends_with(text),
+        }
+    }
+}

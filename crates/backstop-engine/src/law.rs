@@ -1,0 +1,191 @@
+//! Takes the places of policy files, gives the rules that a run is judged by. Reads the files anew for
+//! every run; believes the machine's only where root alone can write them. What can't be read, checked or
+//! trusted denies, unless the last good rules are provably not looser (`core::policy::law`).
+
+mod files;
+mod keep;
+
+use std::path::{Path, PathBuf};
+
+use backstop_core::audit::{Body, PolicyFile};
+use backstop_core::bytes::Bytes;
+use backstop_core::digest::Digest;
+use backstop_core::facts::Findings;
+use backstop_core::policy::law::{self, Check, Law, Layer, Profile, Refusal, Source, machines};
+use backstop_core::policy::{Judgement, Reason};
+use backstop_core::request::Request;
+
+use keep::Keep;
+
+/// The machine's policy files: root's.
+pub const SYSTEM: &str = "/etc/backstop/policy";
+
+/// Where policy files are looked for: every `*.cedar` in these directories, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// The machine's. A file named after the profile takes the place of what is compiled in.
+    pub system: PathBuf,
+    /// The user's own.
+    pub user: Option<PathBuf>,
+    /// The project's.
+    pub project: Option<PathBuf>,
+}
+
+impl Places {
+    /// The places for a run: of the machine, of the caller's home, of the workspace.
+    pub fn of(home: Option<&Bytes>, workspace: Option<&Bytes>) -> Self {
+        let below = |dir: Option<&Bytes>, name: &[u8]| dir.map(|d| d.join(name).as_path().to_owned());
+        Self {
+            system: PathBuf::from(SYSTEM),
+            user: below(home, b".config/backstop/policy"),
+            project: below(workspace, b".backstop"),
+        }
+    }
+}
+
+/// What a run is judged by.
+#[derive(Debug)]
+pub struct Standing {
+    law: Result<Law, Vec<Refusal>>,
+    /// What is wrong with today's files; the last good ones may hold nevertheless.
+    refusals: Vec<Refusal>,
+    digest: Digest,
+    keep: Keep,
+    entry: Option<Body>,
+}
+
+impl Standing {
+    /// Judges what a rehearsal found. Without rules in force, all is denied.
+    pub fn judge(&self, findings: &Findings, floor: Vec<Reason>) -> Judgement {
+        let judgement = match &self.law {
+            Ok(law) => law.judge(findings, floor),
+            Err(refusals) => law::refused(refusals, floor),
+        };
+        Judgement { law: Some(self.digest), ..judgement }
+    }
+
+    /// The rules in force; none where all is denied.
+    pub fn law(&self) -> Option<&Law> {
+        self.law.as_ref().ok()
+    }
+
+    /// What is wrong with today's files.
+    pub fn refusals(&self) -> &[Refusal] {
+        match &self.law {
+            Ok(_) => &self.refusals,
+            Err(refusals) => refusals,
+        }
+    }
+
+    /// A remark for the run's record: earlier rules than today's hold.
+    pub fn note(&self) -> Option<String> {
+        let first = self.law.as_ref().ok().and(self.refusals.first())?;
+        let more = match self.refusals.len() - 1 {
+            0 => String::new(),
+            n => format!(", and {n} more"),
+        };
+        Some(format!("the last good rules hold, since today's can't be loaded: {}: {}{more}", first.at, first.why))
+    }
+
+    /// What has to be recorded before a judgement by these rules is: sets that were not in force before.
+    pub const fn entry(&self) -> Option<&Body> {
+        self.entry.as_ref()
+    }
+
+    /// Remembers that the entry is durable. Where that fails, it is recorded again: harmless.
+    pub fn recorded(&self) -> std::io::Result<()> {
+        match &self.entry {
+            Some(Body::PolicyRefused { .. }) => self.keep.recorded("refused", self.digest),
+            Some(_) => self.keep.recorded("loaded", self.digest),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The rules for `request`; a profile that is not known denies.
+pub(crate) fn of(request: &Request, home: Option<&Bytes>, state: &Path) -> Standing {
+    let places = Places::of(home, request.workspace.as_ref());
+    match Profile::ALL.into_iter().find(|p| p.name() == request.profile) {
+        Some(profile) => standing(profile, &places, state),
+        None => {
+            let refusal = Refusal {
+                at: format!("profile {:?}", request.profile),
+                id: None,
+                next: "--profile workstation, or --profile production".to_owned(),
+                rule: "a run is judged by the rules of a profile that is known".to_owned(),
+                why: "there is no profile of this name".to_owned(),
+            };
+            let keep = Keep::new(state, Profile::default());
+            finish(Err(vec![refusal]), Vec::new(), law::digest(&[]), keep)
+        }
+    }
+}
+
+/// The rules for a run by `profile`; `state` is where checked and last good sets are kept.
+pub fn standing(profile: Profile, places: &Places, state: &Path) -> Standing {
+    stand(profile, places, state, &files::only_roots)
+}
+
+fn stand(profile: Profile, places: &Places, state: &Path, trusted: &dyn Fn(&Path) -> bool) -> Standing {
+    let keep = Keep::new(state, profile);
+    let (sources, unread) = files::gather(profile, places, trusted);
+    let digest = law::digest(&sources);
+    if !unread.is_empty() {
+        // Whatever can't be read or trusted is no slip of the pen that an earlier form could stand for.
+        return finish(Err(unread), Vec::new(), digest, keep);
+    }
+    let builtin = sources.as_slice() == [profile.source()];
+    let check = if builtin || keep.is_checked(digest) { Check::Known } else { Check::Full };
+    match Law::load(sources.clone(), check) {
+        Ok(law) => {
+            if check == Check::Full {
+                // Failing to remember costs the next run a check, and a fall-back its ground.
+                drop(keep.checked(digest));
+                let today: Vec<Source> = machines(&sources).cloned().collect();
+                drop(keep.good(&today));
+            }
+            finish(Ok(law), Vec::new(), digest, keep)
+        }
+        Err(refusals) => {
+            let law = fall_back(profile, &keep, sources, &refusals);
+            finish(law, refusals, digest, keep)
+        }
+    }
+}
+
+/// The last good set, where only the machine's files are at fault and it is not looser.
+fn fall_back(profile: Profile, keep: &Keep, sources: Vec<Source>, refusals: &[Refusal]) -> Result<Law, Vec<Refusal>> {
+    let (today, below): (Vec<_>, Vec<_>) =
+        sources.into_iter().partition(|s| matches!(s.layer, Layer::Profile | Layer::System));
+    let good = keep.last_good().unwrap_or_default();
+    // What an agent can write must not decide that older rules hold; a fault in there is refused by the
+    // load of `below`.
+    let theirs = |r: &&Refusal| below.iter().any(|s| r.at.strip_prefix(&s.name).is_some_and(|l| l.starts_with(':')));
+    if refusals.iter().any(|r| theirs(&r)) {
+        return Err(refusals.to_vec());
+    }
+    Law::fall_back(profile, good, &today, below, refusals)
+}
+
+fn finish(law: Result<Law, Vec<Refusal>>, refusals: Vec<Refusal>, digest: Digest, keep: Keep) -> Standing {
+    let mut standing = Standing { law, refusals, digest, keep, entry: None };
+    let refused = !standing.refusals().is_empty();
+    if !standing.keep.is_recorded(if refused { "refused" } else { "loaded" }, digest) {
+        standing.entry = Some(match &standing.law {
+            Ok(law) if !refused => loaded(law, digest),
+            Ok(_) | Err(_) => {
+                Body::PolicyRefused { digest, fallback: standing.law.is_ok(), refusals: standing.refusals().to_vec() }
+            }
+        });
+    }
+    standing
+}
+
+fn loaded(law: &Law, digest: Digest) -> Body {
+    let file =
+        |s: &Source| PolicyFile { digest: Digest::of_content(s.text.as_bytes()), layer: s.layer, name: s.name.clone() };
+    Body::PolicyLoaded { digest, rules: law.rules().count() as u64, sources: law.sources().iter().map(file).collect() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use backstop_core::facts::Findings;
+use backstop_core::policy::Decision;
+use backstop_core::policy::case::Case;
+
+use super::*;
+
+const FORBID: &str =
+    "@id(\"mine\") @reason(\"r\") forbid (principal, action, resource) when { context.created.files > 5 };\n";
+
+struct Scene {
+    dir: tempfile::TempDir,
+    places: Places,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("temp");
+        let at = |name: &str| {
+            let path = dir.path().join(name);
+            fs::create_dir(&path).expect("dir");
+            path
+        };
+        let places = Places { system: at("system"), user: Some(at("user")), project: Some(at("project")) };
+        at("state");
+        Self { dir, places }
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        fs::write(self.dir.path().join(path), text).expect("file");
+    }
+
+    fn standing(&self) -> Standing {
+        stand(Profile::Workstation, &self.places, &self.dir.path().join("state"), &|_| true)
+    }
+}
+
+fn decide(standing: &Standing, case: &str) -> (Decision, String) {
+    let found = Findings { facts: Case::parse(case).expect("case"), ..Findings::default() };
+    let j = standing.judge(&found, Vec::new());
+    (
+        j.decision,
+        j.reasons.first().map_or(String::new(), |r| format!("{} {}", r.rule, r.source.clone().unwrap_or_default())),
+    )
+}
+
+#[test]
+fn without_files_the_profile_holds() {
+    let standing = Scene::new().standing();
+    assert_eq!(decide(&standing, "classes: workspace; created.files: 9").0, Decision::Allow);
+    assert!(matches!(standing.entry(), Some(Body::PolicyLoaded { rules, .. }) if *rules > 20));
+}
+
+#[test]
+fn every_layer_tightens() {
+    for layer in ["system", "user", "project"] {
+        let scene = Scene::new();
+        scene.write(&format!("{layer}/x.cedar"), FORBID);
+        scene.write(&format!("{layer}/notes.txt"), "no policy");
+        let standing = scene.standing();
+        assert_eq!(decide(&standing, "classes: workspace; created.files: 9").0, Decision::Deny, "{layer}");
+        assert_eq!(decide(&standing, "classes: workspace; created.files: 5").0, Decision::Allow, "{layer}");
+    }
+}
+
+#[test]
+fn the_machines_base_takes_the_place_of_the_built_in_one_and_of_its_own_only() {
+    let scene = Scene::new();
+    scene.write("system/workstation.cedar", "@id(\"all\") @reason(\"r\") permit (principal, action, resource);");
+    scene.write("system/production.cedar", "not read for this profile");
+    assert_eq!(decide(&scene.standing(), "classes: outside; created.files: 9").0, Decision::Allow);
+}
+
+#[test]
+fn what_is_broken_denies_and_names_the_file() {
+    let permit = "@id(\"p\") @reason(\"r\") permit (principal, action, resource);";
+    for (file, text, why) in [
+        ("user/x.cedar", permit, "permits"),
+        ("project/x.cedar", permit, "permits"),
+        ("project/x.cedar", "forbid", "never ends"),
+        ("system/x.cedar", "forbid", "never ends"),
+        ("system/workstation.cedar", "forbid (principal, action, resource);", "no name"),
+    ] {
+        let scene = Scene::new();
+        scene.write(file, text);
+        let standing = scene.standing();
+        let (decision, rule) = decide(&standing, "classes: workspace");
+        assert_eq!(decision, Decision::Deny, "{file}");
+        assert!(rule.starts_with("policy-not-loaded") && rule.ends_with(&format!("{file}:1")), "{rule}");
+        assert!(standing.refusals()[0].why.contains(why), "{file}: {:?}", standing.refusals());
+        assert!(matches!(standing.entry(), Some(Body::PolicyRefused { fallback: false, .. })));
+    }
+}
+
+#[test]
+fn what_is_no_file_of_rules_is_refused_without_a_hang() {
+    let long = "/".repeat(300 * 1024);
+    for make in [
+        &(|p: &Path| fs::create_dir(p).expect("dir")) as &dyn Fn(&Path),
+        &|p| symlink("/dev/zero", p).expect("link"),
+        &|p| symlink("/nowhere/at/all", p).expect("link"),
+        &|p| fs::write(p, &long).expect("file"),
+        &|p| fs::write(p, b"\xff\xfe").expect("file"),
+        &|p| backstop_pipe(p),
+    ] {
+        let scene = Scene::new();
+        make(&scene.dir.path().join("project/x.cedar"));
+        let standing = scene.standing();
+        assert_eq!(decide(&standing, "classes: workspace").0, Decision::Deny);
+        assert!(standing.refusals()[0].at.ends_with("project/x.cedar"), "{:?}", standing.refusals());
+    }
+}
+
+/// A pipe at `path`; a bound socket where no pipe can be made is as good: neither is a file.
+fn backstop_pipe(path: &Path) {
+    let made = std::process::Command::new("mkfifo").arg(path).status().is_ok_and(|s| s.success());
+    if !made {
+        drop(std::os::unix::net::UnixListener::bind(path).expect("socket"));
+    }
+}
+
+#[test]
+fn only_files_that_root_alone_can_write_are_the_machines() {
+    let scene = Scene::new();
+    scene.write("system/x.cedar", FORBID);
+    // The temporary directory is everybody's.
+    let standing = standing(Profile::Workstation, &scene.places, &scene.dir.path().join("state"));
+    assert_eq!(decide(&standing, "classes: workspace").0, Decision::Deny);
+    assert!(standing.refusals()[0].why.contains("others than root"), "{:?}", standing.refusals());
+    assert!(files::only_roots(Path::new("/usr")) && files::only_roots(Path::new("/")));
+    let open = scene.dir.path().join("open");
+    fs::create_dir(&open).expect("dir");
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).expect("mode");
+    assert!(!files::only_roots(&open) && !files::only_roots(Path::new("/nowhere/at/all")));
+}
+
+#[test]
+fn a_torn_rule_of_the_machine_holds_in_its_earlier_form() {
+    let scene = Scene::new();
+    scene.write("system/x.cedar", FORBID);
+    assert_eq!(decide(&scene.standing(), "classes: workspace; created.files: 9").0, Decision::Deny);
+    scene.write("system/x.cedar", &FORBID.replace("> 5", ">"));
+    let standing = scene.standing();
+    assert_eq!(decide(&standing, "classes: workspace; created.files: 9").0, Decision::Deny);
+    assert_eq!(decide(&standing, "classes: workspace; created.files: 5").0, Decision::Allow);
+    assert!(standing.note().is_some_and(|n| n.contains("x.cedar:1")));
+    assert!(matches!(standing.entry(), Some(Body::PolicyRefused { fallback: true, .. })));
+    // A rule that never loaded has no earlier form.
+    scene.write("system/y.cedar", &FORBID.replace("mine", "new").replace("> 5", ">"));
+    assert_eq!(decide(&scene.standing(), "classes: workspace; created.files: 5").0, Decision::Deny);
+}
+
+#[test]
+fn what_an_agent_writes_brings_no_older_rules_back() {
+    let scene = Scene::new();
+    scene.write("system/x.cedar", FORBID);
+    scene.write("project/p.cedar", &FORBID.replace("mine", "theirs"));
+    assert_eq!(decide(&scene.standing(), "classes: workspace; created.files: 9").0, Decision::Deny);
+    scene.write("project/p.cedar", "torn");
+    assert_eq!(decide(&scene.standing(), "classes: workspace; created.files: 1").0, Decision::Deny);
+}
+
+#[test]
+fn a_set_is_recorded_once_and_checked_once() {
+    let scene = Scene::new();
+    scene.write("user/x.cedar", FORBID);
+    let first = scene.standing();
+    assert!(first.entry().is_some());
+    first.recorded().expect("kept");
+    let second = scene.standing();
+    assert!(second.entry().is_none());
+    assert!(second.keep.is_checked(second.digest) && first.digest == second.digest);
+    scene.write("user/x.cedar", &FORBID.replace("> 5", "> 6"));
+    assert!(scene.standing().entry().is_some());
+}
