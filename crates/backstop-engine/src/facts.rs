@@ -43,8 +43,13 @@ fn lenses(
     findings: &mut Findings,
 ) {
     let seen = lens::look(set, sides, context.ground.workspace.as_ref(), &lens::Limits::default());
+    let near = Near::new(&context.ground.classes);
+    let again = |path: &Bytes| {
+        let tagged = losing.get(path).is_some_and(|tags| tags.iter().any(|t| t == "regenerable"));
+        tagged || !near.made_again(path).is_empty()
+    };
     let mut gone = Gone { classes: &context.ground.classes, losing, sum: Irreplaceable::default(), places: Vec::new() };
-    let git = git::look(set, sides, &git::Limits::default(), &mut |lost| gone.file(&lost));
+    let git = git::look(set, sides, &git::Limits::default(), &again, &mut |lost| gone.file(lost));
     let Gone { sum, places, .. } = gone;
     let Findings { evidence, facts, told } = findings;
     evidence.0.remove("irreplaceable");
@@ -108,10 +113,10 @@ impl Gone<'_> {
                 self.sum.classes.insert(tag.clone());
             }
         }
-        match self.places.iter_mut().find(|(path, _)| path == top) {
+        // Files beneath one effect come one after another.
+        match self.places.last_mut().filter(|(path, _)| path == top) {
             Some((_, bytes)) => *bytes += lost.size,
-            None if self.places.len() < 1_000 => self.places.push((top.clone(), lost.size)),
-            None => {}
+            None => self.places.push((top.clone(), lost.size)),
         }
     }
 

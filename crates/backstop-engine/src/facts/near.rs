@@ -60,7 +60,7 @@ impl<'a> Near<'a> {
     }
 
     /// The class of a directory that a tool makes again: by its name, and what stands beside it.
-    fn made_again(&self, dir: &Bytes) -> Vec<String> {
+    pub fn made_again(&self, dir: &Bytes) -> Vec<String> {
         let named = self.classes.of_name(dir.name()).filter(|c| *c == "regenerable").map(str::to_owned);
         let mut found: Vec<String> = named.collect();
         for (files, class) in self.classes.beside(dir.name()) {
