@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::Broken;
+use crate::benign::Tier;
 
 /// What has to become of an incident's command under Backstop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -20,6 +21,26 @@ pub enum Expect {
     Door,
     /// It is about processes, not files.
     Process,
+}
+
+/// A tier for each user.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tiers {
+    /// For the superuser.
+    pub root: Tier,
+    /// For an ordinary user.
+    pub user: Tier,
+}
+
+impl Tiers {
+    /// The tier for `who`.
+    pub const fn of(self, who: crate::arena::Who) -> Tier {
+        match who {
+            crate::arena::Who::Root => self.root,
+            crate::arena::Who::User => self.user,
+        }
+    }
 }
 
 /// A real incident, rebuilt with harmless data.
@@ -38,6 +59,8 @@ pub struct Incident {
     pub emulates: Option<String>,
     /// What has to become of it.
     pub expect: Expect,
+    /// What policy says to it on a workstation; missing where there is nothing to judge in the end.
+    pub expect_tier: Option<Tiers>,
     /// The agent's workspace.
     pub workspace: String,
     /// Bash, run at `/w`, that makes the data; `mk DIR N [EXT]` makes files, `g` is git with an identity.
@@ -72,6 +95,10 @@ pub struct NotYet {
     pub root: Option<String>,
     /// Why it fails as an ordinary user.
     pub user: Option<String>,
+    /// Why it gets another tier than expected, as root.
+    pub tier_root: Option<String>,
+    /// Why it gets another tier than expected, as an ordinary user.
+    pub tier_user: Option<String>,
     /// Why the control fails as root.
     pub control_root: Option<String>,
     /// Why the control fails as an ordinary user.
@@ -84,6 +111,14 @@ impl NotYet {
         match who {
             crate::arena::Who::Root => self.root.as_deref(),
             crate::arena::Who::User => self.user.as_deref(),
+        }
+    }
+
+    /// Why it gets another tier for `who`; none where it must not.
+    pub fn tier_reason(&self, who: crate::arena::Who) -> Option<&str> {
+        match who {
+            crate::arena::Who::Root => self.tier_root.as_deref(),
+            crate::arena::Who::User => self.tier_user.as_deref(),
         }
     }
 
@@ -192,6 +227,9 @@ mod tests {
         for (name, case) in &incidents {
             assert!(!case.threads.is_empty(), "{name} names no public report");
             assert!(!case.protect.is_empty() || case.check.is_some(), "{name} protects nothing");
+            assert_eq!(case.expect_tier.is_none(), case.expect == Expect::Process, "{name} does not say its tier");
+            let least = case.expect_tier.map(|t| t.root.min(t.user));
+            assert!(case.expect != Expect::Hold || least >= Some(Tier::Ask), "{name} has to be held, and is allowed");
         }
         for (name, case) in &attacks {
             assert!(case.bites.len() == 2 || case.bites_not.is_some(), "{name} does not say why plain bash stops it");

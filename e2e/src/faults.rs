@@ -2,7 +2,7 @@
 //! fault; gives what broke, in words. The fault points themselves are the engine's (feature `faults`).
 
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
@@ -75,6 +75,14 @@ pub struct Ready<'a> {
     start: SystemTime,
     exact: bool,
     second: Option<Image>,
+}
+
+/// What a person wrote into a file after a crash: the object, and all of its content since.
+#[derive(Debug)]
+pub struct Edit {
+    path: PathBuf,
+    object: (u64, u64),
+    content: Vec<u8>,
 }
 
 /// Which of the two trees was found.
@@ -154,6 +162,38 @@ impl<'a> Ready<'a> {
         inodes(&self.dir)
     }
 
+    /// Adds a line to every regular file that `which` picks by its place in the order of paths, as a person
+    /// would who comes by after a crash.
+    pub fn edit(&self, which: impl Fn(usize, usize) -> bool) -> Result<Vec<Edit>, String> {
+        let io = |e: std::io::Error| format!("the harness failed: {e}");
+        let mut files = files(&self.dir).map_err(io)?;
+        let mut seen = std::collections::BTreeSet::new();
+        files.retain(|(_, object)| seen.insert(*object));
+        let all = files.len();
+        let mut edits = Vec::new();
+        for (n, (path, object)) in files.into_iter().enumerate().filter(|(n, _)| which(*n, all)) {
+            let mut file = fs::OpenOptions::new().append(true).open(&path).map_err(io)?;
+            std::io::Write::write_all(&mut file, format!("a person's line {n}\n").as_bytes()).map_err(io)?;
+            let content = fs::read(&path).map_err(io)?;
+            edits.push(Edit { path, object, content });
+        }
+        Ok(edits)
+    }
+
+    /// Checks that every edit is still in the tree, in the object that it was made in.
+    pub fn keeps(&self, edits: &[Edit]) -> Result<(), String> {
+        let files = files(&self.dir).map_err(|e| format!("the harness failed: {e}"))?;
+        for edit in edits {
+            let Some((path, _)) = files.iter().find(|(_, object)| *object == edit.object) else {
+                return Err(format!("what a person wrote into {} is gone from the tree", edit.path.display()));
+            };
+            if fs::read(path).map_err(|e| e.to_string())? != edit.content {
+                return Err(format!("what a person wrote into {} was written over", edit.path.display()));
+            }
+        }
+        Ok(())
+    }
+
     /// Which tree is there: exactly before, or exactly after (new times are new in any way).
     pub fn found(&self) -> Result<Found, String> {
         let now = self.now();
@@ -214,6 +254,26 @@ impl Drop for Ready<'_> {
             eprintln!("{e}");
         }
     }
+}
+
+/// Every regular file below a directory, in the order of paths, with its device and inode.
+fn files(dir: &Path) -> std::io::Result<Vec<(PathBuf, (u64, u64))>> {
+    let mut found = Vec::new();
+    let mut rest = vec![dir.to_owned()];
+    while let Some(dir) = rest.pop() {
+        for entry in fs::read_dir(&dir)? {
+            let entry = entry?;
+            let meta = entry.metadata()?;
+            // The vault of a second volume is none of a person's business.
+            if meta.is_dir() && !entry.file_name().as_encoded_bytes().starts_with(b".backstop-") {
+                rest.push(entry.path());
+            } else if meta.is_file() {
+                found.push((entry.path(), (meta.dev(), meta.ino())));
+            }
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 fn finish(command: &mut Command, fault: Option<&str>) -> Result<Ran, String> {

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arena;
+pub mod benign;
 pub mod bounded;
 pub mod case;
 pub mod claims;
@@ -18,6 +19,7 @@ pub mod perform;
 pub mod screen;
 pub mod service;
 pub mod tree;
+pub mod trial;
 
 /// What kept a test from being a test: a fixture that fails, a machine that lacks something.
 #[derive(Debug, thiserror::Error)]

@@ -8,8 +8,9 @@ use backstop_e2e::arena::{Arena, Plan, Who, beneath, quote};
 use backstop_e2e::bounded::{Said, watchdog};
 use backstop_e2e::corpus::{self, Attack, Bites};
 use backstop_e2e::tree::{DiffOpts, Tree};
+use backstop_e2e::trial::trial;
 use backstop_e2e::{Broken, guard, screen};
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 
 const STEP: Duration = Duration::from_secs(60);
 const FAILED: i32 = 125;
@@ -47,22 +48,6 @@ fn main() {
         }
     }
     libtest_mimic::run(&args, trials).exit();
-}
-
-fn trial(
-    name: String,
-    missing: &Option<String>,
-    case: &Attack,
-    test: impl Fn(&Attack) -> Result<(), Failed> + Send + 'static,
-) -> Trial {
-    let (missing, case) = (missing.clone(), case.clone());
-    Trial::ignorable_test(name.clone(), move || match missing {
-        Some(why) => {
-            eprintln!("SKIPPED {name}: {why}");
-            Ok(Completion::ignored_with(why))
-        }
-        None => test(&case).map(|()| Completion::Completed),
-    })
 }
 
 /// One attack, tried.

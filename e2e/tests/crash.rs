@@ -122,6 +122,40 @@ fn deep(ground: &Ground, scenario: &Scenario, verb: Breaks, after: &Tree, point:
     Err("the recovery does not end".to_owned())
 }
 
+/// Killed, and before anybody recovers, a person edits files: every one at once, or one after the other.
+/// Nothing of it may be lost, neither by the recovery nor by what is done with the run afterwards, and
+/// what stood in the way is said.
+fn edited(ground: &Ground, scenario: &Scenario, verb: Breaks, after: &Tree) -> Result<String, String> {
+    let (mut told, deep) = (0, std::env::var_os("BACKSTOP_DEEP").is_some());
+    for point in 0..MOST {
+        // Both at every point only where there is time.
+        for all in [true, false].into_iter().filter(|all| deep || *all == (point % 2 == 0)) {
+            let at = |e: String| format!("{verb:?} killed at point {point}, {}: {e}", if all { "all" } else { "one" });
+            let ready = Ready::make(ground, scenario, verb, Some(after)).map_err(at)?;
+            if ready.act(Some(&format!("kill:{point}"))).map_err(at)?.code != KILLED {
+                return Ok(format!("{point} points, {told} times something was left as it was"));
+            }
+            let edits = ready.edit(|n, of| all || n == point % of).map_err(at)?;
+            // Cut off, when something may be on its way through the vault, and done again.
+            ready.recover(Some(&format!("kill:{}", point % 7))).map_err(at)?;
+            let ran = ready.expect(0, |r| r.recover(None)).map_err(at)?;
+            ready.keeps(&edits).map_err(|e| at(format!("{e}\nafter {ran}")))?;
+            told += usize::from(ran.stderr.contains("somebody else changed it after the crash"));
+            let stamps = ready.stamps().map_err(at)?;
+            ready.expect(0, |r| r.recover(None)).map_err(at)?;
+            if ready.stamps().map_err(at)? != stamps {
+                return Err(at("recovering again changed something".to_owned()));
+            }
+            ready.audit_holds().map_err(at)?;
+            for words in [["commit", "@last"], ["undo", "@last"], ["redo", "@last"]] {
+                let ran = ready.say(&words, None).map_err(at)?;
+                ready.keeps(&edits).map_err(|e| at(format!("{e}\nafter {words:?}, {ran}")))?;
+            }
+        }
+    }
+    Err(format!("{verb:?} does not end after {MOST} points"))
+}
+
 fn failing(ground: &Ground, scenario: &Scenario, verb: Breaks, after: &Tree) -> Result<String, String> {
     let (points, mut total) = (points(ground, scenario, verb, after)?, 0);
     for (fault, words) in [("enospc", "space"), ("eio", "input/output")] {
@@ -179,6 +213,9 @@ broken! {
     a_failing_commit_leaves_before_or_after: Root, Commit, failing;
     a_failing_undo_leaves_before_or_after: Root, Undo, failing;
     a_failing_redo_leaves_before_or_after: Root, Redo, failing;
+    edits_after_a_killed_commit_are_kept: Root, Commit, edited;
+    edits_after_a_killed_undo_are_kept: Root, Undo, edited;
+    edits_after_a_killed_redo_are_kept: Root, Redo, edited;
     a_users_killed_commit_leaves_before_or_after: Plain, Commit, killed;
     a_users_killed_undo_leaves_before_or_after: Plain, Undo, killed;
     a_users_failing_commit_leaves_before_or_after: Plain, Commit, failing;

@@ -6,12 +6,15 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use backstop_e2e::arena::{Arena, Plan, Who, beneath, inside, quote};
+use backstop_e2e::benign::Tier;
 use backstop_e2e::bounded::{Said, watchdog};
 use backstop_e2e::corpus::{self, Expect, Incident};
 use backstop_e2e::service::Service;
 use backstop_e2e::tree::{DiffOpts, Kind, Tree};
+use backstop_e2e::trial::trial;
 use backstop_e2e::{Broken, guard};
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
+use serde::Deserialize;
 
 /// `mk DIR N [EXT]` makes N files whose content names their place; `g` is git with an identity.
 const WORDS: &str = r#"
@@ -49,20 +52,20 @@ fn main() {
     libtest_mimic::run(&args, trials).exit();
 }
 
-fn trial(
-    name: String,
-    missing: &Option<String>,
-    case: &Incident,
-    test: impl Fn(&Incident) -> Result<(), Failed> + Send + 'static,
-) -> Trial {
-    let (missing, case) = (missing.clone(), case.clone());
-    Trial::ignorable_test(name.clone(), move || match missing {
-        Some(why) => {
-            eprintln!("SKIPPED {name}: {why}");
-            Ok(Completion::ignored_with(why))
-        }
-        None => test(&case).map(|()| Completion::Completed),
-    })
+/// What `backstop show --json` says, as far as this test cares.
+#[derive(Deserialize)]
+struct Document {
+    record: Record,
+}
+
+#[derive(Deserialize)]
+struct Record {
+    judgement: Option<Judgement>,
+}
+
+#[derive(Deserialize)]
+struct Judgement {
+    decision: Tier,
 }
 
 /// One case set up in its own root, with the state its data had before the command.
@@ -148,10 +151,12 @@ fn plain_bash_loses_data(case: &Incident) -> Result<(), Failed> {
 }
 
 fn expect_saved(case: &Incident, who: Who) -> Result<(), Failed> {
-    match (saved(case, who)?, case.not_yet.reason(who)) {
+    let (outcome, tier) = saved(case, who)?;
+    let expected = case.expect_tier.map(|t| t.of(who));
+    match (outcome, case.not_yet.reason(who)) {
         (Ok(how), None) => {
-            tell(&case.id, who, &how);
-            Ok(())
+            tell(&case.id, who, &how, tier);
+            right_tier(tier, expected, case.not_yet.tier_reason(who))
         }
         (Err(_), Some(_)) => Ok(()),
         (Ok(how), Some(why)) => Err(format!("{how}, though its file says not yet ({why}): take that entry out").into()),
@@ -159,8 +164,20 @@ fn expect_saved(case: &Incident, who: Who) -> Result<(), Failed> {
     }
 }
 
-/// How a case was saved, or how it was not.
-fn saved(case: &Incident, who: Who) -> Result<Result<String, String>, Broken> {
+/// That policy said what its file says.
+fn right_tier(tier: Option<Tier>, expected: Option<Tier>, gap: Option<&str>) -> Result<(), Failed> {
+    let name = |t: Option<Tier>| t.map_or("nothing to judge", Tier::name);
+    match (tier == expected, gap) {
+        (true, None) | (false, Some(_)) => Ok(()),
+        (false, None) => Err(format!("its tier is `{}` and not `{}`", name(tier), name(expected)).into()),
+        (true, Some(why)) => {
+            Err(format!("its tier is right, though its file says not yet ({why}): take that entry out").into())
+        }
+    }
+}
+
+/// How a case was saved, or how it was not, and what policy said.
+fn saved(case: &Incident, who: Who) -> Result<(Result<String, String>, Option<Tier>), Broken> {
     let stage = Stage::set(case, who, true)?;
     let run = match &case.guarded {
         Some(script) => script.clone(),
@@ -170,6 +187,12 @@ fn saved(case: &Incident, who: Who) -> Result<Result<String, String>, Broken> {
         }
     };
     let said = stage.sh(case, &run)?;
+    let tier = stage.tier(case)?;
+    Ok((become_of(case, &stage, &said)?, tier))
+}
+
+/// What the command and then undo left of the data.
+fn become_of(case: &Incident, stage: &Stage, said: &Said) -> Result<Result<String, String>, Broken> {
     let unasked = ![HELD, DENIED, FAILED].contains(&said.code);
     let intact = stage.intact(case)?;
     let mut words = said.words();
@@ -204,6 +227,17 @@ fn saved(case: &Incident, who: Who) -> Result<Result<String, String>, Broken> {
 }
 
 impl Stage {
+    /// What policy said to the last run; none where it had nothing to judge.
+    fn tier(&self, case: &Incident) -> Result<Option<Tier>, Broken> {
+        if case.expect_tier.is_none() {
+            return Ok(None);
+        }
+        let said = self.sh(case, "backstop show --json @last")?.must("backstop show")?;
+        let document: Document = serde_json::from_slice(&said.out)
+            .map_err(|e| Broken::Case { file: case.id.clone(), what: format!("no document of its run: {e}") })?;
+        Ok(document.record.judgement.map(|j| j.decision))
+    }
+
     /// What differs from the tree before, to the last attribute; for a case about processes, but for
     /// the counts that it writes itself.
     fn differences(&self, case: &Incident) -> Vec<String> {
@@ -272,8 +306,8 @@ fn control(case: &Incident, who: Who) -> Result<(), Failed> {
 }
 
 /// One line a case, for whoever wants the list: `BACKSTOP_E2E_TELL=1`.
-fn tell(id: &str, who: Who, how: &str) {
+fn tell(id: &str, who: Who, how: &str, tier: Option<Tier>) {
     if std::env::var_os("BACKSTOP_E2E_TELL").is_some() {
-        eprintln!("{id:5} {} {how}", who.name());
+        eprintln!("{id:5} {} {how}, tier {}", who.name(), tier.map_or("none", Tier::name));
     }
 }

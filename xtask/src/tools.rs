@@ -7,35 +7,61 @@ use std::process::Command;
 
 use crate::workspace;
 
-/// A program and the Debian package that brings it.
+/// A program, or one with the arguments by which it tells that it is whole, and the Debian package that brings it.
 struct Tool {
     program: &'static str,
     package: &'static str,
 }
 
 const TOOLS: &[Tool] = &[
+    Tool { program: "black", package: "black" },
+    // The arena's Python is the distribution's, whichever comes first on the path here.
+    Tool { program: "/usr/bin/python3 -m ensurepip --version", package: "python3-venv" },
     Tool { program: "bwrap", package: "bubblewrap" },
     Tool { program: "curl", package: "curl" },
+    Tool { program: "ed", package: "ed" },
+    Tool { program: "file", package: "file" },
     Tool { program: "gcc", package: "gcc" },
     Tool { program: "getfacl", package: "acl" },
     Tool { program: "getfattr", package: "attr" },
     Tool { program: "git", package: "git" },
+    Tool { program: "jq", package: "jq" },
     Tool { program: "make", package: "make" },
     Tool { program: "mkfs.btrfs", package: "btrfs-progs" },
     Tool { program: "mkfs.ext4", package: "e2fsprogs" },
     Tool { program: "mkfs.xfs", package: "xfsprogs" },
+    Tool { program: "node", package: "nodejs" },
+    Tool { program: "npm", package: "npm" },
+    Tool { program: "patch", package: "patch" },
+    Tool { program: "perl", package: "perl" },
+    Tool { program: "pg_ctlcluster", package: "postgresql" },
     Tool { program: "python3", package: "python3" },
     Tool { program: "rsync", package: "rsync" },
     Tool { program: "setpriv", package: "util-linux" },
+    Tool { program: "shfmt", package: "shfmt" },
     Tool { program: "sqlite3", package: "sqlite3" },
     Tool { program: "strace", package: "strace" },
     Tool { program: "tmux", package: "tmux" },
     Tool { program: "unshare", package: "util-linux" },
+    Tool { program: "unzip", package: "unzip" },
+    Tool { program: "vim", package: "vim" },
+    Tool { program: "xz", package: "xz-utils" },
+    Tool { program: "zip", package: "zip" },
 ];
+
+/// True where the program is, and ends well with its arguments.
+fn there(program: &str) -> bool {
+    match program.split_once(' ') {
+        None => find(program).is_some(),
+        Some((program, arguments)) => {
+            Command::new(program).args(arguments.split(' ')).output().is_ok_and(|said| said.status.success())
+        }
+    }
+}
 
 /// Makes sure every program of the list is there.
 pub fn packages() -> Result<String, String> {
-    let missing: Vec<&Tool> = TOOLS.iter().filter(|t| find(t.program).is_none()).collect();
+    let missing: Vec<&Tool> = TOOLS.iter().filter(|t| !there(t.program)).collect();
     if missing.is_empty() {
         return Ok(format!("{} programs found", TOOLS.len()));
     }
@@ -60,7 +86,7 @@ pub fn packages() -> Result<String, String> {
             Err(error) => return Err(format!("cannot start `{line}`: {error}")),
         }
     }
-    match missing.iter().find(|t| find(t.program).is_none()) {
+    match missing.iter().find(|t| !there(t.program)) {
         Some(t) => Err(format!("{} is still missing after installing {}", t.program, t.package)),
         None => Ok(format!("installed {}", packages.join(" "))),
     }

@@ -70,7 +70,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "backstop-engine",
         house: &["backstop-core", "backstop-sys"],
-        outside: &["ed25519-dalek", "getrandom", "serde", "serde_json", "thiserror"],
+        outside: &["ed25519-dalek", "getrandom", "miniz_oxide", "serde", "serde_json", "sha1", "sha2", "thiserror"],
         never: &["clap"],
     },
     Room {

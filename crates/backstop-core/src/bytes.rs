@@ -44,6 +44,11 @@ impl Bytes {
         self.0.is_empty()
     }
 
+    /// Adds bytes at the end.
+    pub fn extend(&mut self, more: &[u8]) {
+        self.0.extend_from_slice(more);
+    }
+
     /// `self/name`, with one slash between; an empty `self` gives `name`.
     pub fn join(&self, name: &[u8]) -> Self {
         let mut all = Vec::with_capacity(self.0.len() + 1 + name.len());

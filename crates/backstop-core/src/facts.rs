@@ -6,6 +6,7 @@
 mod evidence;
 mod gather;
 mod lenses;
+mod meaning;
 
 use std::collections::BTreeSet;
 
@@ -17,6 +18,7 @@ use crate::effect::{Count, Totals};
 pub use evidence::{Evidence, Findings, Places, Told};
 pub use gather::{Context, gather, loses};
 pub use lenses::{Access, AgentSettings, Git, Sqlite, Terraform};
+pub use meaning::{Kind as LostKind, Meaning};
 
 /// The version of the fact set. A fact that is added raises it; one that is renamed or means something
 /// else raises it as well, and old policies are refused by validation, not reinterpreted.

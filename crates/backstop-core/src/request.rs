@@ -39,15 +39,40 @@ impl Command {
         match self {
             Self::Line(line) => line.clone(),
             Self::Argv(argv) => {
-                Bytes::new(argv.iter().map(|a| shell_word(a.as_slice())).collect::<Vec<_>>().join(&b' '))
+                let word = |(at, word): (usize, &Bytes)| shell_word(word.as_slice(), at == 0);
+                Bytes::new(argv.iter().enumerate().map(word).collect::<Vec<_>>().join(&b' '))
             }
         }
     }
 }
 
-fn shell_word(word: &[u8]) -> Vec<u8> {
+/// Words that mean something else than a program where a command begins.
+const RESERVED: [&[u8]; 17] = [
+    b"case",
+    b"coproc",
+    b"do",
+    b"done",
+    b"elif",
+    b"else",
+    b"esac",
+    b"fi",
+    b"for",
+    b"function",
+    b"if",
+    b"select",
+    b"then",
+    b"time",
+    b"until",
+    b"while",
+    b"in",
+];
+
+fn shell_word(word: &[u8], program: bool) -> Vec<u8> {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"_-./=:,@%+~^".contains(b);
-    if !word.is_empty() && word.iter().all(plain) {
+    // A home, or as a program an assignment or a word of the shell itself.
+    let home = word.first() == Some(&b'~') || word.windows(2).any(|w| matches!(w, b"=~" | b":~"));
+    let other = program && (word.contains(&b'=') || RESERVED.contains(&word));
+    if !word.is_empty() && word.iter().all(plain) && !home && !other {
         return word.to_vec();
     }
     let mut out = vec![b'\''];

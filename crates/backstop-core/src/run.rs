@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::bytes::Bytes;
 use crate::digest::Digest;
 use crate::effect::Totals;
+use crate::facts::Meaning;
 use crate::id::RunId;
 use crate::policy::Judgement;
 use crate::request::Request;
@@ -116,6 +117,9 @@ pub struct RunRecord {
     /// True once the vault has let go of what taking it back would need.
     #[serde(default)]
     pub let_go: bool,
+    /// What its effects mean, in brief.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meaning: Option<Meaning>,
     /// Further remarks for a person: what was not covered, why it failed.
     #[serde(default)]
     pub notes: Vec<String>,

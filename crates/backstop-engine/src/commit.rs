@@ -4,6 +4,7 @@
 mod ahead;
 mod apply;
 mod check;
+mod guard;
 mod keep;
 mod receipt;
 
@@ -19,8 +20,9 @@ use crate::volume::{OpenVolume, VolumeError, reopen};
 
 pub(crate) use apply::{apply, take_back};
 pub(crate) use check::{Bounds, Checked, check};
+pub(crate) use guard::Guard;
 pub(crate) use keep::keep;
-pub(crate) use receipt::{History, Receipt, Touched, touched};
+pub(crate) use receipt::{Foreign, History, Receipt, Seen, Touched, touched};
 
 /// Why a transaction stopped.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::classes::Classes;
-use backstop_core::effect::{EffectSet, FileType};
+use backstop_core::effect::{Conflict, EffectSet, FileType};
 use backstop_core::id::RunId;
 use backstop_core::plan::Plan;
 use backstop_core::run::{RunRecord, State};
@@ -76,6 +76,8 @@ pub struct RunOptions {
     pub dry_run: bool,
     /// Hold even when allowed.
     pub hold: bool,
+    /// Rehearse even what is known to only read.
+    pub rehearse: bool,
     /// Send the child's standard output to standard error (for `--json`).
     pub stdout_to_stderr: bool,
 }
@@ -96,6 +98,26 @@ pub struct Filter {
     pub state: Option<State>,
     /// Only this session.
     pub session: Option<Bytes>,
+}
+
+/// What `runs` found.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The records, newest first.
+    pub runs: Vec<RunRecord>,
+    /// The runs whose records can't be read, newest first; whether the filter means them nobody can say.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A run whose record can't be read.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    /// The run.
+    pub id: RunId,
+    /// Why.
+    pub what: String,
+    /// What to do.
+    pub next: Vec<String>,
 }
 
 /// Which runs `undo` takes.
@@ -169,13 +191,35 @@ pub struct Recovered {
     pub id: RunId,
     /// What was done, as a sentence fragment: "finished its commit", "took its commit back", ….
     pub what: String,
+    /// What somebody else changed between the crash and now: it was left as it is.
+    pub left: Vec<Conflict>,
+    /// Where that was in the way of what was there before: the names this has now.
+    pub beside: Vec<Bytes>,
+}
+
+impl Recovered {
+    /// Where nobody else had changed anything.
+    fn of(id: RunId, what: &str) -> Self {
+        Self { id, what: what.to_owned(), left: Vec::new(), beside: Vec::new() }
+    }
 }
 
 /// The vaults' state.
 #[derive(Clone, Debug)]
 pub struct VaultStatus {
+    /// Those that can't be looked into.
+    pub unreachable: Vec<Unreachable>,
     /// One per file system.
     pub volumes: Vec<VolumeStatus>,
+}
+
+/// A vault that can't be opened: not mounted, another file system in its place, or broken.
+#[derive(Clone, Debug)]
+pub struct Unreachable {
+    /// Where it is, or was.
+    pub path: Bytes,
+    /// Why it can't be opened.
+    pub why: String,
 }
 
 /// One file system's vault.
@@ -200,6 +244,8 @@ pub struct VolumeStatus {
 /// What `prune` let go.
 #[derive(Clone, Debug)]
 pub struct Pruned {
+    /// Vaults that nothing could be let go of, because they can't be opened.
+    pub unreachable: Vec<Unreachable>,
     /// Runs that can no longer be undone.
     pub runs: Vec<RunId>,
     /// Bytes freed.
@@ -309,6 +355,8 @@ impl From<StoreError> for Failure {
             StoreError::NoRun(id) => Self::usage(format!("there is no run {id}")).next("list them: backstop runs"),
             StoreError::NotPrivate { path, .. } => Self::because("the state directory can't be used", &error)
                 .next(format!("make it yours alone: chmod 700 {}", path.display())),
+            StoreError::Newer { .. } => Self::because("a newer Backstop wrote it", &error)
+                .next("use that one for it, or another state directory: XDG_STATE_HOME"),
             _ => Self::because("the state directory can't be used", &error)
                 .next("make it writable, with room left; or name another place in XDG_STATE_HOME"),
         }

@@ -24,8 +24,8 @@ mod transaction;
 pub mod volume;
 
 pub use engine::{
-    Answer, Beneath, Engine, Filter, Outcome, Person, Pruned, Recovered, RunOptions, Side, Step, Stopped, UndoOptions,
-    UndoReport, VaultStatus, VolumeStatus, Which,
+    Answer, Beneath, Engine, Filter, Listed, Outcome, Person, Pruned, Recovered, RunOptions, Side, Step, Stopped,
+    UndoOptions, UndoReport, Unreachable, Unreadable, VaultStatus, VolumeStatus, Which,
 };
 pub use failure::{Failure, FailureKind};
 pub use settings::{Durability, Settings};

@@ -140,7 +140,7 @@ fn proc() -> io::Result<String> {
 
 fn listener() -> io::Result<String> {
     process::no_new_privileges()?;
-    match seccomp::install(true)? {
+    match seccomp::install(true, seccomp::Sockets::All)? {
         Some(_) => Ok(String::new()),
         None => Err(io::Error::other("this kernel has no listener, or another one listens")),
     }

@@ -1,33 +1,37 @@
 //! The typed path beside the hit path: which words of the command name a place that leads elsewhere,
-//! to where effects lie. Serves explanation only; judgement goes by the effects. Words are found by a
-//! simple split, since a missed one costs a line of explanation and nothing else.
+//! to where effects lie. Serves explanation only; what is lost is measured by the effects, and a
+//! word that the reader missed makes them a surprise, never less of one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Crossing, CrossingKind, EffectSet, Kind, Mount};
+use backstop_core::facts::{Reading, long};
 use backstop_core::request::{Command, Request};
-
-/// More crossings than this explain nothing; the effects list has every place.
-const MOST: usize = 16;
+use backstop_core::shell::{self, How, Script, Simple};
 
 /// The links and mounts between what the command names and what it hits.
-pub(crate) fn crossings(request: &Request, set: &EffectSet) -> Vec<Crossing> {
+pub(crate) fn crossings(request: &Request, script: &Script, home: Option<&Bytes>, set: &EffectSet) -> Vec<Crossing> {
     let hits: Vec<&Bytes> = set.effects.iter().filter(|e| e.kind != Kind::Create).map(|e| &e.path).collect();
     if hits.is_empty() {
         return Vec::new();
     }
-    let mut found = Vec::new();
+    // By where they are and lead to; bounded by the words of one command line and the machine's mounts.
+    let (mut found, mut told) = (Vec::new(), HashSet::new());
     // The longest way to name it is the most telling one.
-    let mut typed: Vec<PathBuf> = typed_paths(request).into_iter().collect();
+    let mut typed: Vec<PathBuf> = typed_paths(request, script, home).into_iter().collect();
     typed.sort_by_key(|p| std::cmp::Reverse(p.as_os_str().len()));
     for typed in typed {
         for crossing in follow(&typed, set) {
+            let key = (crossing.via.clone(), crossing.hit.clone());
+            if told.contains(&key) {
+                continue;
+            }
             let hit = hits.iter().any(|h| h.is_beneath(crossing.hit.as_slice()));
-            let told = found.iter().any(|f: &Crossing| f.via == crossing.via && f.hit == crossing.hit);
-            if hit && !told && found.len() < MOST {
+            told.insert(key);
+            if hit {
                 found.push(crossing);
             }
         }
@@ -37,8 +41,8 @@ pub(crate) fn crossings(request: &Request, set: &EffectSet) -> Vec<Crossing> {
 
 /// The real places that the command names, its current directory among them: links followed as far
 /// as the path is there.
-pub(crate) fn named(request: &Request) -> Vec<Bytes> {
-    let mut all: Vec<Bytes> = typed_paths(request).iter().map(|p| real(p)).collect();
+pub(crate) fn named(request: &Request, script: &Script, home: Option<&Bytes>) -> Vec<Bytes> {
+    let mut all: Vec<Bytes> = typed_paths(request, script, home).iter().map(|p| real(p)).collect();
     all.sort();
     all.dedup();
     all
@@ -51,30 +55,36 @@ fn real(path: &Path) -> Bytes {
     Bytes::from(real.join(rest).as_path())
 }
 
-/// The words of the command that may be paths, made absolute.
-fn typed_paths(request: &Request) -> BTreeSet<PathBuf> {
-    let mut words: Vec<Vec<u8>> = Vec::new();
+/// What the command says, by its text alone.
+pub(crate) fn script(request: &Request) -> Script {
     match &request.command {
-        Command::Argv(argv) => words.extend(argv.iter().skip(1).map(|a| a.as_slice().to_vec())),
-        Command::Line(_) => {}
+        Command::Argv(argv) => shell::read_argv(argv),
+        Command::Line(line) => shell::read(line.as_slice()),
     }
-    // The words of a line, and of an inline script of an interpreter.
-    let line = request.command.text();
-    let ends = |b: &u8| b.is_ascii_whitespace() || b";|&<>()'\"`,=[]{}".contains(b);
-    words.extend(line.as_slice().split(ends).map(<[u8]>::to_vec));
+}
+
+/// The facts of the text.
+pub(crate) fn facts(script: &Script) -> Reading {
+    // A function of the script's own is no program.
+    let programs = script.commands.iter().filter(|c| !c.own).filter_map(Simple::program_name);
+    Reading {
+        opaque: long(script.opaque.len() as u64),
+        privilege: script.privilege_words().iter().map(|w| w.name().to_owned()).collect(),
+        programs: programs.map(|p| p.quoted().to_string()).collect(),
+    }
+}
+
+/// The places that the command names, made absolute.
+fn typed_paths(request: &Request, script: &Script, home: Option<&Bytes>) -> BTreeSet<PathBuf> {
     let cwd = request.cwd.as_path();
-    let mut paths = BTreeSet::new();
-    for word in words {
-        let fixed = word.iter().position(|b| b"*?[$".contains(b)).map_or(&word[..], |at| {
-            // Up to the last slash before a wildcard: the directory that is certainly meant.
-            let cut = word[..at].iter().rposition(|&b| b == b'/').map_or(0, |slash| slash + 1);
-            &word[..cut]
-        });
-        if fixed.is_empty() || fixed.starts_with(b"-") || fixed.len() > 4_096 {
-            continue;
-        }
-        paths.insert(cwd.join(Bytes::from(fixed).as_path()));
-    }
+    let mut paths: BTreeSet<PathBuf> = script
+        .paths()
+        .iter()
+        .filter_map(|typed| match typed.how {
+            How::Plain => Some(cwd.join(typed.path.as_path())),
+            How::Home => home.map(|home| home.as_path().join(typed.path.as_path())),
+        })
+        .collect();
     // What is not typed is where the command stands.
     paths.insert(cwd.to_owned());
     paths

@@ -1,5 +1,5 @@
-//! Room 3. Takes a request, runs its command once on a copy-on-write view of the machine, gives how
-//! it ended and where its changes lie. Never changes a byte of the real tree outside the vaults.
+//! Room 3. Takes a request, runs its command once on a copy-on-write view of the machine (in the read
+//! lane: on a read-only one), gives how it ended and where its changes lie. Never changes a byte of the real tree outside the vaults.
 
 mod inside;
 mod outside;
@@ -40,6 +40,8 @@ pub struct RehearseInput<'a> {
     pub upper_limit: Option<u64>,
     /// True to use a user namespace even where the machine's root could do more.
     pub force_user: bool,
+    /// True where the command is known to only read: it runs in place, without any right to write.
+    pub reads: bool,
 }
 
 /// One overlay of the view.

@@ -46,6 +46,16 @@ pub enum StoreError {
         /// How.
         source: serde_json::Error,
     },
+    /// A newer Backstop wrote it.
+    #[error("{} is of version {version}; this Backstop knows versions up to {newest}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+        /// The newest version that is known here.
+        newest: u32,
+    },
     /// No such run.
     #[error("there is no run {0}")]
     NoRun(RunId),
@@ -58,6 +68,42 @@ pub struct Store {
     dir: OwnedFd,
     runs: OwnedFd,
     open: OwnedFd,
+}
+
+/// A stored value whose file says which version of its format it is.
+pub(crate) trait Versioned: DeserializeOwned {
+    /// The newest version that this Backstop knows. It reads every older one.
+    const NEWEST: u32;
+}
+
+impl Versioned for backstop_core::run::RunRecord {
+    const NEWEST: u32 = 1;
+}
+
+/// The version of the state directory as a whole.
+const NEWEST: u32 = 1;
+
+/// The file that says so; where it is missing, version 1.
+const VERSION: &str = "version";
+
+fn parse<T: Versioned>(bytes: &[u8], path: &Path) -> Result<T, StoreError> {
+    /// Whatever else is in it.
+    #[derive(serde::Deserialize)]
+    struct Header {
+        version: u32,
+    }
+    let damaged = |source| StoreError::Damaged { path: path.to_owned(), source };
+    // First of all: what a newer version means by its other fields nobody here can know.
+    let Header { version } = serde_json::from_slice(bytes).map_err(damaged)?;
+    known(version, T::NEWEST, path)?;
+    serde_json::from_slice(bytes).map_err(damaged)
+}
+
+fn known(version: u32, newest: u32, path: &Path) -> Result<(), StoreError> {
+    if (1..=newest).contains(&version) {
+        return Ok(());
+    }
+    Err(StoreError::Newer { path: path.to_owned(), version, newest })
 }
 
 /// How the lock of a run that is under way is called.
@@ -107,6 +153,13 @@ impl Store {
         if meta.mode() & 0o077 != 0 || meta.uid() != me {
             return Err(StoreError::NotPrivate { path: path.into(), owner: meta.uid(), mode: meta.mode() & 0o7777 });
         }
+        let version = path.join(VERSION);
+        match fs::read_to_string(&version) {
+            // Anything but a number was not written by any version.
+            Ok(text) => known(text.trim().parse().unwrap_or(0), NEWEST, &version)?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(io_error("read", &version)(e)),
+        }
         let open = |p: &Path| sys::open_root(p).map_err(io_error("open", p));
         Ok(Self {
             path: path.to_owned(),
@@ -125,17 +178,15 @@ impl Store {
     pub fn new_run(&self, now: Timestamp) -> Result<RunId, StoreError> {
         let path = self.path.join("seq");
         let failed = |what| io_error(what, &path);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed("open"))?;
+        let mut file = open_kept(&path)?;
         sys::lock_exclusive(file.as_fd()).map_err(failed("lock"))?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(failed("read"))?;
+        if text.is_empty() {
+            // The first run of this directory.
+            let version = self.path.join(VERSION);
+            fs::write(&version, format!("{NEWEST}\n")).map_err(io_error("write", &version))?;
+        }
         let mut last = RunId::parse(text.trim());
         loop {
             let id = RunId::next(now, last);
@@ -224,6 +275,12 @@ impl Store {
             .map_err(|source| StoreError::Damaged { path: self.file(id, name), source })
     }
 
+    /// A run's file of JSON that says its version.
+    pub(crate) fn read_versioned<T: Versioned>(&self, id: RunId, name: &str) -> Result<Option<T>, StoreError> {
+        let Some(bytes) = self.read(id, name)? else { return Ok(None) };
+        parse(&bytes, &self.file(id, name)).map(Some)
+    }
+
     /// A run's file of JSON lines. A last line that was cut off by a power cut is left out.
     pub fn read_lines<T: DeserializeOwned>(&self, id: RunId, name: &str) -> Result<Vec<T>, StoreError> {
         let Some(bytes) = self.read(id, name)? else { return Ok(Vec::new()) };
@@ -262,12 +319,10 @@ impl Store {
     }
 
     /// What `mark_open` wrote.
-    pub fn read_mark<T: DeserializeOwned>(&self, id: RunId) -> Result<Option<T>, StoreError> {
+    pub(crate) fn read_mark<T: Versioned>(&self, id: RunId) -> Result<Option<T>, StoreError> {
         let path = self.path.join("open").join(id.to_string());
         match fs::read(&path) {
-            Ok(bytes) => {
-                serde_json::from_slice(&bytes).map(Some).map_err(|source| StoreError::Damaged { path, source })
-            }
+            Ok(bytes) => parse(&bytes, &path).map(Some),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(io_error("read", &path)(e)),
         }
@@ -294,15 +349,7 @@ impl Store {
 
     fn lock_file(&self, name: &str) -> Result<(File, PathBuf), StoreError> {
         let path = self.path.join("locks").join(name);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io_error("open", &path))?;
-        Ok((file, path))
+        Ok((open_kept(&path)?, path))
     }
 
     /// Says that a transaction on this run is about to change the tree.
@@ -365,6 +412,13 @@ impl Store {
     }
 }
 
+/// Opens a file to be locked, making it where it is missing; what is in it stays.
+fn open_kept(path: &Path) -> Result<File, StoreError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map_err(io_error("open", path))
+}
+
 fn ids_in(path: &Path) -> Result<Vec<RunId>, StoreError> {
     let failed = |what| io_error(what, path);
     let mut ids = Vec::new();
@@ -401,6 +455,17 @@ mod tests {
         fs::create_dir(&path).expect("a directory");
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
         assert!(matches!(Store::open(&path), Err(StoreError::NotPrivate { .. })));
+    }
+
+    #[test]
+    fn a_state_directory_of_a_newer_version_is_refused() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let path = dir.path().join("state");
+        Store::open(&path).expect("opens").new_run(Timestamp::new(1_795_364_400, 0)).expect("a run");
+        assert_eq!(fs::read_to_string(path.join(VERSION)).expect("there"), "1\n");
+        Store::open(&path).expect("its own version");
+        fs::write(path.join(VERSION), "2\n").expect("written");
+        assert!(matches!(Store::open(&path), Err(StoreError::Newer { version: 2, newest: 1, .. })));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use backstop_core::time::Timestamp;
 use backstop_sys::fs as sys;
 use serde::{Deserialize, Serialize};
 
-use crate::commit::{self, Checked, CommitError, Receipt, Sites, Touched};
+use crate::commit::{self, Checked, CommitError, Foreign, Guard, Receipt, Seen, Sites, Touched};
 use crate::fault;
 use crate::records::Records;
 use crate::settings::Durability;
@@ -61,8 +61,50 @@ pub(crate) struct Intent {
     pub receipts: u64,
     /// The change times of the objects before the first step, as (volume, inode, change time).
     pub before: Vec<(u16, u64, Timestamp)>,
-    /// The format's version: 1.
+    /// Length and last change of the content of those that are files, as (volume, inode, length, time):
+    /// what is otherwise after a crash was changed by somebody else. (Since version 2.)
+    #[serde(default)]
+    pub files: Vec<(u16, u64, u64, Timestamp)>,
+    /// Per volume, a moment of its clock before the first step. (Since version 2.)
+    #[serde(default)]
+    pub began: Vec<Option<Timestamp>>,
+    /// The format's version: 2.
     pub version: u32,
+}
+
+impl Intent {
+    /// The format's version.
+    pub const VERSION: u32 = 2;
+
+    /// How the objects were before the first step.
+    pub fn seen(&self) -> Objects {
+        let mut seen: Objects = self
+            .before
+            .iter()
+            .map(|&(vol, ino, ctime)| ((vol, ino), Seen { ctime, mtime: Timestamp::default(), size: 0 }))
+            .collect();
+        for &(vol, ino, size, mtime) in &self.files {
+            if let Some(seen) = seen.get_mut(&(vol, ino)) {
+                (seen.size, seen.mtime) = (size, mtime);
+            }
+        }
+        seen
+    }
+}
+
+impl crate::store::Versioned for Intent {
+    const NEWEST: u32 = Self::VERSION;
+}
+
+/// How a transaction that a crash had cut off was ended.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    /// True when it is done, false when it was taken back.
+    pub done: bool,
+    /// What somebody else changed since the crash; it was left as it is.
+    pub left: Vec<backstop_core::effect::Conflict>,
+    /// Where that was in the way of what was there before: the names this has now.
+    pub beside: Vec<Bytes>,
 }
 
 /// Why it did not come to its end. Nothing of it is on the disk, unless `Stuck`.
@@ -97,8 +139,8 @@ pub(crate) struct Transaction<'a> {
     pub durability: Durability,
 }
 
-/// Change times of objects by volume and inode.
-type Times = std::collections::BTreeMap<(u16, u64), Timestamp>;
+/// How objects were found, by volume and inode.
+type Objects = std::collections::BTreeMap<(u16, u64), Seen>;
 
 /// The file with a run's record.
 pub(crate) const RECORD: &str = "run.json";
@@ -142,8 +184,10 @@ impl Transaction<'_> {
                 kind,
                 plan,
                 receipts,
-                before: before.iter().map(|(&(vol, ino), &ctime)| (vol, ino, ctime)).collect(),
-                version: 1,
+                before: before.iter().map(|(&(vol, ino), seen)| (vol, ino, seen.ctime)).collect(),
+                files: before.iter().map(|(&(vol, ino), seen)| (vol, ino, seen.size, seen.mtime)).collect(),
+                began: self.moments()?,
+                version: Intent::VERSION,
             },
         )?;
         let run = self.id;
@@ -164,15 +208,15 @@ impl Transaction<'_> {
             done = n;
             progress(n);
         };
-        if let Err(first) = commit::apply(self.plan, direction, self.sites, &skip, &mut counted) {
+        if let Err(first) = commit::apply(self.plan, direction, self.sites, &skip, None, &mut counted) {
             // A step that meets a conflict has done nothing; one that fails may have done a part.
             let failed = u64::from(!matches!(first, CommitError::Conflict { .. }));
             let ran = usize::try_from(done + failed).ok();
-            let first = self.retreat(direction, first, &before, ran)?;
+            let (first, beside) = self.retreat(direction, first, &before, ran, None)?;
             self.settle(kind, false, &[])?;
-            return Err(first);
+            return Err(told(first, &beside).into());
         }
-        self.receive(direction, &before)?;
+        self.receive(direction, &before, None)?;
         let entry = match kind {
             Kind::Commit => Body::RunCommitted { run },
             Kind::Undo => Body::RunUndone { run },
@@ -188,7 +232,7 @@ impl Transaction<'_> {
     /// Lets the run's record and the audit log say how it ended, and only then closes the journal: cut
     /// off before, `recover` says it again.
     pub fn settle(&mut self, kind: Kind, done: bool, entries: &[Body]) -> Result<(), TransactionError> {
-        if let Some(mut record) = self.store.read_json::<RunRecord>(self.id, RECORD)? {
+        if let Some(mut record) = self.store.read_versioned::<RunRecord>(self.id, RECORD)? {
             record.state = kind.state(done);
             record.updated = crate::clock::now();
             self.store.write_json(self.id, RECORD, &record, true)?;
@@ -197,41 +241,56 @@ impl Transaction<'_> {
         Ok(self.store.mark_closed(self.id)?)
     }
 
-    /// A step failed: takes all back. Returns the error to report.
+    /// A step failed: takes all back. Returns the error to report, and what was put beside.
     fn retreat(
         &mut self,
         failed: Direction,
         first: CommitError,
-        before: &Times,
+        before: &Objects,
         done: Option<usize>,
-    ) -> Result<TransactionError, TransactionError> {
-        let first = match commit::take_back(self.plan, failed, self.sites, done) {
-            Ok(beside) => told(first, &beside),
+        guard: Option<&Guard<'_>>,
+    ) -> Result<(CommitError, Vec<Bytes>), TransactionError> {
+        let beside = match commit::take_back(self.plan, failed, self.sites, done, guard) {
+            Ok(beside) => beside,
             Err(second) => return Err(TransactionError::Stuck { first, second }),
         };
         // What was moved there and back has other change times, and they are our doing.
-        self.receive(opposite(failed), before)?;
-        Ok(first.into())
+        self.receive(opposite(failed), before, guard)?;
+        Ok((first, beside))
+    }
+
+    /// A moment of each file system's own clock.
+    fn moments(&self) -> Result<Vec<Option<Timestamp>>, CommitError> {
+        let mut moments = Vec::new();
+        for site in self.sites {
+            let now = site.volume().map(crate::volume::OpenVolume::now).transpose();
+            let step = |source| CommitError::Step { what: "read the clock of", path: site.root.clone(), source };
+            moments.push(now.map_err(step)?);
+        }
+        Ok(moments)
     }
 
     /// All steps are done: makes them durable as far as asked for, then writes the receipt.
-    fn receive(&mut self, direction: Direction, before: &Times) -> Result<(), TransactionError> {
+    fn receive(
+        &mut self,
+        direction: Direction,
+        before: &Objects,
+        guard: Option<&Guard<'_>>,
+    ) -> Result<(), TransactionError> {
         self.sync_if_needed()?;
         let after = commit::touched(self.plan, self.sites, direction)?;
+        let foreign = guard.map(Guard::foreign).unwrap_or_default();
         let touched = after
             .into_iter()
-            .map(|((vol, ino), now)| Touched { ino, now, vol, was: before.get(&(vol, ino)).copied().unwrap_or(now) })
+            // Somebody else's work must not pass for ours.
+            .filter(|&((vol, ino), _)| foreign.binary_search_by_key(&(vol, ino), |f| (f.vol, f.ino)).is_err())
+            .map(|((vol, ino), Seen { ctime: now, .. })| {
+                let was = before.get(&(vol, ino)).map_or(now, |seen| seen.ctime);
+                Touched { ino, now, vol, was }
+            })
             .collect();
-        let mut ends = Vec::new();
-        for site in self.sites {
-            let end = site.volume().map(crate::volume::OpenVolume::now).transpose();
-            ends.push(end.map_err(|source| CommitError::Step {
-                what: "read the clock of",
-                path: site.root.clone(),
-                source,
-            })?);
-        }
-        Ok(self.store.append_json(self.id, RECEIPTS, &Receipt { direction, ends, touched })?)
+        let ends = self.moments()?;
+        Ok(self.store.append_json(self.id, RECEIPTS, &Receipt { direction, ends, foreign, touched })?)
     }
 
     /// Renames of one file system reach its disk in order, also before a power cut; between two file
@@ -253,18 +312,23 @@ impl Transaction<'_> {
     }
 
     /// After a crash: goes on to the end, or where that can't be done, takes it back. True when the
-    /// transaction is done. The caller settles it.
-    pub fn finish(&mut self, intent: &Intent) -> Result<bool, TransactionError> {
+    /// transaction is done. What somebody else changed since stays as it is. The caller settles it.
+    pub fn finish(&mut self, intent: &Intent) -> Result<Ended, TransactionError> {
         let direction = intent.kind.direction();
         let known = self.receipts()?;
         if let (true, Some(last)) = (known.len() as u64 > intent.receipts, known.last()) {
-            return Ok(last.direction == direction);
+            let left = last.foreign.iter().map(Foreign::told).collect();
+            return Ok(Ended { done: last.direction == direction, left, beside: Vec::new() });
         }
-        let before: Times = intent.before.iter().map(|&(vol, ino, ctime)| ((vol, ino), ctime)).collect();
-        match commit::apply(self.plan, direction, self.sites, &|_| false, &mut |_| {}) {
-            Ok(()) => self.receive(direction, &before).map(|()| true),
-            Err(first) => self.retreat(direction, first, &before, None).map(|_| false),
-        }
+        let before = intent.seen();
+        let guard = Guard::new(self.plan, &before, &intent.began, !intent.files.is_empty());
+        let guard = Some(&guard);
+        let (done, beside) = match commit::apply(self.plan, direction, self.sites, &|_| false, guard, &mut |_| {}) {
+            Ok(()) => self.receive(direction, &before, guard).map(|()| (true, Vec::new()))?,
+            Err(first) => self.retreat(direction, first, &before, None, guard).map(|(_, beside)| (false, beside))?,
+        };
+        let left = guard.iter().flat_map(|guard| guard.foreign()).map(|f| f.told()).collect();
+        Ok(Ended { done, left, beside })
     }
 }
 

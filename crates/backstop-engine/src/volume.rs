@@ -15,6 +15,7 @@ use backstop_core::time::Timestamp;
 use backstop_sys::fs as sys;
 use backstop_sys::{mount, mountinfo};
 
+pub(crate) use survey::private_place;
 pub use survey::{How, Part, Query, Survey, survey};
 
 /// Why a volume can't be had.
@@ -288,9 +289,17 @@ pub(crate) fn mounts() -> Result<Vec<mountinfo::Entry>, VolumeError> {
     mountinfo::read().map_err(VolumeError::io("read", &Bytes::from("/proc/self/mountinfo")))
 }
 
+/// The places where a user's vaults may be, besides the state directory: one at each mount's root.
+pub(crate) fn vaults_of(uid: u32) -> Vec<Bytes> {
+    let name = format!(".backstop-{uid}");
+    let at_roots = mount_points().unwrap_or_default().into_iter().map(|p| p.join(name.as_bytes()));
+    at_roots.filter(|p| p.as_path().symlink_metadata().is_ok()).collect()
+}
+
 /// Every mount point of the machine, hidden ones included.
 pub fn mount_points() -> Result<Vec<Bytes>, VolumeError> {
     Ok(mounts()?.into_iter().map(|e| Bytes::from(e.point)).collect())
 }
+
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ mod tree;
 mod xattr;
 
 pub use clock::clock;
-pub use copy::{Copied, clone_or_copy, compare, overwrite};
+pub use copy::{Copied, clone_or_copy, compare, is_between, overwrite};
 pub use dir::{DirEntry, read_dir};
 pub use durable::{
     lock_exclusive, read_small, sync_dir, sync_file, sync_fs, try_lock_exclusive, unlock, write_durable, write_replace,
@@ -29,7 +29,7 @@ pub use open::{
     create_file, leads_elsewhere, offset, open_dir, open_dir_read, open_file, open_parent, open_root, open_rw,
     read_link, seek, split,
 };
-pub use path::{is_directory, open_to_read, position, subdirectories, writable};
+pub use path::{is_directory, open_to_read, position, searchable, subdirectories, writable};
 pub use rename::{exchange, hard_link, move_free, remove_dir, remove_file};
 pub use stat::{Space, Stat, Time, has_room, space, stat_at, stat_fd, stat_path};
 pub use tree::{remove_tree, tree_usage};

@@ -103,6 +103,18 @@ pub fn overlay(
     Ok(made)
 }
 
+/// Makes a view of `lower` that can only be read, mounted nowhere yet. It has inodes of its own, and
+/// with them pipes and sockets of its own: a mere read-only mount leaves both open to the real ones.
+/// `empty` is an empty directory: a view without an upper wants two layers.
+pub fn glass(lower: BorrowedFd<'_>, empty: BorrowedFd<'_>, kind: OverlayKind, attr: Attr) -> io::Result<OwnedFd> {
+    let layers = format!("/proc/self/fd/{}:/proc/self/fd/{}", lower.as_raw_fd(), empty.as_raw_fd());
+    let mut options = vec![Opt::Value("lowerdir", &layers)];
+    if kind == OverlayKind::User {
+        options.push(Opt::Flag("userxattr"));
+    }
+    fresh("overlay", "backstop", &options, Attr { read_only: true, ..attr })
+}
+
 /// Clones the mount at `path` below `dir`, mounted nowhere yet; with everything mounted beneath when
 /// `recursive`. An empty `path` means `dir` itself.
 pub fn clone_tree(dir: BorrowedFd<'_>, path: &[u8], recursive: bool) -> io::Result<OwnedFd> {

@@ -1,4 +1,4 @@
-//! Hears of `connect` calls in the view, and lets each go on. Reads the address for a report only:
+//! Hears of `connect` calls, and of `sendto` with an address, in the view, and lets each go on. Reads the address for a report only:
 //! the caller could change it meanwhile, so nothing may rest on it.
 
 use std::io;
@@ -56,8 +56,10 @@ pub fn next(listener: BorrowedFd<'_>, seen: impl FnOnce(Attempt)) -> io::Result<
     if unsafe { libc::ioctl(listener.as_raw_fd(), RECEIVE as _, &raw mut notif) } != 0 {
         return gone_is_fine(io::Error::last_os_error());
     }
-    let len = notif.args[2].min(128) as usize;
-    let to = read_memory(notif.pid, notif.args[1], len).ok().and_then(|bytes| address(&bytes));
+    // `sendto` has the address in its last two arguments, `connect` right behind the socket.
+    let at = if i64::from(notif.nr) == libc::SYS_sendto { 4 } else { 1 };
+    let len = notif.args[at + 1].min(128) as usize;
+    let to = read_memory(notif.pid, notif.args[at], len).ok().and_then(|bytes| address(&bytes));
     seen(Attempt { pid: notif.pid, to });
     let response = Response { id: notif.id, val: 0, error: 0, flags: CONTINUE };
     // SAFETY: the number encodes the struct's size, 24 bytes; the kernel only reads it.

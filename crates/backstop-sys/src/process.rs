@@ -263,7 +263,15 @@ pub fn set_name(name: &CStr) -> io::Result<()> {
 }
 
 /// Processor time this process has used, all its threads, without its children.
-pub fn cpu_time() -> std::time::Duration {
+pub fn cpu_time() -> Duration {
     let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    std::time::Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_nsec).unwrap_or(0))
+    Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_nsec).unwrap_or(0))
+}
+
+/// The time that the calling thread has computed so far, waiting not counted: a bound on it means the
+/// same on a busy machine as on an idle one.
+pub fn thread_cpu() -> Duration {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let (seconds, nanos) = (u64::try_from(spent.tv_sec), u32::try_from(spent.tv_nsec));
+    Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
 }

@@ -1,5 +1,5 @@
-//! The filter on system calls that a command in the view runs under. Takes nothing but whether
-//! `connect` is to be told; installs it for good in this process and all it starts.
+//! The filter on system calls that a command in the view runs under. Takes what is to be told and
+//! whether sockets with a name can be made; installs it for good in this process and all it starts.
 //!
 //! Written out here and not by a crate: numbers of another architecture, and x32 numbers, have to
 //! fail as "no such call", not kill the program; the crates at hand only kill.
@@ -34,6 +34,11 @@ const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const NOTIFY: u32 = libc::SECCOMP_RET_USER_NOTIF;
 const fn errno(e: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | e as u32
+}
+
+/// As above: the high half.
+const fn arg_high(n: u32) -> u32 {
+    arg_low(n) + 4
 }
 
 /// Refused outright. Each would reach past the view: other mounts, other namespaces, the kernel's
@@ -98,7 +103,7 @@ const fn op(code: u16, jt: u8, jf: u8, k: u32) -> sock_filter {
     sock_filter { code, jt, jf, k }
 }
 
-fn program(tell_connect: bool) -> Vec<sock_filter> {
+fn program(tell_connect: bool, sockets: Sockets) -> Vec<sock_filter> {
     let mut p =
         vec![op(LOAD, 0, 0, ARCH), op(EQ, 1, 0, THIS_ARCH), op(RET, 0, 0, errno(libc::ENOSYS)), op(LOAD, 0, 0, NR)];
     if cfg!(target_arch = "x86_64") {
@@ -113,6 +118,26 @@ fn program(tell_connect: bool) -> Vec<sock_filter> {
     simple(libc::SYS_clone3, errno(libc::ENOSYS));
     if tell_connect {
         simple(libc::SYS_connect, NOTIFY);
+        // With an address it is a connection of one message; without, it goes where `connect` led.
+        p.extend([
+            op(EQ, 0, 6, libc::SYS_sendto as u32),
+            op(LOAD, 0, 0, arg_low(4)),
+            op(EQ, 0, 2, 0),
+            op(LOAD, 0, 0, arg_high(4)),
+            op(EQ, 1, 0, 0),
+            op(RET, 0, 0, NOTIFY),
+            op(RET, 0, 0, ALLOW),
+        ]);
+    }
+    if sockets == Sockets::None {
+        // Pairs stay: they have no name, so they lead nowhere.
+        p.extend([
+            op(EQ, 0, 4, libc::SYS_socket as u32),
+            op(LOAD, 0, 0, arg_low(0)),
+            op(EQ, 0, 1, libc::AF_UNIX as u32),
+            op(RET, 0, 0, errno(libc::EACCES)),
+            op(RET, 0, 0, ALLOW),
+        ]);
     }
     let mut by_bits = |nr: c_long, arg: u32, bits: u32| {
         p.extend([
@@ -137,11 +162,20 @@ fn program(tell_connect: bool) -> Vec<sock_filter> {
     p
 }
 
+/// Which local sockets a command can make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sockets {
+    /// Any; where they lead is the view's matter.
+    All,
+    /// None but pairs: in a view that shows the machine's own sockets, each would lead to a program outside.
+    None,
+}
+
 /// Installs the filter; needs `no_new_privs`. With `tell_connect` the listener is given on which
-/// every `connect` is told; none where the kernel has no such thing.
-pub fn install(tell_connect: bool) -> io::Result<Option<OwnedFd>> {
+/// every `connect`, and every `sendto` with an address, is told; none where the kernel has no such thing.
+pub fn install(tell_connect: bool, sockets: Sockets) -> io::Result<Option<OwnedFd>> {
     if tell_connect {
-        match load(&program(true), libc::SECCOMP_FILTER_FLAG_NEW_LISTENER) {
+        match load(&program(true, sockets), libc::SECCOMP_FILTER_FLAG_NEW_LISTENER) {
             // SAFETY: with this flag the kernel gives a descriptor that it has just made for us.
             Ok(fd) => return Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) })),
             // Before 5.0, or a filter of a caller listens already.
@@ -149,7 +183,7 @@ pub fn install(tell_connect: bool) -> io::Result<Option<OwnedFd>> {
             Err(e) => return Err(e),
         }
     }
-    load(&program(false), 0).map(|_| None)
+    load(&program(false, sockets), 0).map(|_| None)
 }
 
 fn load(program: &[sock_filter], flags: libc::c_ulong) -> io::Result<i32> {
@@ -205,14 +239,33 @@ mod tests {
             (libc::SYS_ioctl, [0, libc::TIOCLINUX, 0, 0, 0, 0], eperm),
             (libc::SYS_ioctl, [0, libc::TIOCGWINSZ, 0, 0, 0, 0], ALLOW),
             (libc::SYS_connect, [0; 6], NOTIFY),
+            (libc::SYS_sendto, [3, 4096, 5, 0, 0, 0], ALLOW),
+            (libc::SYS_sendto, [3, 4096, 5, 0, 4096, 16], NOTIFY),
+            (libc::SYS_sendto, [3, 4096, 5, 0, 1 << 32, 16], NOTIFY),
             (libc::SYS_execve, [0; 6], ALLOW),
         ] {
-            assert_eq!(verdict(&program(true), THIS_ARCH, nr as u32, args), expected, "{nr} {args:?}");
+            assert_eq!(verdict(&program(true, Sockets::All), THIS_ARCH, nr as u32, args), expected, "{nr} {args:?}");
         }
-        assert_eq!(verdict(&program(false), THIS_ARCH, libc::SYS_connect as u32, [0; 6]), ALLOW);
-        assert_eq!(verdict(&program(true), 0x4000_0003, 21, [0; 6]), enosys, "a 32-bit call");
+        assert_eq!(verdict(&program(false, Sockets::All), THIS_ARCH, libc::SYS_connect as u32, [0; 6]), ALLOW);
+        assert_eq!(
+            verdict(&program(false, Sockets::All), THIS_ARCH, libc::SYS_sendto as u32, [3, 4096, 5, 0, 4096, 16]),
+            ALLOW
+        );
+        assert_eq!(verdict(&program(true, Sockets::All), 0x4000_0003, 21, [0; 6]), enosys, "a 32-bit call");
+        for (sockets, family, expected) in [
+            (Sockets::None, libc::AF_UNIX, errno(libc::EACCES)),
+            (Sockets::None, libc::AF_INET, ALLOW),
+            (Sockets::All, libc::AF_UNIX, ALLOW),
+        ] {
+            let args = [family as u64, 1, 0, 0, 0, 0];
+            assert_eq!(verdict(&program(true, sockets), THIS_ARCH, libc::SYS_socket as u32, args), expected);
+        }
         if cfg!(target_arch = "x86_64") {
-            assert_eq!(verdict(&program(true), THIS_ARCH, 0x4000_0000 | 165, [0; 6]), enosys, "an x32 call");
+            assert_eq!(
+                verdict(&program(true, Sockets::All), THIS_ARCH, 0x4000_0000 | 165, [0; 6]),
+                enosys,
+                "an x32 call"
+            );
         }
     }
 }

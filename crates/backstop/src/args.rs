@@ -129,6 +129,10 @@ pub struct Run {
     /// Always hold, even when allowed
     #[arg(long, conflicts_with = "yes")]
     pub hold: bool,
+    /// Rehearse even what is known to only read (`ls`, `git status`), which otherwise runs in place
+    /// without any right to write
+    #[arg(long)]
+    pub rehearse: bool,
     /// Confirm as the person at this terminal (refused without one, and inside a run)
     #[arg(long)]
     pub yes: bool,

@@ -8,12 +8,12 @@ use std::borrow::Cow;
 use backstop_core::audit::Question;
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
-use backstop_core::effect::EffectSet;
+use backstop_core::effect::{Conflict, EffectSet};
 use backstop_core::id::RunId;
 use backstop_core::run::RunRecord;
 use backstop_core::time::Timestamp;
 use backstop_engine::audit::{Answer, Finding, Report, Weight};
-use backstop_engine::{Failure, FailureKind, Outcome, Pruned, Recovered, UndoReport, VaultStatus};
+use backstop_engine::{Failure, FailureKind, Listed, Outcome, Pruned, Recovered, UndoReport, Unreachable, VaultStatus};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -89,14 +89,29 @@ impl RecordDocument {
 pub struct RunsDocument {
     /// The runs.
     pub runs: Vec<RunRecord>,
+    /// Runs whose records can't be read.
+    pub unreadable: Vec<UnreadableRun>,
     /// The document's version: 1.
     pub version: u32,
 }
 
+/// A run whose record can't be read.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct UnreadableRun {
+    /// The run.
+    pub id: RunId,
+    /// What to do.
+    pub next: Vec<String>,
+    /// Why.
+    pub what: String,
+}
+
 impl RunsDocument {
-    /// Of records.
-    pub const fn of(runs: Vec<RunRecord>) -> Self {
-        Self { runs, version: VERSION }
+    /// Of a list.
+    pub fn of(listed: Listed) -> Self {
+        let unreadable = listed.unreadable.into_iter();
+        let unreadable = unreadable.map(|u| UnreadableRun { id: u.id, next: u.next, what: u.what }).collect();
+        Self { runs: listed.runs, unreadable, version: VERSION }
     }
 }
 
@@ -147,9 +162,26 @@ impl UndoDocument {
     }
 }
 
+/// A vault that can't be opened.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct UnreachableVault {
+    /// Where it is, or was.
+    pub path: Bytes,
+    /// Why it can't be opened.
+    pub why: String,
+}
+
+impl UnreachableVault {
+    fn all(unreachable: &[Unreachable]) -> Vec<Self> {
+        unreachable.iter().map(|u| Self { path: u.path.clone(), why: u.why.clone() }).collect()
+    }
+}
+
 /// `vault status`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct VaultDocument {
+    /// Vaults that can't be looked into.
+    pub unreachable: Vec<UnreachableVault>,
     /// The document's version: 1.
     pub version: u32,
     /// One per file system.
@@ -196,7 +228,7 @@ impl VaultDocument {
                 used: v.used,
             })
             .collect();
-        Self { version: VERSION, volumes }
+        Self { unreachable: UnreachableVault::all(&status.unreachable), version: VERSION, volumes }
     }
 }
 
@@ -207,6 +239,8 @@ pub struct PrunedDocument {
     pub bytes: u64,
     /// Runs that can no longer be undone.
     pub runs: Vec<RunId>,
+    /// Vaults that nothing could be let go of, because they can't be opened.
+    pub unreachable: Vec<UnreachableVault>,
     /// The document's version: 1.
     pub version: u32,
 }
@@ -214,7 +248,8 @@ pub struct PrunedDocument {
 impl PrunedDocument {
     /// Of what was pruned.
     pub fn of(pruned: &Pruned) -> Self {
-        Self { bytes: pruned.bytes, runs: pruned.runs.clone(), version: VERSION }
+        let unreachable = UnreachableVault::all(&pruned.unreachable);
+        Self { bytes: pruned.bytes, runs: pruned.runs.clone(), unreachable, version: VERSION }
     }
 }
 
@@ -230,8 +265,12 @@ pub struct RecoveredDocument {
 /// A run that a crash had left half done.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RecoveredRun {
+    /// Where what others changed was in the way of what was there before: the names this has now.
+    pub beside: Vec<Bytes>,
     /// The run.
     pub id: RunId,
+    /// What somebody else changed between the crash and the recovery: it was left as it is.
+    pub left: Vec<Conflict>,
     /// What was done about it.
     pub what: String,
 }
@@ -239,7 +278,10 @@ pub struct RecoveredRun {
 impl RecoveredDocument {
     /// Of what was recovered.
     pub fn of(all: &[Recovered]) -> Self {
-        let recovered = all.iter().map(|r| RecoveredRun { id: r.id, what: r.what.clone() }).collect();
+        let recovered = all
+            .iter()
+            .map(|r| RecoveredRun { beside: r.beside.clone(), id: r.id, left: r.left.clone(), what: r.what.clone() })
+            .collect();
         Self { recovered, version: VERSION }
     }
 }

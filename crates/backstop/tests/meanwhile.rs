@@ -11,7 +11,7 @@ use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
 use backstop_core::request::{Command, Net, Request};
 use backstop_core::run::{RunRecord, State};
-use backstop_engine::{Answer, Durability, Engine, Person, RunOptions, Settings, Step};
+use backstop_engine::{Answer, Durability, Engine, Person, RunOptions, Settings, Step, UndoOptions, Which};
 
 /// Says yes; does something else on the way.
 struct Meanwhile<A: FnMut(), B: FnMut(u64)> {
@@ -136,6 +136,42 @@ fn a_conflict_halfway_takes_back_what_was_done_and_only_that() {
     let mut person = Meanwhile { asked: || {}, applied: |_| {} };
     let next = scene.open().run(scene.request("echo d > d"), &RunOptions::default(), &mut person).expect("runs");
     assert_eq!(next.record.state, State::Committed);
+}
+
+#[test]
+fn an_edit_made_during_an_undo_stays_and_the_undo_is_taken_back() {
+    let scene = Scene::new();
+    for name in ["a", "b", "c"] {
+        fs::write(scene.at("w").join(name), format!("{name} before\n")).expect("write");
+    }
+    let mut nobody = Meanwhile { asked: || {}, applied: |_| {} };
+    let request = scene.request("rm a b; mv c d");
+    let run = scene.open().run(request, &RunOptions::default(), &mut nobody).expect("runs").record;
+    assert_eq!(run.state, State::Committed);
+    let mut put = false;
+    let theirs = |_| {
+        for name in ["a", "b", "c"] {
+            let place = scene.at("w").join(name);
+            if !put && !place.exists() {
+                fs::write(&place, "a person's\n").expect("write");
+                put = true;
+            }
+        }
+    };
+    let mut person = Meanwhile { asked: || {}, applied: theirs };
+    let report = scene.open().undo(&Which::Runs(vec![run.id]), UndoOptions::default(), &mut person).expect("a report");
+    let (_, stopped) = report.stopped.expect("it stopped");
+    assert!(stopped.what.contains("something else is there now"), "{}", stopped.what);
+    let mut left: Vec<String> = fs::read_dir(scene.at("w"))
+        .expect("listed")
+        .map(|e| e.expect("entry").file_name().into_string().expect("UTF-8"))
+        .collect();
+    left.sort();
+    assert_eq!(left.len(), 2, "theirs and what the run left: {left:?}");
+    assert_eq!(read(&scene.at("w/d")), "c before\n");
+    let other = left.iter().find(|n| *n != "d").expect("theirs");
+    assert_eq!(read(&scene.at("w").join(other)), "a person's\n");
+    assert_eq!(scene.open().record(run.id).expect("a record").state, State::Committed);
 }
 
 #[test]

@@ -12,21 +12,28 @@ use serde::{Deserialize, Serialize};
 pub struct Git {
     /// Settings of a repository that run a program or reach elsewhere, added or changed.
     pub config_changed: i64,
-    /// Tracked files with changes that no object has, lost (deleted or overwritten).
+    /// Tracked files with changes that no object has, lost: deleted, emptied, or put back to
+    /// something that git has.
     pub dirty_lost: i64,
-    /// Hooks added or changed.
+    /// Files of working trees whose uncommitted content gives way to other content that git has not:
+    /// edits. They are not among the lost.
+    pub edited: i64,
+    /// Hooks added, changed or removed.
     pub hooks_changed: i64,
     /// Ignored files lost that no rule of the classes calls regenerable.
     pub ignored_lost: i64,
+    /// Objects (commits, trees, contents of files) pruned from repositories that stay.
+    pub objects_lost: i64,
     /// Repositories whose object store or `.git` goes away as a whole.
     pub repositories_lost: i64,
-    /// Branches and tags deleted.
+    /// Branches and tags deleted; one that has another name afterwards is not.
     pub refs_deleted: i64,
     /// Branches and tags that no longer contain what they pointed at.
     pub refs_moved: i64,
-    /// Entries of the stash dropped.
+    /// Entries of the stash dropped; not those whose files all stand in the working tree
+    /// afterwards (a pop).
     pub stash_dropped: i64,
-    /// Commits that no ref reaches any more (reflogs are not refs).
+    /// Commits that no ref reaches any more (reflogs are not refs, the stash is counted apart).
     pub unreachable: i64,
     /// Untracked files lost that are not ignored.
     pub untracked_lost: i64,

@@ -9,19 +9,22 @@ use backstop_core::bytes::Bytes;
 use backstop_core::plan::{Direction, Meta, Op, Place, Plan, Slot, Spot};
 use backstop_sys::fs::{self as sys, Pin, Stat, Time};
 
-use super::{At, CommitError, Sites, at_place, at_slot};
+use super::{At, CommitError, Guard, Sites, at_place, at_slot};
 use crate::fault;
 
-/// Carries out all steps. On an error some may be done: the caller takes them back.
+/// Carries out all steps. On an error some may be done: the caller takes them back. With a `guard`,
+/// after a crash, nothing is done to what somebody else changed since.
 pub(crate) fn apply(
     plan: &Plan,
     direction: Direction,
     sites: &Sites,
     skip_times: &dyn Fn(u64) -> bool,
+    guard: Option<&Guard<'_>>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), CommitError> {
     let mut done = 0;
     for op in in_order(plan, direction) {
+        guard.map_or(Ok(()), |guard| guard.look(op, direction, sites))?;
         step(op, direction, sites, skip_times)?;
         done += 1;
         progress(done);
@@ -37,6 +40,7 @@ pub(crate) fn take_back(
     failed: Direction,
     sites: &Sites,
     done: Option<usize>,
+    guard: Option<&Guard<'_>>,
 ) -> Result<Vec<Bytes>, CommitError> {
     let back = match failed {
         Direction::Forward => Direction::Backward,
@@ -59,8 +63,9 @@ pub(crate) fn take_back(
         if !due {
             continue;
         }
-        match step(op, back, sites, &|_| false) {
-            Err(CommitError::Conflict { .. }) => beside.extend(put_beside(op, back, sites)?),
+        let looked = guard.map_or(Ok(()), |guard| guard.look(op, back, sites));
+        match looked.and_then(|()| step(op, back, sites, &|_| false)) {
+            Err(CommitError::Conflict { .. }) => beside.extend(put_beside(op, back, sites, guard)?),
             other => other?,
         }
     }
@@ -69,8 +74,22 @@ pub(crate) fn take_back(
 
 /// The place of a step is taken by somebody else's work: what the vault has of it, and nobody else, is
 /// put beside. None where the vault has nothing of it: then the step had not run, or its object is gone.
-fn put_beside(op: &Op, back: Direction, sites: &Sites) -> Result<Option<Bytes>, CommitError> {
+fn put_beside(
+    op: &Op,
+    back: Direction,
+    sites: &Sites,
+    guard: Option<&Guard<'_>>,
+) -> Result<Option<Bytes>, CommitError> {
     let (place, slot, ino) = match (op, back) {
+        // Nobody can tell whether it had been written into before it was changed: both are kept.
+        (Op::Write { at, ino, old, .. }, Direction::Backward)
+        | (Op::Write { at, ino, new: old, .. }, Direction::Forward) => {
+            return if guard.is_some_and(|g| g.is_foreign(at.vol, *ino)) {
+                copy_beside(at, old, sites)
+            } else {
+                Ok(None)
+            };
+        }
         (Op::Move { from: Spot::Place(p), ino, to: Spot::Slot(s) }, Direction::Backward)
         | (Op::Move { from: Spot::Slot(s), ino, to: Spot::Place(p) }, Direction::Forward) => (p, s, *ino),
         (Op::Swap { at, old, slot, .. }, Direction::Backward) => (at, slot, *old),
@@ -81,14 +100,75 @@ fn put_beside(op: &Op, back: Direction, sites: &Sites) -> Result<Option<Bytes>, 
     if look(&kept)?.is_none_or(|s| s.ino != ino) {
         return Ok(None);
     }
+    for n in 1..=BESIDES {
+        let (beside, to) = beside(place, n, sites)?;
+        if look(&to)?.is_none() {
+            fault::point("apply.beside").map_err(to.step("put beside"))?;
+            move_free(&kept, &to, ino)?;
+            return Ok(Some(super::shown(sites, &beside)));
+        }
+    }
+    Err(kept.conflict("every name beside its place is taken"))
+}
+
+/// How many names are tried beside a place.
+const BESIDES: usize = 99;
+
+/// The n-th name beside a place.
+fn beside(place: &Place, n: usize, sites: &Sites) -> Result<(Place, At), CommitError> {
+    /// As long as a name may be.
+    const LONGEST: usize = 255;
+    let mut end = b".before-conflict".to_vec();
+    if n > 1 {
+        end.extend_from_slice(format!("-{n}").as_bytes());
+    }
     let (_, name) = sys::split(place.path.as_slice());
-    let name = [name, b".before-conflict"].concat();
-    let beside = Place { path: place.path.parent().join(&name), vol: place.vol };
-    let Some(to) = at_place(sites, &beside)? else {
-        return Err(missing(&Spot::Place(beside), sites));
-    };
-    move_free(&kept, &to, ino)?;
-    Ok(Some(super::shown(sites, &beside)))
+    let name = [&name[..name.len().min(LONGEST - end.len())], &end].concat();
+    let path = if place.path.parent().is_empty() { Bytes::new(name) } else { place.path.parent().join(&name) };
+    let beside = Place { path, vol: place.vol };
+    match at_place(sites, &beside)? {
+        Some(at) => Ok((beside, at)),
+        None => Err(missing(&Spot::Place(beside), sites)),
+    }
+}
+
+/// Puts a copy of what the vault has of a file's content beside it: with the file's own owner and mode,
+/// in one step. Where an earlier recovery that was cut off has done so, that one will do.
+fn copy_beside(place: &Place, content: &Slot, sites: &Sites) -> Result<Option<Bytes>, CommitError> {
+    let (Some(kept), Some(own)) = (at_slot(sites, content)?, at_place(sites, place)?) else { return Ok(None) };
+    let from = sys::open_file(kept.dir(), &kept.name).map_err(kept.step("read"))?;
+    let Some(like) = look(&own)? else { return Ok(None) };
+    let stage = Slot { path: Bytes::new(format!("keep/beside-{}", like.ino)), vol: content.vol };
+    let Some(stage) = at_slot(sites, &stage)? else { return Ok(None) };
+    for n in 1..=BESIDES {
+        let (beside, to) = beside(place, n, sites)?;
+        if let Some(there) = look(&to)? {
+            let same = there.is_file() && {
+                let other = sys::open_file(to.dir(), &to.name).map_err(to.step("read"))?;
+                sys::compare(other.as_fd(), from.as_fd()).map_err(to.step("read"))?
+            };
+            if same {
+                return Ok(Some(super::shown(sites, &beside)));
+            }
+            continue;
+        }
+        match sys::remove_file(stage.dir(), &stage.name) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(stage.step("remove")(e)),
+            _ => {}
+        }
+        fault::point("apply.beside").map_err(to.step("put a copy beside"))?;
+        let copy = sys::create_file(stage.dir(), &stage.name).map_err(stage.step("make a copy in"))?;
+        sys::clone_or_copy(from.as_fd(), copy.as_fd()).map_err(stage.step("make a copy in"))?;
+        sys::sync_file(copy.as_fd()).map_err(stage.step("sync"))?;
+        let pin = Pin::new(stage.dir(), &stage.name).map_err(stage.step("look at"))?;
+        if (pin.stat.uid, pin.stat.gid) != (like.uid, like.gid) {
+            pin.set_owner(like.uid, like.gid).map_err(stage.step("set the owner of"))?;
+        }
+        pin.set_mode(like.mode & 0o777).map_err(stage.step("set the mode of"))?;
+        move_free(&stage, &to, pin.stat.ino)?;
+        return Ok(Some(super::shown(sites, &beside)));
+    }
+    Err(own.conflict("every name beside it is taken"))
 }
 
 /// Steps in the order of a direction. A file's metadata comes after its content in either direction,
@@ -143,7 +223,7 @@ fn vol(spot: &Spot) -> usize {
     })
 }
 
-fn look(at: &At) -> Result<Option<Stat>, CommitError> {
+pub(super) fn look(at: &At) -> Result<Option<Stat>, CommitError> {
     sys::stat_at(at.dir(), &at.name).map_err(at.step("look at"))
 }
 

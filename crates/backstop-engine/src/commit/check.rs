@@ -9,19 +9,21 @@ use std::sync::atomic::AtomicU64;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::Conflict;
-use backstop_core::plan::{Direction, Op, Place, Plan, Spot};
+use backstop_core::plan::{Direction, Op, Place, Plan, Slot, Spot};
 use backstop_core::time::Timestamp;
 use backstop_sys::fs::{self as sys, Stat};
 
 use super::ahead::Ahead;
 use super::apply::in_order;
-use super::{CommitError, History, Sites, at_place, at_slot, shown};
+use super::{CommitError, Foreign, History, Sites, at_place, at_slot, shown};
 use crate::ledger::{Count, Openers};
 
 /// What the plan's objects are compared with.
 pub(crate) struct Bounds<'a> {
     /// Per volume: an object that changed at or after this moment was changed by somebody else.
     pub ends: &'a [Option<Timestamp>],
+    /// What others changed before that moment, while a crash had it unfinished.
+    pub foreign: &'a [Foreign],
     /// Change times that are our own doing.
     pub history: &'a History,
 }
@@ -45,7 +47,7 @@ struct Checker<'a> {
     /// Today's places of what they would have taken out of directories.
     taken_out: Vec<Place>,
     /// Vault slots through which objects only pass from one place to another.
-    stages: HashSet<&'a backstop_core::plan::Slot>,
+    stages: HashSet<&'a Slot>,
     out: Checked,
 }
 
@@ -56,20 +58,7 @@ pub(crate) fn check(
     sites: &Sites,
     bounds: &Bounds<'_>,
 ) -> Result<Checked, CommitError> {
-    let mut into: HashSet<&backstop_core::plan::Slot> = HashSet::new();
-    let mut out_of: HashSet<&backstop_core::plan::Slot> = HashSet::new();
-    for op in &plan.ops {
-        match op {
-            Op::Move { from: Spot::Place(_), to: Spot::Slot(s), .. } => {
-                into.insert(s);
-            }
-            Op::Move { from: Spot::Slot(s), to: Spot::Place(_), .. } | Op::Swap { slot: s, .. } => {
-                out_of.insert(s);
-            }
-            _ => {}
-        }
-    }
-    let stages = into.intersection(&out_of).copied().collect();
+    let stages = stages(plan);
     let mut checker = Checker {
         plan,
         direction,
@@ -82,6 +71,24 @@ pub(crate) fn check(
     };
     checker.run()?;
     Ok(checker.out)
+}
+
+/// The vault slots through which objects only pass from one place to another.
+pub(super) fn stages(plan: &Plan) -> HashSet<&Slot> {
+    let mut into: HashSet<&Slot> = HashSet::new();
+    let mut out_of: HashSet<&Slot> = HashSet::new();
+    for op in &plan.ops {
+        match op {
+            Op::Move { from: Spot::Place(_), to: Spot::Slot(s), .. } => {
+                into.insert(s);
+            }
+            Op::Move { from: Spot::Slot(s), to: Spot::Place(_), .. } | Op::Swap { slot: s, .. } => {
+                out_of.insert(s);
+            }
+            _ => {}
+        }
+    }
+    into.intersection(&out_of).copied().collect()
 }
 
 impl Checker<'_> {
@@ -219,8 +226,15 @@ impl Checker<'_> {
         self.bounds.ends.get(usize::from(vol)).copied().flatten()
     }
 
+    fn is_foreign(&self, vol: u16, stat: &Stat) -> bool {
+        self.bounds.foreign.iter().any(|f| (f.vol, f.ino) == (vol, stat.ino))
+    }
+
     fn settled(&self, vol: u16, stat: &Stat) -> bool {
         let Some(bound) = self.bound(vol) else { return false };
+        if self.is_foreign(vol, stat) {
+            return false;
+        }
         let vault = &self.plan.volumes[usize::from(vol)].vault_id;
         self.bounds.history.settled(vault, stat.ino, Timestamp::from(stat.ctime), bound)
     }
@@ -251,7 +265,10 @@ impl Checker<'_> {
             .collect();
         let (progress, openers) = (AtomicU64::new(0), Openers::default());
         let vol = place.vol;
-        let foreign = |s: &Stat| Timestamp::from(s.ctime) >= bound && !self.settled(vol, s);
+        let foreign = |s: &Stat| {
+            let late = Timestamp::from(s.ctime) >= bound || self.is_foreign(vol, s);
+            late && !self.settled(vol, s)
+        };
         let count = Count {
             dir: dir.as_fd(),
             path: &path,

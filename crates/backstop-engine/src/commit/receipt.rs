@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use backstop_core::bytes::Bytes;
+use backstop_core::effect::Conflict;
 use backstop_core::plan::{Direction, Op, Plan, Spot};
 use backstop_core::time::Timestamp;
 use backstop_sys::fs as sys;
@@ -35,16 +37,46 @@ pub(crate) struct Receipt {
     pub direction: Direction,
     /// Per volume, a moment of its clock after the last step; none where the volume is gone.
     pub ends: Vec<Option<Timestamp>>,
+    /// What others changed between a crash and the recovery: theirs, though its change time is earlier
+    /// than the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<Foreign>,
     /// The objects.
     pub touched: Vec<Touched>,
 }
 
-/// The change times of all objects of a plan, where they are before or after it.
-pub(crate) fn touched(
-    plan: &Plan,
-    sites: &Sites,
-    state: Direction,
-) -> Result<BTreeMap<(u16, u64), Timestamp>, CommitError> {
+/// What somebody else changed while a transaction was unfinished after a crash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Foreign {
+    /// Inode.
+    pub ino: u64,
+    /// Where it was found.
+    pub path: Bytes,
+    /// Volume, an index into the plan's.
+    pub vol: u16,
+}
+
+impl Foreign {
+    /// For a person.
+    pub fn told(&self) -> Conflict {
+        Conflict { path: self.path.clone(), why: "somebody else changed it after the crash".to_owned() }
+    }
+}
+
+/// How an object was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Its change time.
+    pub ctime: Timestamp,
+    /// When its content changed.
+    pub mtime: Timestamp,
+    /// Its length.
+    pub size: u64,
+}
+
+/// All objects of a plan, by volume and inode, where they are before or after it.
+pub(crate) fn touched(plan: &Plan, sites: &Sites, state: Direction) -> Result<BTreeMap<(u16, u64), Seen>, CommitError> {
     let mut all = BTreeMap::new();
     let mut note = |spot: Spot| -> Result<(), CommitError> {
         let (at, vol) = match &spot {
@@ -53,7 +85,8 @@ pub(crate) fn touched(
         };
         let Some(at) = at else { return Ok(()) };
         if let Some(stat) = sys::stat_at(at.dir(), &at.name).map_err(at.step("look at"))? {
-            all.insert((vol, stat.ino), Timestamp::from(stat.ctime));
+            let (ctime, mtime) = (Timestamp::from(stat.ctime), Timestamp::from(stat.mtime));
+            all.insert((vol, stat.ino), Seen { ctime, mtime, size: stat.size });
         }
         Ok(())
     };
@@ -138,6 +171,7 @@ mod tests {
         Receipt {
             direction,
             ends: vec![Some(at(now + 1))],
+            foreign: Vec::new(),
             touched: vec![Touched { ino: 7, now: at(now), vol: 0, was: at(was) }],
         }
     }

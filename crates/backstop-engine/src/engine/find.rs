@@ -3,7 +3,7 @@
 use backstop_core::id::RunId;
 use backstop_core::run::RunRecord;
 
-use super::{Engine, Filter, RECORD};
+use super::{Engine, Filter, Listed, RECORD, Unreadable};
 use crate::failure::Failure;
 use crate::store::StoreError;
 
@@ -49,7 +49,7 @@ impl Engine {
 
     /// A run's record.
     pub fn record(&self, id: RunId) -> Result<RunRecord, Failure> {
-        let record = self.store.read_json(id, RECORD)?;
+        let record = self.store.read_versioned(id, RECORD).map_err(|error| record_failure(id, error))?;
         record.ok_or_else(|| {
             Failure::internal(format!("the record of {id} is missing")).next(
                 "it was cut off at its very start, before anything took effect: see the others with backstop runs",
@@ -59,23 +59,53 @@ impl Engine {
 
     /// A run's record; none where there is no such run, or it was cut off before it had one.
     pub(super) fn record_if_any(&self, id: RunId) -> Result<Option<RunRecord>, Failure> {
-        match self.store.read_json(id, RECORD) {
+        match self.store.read_versioned(id, RECORD) {
             Err(StoreError::NoRun(_)) => Ok(None),
+            Err(error) => Err(record_failure(id, error)),
             other => Ok(other?),
         }
     }
 
-    /// The runs, newest first.
-    pub fn runs(&self, filter: &Filter) -> Result<Vec<RunRecord>, Failure> {
-        let mut list = Vec::new();
+    /// The runs, newest first; those whose record can't be read by name.
+    pub fn runs(&self, filter: &Filter) -> Result<Listed, Failure> {
+        let mut listed = Listed { runs: Vec::new(), unreadable: Vec::new() };
         for id in self.store.ids()?.into_iter().rev() {
-            let Some(record) = self.store.read_json::<RunRecord>(id, RECORD)? else { continue };
+            let record = match self.store.read_versioned::<RunRecord>(id, RECORD) {
+                Ok(Some(record)) => record,
+                Ok(None) => continue,
+                Err(error) => {
+                    let Failure { what, next, .. } = record_failure(id, error);
+                    listed.unreadable.push(Unreadable { id, what, next });
+                    continue;
+                }
+            };
             let state = filter.state.is_none_or(|s| s == record.state);
             let session = filter.session.is_none() || filter.session == record.request.session;
             if state && session {
-                list.push(record);
+                listed.runs.push(record);
             }
         }
-        Ok(list)
+        Ok(listed)
+    }
+
+    /// The runs, newest first, where all have to be known: one that can't be read may be one of them.
+    pub(super) fn all_runs(&self, filter: &Filter) -> Result<Vec<RunRecord>, Failure> {
+        let listed = self.runs(filter)?;
+        match listed.unreadable.into_iter().next() {
+            None => Ok(listed.runs),
+            Some(Unreadable { what, next, .. }) => {
+                let failure = Failure::internal(what).next("name the runs one by one: backstop runs");
+                Err(next.into_iter().fold(failure, Failure::next))
+            }
+        }
+    }
+}
+
+/// A run's record can't be read: that is this run's trouble, not the whole directory's.
+fn record_failure(id: RunId, error: StoreError) -> Failure {
+    match &error {
+        StoreError::Damaged { .. } => Failure::because(format!("the record of {id} can't be read"), &error)
+            .next(format!("the audit log still has what became of it: backstop log | grep {id}")),
+        _ => error.into(),
     }
 }

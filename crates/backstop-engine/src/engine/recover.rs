@@ -2,6 +2,7 @@
 //! cut off is given up. Doing it twice is the same as once.
 
 use backstop_core::audit::{Body, Settled};
+use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use backstop_core::id::RunId;
 use backstop_core::plan::Plan;
@@ -9,6 +10,7 @@ use backstop_core::run::{RunRecord, State};
 
 use super::{Engine, RECORD, Recovered};
 use crate::failure::Failure;
+use crate::store::StoreError;
 use crate::transaction::{Intent, Kind, PLAN, Transaction, plan_bytes};
 use crate::volume::Leftover;
 
@@ -24,7 +26,11 @@ impl Engine {
             }
         }
         for id in self.store.dead()? {
-            done.extend(self.bury(id)?);
+            match self.store.read_versioned::<RunRecord>(id, RECORD) {
+                // That of one run is no reason to stop all others; `runs` names it. Its mark stays.
+                Err(StoreError::Damaged { .. } | StoreError::Newer { .. }) => {}
+                _ => done.extend(self.bury(id)?),
+            }
         }
         Ok(done)
     }
@@ -38,13 +44,13 @@ impl Engine {
     fn finish(&mut self, id: RunId) -> Result<Recovered, Failure> {
         let stuck = |f: Failure| f.next(format!("mend the cause, then: backstop recover (run {id})"));
         let Some(intent) = self.store.read_mark::<Intent>(id)? else {
-            return Ok(Recovered { id, what: "was already done".into() });
+            return Ok(Recovered::of(id, "was already done"));
         };
         if !self.records.is_begun(id)? {
             // The first step comes after the entry that says so, and the record's state before the one
             // that says how it ended: either nothing was done, or everything.
             self.store.mark_closed(id)?;
-            return Ok(Recovered { id, what: "was done already, or had not begun".to_owned() });
+            return Ok(Recovered::of(id, "was done already, or had not begun"));
         }
         let plan: Plan = self.load_plan(id).map_err(stuck)?;
         if Digest::of("backstop plan v1", &[&plan_bytes(&plan)]) != intent.plan {
@@ -55,7 +61,7 @@ impl Engine {
         let mut transaction =
             Transaction { store: &self.store, records: &mut self.records, id, plan: &plan, sites: &sites, durability };
         let ended = transaction.finish(&intent).map_err(|e| stuck(e.into()))?;
-        let (now, what) = match (intent.kind, ended) {
+        let (now, what) = match (intent.kind, ended.done) {
             (Kind::Commit, true) => (Settled::Committed, "its commit was finished"),
             (Kind::Commit, false) => (Settled::Held, "its commit was taken back; it is held again"),
             (Kind::Undo, true) => (Settled::Undone, "its undo was finished"),
@@ -63,14 +69,21 @@ impl Engine {
             (Kind::Redo, true) => (Settled::Committed, "its redo was finished"),
             (Kind::Redo, false) => (Settled::Undone, "its redo was taken back"),
         };
-        let entry = Body::Recovered { now, run: id, what: what.to_owned() };
-        transaction.settle(intent.kind, ended, &[entry]).map_err(|e| stuck(e.into()))?;
-        if let Some(mut record) = self.store.read_json::<RunRecord>(id, RECORD)? {
+        let what = match ended.left.len() {
+            0 => what.to_owned(),
+            n => format!("{what}; what somebody else changed after the crash was left as it is, in {n} places"),
+        };
+        let entry = Body::Recovered { now, run: id, what: what.clone() };
+        transaction.settle(intent.kind, ended.done, &[entry]).map_err(|e| stuck(e.into()))?;
+        if let Some(mut record) = self.store.read_versioned::<RunRecord>(id, RECORD)? {
             record.notes.push(format!("after a crash {what}"));
+            record.notes.extend(ended.left.iter().map(|c| format!("{}: {}", c.path.quoted(), c.why)));
+            let beside = |path: &Bytes| format!("what was there before is now {}", path.quoted());
+            record.notes.extend(ended.beside.iter().map(beside));
             self.save(&mut record, false)?;
         }
         self.store.not_alive(id)?;
-        Ok(Recovered { id, what: what.to_owned() })
+        Ok(Recovered { id, what, left: ended.left, beside: ended.beside })
     }
 
     /// A run whose process is gone: what it rehearsed is worth nothing, unless it was held meanwhile.
@@ -98,7 +111,7 @@ impl Engine {
             _ => None,
         };
         self.store.not_alive(id)?;
-        Ok(what.map(|what| Recovered { id, what: what.to_owned() }))
+        Ok(what.map(|what| Recovered::of(id, what)))
     }
 
     /// Holds the mark of a run that is under way.

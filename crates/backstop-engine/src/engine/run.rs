@@ -6,12 +6,14 @@ use std::sync::atomic::AtomicU64;
 use backstop_core::audit::{Body, By};
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Conflict, EffectSet};
-use backstop_core::facts::{Context, Findings, People, Proof, Reading};
+use backstop_core::facts::{Context, Findings, Meaning, People, Proof};
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Op, Place, Plan};
 use backstop_core::policy::{self, Decision, Ground, Judgement, Reason};
 use backstop_core::request::{NestedRequest, Request};
 use backstop_core::run::{RunRecord, State};
+use backstop_core::shell::Script;
+use backstop_core::shell::lane::{Lane, lane};
 use backstop_core::time::Timestamp;
 
 use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, SETTLE, Step};
@@ -27,6 +29,10 @@ use crate::store::Lock;
 use crate::trace::Trace;
 use crate::transaction::{Kind, PLAN, Transaction, TransactionError, plan_bytes};
 use crate::volume::{Leftover, OpenVolume, leftovers, tidy};
+
+/// What to say where a command of the read lane failed; 1 is an answer ("no match", "they differ").
+const READ_ONLY: &str = "it is known to only read, so it ran in place without any right to write; if that is why it \
+                         failed: backstop run --rehearse";
 
 /// A rehearsal that was measured.
 struct Rehearsed {
@@ -44,16 +50,23 @@ impl Engine {
     pub fn run(&mut self, request: Request, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure> {
         self.sound()?;
         let mut trace = Trace::start();
-        let turn = self.turn(&request, person)?;
+        // A guess that only saves time: behind the same walls and without any right to write, a command
+        // that would write after all fails.
+        let reads = !options.rehearse && lane(&reading::script(&request)) == Lane::Read;
+        // Whoever only reads waits for nobody.
+        let turn = if reads { None } else { self.turn(&request, person)? };
         let (mut record, _alive) = self.begin(request, turn.as_ref())?;
         trace.phase("begin");
-        let rehearsal = match self.rehearse(&record, options) {
+        let rehearsal = match self.rehearse(&record, options, reads) {
             Ok(rehearsal) => rehearsal,
             Err(error) => return Err(self.fail(&mut record, &error)),
         };
         trace.phase("rehearse");
         // On an error the mark of life stays: whoever opens the state directory next finds the run as
         // one that was cut off, gives it up and clears its part of the vaults.
+        if reads && rehearsal.exit.code() > 1 {
+            record.notes.push(READ_ONLY.to_owned());
+        }
         let mut outcome = self.conclude(&mut record, rehearsal, options, person, &mut trace)?;
         // What became of the run is settled; trouble from here on is a remark and takes nothing back.
         if let Err(error) = self.store.not_alive(outcome.record.id) {
@@ -96,6 +109,7 @@ impl Engine {
             judgement: None,
             left_behind: Vec::new(),
             let_go: false,
+            meaning: None,
             notes: Vec::new(),
             request,
             started: now,
@@ -109,7 +123,7 @@ impl Engine {
         Ok((record, alive))
     }
 
-    fn rehearse(&self, record: &RunRecord, options: &RunOptions) -> Result<Rehearsal, RehearseError> {
+    fn rehearse(&self, record: &RunRecord, options: &RunOptions, reads: bool) -> Result<Rehearsal, RehearseError> {
         rehearse(&RehearseInput {
             id: record.id,
             request: &record.request,
@@ -120,6 +134,7 @@ impl Engine {
             grace: self.settings.grace,
             upper_limit: self.settings.upper_limit,
             force_user: self.settings.force_user,
+            reads,
         })
     }
 
@@ -160,7 +175,8 @@ impl Engine {
         record.notes.extend(why.map(|why| format!("cannot run {}: {why}", program.quoted())));
         record.notes.extend(rehearsal.notes.iter().cloned());
         let applied = self.store.applied()?;
-        let (effects, mut plan) = match self.measured(record, &rehearsal, person) {
+        let script = reading::script(&record.request);
+        let (effects, mut plan) = match self.measured(record, &script, &rehearsal, person) {
             Ok(both) => both,
             Err(failure) => {
                 let leftovers = leftovers(&rehearsal.volumes, record.id, Leftover::All);
@@ -175,7 +191,8 @@ impl Engine {
         let judgement = if plan.ops.is_empty() && effects.is_empty() {
             Judgement::of(Vec::new())
         } else {
-            let findings = self.found(record, &rehearsal, &effects, &plan, &ground)?;
+            let findings = self.found(record, &script, &rehearsal, &effects, &plan, &ground)?;
+            record.meaning = Some(Meaning::of(&findings, &ground.classes));
             trace.phase("facts");
             let law = standing.insert(self.standing(&record.request));
             record.notes.extend(law.note());
@@ -379,7 +396,7 @@ impl Engine {
         }
         let ends: Vec<_> = t0.iter().copied().map(Some).collect();
         let history = self.history()?;
-        Ok(check(plan, Direction::Forward, sites, &Bounds { ends: &ends, history: &history })?.conflicts)
+        Ok(check(plan, Direction::Forward, sites, &Bounds { ends: &ends, foreign: &[], history: &history })?.conflicts)
     }
 
     fn close(
@@ -403,6 +420,7 @@ impl Engine {
     fn measured(
         &self,
         record: &RunRecord,
+        script: &Script,
         rehearsal: &Rehearsal,
         person: &mut dyn Person,
     ) -> Result<(EffectSet, Plan), Failure> {
@@ -450,7 +468,7 @@ impl Engine {
             incomplete,
             mounts: rehearsal.mounts.clone(),
         };
-        set.crossings = reading::crossings(&record.request, &set);
+        set.crossings = reading::crossings(&record.request, script, self.settings.home.as_ref(), &set);
         let plan = Plan { keeps, ops, volumes: rehearsal.volumes.iter().map(|v| v.spec().clone()).collect() };
         Ok((set, plan))
     }
@@ -464,6 +482,7 @@ impl Engine {
     fn found(
         &self,
         record: &RunRecord,
+        script: &Script,
         rehearsal: &Rehearsal,
         effects: &EffectSet,
         plan: &Plan,
@@ -474,11 +493,11 @@ impl Engine {
         let context = Context {
             denials: 0,
             ground,
-            named: &reading::named(&record.request),
+            named: &reading::named(&record.request, script, self.settings.home.as_ref()),
             now: clock::now(),
             people: People::default(),
             proof: Proof::default(),
-            reading: Reading::default(),
+            reading: reading::facts(script),
             repeats_denied: false,
             request: &record.request,
         };

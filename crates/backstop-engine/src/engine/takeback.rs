@@ -68,7 +68,8 @@ impl Engine {
         let lock = self.store.lock("apply")?;
         let bounds = self.t0(id, &sites)?;
         let history = self.history()?;
-        let checked = check(&plan, Direction::Forward, &sites, &Bounds { ends: &bounds, history: &history })?;
+        let checked =
+            check(&plan, Direction::Forward, &sites, &Bounds { ends: &bounds, foreign: &[], history: &history })?;
         if !checked.conflicts.is_empty() {
             let paths = checked.conflicts.iter().take(NAMED).map(|c| c.path.clone()).collect();
             let entry = Body::RunConflict { count: checked.conflicts.len() as u64, paths, run: id };
@@ -146,7 +147,7 @@ impl Engine {
                 Ok(ids.clone())
             }
             Which::Last(n) => {
-                let all = self.runs(&Filter { state: Some(state), session: None })?;
+                let all = self.all_runs(&Filter { state: Some(state), session: None })?;
                 let ids: Vec<RunId> = match state {
                     // The last that were undone are the oldest of them.
                     State::Undone => all.iter().rev().take(*n).map(|r| r.id).collect(),
@@ -159,7 +160,7 @@ impl Engine {
             }
             Which::Session(session) => {
                 let filter = Filter { state: Some(state), session: Some(session.clone()) };
-                let ids: Vec<RunId> = self.runs(&filter)?.iter().map(|r| r.id).collect();
+                let ids: Vec<RunId> = self.all_runs(&filter)?.iter().map(|r| r.id).collect();
                 if ids.is_empty() {
                     return Err(Failure::usage(format!("no run of session {} is {}", session.quoted(), state.name()))
                         .next("list them: backstop runs"));
@@ -222,7 +223,7 @@ impl Engine {
                 "the receipt of {id} is missing, so nobody can say what is still its own"
             )));
         };
-        let bounds = Bounds { ends: &last.ends, history };
+        let bounds = Bounds { ends: &last.ends, foreign: &last.foreign, history };
         let mut checked = check(&plan, kind.direction(), &sites, &bounds)?;
         if !checked.conflicts.is_empty() && options.beside && kind == Kind::Undo {
             report.beside.extend(set_beside(id, &mut plan, &sites, &checked.conflicts)?);

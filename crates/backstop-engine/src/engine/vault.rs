@@ -12,11 +12,11 @@ use backstop_core::plan::{Plan, Volume};
 use backstop_core::run::State;
 use backstop_sys::fs as sys;
 
-use super::{Engine, Pruned, VaultStatus, VolumeStatus};
+use super::{Engine, Pruned, Unreachable, VaultStatus, VolumeStatus};
 use crate::clock;
 use crate::failure::Failure;
 use crate::transaction::PLAN;
-use crate::volume::{Leftover, OpenVolume, leftovers, reopen, tidy};
+use crate::volume::{Leftover, OpenVolume, VolumeError, leftovers, reopen, tidy};
 
 /// The file that lists the vaults, so that they are found again.
 const VAULTS: &str = "vaults.json";
@@ -64,16 +64,28 @@ impl Engine {
         Ok(found)
     }
 
-    /// The vaults that are there now.
-    fn vaults(&self) -> Result<Vec<OpenVolume>, Failure> {
-        // A file system that is not mounted, or another one in its place, has nothing to show.
-        Ok(self.known_vaults()?.iter().filter_map(|v| reopen(v).ok()).collect())
+    /// The vaults that are there now, and those that can't be opened.
+    fn vaults(&self) -> Result<(Vec<OpenVolume>, Vec<Unreachable>), Failure> {
+        let (mut open, mut unreachable) = (Vec::new(), Vec::new());
+        for spec in self.known_vaults()? {
+            match reopen(&spec) {
+                Ok(volume) => open.push(volume),
+                // A file system in memory took its vault along; there is nothing to come back to.
+                Err(VolumeError::Gone { volatile: true, .. }) => {}
+                Err(error) => {
+                    let path = spec.root.join(spec.vault.as_slice());
+                    let why = Failure::because("it can't be opened", &error).what;
+                    unreachable.push(Unreachable { path, why });
+                }
+            }
+        }
+        Ok((open, unreachable))
     }
 
     /// Removes what a run left in any vault. Gives what could not be removed, as remarks.
     pub(super) fn sweep(&self, id: RunId, what: Leftover) -> Vec<String> {
         match self.vaults() {
-            Ok(vaults) => leftovers(&vaults, id, what),
+            Ok((vaults, _)) => leftovers(&vaults, id, what),
             Err(failure) => vec![failure.what],
         }
     }
@@ -81,7 +93,8 @@ impl Engine {
     /// What the vaults hold.
     pub fn vault_status(&self) -> Result<VaultStatus, Failure> {
         let mut volumes = Vec::new();
-        for volume in self.vaults()? {
+        let (vaults, unreachable) = self.vaults()?;
+        for volume in vaults {
             let space = space(&volume)?;
             let runs = runs_in(&volume)?;
             let mut oldest = None;
@@ -106,7 +119,7 @@ impl Engine {
                 oldest,
             });
         }
-        Ok(VaultStatus { volumes })
+        Ok(VaultStatus { unreachable, volumes })
     }
 
     /// Lets go of preimages beyond the limits of age, size and free space, or all older than
@@ -116,7 +129,8 @@ impl Engine {
         let _lock = self.store.lock("apply")?;
         let age = older_than.unwrap_or(self.settings.vault_age);
         let mut gone: BTreeMap<RunId, u64> = BTreeMap::new();
-        for volume in self.vaults()? {
+        let (vaults, unreachable) = self.vaults()?;
+        for volume in vaults {
             let mut space = space(&volume)?;
             let runs = runs_in(&volume)?;
             let mut used: u64 = runs.iter().map(|(_, bytes)| bytes).sum();
@@ -134,7 +148,7 @@ impl Engine {
                 *gone.entry(id).or_default() += bytes;
             }
         }
-        self.let_go(gone)
+        Ok(Pruned { unreachable, ..self.let_go(gone)? })
     }
 
     /// Lets go of what is due, at most once an hour unless a file system runs short of space. By age
@@ -149,12 +163,13 @@ impl Engine {
         fs::write(&stamp, "").map_err(|e| Failure::because("cannot write into the state directory", &e))?;
         let short =
             |v: &OpenVolume| space(v).is_ok_and(|s| s.free < s.total / 100 * u64::from(self.settings.free_percent));
-        if self.vaults()?.iter().any(short) {
+        let (vaults, _) = self.vaults()?;
+        if vaults.iter().any(short) {
             return self.prune(None).map(|_| ());
         }
         let _lock = self.store.lock("apply")?;
         let mut gone = BTreeMap::new();
-        for volume in self.vaults()? {
+        for volume in vaults {
             for id in ids_in(&volume)? {
                 if self.may_go(id, self.settings.vault_age) {
                     tidy(&volume, id, Leftover::All).map_err(|e| Failure::because("cannot let go of preimages", &e))?;
@@ -190,7 +205,7 @@ impl Engine {
                 self.save(&mut record, false)?;
             }
         }
-        let pruned = Pruned { bytes: gone.values().sum(), runs: gone.into_keys().collect() };
+        let pruned = Pruned { unreachable: Vec::new(), bytes: gone.values().sum(), runs: gone.into_keys().collect() };
         if !pruned.runs.is_empty() {
             self.records.write(&[Body::VaultPruned { bytes: pruned.bytes, runs: pruned.runs.clone() }])?;
         }

@@ -3,9 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::{ContentHasher, Digest};
@@ -54,8 +54,64 @@ struct Part {
     dirs: Vec<Digest>,
 }
 
+/// So many directories may be held open for what lies beneath them.
+const NEAR: usize = 192;
+/// So many at most, the further ones only where the way to their children would be long.
+const MOST: usize = 384;
+/// What is a long way, in levels.
+const FAR: usize = 64;
+
+/// A directory that is held open, and counted as such.
+struct Held {
+    fd: OwnedFd,
+    held: Arc<AtomicUsize>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.held.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A directory that is to be counted.
+struct Todo {
+    /// The directory its way begins at: one above it that is held open, or the top.
+    from: Option<Arc<Held>>,
+    /// How much of the end of its path is the way from there, in bytes and in levels.
+    way: (usize, usize),
+    /// Its path below the top.
+    path: Vec<u8>,
+    /// Stands for the path in the digest: over the parent's and the name, since hashing every path of
+    /// a deep tree would take longer than all the rest.
+    id: Digest,
+}
+
+impl Todo {
+    fn top() -> Self {
+        Self { from: None, way: (0, 0), path: Vec::new(), id: Digest::of("backstop tally path v1", &[]) }
+    }
+
+    fn child(&self, name: &[u8], from: Option<&Arc<Held>>) -> Self {
+        let mut path = Vec::with_capacity(self.path.len() + 1 + name.len());
+        path.extend_from_slice(&self.path);
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name);
+        let id = Digest::of("backstop tally path v1", &[&self.id.0, name]);
+        match from {
+            Some(held) => Self { from: Some(Arc::clone(held)), way: (name.len(), 1), path, id },
+            None => {
+                let slash = usize::from(self.way.0 > 0);
+                let way = (self.way.0 + slash + name.len(), self.way.1 + 1);
+                Self { from: self.from.clone(), way, path, id }
+            }
+        }
+    }
+}
+
 struct Queue {
-    dirs: Vec<Vec<u8>>,
+    dirs: Vec<Todo>,
     busy: usize,
     error: Option<io::Error>,
 }
@@ -68,19 +124,20 @@ fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Count<'_> {
     /// Counts.
     pub fn run(&self) -> io::Result<Counted> {
+        let held = Arc::new(AtomicUsize::new(0));
         let linked = Mutex::new(HashSet::new());
         let mut first = Part::default();
-        let mut dirs = vec![Vec::new()];
+        let mut dirs = vec![Todo::top()];
         let mut seen = 0;
         while let Some(dir) = dirs.pop() {
-            seen += self.list(&dir, &mut first, &mut dirs, &linked)?;
+            seen += self.list(dir, &mut first, &mut dirs, &linked, &held)?;
             if seen > ALONE && !dirs.is_empty() {
                 break;
             }
         }
         let mut parts = vec![first];
         if !dirs.is_empty() {
-            parts.extend(self.together(dirs, &linked)?);
+            parts.extend(self.together(dirs, &linked, &held)?);
         }
         let mut all = Counted::default();
         let mut digests = Vec::new();
@@ -98,16 +155,22 @@ impl Count<'_> {
         // Threads finish in any order; sorted, the set of directory digests has one spelling.
         digests.sort_unstable();
         let parts: Vec<&[u8]> = digests.iter().map(|d| &d.0[..]).collect();
-        all.tally.digest = Some(Digest::of("backstop tally v1", &parts));
+        all.tally.digest = Some(Digest::of("backstop tally v2", &parts));
         Ok(all)
     }
 
-    fn together(&self, dirs: Vec<Vec<u8>>, linked: &Mutex<HashSet<(u64, u64)>>) -> io::Result<Vec<Part>> {
+    fn together(
+        &self,
+        dirs: Vec<Todo>,
+        linked: &Mutex<HashSet<(u64, u64)>>,
+        held: &Arc<AtomicUsize>,
+    ) -> io::Result<Vec<Part>> {
         let queue = Mutex::new(Queue { dirs, busy: 0, error: None });
         let wake = Condvar::new();
         let workers = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
         let parts = std::thread::scope(|scope| {
-            let handles: Vec<_> = (0..workers).map(|_| scope.spawn(|| self.work(&queue, &wake, linked))).collect();
+            let handles: Vec<_> =
+                (0..workers).map(|_| scope.spawn(|| self.work(&queue, &wake, linked, held))).collect();
             handles.into_iter().map(|h| h.join().unwrap_or_default()).collect::<Vec<_>>()
         });
         match queue.into_inner().unwrap_or_else(PoisonError::into_inner).error {
@@ -116,7 +179,13 @@ impl Count<'_> {
         }
     }
 
-    fn work(&self, queue: &Mutex<Queue>, wake: &Condvar, linked: &Mutex<HashSet<(u64, u64)>>) -> Part {
+    fn work(
+        &self,
+        queue: &Mutex<Queue>,
+        wake: &Condvar,
+        linked: &Mutex<HashSet<(u64, u64)>>,
+        held: &Arc<AtomicUsize>,
+    ) -> Part {
         let mut part = Part::default();
         let mut q = lock(queue);
         loop {
@@ -133,7 +202,7 @@ impl Count<'_> {
             q.busy += 1;
             drop(q);
             let mut below = Vec::new();
-            let result = self.list(&dir, &mut part, &mut below, linked);
+            let result = self.list(dir, &mut part, &mut below, linked, held);
             q = lock(queue);
             q.busy -= 1;
             q.dirs.append(&mut below);
@@ -149,17 +218,19 @@ impl Count<'_> {
     /// Counts one directory's own entries; directories in it go to `below`.
     fn list(
         &self,
-        dir: &[u8],
+        dir: Todo,
         part: &mut Part,
-        below: &mut Vec<Vec<u8>>,
+        below: &mut Vec<Todo>,
         linked: &Mutex<HashSet<(u64, u64)>>,
+        held: &Arc<AtomicUsize>,
     ) -> io::Result<u64> {
-        let handle = open_dir_read(self.dir, dir)?;
-        let here = Bytes::from(dir);
+        let from = dir.from.as_ref().map_or(self.dir, |held| held.fd.as_fd());
+        let handle = open_dir_read(from, &dir.path[dir.path.len() - dir.way.0..])?;
+        let here = Bytes::from(dir.path.as_slice());
         let mut hasher = ContentHasher::default();
-        hasher.update(&(dir.len() as u64).to_le_bytes());
-        hasher.update(dir);
+        hasher.update(&dir.id.0);
         let mut entries = 0;
+        let mut names: Vec<Vec<u8>> = Vec::new();
         // In the file system's own order, which stays the same while the directory does: sorting a
         // directory of a million names would need them all in memory.
         read_dir::<io::Error>(handle.as_fd(), |e| {
@@ -172,11 +243,22 @@ impl Count<'_> {
             hash_entry(&mut hasher, e.name, &stat);
             self.count(&stat, part, linked, full);
             if stat.is_dir() {
-                below.push(here.join(e.name).as_slice().to_vec());
+                names.push(e.name.to_vec());
             }
             Ok(())
         })?;
         part.dirs.push(hasher.finish());
+        // Opened from its parent, each directory costs one step, however deep it lies.
+        let keep = match held.load(Ordering::Relaxed) {
+            n if n < NEAR => !names.is_empty(),
+            n if n < MOST => !names.is_empty() && dir.way.1 >= FAR,
+            _ => false,
+        };
+        let parent = keep.then(|| {
+            held.fetch_add(1, Ordering::Relaxed);
+            Arc::new(Held { fd: handle, held: Arc::clone(held) })
+        });
+        below.extend(names.iter().map(|name| dir.child(name, parent.as_ref())));
         self.progress.fetch_add(entries, Ordering::Relaxed);
         Ok(entries)
     }
@@ -201,7 +283,8 @@ impl Count<'_> {
         }
         *tally.owners.entry(stat.uid).or_default() += 1;
         self.openers.note(stat.dev, stat.ino, &mut counted.open);
-        if counted.changed.len() < NAMED && (self.foreign)(stat) {
+        // Asked of every entry: who asks may collect them.
+        if (self.foreign)(stat) && counted.changed.len() < NAMED {
             counted.changed.push(full());
         }
     }
@@ -264,5 +347,25 @@ mod tests {
         assert_ne!(count(dir.path(), &none).tally.digest, all.tally.digest);
         let skip = HashSet::from([Bytes::from(dir.path().join("d1"))]);
         assert_eq!(count(dir.path(), &skip).tally.files, 5_901, "what moves away is not counted");
+    }
+
+    #[test]
+    fn a_deep_tree_is_counted_from_level_to_level_with_few_open_directories() {
+        const LEVELS: u64 = 6_000;
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let mut here = open_root(dir.path()).expect("a directory");
+        for _ in 0..LEVELS {
+            // Two on each level, so that one of them always waits.
+            for name in [b"a", b"b"] {
+                backstop_sys::fs::make_dir(here.as_fd(), name, 0o700).expect("a directory");
+            }
+            here = open_dir_read(here.as_fd(), b"b").expect("opened");
+        }
+        let start = std::time::Instant::now();
+        let all = count(dir.path(), &HashSet::new());
+        assert_eq!(all.tally.dirs, 2 * LEVELS);
+        assert!(start.elapsed().as_secs() < 20, "it took {:?}", start.elapsed());
+        assert_eq!(count(dir.path(), &HashSet::new()).tally.digest, all.tally.digest, "in whatever order");
+        backstop_sys::fs::remove_tree(open_root(dir.path()).expect("a directory").as_fd(), b"b").expect("removed");
     }
 }

@@ -7,14 +7,21 @@ mod view;
 
 pub(super) use message::Message;
 
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use backstop_core::bytes::Bytes;
 use backstop_core::request::Net;
 use backstop_sys::caps::{self, Caps};
 use backstop_sys::channel::Channel;
+use backstop_sys::fs as sys;
+use backstop_sys::inherit::{self, Access};
+use backstop_sys::landlock::{self, Confined};
+use backstop_sys::ns;
 use backstop_sys::process::{self, Signals};
-use backstop_sys::{landlock, ns, seccomp};
+use backstop_sys::seccomp::{self, Sockets};
+
+use self::view::View;
 
 use super::plan::Recipe;
 
@@ -88,35 +95,57 @@ fn prepare(recipe: &Recipe, channel: &Channel) -> Result<Ready, Trouble> {
         ns::loopback_up().map_err(Trouble::at("bring up the loopback device"))?;
     }
     process::umask(0);
-    let terminal = view::build(recipe, channel)?;
+    let view = view::build(recipe, channel)?;
     process::umask(recipe.umask);
     std::env::set_current_dir(recipe.cwd.as_path()).map_err(|e| Trouble::Cwd(e.to_string()))?;
     let stdin = match &recipe.stdin {
         None => None,
         Some((path, facts, at)) => Some(view::reopen_stdin(path, *facts, *at)?),
     };
-    let listener = give_up_rights(recipe, channel)?;
+    let listener = give_up_rights(recipe, &view, channel)?;
     let handles: Vec<_> = listener.iter().map(AsFd::as_fd).collect();
     // Fails where nobody listens any more: the parent was killed before we asked to die with it.
     Message::Ready.send(channel, &handles).map_err(Trouble::at("tell that all is ready"))?;
     drop(listener);
-    Ok(Ready { terminal, stdin })
+    Ok(Ready { terminal: view.terminal, stdin })
 }
 
-fn give_up_rights(recipe: &Recipe, channel: &Channel) -> Result<Option<OwnedFd>, Trouble> {
+fn give_up_rights(recipe: &Recipe, view: &View, channel: &Channel) -> Result<Option<OwnedFd>, Trouble> {
     let net = if recipe.net == Net::None { Caps::NET_ADMIN.with(Caps::NET_BROADCAST) } else { Caps::NONE };
     caps::keep_only(KEPT.with(net)).map_err(Trouble::at("give up capabilities"))?;
     process::no_new_privileges().map_err(Trouble::at("give up gaining rights"))?;
-    let scoped = landlock::scope().map_err(Trouble::at("confine signals and abstract sockets"))?;
-    if !scoped && recipe.net == Net::Host {
+    let confined = confine(recipe, view).map_err(Trouble::at("confine signals, abstract sockets and writing"))?;
+    if !confined.scoped && recipe.net == Net::Host {
         let text = "this kernel can't keep abstract sockets shut (Linux 6.12 can): with the host's network the \
                     command could reach them; --net none shuts them";
+        Message::Note(text.into()).send(channel, &[]).map_err(Trouble::at("tell"))?;
+    }
+    if !confined.writing {
+        let text = "this kernel can't confine writing (Linux 5.19 can, with Landlock): where the view is bare, pipes \
+                    that are made in a read-only place while the command runs could be written to";
         Message::Note(text.into()).send(channel, &[]).map_err(Trouble::at("tell"))?;
     }
     process::seal().map_err(Trouble::at("seal the first process"))?;
     // After everything that changes rights, which would undo it.
     process::die_with_parent().map_err(Trouble::at("tie the run to its parent"))?;
-    seccomp::install(true).map_err(Trouble::at("install the system call filter"))
+    let sockets = if recipe.reads { Sockets::None } else { Sockets::All };
+    seccomp::install(true, sockets).map_err(Trouble::at("install the system call filter"))
+}
+
+/// Without root and in the read lane, also writing: a pipe on a read-only mount can be written to, as far as mounts go. As
+/// root all is an overlay or behind a glass.
+fn confine(recipe: &Recipe, view: &View) -> io::Result<Confined> {
+    if recipe.user.is_none() && !recipe.reads {
+        return landlock::confine(None);
+    }
+    let places: Vec<_> = view.writable.iter().filter_map(|p| sys::position(p.as_slice()).ok()).collect();
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    // What the caller opened for writing can be opened anew through `/dev/stdout`, as ever.
+    let streams = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]
+        .into_iter()
+        .filter(|fd| inherit::access(*fd).is_ok_and(|a| a == Access::Write));
+    let writable: Vec<_> = places.iter().map(AsFd::as_fd).chain(streams).collect();
+    landlock::confine(Some(&writable))
 }
 
 /// The descriptors that stay open in the first process, sorted.

@@ -129,7 +129,7 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
         .map(|v| v.now())
         .collect::<Result<Vec<_>, _>>()
         .map_err(RehearseError::io("read the file system's clock"))?;
-    if prepared.layers.is_empty() {
+    if prepared.layers.is_empty() && !input.reads {
         return Err(no_overlay(prepared, &[]));
     }
     let space = Space::start(&prepared.survey.volumes, input)?;
@@ -164,7 +164,9 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
         init.reap().map_err(RehearseError::io("wait for the run's end"))?;
         match waited {
             // Where no overlay can be had, what breaks afterwards is not the news.
-            Err(RehearseError::View(_)) if none_left(prepared, &told) => Err(no_overlay(prepared, &told.fallbacks)),
+            Err(RehearseError::View(_)) if !input.reads && none_left(prepared, &told) => {
+                Err(no_overlay(prepared, &told.fallbacks))
+            }
             waited => waited.map(|()| Told { doors, ..told }),
         }
     });
@@ -174,7 +176,7 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
     if let Some(at) = told.stdin_at {
         backstop_sys::fs::seek(io::stdin().as_fd(), at).map_err(RehearseError::io("move standard input on"))?;
     }
-    if none_left(prepared, &told) {
+    if !input.reads && none_left(prepared, &told) {
         return Err(no_overlay(prepared, &told.fallbacks));
     }
     if told.exit.is_none() { Err(RehearseError::Lost) } else { Ok(told) }

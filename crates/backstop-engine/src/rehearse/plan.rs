@@ -1,16 +1,18 @@
 //! Takes a request and the survey of the machine, gives the recipe by which the view is built: plain
 //! values, ready before the sandbox's first process is made. Makes the run's directories in the vaults.
 
+mod ways;
+
 use std::ffi::CString;
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::Path;
 
 use backstop_core::bytes::Bytes;
-use backstop_core::effect::Cover;
 use backstop_core::request::Net;
 use backstop_sys::fs::{self as sys, Stat};
 
+pub(super) use self::ways::Ways;
 use super::{Layer, RehearseError, RehearseInput};
 use crate::volume::{How, Leftover, Part, Query, Survey, survey, tidy};
 
@@ -41,14 +43,16 @@ pub(super) enum RunEntry {
 pub(super) struct Recipe {
     /// In a user namespace, mapping this user and group.
     pub user: Option<(u32, u32)>,
+    /// The machine as it is, and nothing of it can be written.
+    pub reads: bool,
     pub net: Net,
     pub parts: Vec<Part>,
     /// Per part, where it is an overlay.
     pub uppers: Vec<Option<Upper>>,
     /// Directories that appear empty.
     pub hidden: Vec<Bytes>,
-    /// Path sockets that could be reached through read-only places.
-    pub sockets: Vec<Bytes>,
+    /// How sockets and pipes in read-only places are kept out of reach.
+    pub ways: Ways,
     /// What the view's `/run` holds, by path below it.
     pub run: Vec<(Bytes, RunEntry)>,
     /// A directory of the machine to hang the view on until it is entered.
@@ -95,9 +99,9 @@ pub(super) fn prepare(input: &RehearseInput<'_>, privileged: bool) -> Result<Pre
     hidden.extend(input.hide.iter().filter_map(|h| Some(Bytes::from(fs::canonicalize(h.as_path()).ok()?))));
     let seeds = if privileged { Vec::new() } else { seeds(input) };
     let query = Query { state: &state, uid: request.uid, gid: request.gid, privileged, seeds: &seeds, hidden: &hidden };
-    let survey = survey(&query)?;
+    let survey = if input.reads { nothing_written(&query) } else { survey(&query)? };
     let mut hidden = survey.hidden.clone();
-    if !privileged {
+    if !privileged || input.reads {
         // The copy of all mounts brings these along; root's view never takes them over.
         hidden.extend(KERNEL_PLACES.iter().map(|p| Bytes::from(*p)));
     }
@@ -112,6 +116,14 @@ pub(super) fn prepare(input: &RehearseInput<'_>, privileged: bool) -> Result<Pre
     }
 }
 
+/// A survey for the read lane: no file system takes part, so none is looked at. What is hidden in a
+/// rehearsal is hidden here as well.
+fn nothing_written(query: &Query<'_>) -> Survey {
+    let mut hidden = query.hidden.to_vec();
+    hidden.extend(crate::volume::vaults_of(query.uid));
+    Survey { volumes: Vec::new(), parts: Vec::new(), notes: Vec::new(), hidden }
+}
+
 fn recipe(
     input: &RehearseInput<'_>,
     privileged: bool,
@@ -122,12 +134,21 @@ fn recipe(
     let request = input.request;
     let (layers, uppers) = uppers(input, survey, privileged)?;
     let descriptors = super::outside::descriptors::check()?;
+    let ways = if input.reads {
+        // Nothing can be opened for writing there, and no socket be made.
+        Ways::default()
+    } else if privileged {
+        ways::privileged(&survey.parts)
+    } else {
+        ways::user(&survey.parts, &crate::volume::mount_points()?, &hidden)
+    };
     let recipe = Recipe {
         user: (!privileged).then_some((request.uid, request.gid)),
+        reads: input.reads,
         net: request.net,
         parts: survey.parts.clone(),
         uppers,
-        sockets: sockets(&survey.parts),
+        ways,
         run: run_entries(request.net),
         hidden,
         hook: Bytes::from(state),
@@ -215,30 +236,6 @@ fn uppers(input: &RehearseInput<'_>, survey: &Survey, privileged: bool) -> Resul
         });
     }
     Ok((layers, uppers))
-}
-
-/// Sockets bound to paths outside every overlay: through a read-only mount they are the real ones,
-/// and a connection to them reaches the real program.
-fn sockets(parts: &[Part]) -> Vec<Bytes> {
-    let overlaid = |path: &Bytes| {
-        parts
-            .iter()
-            .filter(|p| path.is_beneath(p.mount.path.as_slice()))
-            .max_by_key(|p| p.mount.path.as_slice().len())
-            .is_some_and(|p| !matches!(p.mount.cover, Cover::ReadOnly { .. }))
-    };
-    if !parts.iter().any(|p| matches!(p.mount.cover, Cover::ReadOnly { .. })) {
-        return Vec::new();
-    }
-    let Ok(table) = fs::read("/proc/net/unix") else { return Vec::new() };
-    let mut found: Vec<Bytes> = table
-        .split(|&b| b == b'\n')
-        .filter_map(|line| line.iter().position(|&b| b == b'/').map(|at| Bytes::from(&line[at..])))
-        .filter(|path| !path.is_beneath(b"/run") && !overlaid(path))
-        .collect();
-    found.sort();
-    found.dedup();
-    found
 }
 
 /// What the view's `/run` takes over: the links at its top (some systems have all programs behind

@@ -118,7 +118,7 @@ const NO_UPPER: &[&str] = &[
 const PRIVATE: &[&[u8]] = &[b"/proc", b"/sys", b"/dev"];
 
 /// Places that the view replaces, whatever the machine has there.
-fn private_place(path: &Bytes) -> bool {
+pub(crate) fn private_place(path: &Bytes) -> bool {
     path.is_beneath(b"/run") || PRIVATE.iter().any(|p| path.is_beneath(p))
 }
 
@@ -242,13 +242,7 @@ fn privileged(query: &Query<'_>, seen: &[&Entry]) -> Result<Survey, VolumeError>
             Some((at, rest)) if *at == n => rest.join(b"vault"),
             _ => vault_in(&Bytes::default(), query.uid, query.state),
         };
-        let spec = Volume {
-            fs: entry.fs.clone(),
-            root: Bytes::from(&entry.point[..]),
-            vault,
-            vault_id: String::new(),
-            volatile: matches!(entry.fs.as_str(), "tmpfs" | "ramfs"),
-        };
+        let spec = spec_of(entry, vault);
         match OpenVolume::create(spec, query.uid) {
             Ok(volume) => {
                 layers.push((n, survey.volumes.len()));
@@ -320,4 +314,15 @@ fn locate(seen: &[&Entry], path: &Bytes) -> Option<(usize, Bytes)> {
         seen.iter().enumerate().filter(|(_, e)| path.is_beneath(&e.point)).max_by_key(|(_, e)| e.point.len())?;
     let rest = &path.as_slice()[entry.point.strip_suffix(b"/").unwrap_or(&entry.point).len()..];
     Some((n, Bytes::from(rest.strip_prefix(b"/").unwrap_or(rest))))
+}
+
+/// How the volume of a mount is found again; its vault has no name yet.
+fn spec_of(entry: &Entry, vault: Bytes) -> Volume {
+    Volume {
+        fs: entry.fs.clone(),
+        root: Bytes::from(&entry.point[..]),
+        vault,
+        vault_id: String::new(),
+        volatile: matches!(entry.fs.as_str(), "tmpfs" | "ramfs"),
+    }
 }

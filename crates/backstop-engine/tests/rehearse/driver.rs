@@ -37,6 +37,7 @@ pub fn main(args: &[String]) {
         grace: Duration::from_millis(100),
         upper_limit: limit.parse().ok(),
         force_user: mode == "user",
+        reads: false,
     };
     let started = std::time::Instant::now();
     let result = match rehearse(&input) {

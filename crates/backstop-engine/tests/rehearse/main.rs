@@ -7,6 +7,7 @@ mod cases;
 mod driver;
 mod mounts;
 mod runner;
+mod ways;
 
 use runner::Case;
 
@@ -35,6 +36,8 @@ cases![
     attacks::sockets_of_the_machine_are_shut_and_told,
     attacks::outside_processes_are_out_of_reach,
     attacks::no_packet_leaves_without_a_network,
+    ways::pipes_and_sockets_in_read_only_places_are_out_of_reach,
+    ways::what_is_the_run_s_own_can_be_written_to,
     mounts::a_tmpfs_has_a_layer_and_a_vault_of_its_own,
     mounts::a_bind_mount_leads_to_the_same_files,
     mounts::read_only_mounts_stay_read_only,

@@ -81,6 +81,47 @@ pub fn compare(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> io::Result<bool> {
     }
 }
 
+/// True when `file` is what an [`overwrite`] from one of `ends` to the other leaves where it is cut off:
+/// every piece is that of one of them, or zeros, and its length is that of one or in between. Then
+/// nothing is in it that is not in those two.
+pub fn is_between(file: BorrowedFd<'_>, ends: [BorrowedFd<'_>; 2]) -> io::Result<bool> {
+    /// What disks write at once.
+    const PIECE: usize = 512;
+    let size = |fd: BorrowedFd<'_>| -> io::Result<u64> { Ok(rustix::fs::fstat(fd)?.st_size as u64) };
+    let (own, a, b) = (size(file)?, size(ends[0])?, size(ends[1])?);
+    if own != a && own != b && !(a.min(b)..a.max(b)).contains(&own) {
+        return Ok(false);
+    }
+    let mut buffers = [vec![0; CHUNK], vec![0; CHUNK], vec![0; CHUNK]];
+    let mut at = 0;
+    while at < own {
+        let mut read = [0; 3];
+        for (which, fd) in [file, ends[0], ends[1]].into_iter().enumerate() {
+            read[which] = read_full(fd, &mut buffers[which], at)?;
+        }
+        let cut = |which: usize, from: usize, to: usize| &buffers[which][from.min(read[which])..to.min(read[which])];
+        for from in (0..read[0]).step_by(PIECE) {
+            let to = read[0].min(from + PIECE);
+            let (here, a, b) = (cut(0, from, to), cut(1, from, to), cut(2, from, to));
+            if !(begins(here, a, b) || begins(here, b, a) || here.iter().all(|&byte| byte == 0)) {
+                return Ok(false);
+            }
+        }
+        if read[0] == 0 {
+            break;
+        }
+        at += read[0] as u64;
+    }
+    Ok(true)
+}
+
+/// True when `here` begins with all of `first` and goes on like `second`.
+fn begins(here: &[u8], first: &[u8], second: &[u8]) -> bool {
+    let (head, tail) = here.split_at(first.len().min(here.len()));
+    let rest = || second.get(head.len()..here.len()).is_some_and(|rest| rest == tail);
+    head == &first[..head.len()] && (tail.is_empty() || rest())
+}
+
 /// Fills the empty file `to` with the content of `from`, holes kept.
 pub fn clone_or_copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<Copied> {
     if rustix::fs::ioctl_ficlone(to, from).is_ok() {
@@ -180,4 +221,44 @@ fn write_zeros(file: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<()> {
         at += n as u64;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::os::fd::AsFd as _;
+
+    fn file(content: &[u8]) -> std::fs::File {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(content).expect("written");
+        file
+    }
+
+    #[test]
+    fn a_file_is_between_two_only_if_it_has_nothing_of_its_own() {
+        let (old, new) = ([b'o'; 2_000], [b'n'; 3_100]);
+        let (a, b) = (file(&old), file(&new));
+        let cut = [&new[..1_024], &old[1_024..]].concat();
+        let mut torn = new;
+        torn[1_536..2_048].fill(0);
+        let mut edited = old;
+        edited[7] = b'e';
+        for (what, content, expected) in [
+            ("old", &old[..], true),
+            ("new", &new[..], true),
+            ("cut off", &cut[..], true),
+            ("growing", &new[..2_560], true),
+            ("torn by a power cut", &torn[..], true),
+            ("edited", &edited[..], false),
+            ("added to", &[&old[..], b"more"].concat(), false),
+            ("emptied", b"", false),
+            ("cut shorter than both", &old[..512], false),
+        ] {
+            let here = file(content);
+            for ends in [[a.as_fd(), b.as_fd()], [b.as_fd(), a.as_fd()]] {
+                assert_eq!(is_between(here.as_fd(), ends).expect("readable"), expected, "{what}");
+            }
+        }
+    }
 }

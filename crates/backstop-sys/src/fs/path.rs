@@ -32,6 +32,11 @@ pub fn writable(path: &[u8]) -> bool {
     rustix::fs::accessat(CWD, OsStr::from_bytes(path), rights, AtFlags::EACCESS).is_ok()
 }
 
+/// True when this process may go through the directory to what it names.
+pub fn searchable(path: &[u8]) -> bool {
+    rustix::fs::accessat(CWD, OsStr::from_bytes(path), Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+}
+
 /// True for a directory; a link to one is none.
 pub fn is_directory(path: &[u8]) -> bool {
     stat_path(path).is_ok_and(|s| s.is_dir())

@@ -66,6 +66,11 @@ impl Stat {
         self.mode & libc::S_IFMT == libc::S_IFSOCK
     }
 
+    /// True for named pipes.
+    pub const fn is_pipe(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFIFO
+    }
+
     /// True when both are one object (as long as neither is removed).
     pub const fn is_same(&self, other: &Self) -> bool {
         self.dev == other.dev && self.ino == other.ino

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use backstop_core::effect::{Cover, CrossingKind, Door, EffectSet, Mount};
+use backstop_core::facts::Meaning;
 use backstop_core::policy::{Decision, Judgement, Reason};
 use backstop_core::quoted::Quoted;
 use backstop_core::run::{RunRecord, State};
@@ -15,6 +16,8 @@ use super::summary::{self, Tense};
 
 /// How many lines of one kind a message has.
 const LINES: usize = 4;
+/// How many ways to do it otherwise are named.
+const WAYS: usize = 2;
 
 /// One aligned line below the first.
 pub fn line(out: &mut String, style: Style, key: &str, text: &str) {
@@ -110,12 +113,33 @@ pub fn grounds(out: &mut String, record: &RunRecord, set: &EffectSet, style: Sty
         line(out, style, "no undo", &format!("no copy can be kept of {}", size::counted(lost, "place", "places")));
     }
     few(out, style, "unknown", &set.incomplete, |what| quoted(what));
+    if let Some(meaning) = &record.meaning {
+        meant(out, meaning, style);
+    }
     if let Some(judgement) = &record.judgement {
         rules(out, judgement, style);
         if record.state == State::Held && judgement.decision == Decision::Allow && set.conflicts.is_empty() {
             line(out, style, "rule", "held on request; policy would allow it");
         }
     }
+}
+
+/// What would be lost, and why it matters.
+fn meant(out: &mut String, meaning: &Meaning, style: Style) {
+    if let (Ok(files @ 1..), Ok(bytes)) = (u64::try_from(meaning.files), u64::try_from(meaning.bytes)) {
+        let proof = match (meaning.proof.level.as_str(), meaning.proof.age_hours) {
+            ("none", _) => "no proven backup".to_owned(),
+            (level, hours @ ..48) => format!("newest proven backup: {hours} hours old, {level}"),
+            (level, hours) => format!("newest proven backup: {} days old, {level}", hours / 24),
+        };
+        let what = size::counted(files, "file", "files");
+        let verb = if files == 1 { "exists" } else { "exist" };
+        line(out, style, "lost", &format!("{what} ({}) that {verb} nowhere else ({proof})", size::bytes(bytes)));
+    }
+    few(out, style, "is", &meaning.kinds, |k| format!("{}: {}", quoted(&k.class), quoted(&k.why)));
+    few(out, style, "saw", &meaning.told, |t| {
+        format!("{} {}: {}", quoted(&t.lens), t.path.quoted(), tame(t.text.as_bytes()))
+    });
 }
 
 /// The rules that spoke, strictest first.
@@ -129,6 +153,13 @@ fn rules(out: &mut String, judgement: &Judgement, style: Style) {
         };
         format!("{}  {why}", style.ink(ink, pad(&quoted(&r.rule), 22)))
     });
+    let mut instead: Vec<&str> = Vec::new();
+    for way in telling.iter().filter_map(|r| r.next.as_deref()) {
+        if !instead.contains(&way) && instead.len() < WAYS {
+            instead.push(way);
+        }
+    }
+    few(out, style, "instead", &instead, |way| quoted(way));
 }
 
 /// What a person should know about the run itself.
@@ -186,11 +217,16 @@ pub fn next(record: &RunRecord, set: &EffectSet) -> Option<String> {
         }
         State::Held => match decision {
             Decision::Allow | Decision::Ask => {
-                Some(format!("backstop show {id} · people: backstop commit {id} · give up: backstop discard {id}"))
+                let words = record.judgement.as_ref().map(Judgement::words).unwrap_or_default();
+                let typed = if words.is_empty() { "" } else { " (and its words typed)" };
+                Some(format!(
+                    "backstop show {id} · people: backstop commit {id}{typed} · give up: backstop discard {id}"
+                ))
             }
-            Decision::TwoPerson | Decision::Deny => {
-                Some(format!("backstop show {id} · give up: backstop discard {id}"))
+            Decision::TwoPerson => {
+                Some(format!("backstop show {id} · two people have to approve it · give up: backstop discard {id}"))
             }
+            Decision::Deny => Some(format!("backstop show {id} · give up: backstop discard {id}")),
         },
         State::Denied => Some(format!("name a narrower place · see all of it: backstop show {id}")),
         State::Committed => Some(format!("take it back: backstop undo {id}")),
@@ -246,7 +282,7 @@ pub fn failure(failure: &Failure, rule: Option<&str>, style: Style) -> String {
 }
 
 /// The rule behind a kind of failure.
-const fn rule_of(kind: FailureKind) -> Option<&'static str> {
+pub(super) const fn rule_of(kind: FailureKind) -> Option<&'static str> {
     match kind {
         FailureKind::Usage | FailureKind::Interrupted(_) => None,
         FailureKind::Conflict => Some("what others changed meanwhile is never overwritten"),
@@ -254,6 +290,9 @@ const fn rule_of(kind: FailureKind) -> Option<&'static str> {
         FailureKind::Internal => Some("when Backstop fails, nothing is changed"),
     }
 }
+
+/// How many places a line each is given to; the rest is counted.
+const LEFT: usize = 8;
 
 /// What opening the engine had to put right after a crash.
 pub fn recovered(all: &[Recovered], style: Style) -> String {
@@ -263,6 +302,18 @@ pub fn recovered(all: &[Recovered], style: Style) -> String {
             &mut out,
             format_args!("backstop: after a crash, {}: {}\n", style.ink(Ink::Strong, r.id), quoted(&r.what)),
         );
+        for conflict in r.left.iter().take(LEFT) {
+            push(&mut out, format_args!("  left     {}: {}\n", conflict.path.quoted(), conflict.why));
+        }
+        if let Some(more) = r.left.len().checked_sub(LEFT).filter(|more| *more > 0) {
+            push(&mut out, format_args!("  left     … and {more} more: backstop show {}\n", r.id));
+        }
+        for path in r.beside.iter().take(LEFT) {
+            push(&mut out, format_args!("  beside   what was there before is now {}\n", path.quoted()));
+        }
+        if let Some(more) = r.beside.len().checked_sub(LEFT).filter(|more| *more > 0) {
+            push(&mut out, format_args!("  beside   … and {more} more: backstop show {}\n", r.id));
+        }
     }
     out
 }

@@ -6,7 +6,7 @@ use backstop_core::effect::{
     Aspect, Conflict, Cover, Crossing, CrossingKind, Effect, EffectSet, FileType, Kind, Mount, Node, Opener, Sized,
     Tally,
 };
-use backstop_core::facts::{self, Context, People, Proof, Reading};
+use backstop_core::facts::{self, Context, Meaning, People, Proof, Reading};
 use backstop_core::id::RunId;
 use backstop_core::policy::law::{Law, Profile};
 use backstop_core::policy::{self, Ground};
@@ -118,6 +118,7 @@ pub fn outcome(command: &str, state: State, set: EffectSet) -> Outcome {
         judgement: Some(law.judge(&findings, floor)),
         left_behind: Vec::new(),
         let_go: false,
+        meaning: Some(Meaning::of(&findings, &ground.classes)),
         notes: Vec::new(),
         request,
         started: STARTED,

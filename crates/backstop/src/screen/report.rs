@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use backstop_core::time::Timestamp;
-use backstop_engine::{Pruned, UndoReport, VaultStatus};
+use backstop_engine::{FailureKind, Pruned, UndoReport, Unreachable, Unreadable, VaultStatus};
 
-use super::message::{line, quoted, tame};
+use super::message::{line, quoted, rule_of, tame};
 use super::size;
 use super::style::{Ink, Style, head};
 
@@ -58,7 +58,15 @@ pub fn undo(report: &UndoReport, way: Way, style: Style) -> String {
             for more in lines {
                 line(&mut out, style, "", &quoted(more.trim_start()));
             }
-            line(&mut out, style, "rule", "what changed since is never overwritten; nothing of this run was touched");
+            let rule = match why.kind {
+                FailureKind::Conflict => {
+                    Some("what changed since is never overwritten; nothing of this run was touched")
+                }
+                other => rule_of(other),
+            };
+            if let Some(rule) = rule {
+                line(&mut out, style, "rule", rule);
+            }
             for (n, step) in why.next.iter().enumerate() {
                 line(&mut out, style, if n == 0 { "next" } else { "" }, &quoted(step));
             }
@@ -91,8 +99,32 @@ pub fn vault(status: &VaultStatus, now: Timestamp, style: Style) -> String {
         };
         line(&mut out, style, "undo", &reach);
     }
-    if status.volumes.is_empty() {
+    unreachable(&mut out, &status.unreachable, style);
+    if status.volumes.is_empty() && status.unreachable.is_empty() {
         out.push_str("no vault yet: nothing has been committed\n");
+    }
+    out
+}
+
+fn unreachable(out: &mut String, all: &[Unreachable], style: Style) {
+    for vault in all {
+        push(out, format_args!("{}\n", style.ink(Ink::Strong, vault.path.quoted())));
+        line(out, style, "closed", &quoted(&vault.why));
+    }
+    if !all.is_empty() {
+        line(out, style, "next", "mount it again, or make it readable: what it keeps is needed to undo");
+    }
+}
+
+/// Runs whose records can't be read, each by its name.
+pub fn unreadable(all: &[Unreadable], style: Style) -> String {
+    let mut out = String::new();
+    for run in all {
+        let id = style.ink(Ink::Strong, run.id);
+        push(&mut out, format_args!("backstop: {id} is left out: {}\n", quoted(&run.what)));
+        for (n, step) in run.next.iter().enumerate() {
+            line(&mut out, style, if n == 0 { "next" } else { "" }, &quoted(step));
+        }
     }
     out
 }
@@ -101,7 +133,9 @@ pub fn vault(status: &VaultStatus, now: Timestamp, style: Style) -> String {
 pub fn pruned(pruned: &Pruned, style: Style) -> String {
     let mut out = String::new();
     if pruned.runs.is_empty() && pruned.bytes == 0 {
-        return "backstop: nothing to let go, all is within the limits\n".to_owned();
+        out.push_str("backstop: nothing to let go, all is within the limits\n");
+        unreachable(&mut out, &pruned.unreachable, style);
+        return out;
     }
     let runs = size::counted(pruned.runs.len() as u64, "run", "runs");
     push(&mut out, format_args!("backstop: freed {}; {runs} can no longer be undone\n", size::bytes(pruned.bytes)));
@@ -111,5 +145,6 @@ pub fn pruned(pruned: &Pruned, style: Style) -> String {
         let rest = if more > 0 { format!(" … and {more} more") } else { String::new() };
         line(&mut out, style, "runs", &format!("{}{rest}", ids.join(" ")));
     }
+    unreachable(&mut out, &pruned.unreachable, style);
     out
 }

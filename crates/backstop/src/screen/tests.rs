@@ -309,11 +309,12 @@ fn the_doctors_page() {
         scratch: vec!["/tmp".into(), "/var/tmp".into()],
         state: "/var/lib/backstop".into(),
         uid: 0,
-        vault: VaultDocument { version: 1, volumes: Vec::new() },
+        vault: VaultDocument { unreachable: Vec::new(), version: 1, volumes: Vec::new() },
         version: 1,
         workspace: None,
     };
     let vault = VaultStatus {
+        unreachable: Vec::new(),
         volumes: vec![VolumeStatus {
             path: "/var/lib/backstop/vault".into(),
             fs: "ext4".into(),

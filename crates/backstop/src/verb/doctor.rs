@@ -21,7 +21,7 @@ pub fn doctor(json: bool) -> Done {
     let house = House::open()?;
     let machine = probe();
     let status = house.engine.vault_status()?;
-    let held = house.engine.runs(&Filter { state: Some(State::Held), session: None })?.len() as u64;
+    let held = house.engine.runs(&Filter { state: Some(State::Held), session: None })?.runs.len() as u64;
     let settings = house.engine.settings();
     let found = DoctorDocument {
         abilities: machine.abilities.iter().map(ability).collect(),

@@ -12,7 +12,7 @@ use crate::args::{Runs, Show};
 use crate::document::{RunsDocument, ShowDocument};
 use crate::out::{self, Done, Trouble};
 use crate::screen::style::{Ink, Style};
-use crate::screen::{diff, list, page, tree};
+use crate::screen::{diff, list, page, report, tree};
 use crate::{clock, exit, inside};
 
 /// `backstop show`.
@@ -100,10 +100,12 @@ pub fn runs(typed: &Runs) -> Done {
     let house = House::open()?;
     let filter = Filter { state: typed.state.map(|s| s.0), session: typed.session.as_deref().map(Bytes::from) };
     let all = house.engine.runs(&filter)?;
+    let code = if all.unreadable.is_empty() { exit::OK } else { exit::FOUND };
     if typed.json {
         out::document(&RunsDocument::of(all))?;
     } else {
-        out::print(&list::runs(&all, clock::now(), Style::of(&io::stdout())))?;
+        out::print(&list::runs(&all.runs, clock::now(), Style::of(&io::stdout())))?;
+        out::say(&report::unreadable(&all.unreadable, Style::of(&io::stderr())));
     }
-    Ok(exit::OK)
+    Ok(code)
 }

@@ -49,6 +49,42 @@ fn what_a_run_keeps_goes_only_when_its_record_says_so() {
     assert!(!there(&volume) && pruned.runs == [id], "without one nobody can take it back");
 }
 
+/// A run that was committed a moment ago, with something in the vault.
+fn committed(engine: &Engine, volume: &OpenVolume, id: RunId) {
+    let kept = volume.run_dir(id, true).expect("its directory");
+    sys::write_replace(kept.as_fd(), b"kept", &[7; 40_000]).expect("written");
+    let record = serde_json::json!({
+        "id": id, "state": "committed", "started": clock::now(), "updated": clock::now(), "version": 1,
+        "request": {
+            "command": {"argv": ["true"]}, "cwd": "/", "env_keys": [], "gid": 0, "net": "none",
+            "parallel": false, "uid": 0,
+        },
+    });
+    engine.store.write(id, RECORD, record.to_string().as_bytes(), false).expect("written");
+    assert_eq!(engine.record(id).expect("a record").state, State::Committed);
+}
+
+#[test]
+fn size_and_free_space_let_go_of_what_is_young_but_not_of_what_is_held() {
+    for (percent, floor, goes) in [(100, 0, false), (0, 0, true), (100, 100, true)] {
+        let (_dir, mut engine, volume, id) = scene();
+        committed(&engine, &volume, id);
+        let held = engine.store.new_run(clock::now()).expect("a run");
+        committed(&engine, &volume, held);
+        let mut record = engine.record(held).expect("a record");
+        record.state = State::Held;
+        engine.save(&mut record, false).expect("saved");
+        engine.note_vaults(std::slice::from_ref(volume.spec())).expect("noted");
+        engine.settings.vault_percent = percent;
+        engine.settings.free_percent = floor;
+        let pruned = engine.prune(None).expect("pruned");
+        assert_eq!(pruned.runs == [id], goes, "vault {percent} %, floor {floor} %: {pruned:?}");
+        assert_eq!(volume.run_dir(id, false).is_err(), goes);
+        assert_eq!(engine.record(id).expect("a record").let_go, goes);
+        assert!(volume.run_dir(held, false).is_ok(), "what is held is no copy of anything");
+    }
+}
+
 #[test]
 fn a_run_whose_process_is_gone_is_given_up_with_what_it_left() {
     let (dir, engine, volume, id) = scene();

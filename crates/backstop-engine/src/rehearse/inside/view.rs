@@ -1,6 +1,7 @@
 //! Builds the view and enters it: overlays first, while the machine's paths still mean the machine,
 //! then all in its place, then the old root is let go.
 
+mod glass;
 mod private;
 
 use std::io;
@@ -11,39 +12,60 @@ use backstop_sys::channel::Channel;
 use backstop_sys::fs::{self as sys, Stat};
 use backstop_sys::mount::{self, Attr, OverlayKind};
 
+use self::glass::Pane;
 use super::{Message, Recipe, Trouble, below_root};
 use crate::rehearse::plan::Upper;
 use crate::volume::{How, Part};
 
-/// Builds it and makes it this process' root. Gives what keeps the terminal's number taken.
-pub(super) fn build(recipe: &Recipe, channel: &Channel) -> Result<Option<OwnedFd>, Trouble> {
+/// What stands when all is built.
+pub(super) struct View {
+    /// Keeps the caller's terminal number taken.
+    pub terminal: Option<OwnedFd>,
+    /// Directories beneath which the command may write; all others are read-only.
+    pub writable: Vec<Bytes>,
+}
+
+/// Builds it and makes it this process' root.
+pub(super) fn build(recipe: &Recipe, channel: &Channel) -> Result<View, Trouble> {
     mount::make_private("/").map_err(Trouble::at("take the mounts out of sharing"))?;
     let mut made = Vec::with_capacity(recipe.parts.len());
     for (n, part) in recipe.parts.iter().enumerate() {
-        made.push(make(recipe, channel, n, part)?);
+        made.push(layer(recipe, channel, n, part)?);
     }
-    let root = root(recipe, &mut made)?;
+    let mut writable = vec![Bytes::from("/dev"), Bytes::from("/proc"), Bytes::from("/run")];
+    let overlaid = |n: usize| made[n].is_some();
+    writable.extend(recipe.parts.iter().enumerate().filter(|(n, _)| overlaid(*n)).map(|(_, p)| p.mount.path.clone()));
     let hook = sys::position(recipe.hook.as_slice()).map_err(Trouble::at("open the state directory"))?;
+    // Before what lies on the state directory, or it would be copied as well.
+    let copy = if recipe.user.is_some() || recipe.reads { Some(copy()?) } else { None };
     // Before the view, which comes to lie on it: what lay on the view's root would stay there. And
     // attached at all, because a kernel before 6.15 clones only parts of what is attached.
     let ground = private::ground().map_err(Trouble::at("make a file system in memory"))?;
     mount::attach(ground.as_fd(), hook.as_fd(), b"").map_err(Trouble::at("hang it on the state directory"))?;
+    let panes = glass::make(recipe, channel, ground.as_fd(), &mut made)?;
+    let root = match copy {
+        Some(copy) => copy,
+        None => root(recipe, &mut made)?,
+    };
     mount::attach(root.as_fd(), hook.as_fd(), b"").map_err(Trouble::at("hang the view on the state directory"))?;
     let terminal = private::attach(recipe, root.as_fd(), ground.as_fd())?;
-    place_all(recipe, root.as_fd(), &mut made, channel)?;
-    hide(recipe, root.as_fd(), ground.as_fd(), channel)?;
+    glass::place(root.as_fd(), &panes)?;
+    writable.extend(place_all(recipe, root.as_fd(), &mut made, channel)?);
+    hide(recipe, root.as_fd(), ground.as_fd(), &panes, channel)?;
     mount::enter(root.as_fd()).map_err(Trouble::at("enter the view"))?;
-    Ok(terminal)
+    Ok(View { terminal, writable })
 }
 
 /// Puts every part in its place: the outer before the inner, and a bind after what it shows again.
+/// Gives where binds came to lie that can be written to.
 fn place_all(
     recipe: &Recipe,
     root: BorrowedFd<'_>,
     made: &mut [Option<OwnedFd>],
     channel: &Channel,
-) -> Result<(), Trouble> {
+) -> Result<Vec<Bytes>, Trouble> {
     let parts = &recipe.parts;
+    let mut binds = Vec::new();
     let mut todo: Vec<usize> = (0..parts.len()).collect();
     while !todo.is_empty() {
         let mut later: Vec<usize> = Vec::new();
@@ -67,55 +89,34 @@ fn place_all(
                 None if matches!(parts[n].how, How::Bind(_)) => Err(io::ErrorKind::NotFound.into()),
                 None => Ok(()),
             };
-            if let Err(e) = result {
-                missing(n, &e.to_string(), channel)?;
+            match result {
+                Ok(()) if matches!(parts[n].how, How::Bind(_)) => binds.push(path.clone()),
+                Ok(()) => {}
+                Err(e) => missing(n, &e.to_string(), channel)?,
             }
         }
         if later.len() == todo.len() {
             for n in later {
                 missing(n, "it is mounted above its own source", channel)?;
             }
-            return Ok(());
+            return Ok(binds);
         }
         todo = later;
     }
-    Ok(())
+    Ok(binds)
 }
 
 fn missing(n: usize, why: &str, channel: &Channel) -> Result<(), Trouble> {
     Message::Missing(n as u32, why.into()).send(channel, &[]).map_err(Trouble::at("tell"))
 }
 
-/// The mount for one part, nowhere yet; none where there is nothing to take over, or it comes later.
-fn make(recipe: &Recipe, channel: &Channel, n: usize, part: &Part) -> Result<Option<OwnedFd>, Trouble> {
-    match &part.how {
-        How::Layer { .. } => {
-            let Some(upper) = &recipe.uppers[n] else { return Ok(None) };
-            match overlay(recipe, part, upper) {
-                Ok(made) => Ok(Some(made)),
-                Err(e) => {
-                    Message::Fallback(n as u32, e.to_string()).send(channel, &[]).map_err(Trouble::at("tell"))?;
-                    clone(recipe, channel, n, part)
-                }
-            }
-        }
-        How::Clone => clone(recipe, channel, n, part),
-        How::Bind(_) | How::Private => Ok(None),
-    }
-}
-
-fn clone(recipe: &Recipe, channel: &Channel, n: usize, part: &Part) -> Result<Option<OwnedFd>, Trouble> {
-    // In a user namespace the read-only copy of everything is the view's ground already.
-    if recipe.user.is_some() {
-        return Ok(None);
-    }
-    let made = mount::clone_at(part.mount.path.as_slice()).and_then(|m| {
-        mount::restrict(m.as_fd(), Attr { read_only: true, no_dev: true, ..part.attr }, false).map(|()| m)
-    });
-    match made {
+/// The overlay for one part, nowhere yet; none where there is to be none, or it can't be had.
+fn layer(recipe: &Recipe, channel: &Channel, n: usize, part: &Part) -> Result<Option<OwnedFd>, Trouble> {
+    let Some(upper) = &recipe.uppers[n] else { return Ok(None) };
+    match overlay(recipe, part, upper) {
         Ok(made) => Ok(Some(made)),
         Err(e) => {
-            missing(n, &e.to_string(), channel)?;
+            Message::Fallback(n as u32, e.to_string()).send(channel, &[]).map_err(Trouble::at("tell"))?;
             Ok(None)
         }
     }
@@ -135,15 +136,17 @@ fn overlay(recipe: &Recipe, part: &Part, upper: &Upper) -> io::Result<OwnedFd> {
     mount::overlay(lower.as_fd(), up.as_fd(), work.as_fd(), kind, part.attr)
 }
 
-/// The view's ground: the overlay over `/`, or a read-only copy of everything.
+/// In a user namespace and in the read lane, the view's ground: a read-only copy of everything.
+fn copy() -> Result<OwnedFd, Trouble> {
+    let copy = mount::clone_tree(sys::position(b"/").map_err(Trouble::at("open /"))?.as_fd(), b"", true)
+        .map_err(Trouble::at("copy the mounts"))?;
+    let attr = Attr { read_only: true, no_suid: true, no_dev: true, ..Attr::default() };
+    mount::restrict(copy.as_fd(), attr, true).map_err(Trouble::at("make the copy read-only"))?;
+    Ok(copy)
+}
+
+/// As root, the view's ground: what is made of `/`.
 fn root(recipe: &Recipe, made: &mut [Option<OwnedFd>]) -> Result<OwnedFd, Trouble> {
-    if recipe.user.is_some() {
-        let ground = mount::clone_tree(sys::position(b"/").map_err(Trouble::at("open /"))?.as_fd(), b"", true)
-            .map_err(Trouble::at("copy the mounts"))?;
-        let attr = Attr { read_only: true, no_suid: true, no_dev: true, ..Attr::default() };
-        mount::restrict(ground.as_fd(), attr, true).map_err(Trouble::at("make the copy read-only"))?;
-        return Ok(ground);
-    }
     let at = recipe.parts.iter().position(|p| p.mount.path.as_slice() == b"/");
     at.and_then(|n| made[n].take()).ok_or_else(|| Trouble::View("the machine's / can't be had".into()))
 }
@@ -167,8 +170,15 @@ fn place(root: BorrowedFd<'_>, mounted: BorrowedFd<'_>, part: &Part) -> io::Resu
     }
 }
 
-/// Puts something empty over what the command must not see, and something deaf over sockets.
-fn hide(recipe: &Recipe, root: BorrowedFd<'_>, ground: BorrowedFd<'_>, channel: &Channel) -> Result<(), Trouble> {
+/// Puts something empty over what the command must not see, and something deaf over the sockets and
+/// pipes that are behind no glass.
+fn hide(
+    recipe: &Recipe,
+    root: BorrowedFd<'_>,
+    ground: BorrowedFd<'_>,
+    panes: &[Pane],
+    channel: &Channel,
+) -> Result<(), Trouble> {
     let attr = Attr { read_only: true, no_suid: true, no_dev: true, no_exec: true, ..Attr::default() };
     let over = |from: &[u8], path: &Bytes| {
         private::part(ground, from, attr).and_then(|m| mount::attach(m.as_fd(), root, below_root(path)))
@@ -181,7 +191,7 @@ fn hide(recipe: &Recipe, root: BorrowedFd<'_>, ground: BorrowedFd<'_>, channel: 
             _ => {}
         }
     }
-    for path in &recipe.sockets {
+    for path in recipe.ways.known.iter().filter(|path| !panes.iter().any(|p| path.is_beneath(p.at.as_slice()))) {
         match over(b"deaf", path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
                 Message::Note(format!("cannot cut off {}: {e}", path.quoted()))

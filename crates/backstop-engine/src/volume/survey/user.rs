@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Cover, Mount};
-use backstop_core::plan::Volume;
 use backstop_sys::fs as sys;
 use backstop_sys::mountinfo::Entry;
 
-use super::{How, Part, Query, Survey, VolumeError, attr, because, is_private, locate, no_layer, private_place, told};
+use super::{
+    How, Part, Query, Survey, VolumeError, attr, because, is_private, locate, no_layer, private_place, spec_of, told,
+};
 use crate::volume::{OpenVolume, vault_in};
 
 /// How deep below a mount's root writable directories are looked for, beside the seeds.
@@ -206,13 +207,7 @@ fn volume(
         _ if sys::writable(&entry.point) => vault_in(&Bytes::default(), query.uid, query.state),
         _ => vault_in(lower, query.uid, query.state),
     };
-    let spec = Volume {
-        fs: entry.fs.clone(),
-        root: Bytes::from(&entry.point[..]),
-        vault,
-        vault_id: String::new(),
-        volatile: matches!(entry.fs.as_str(), "tmpfs" | "ramfs"),
-    };
+    let spec = spec_of(entry, vault);
     survey.volumes.push(OpenVolume::create(spec, query.uid)?);
     Ok(survey.volumes.len() - 1)
 }

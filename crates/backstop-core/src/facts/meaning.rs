@@ -1,0 +1,62 @@
+//! What a person is told of the facts, short enough to be kept in a run's record.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Findings, Proof, Told};
+use crate::classes::Classes;
+
+/// The facts in brief.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Meaning {
+    /// Bytes that would exist nowhere else.
+    pub bytes: i64,
+    /// Files that would exist nowhere else.
+    pub files: i64,
+    /// The protected kinds of places that lose something, each with why it matters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<Kind>,
+    /// How many sentences of the lenses are not among `told`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u64,
+    /// The newest backup of it that was restored and compared.
+    pub proof: Proof,
+    /// What the lenses saw, the weightiest first, at most [`Meaning::TOLD`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<Told>,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// A protected kind of place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Kind {
+    /// The class.
+    pub class: String,
+    /// Why it matters, as a sentence fragment.
+    pub why: String,
+}
+
+impl Meaning {
+    /// How many sentences are carried along.
+    pub const TOLD: usize = 8;
+
+    /// Of findings.
+    pub fn of(findings: &Findings, classes: &Classes) -> Self {
+        let facts = &findings.facts;
+        let protected = facts.losing.iter().filter(|c| classes.protected(c));
+        let kinds = protected.map(|c| Kind { class: c.clone(), why: classes.why(c).to_owned() }).collect();
+        Self {
+            bytes: facts.irreplaceable.bytes,
+            files: facts.irreplaceable.files,
+            kinds,
+            more: findings.told.len().saturating_sub(Self::TOLD) as u64,
+            proof: facts.proof.clone(),
+            told: findings.told.iter().take(Self::TOLD).cloned().collect(),
+        }
+    }
+}
