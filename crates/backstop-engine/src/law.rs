@@ -168,17 +168,14 @@ fn stand(profile: Profile, places: &Places, state: &Path, trusted: &dyn Fn(&Path
         // Whatever can't be read or trusted is no slip of the pen that an earlier form could stand for.
         return finish(Err(unread), Vec::new(), digest, keep);
     }
-    if let Some(law) = keep.ready(digest).and_then(|bytes| Law::of_ready(&bytes, sources.clone())) {
-        drop(keep.good(&machines(&sources).cloned().collect::<Vec<_>>()));
-        return finish(Ok(law), Vec::new(), digest, keep);
-    }
     // What is compiled in was checked by the tests.
-    let check = if sources.as_slice() == [profile.source()] { Check::Known } else { Check::Full };
+    let builtin = sources.as_slice() == [profile.source()];
+    let check = if builtin || keep.is_checked(digest) { Check::Known } else { Check::Full };
     match Law::load(sources.clone(), check) {
         Ok(law) => {
             // Failing to remember costs the next run a check, and a fall-back its ground.
-            if let Some(bytes) = law.ready() {
-                drop(keep.keep_ready(digest, &bytes));
+            if check == Check::Full {
+                drop(keep.checked(digest));
             }
             drop(keep.good(&machines(&sources).cloned().collect::<Vec<_>>()));
             finish(Ok(law), Vec::new(), digest, keep)

@@ -7,7 +7,6 @@
 mod check;
 mod court;
 mod fallback;
-mod ready;
 mod rule;
 
 use std::collections::BTreeMap;

@@ -11,10 +11,8 @@ use backstop_core::digest::Digest;
 use backstop_core::policy::law::{self, Profile, Source};
 use backstop_sys::fs as sys;
 
-/// Recorded sets beyond this are forgotten, the oldest first: they are recorded once more.
+/// Sets beyond this are forgotten, the oldest first: they are checked, or recorded, once more.
 const MOST: usize = 256;
-/// Checked sets that are kept ready.
-const SETS: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Keep {
@@ -28,24 +26,14 @@ impl Keep {
         Self { dir: state.join("law"), profile }
     }
 
-    /// A set that passed every check by this version of the program, ready to be loaded.
-    pub fn ready(&self, digest: Digest) -> Option<Vec<u8>> {
-        fs::read(self.dir.join(ready_name(digest))).ok()
+    /// True where this very set passed the full check by this version of the program.
+    pub fn is_checked(&self, digest: Digest) -> bool {
+        self.has(&checked(), &digest.hex())
     }
 
-    /// Keeps it, and lets go of what was kept long ago.
-    pub fn keep_ready(&self, digest: Digest, bytes: &[u8]) -> io::Result<()> {
-        self.write(&ready_name(digest), bytes)?;
-        let mut all = Vec::new();
-        for entry in fs::read_dir(&self.dir)? {
-            let entry = entry?;
-            if entry.file_name().as_encoded_bytes().starts_with(b"set-") {
-                all.push((entry.metadata()?.modified()?, entry.path()));
-            }
-        }
-        all.sort();
-        let spare = all.len().saturating_sub(SETS);
-        all.iter().take(spare).try_for_each(|(_, path)| fs::remove_file(path))
+    /// Remembers that it did.
+    pub fn checked(&self, digest: Digest) -> io::Result<()> {
+        self.add(&checked(), &digest.hex())
     }
 
     /// True where the audit log has this set already.
@@ -104,6 +92,6 @@ impl Keep {
 }
 
 /// Another version may know other facts, so it checks anew.
-fn ready_name(digest: Digest) -> String {
-    format!("set-{}-{}-{}.json", env!("CARGO_PKG_VERSION"), backstop_core::facts::VERSION, digest.hex())
+fn checked() -> String {
+    format!("checked-{}-{}", env!("CARGO_PKG_VERSION"), backstop_core::facts::VERSION)
 }
