@@ -178,7 +178,7 @@ fn simulate(policy: Option<&Path>, json: bool) -> Done {
     let mut laws: BTreeMap<(String, Option<Bytes>), Law> = BTreeMap::new();
     let mut found =
         PolicySimulateDocument { changed: Vec::new(), judged: 0, moves: BTreeMap::new(), skipped: 0, version: VERSION };
-    for record in house.engine.runs(&Filter::default())? {
+    for record in house.engine.runs(&Filter::default())?.runs {
         let (Some(before), Some(findings)) = (&record.judgement, house.engine.findings(record.id)?) else {
             found.skipped += 1;
             continue;
