@@ -5,8 +5,10 @@
 
 mod evidence;
 mod gather;
+mod key;
 mod lenses;
 mod meaning;
+mod proven;
 
 use std::collections::BTreeSet;
 
@@ -19,6 +21,7 @@ pub use evidence::{Evidence, Findings, Places, Told};
 pub use gather::{Context, gather, loses};
 pub use lenses::{Access, AgentSettings, Git, Sqlite, Terraform};
 pub use meaning::{Kind as LostKind, Meaning};
+pub use proven::{Level, Proven};
 
 /// The version of the fact set. A fact that is added raises it; one that is renamed or means something
 /// else raises it as well, and old policies are refused by validation, not reinterpreted.

@@ -17,9 +17,6 @@ mod peel;
 mod readonly;
 mod word;
 
-#[cfg(test)]
-mod tests;
-
 pub use code::{Inline, Language};
 pub use launch::Wrapper;
 pub use paths::{How, TypedPath};

@@ -1,6 +1,7 @@
 //! The engine's doors: what the command line (and later the daemon) may ask for. The values that
 //! pass them are here; each verb has its own file.
 
+mod court;
 mod find;
 mod look;
 mod recover;
@@ -76,6 +77,8 @@ pub struct RunOptions {
     pub dry_run: bool,
     /// Hold even when allowed.
     pub hold: bool,
+    /// Judge it whatever was denied before: a person wants it.
+    pub anew: bool,
     /// Rehearse even what is known to only read.
     pub rehearse: bool,
     /// Send the child's standard output to standard error (for `--json`).

@@ -13,7 +13,7 @@ use std::io::Read;
 use backstop_core::bytes::Bytes;
 use backstop_core::classes::{Classes, HEAD};
 use backstop_core::effect::{Effect, EffectSet, FileType, Kind};
-use backstop_core::facts::{self, Context, Evidence, Findings, Irreplaceable, Told, long, loses};
+use backstop_core::facts::{self, Context, Evidence, Findings, Irreplaceable, Proven, Told, long, loses};
 use serde::Serialize;
 
 use crate::engine::Side;
@@ -48,10 +48,16 @@ fn lenses(
         let tagged = losing.get(path).is_some_and(|tags| tags.iter().any(|t| t == "regenerable"));
         tagged || !near.made_again(path).is_empty()
     };
-    let mut gone = Gone { classes: &context.ground.classes, losing, sum: Irreplaceable::default(), places: Vec::new() };
+    let mut gone = Gone {
+        classes: &context.ground.classes,
+        losing,
+        places: Vec::new(),
+        proven: context.proven,
+        sum: Irreplaceable::default(),
+    };
     let git = git::look(set, sides, &git::Limits::default(), &again, &mut |lost| gone.file(lost));
     let Gone { sum, places, .. } = gone;
-    let Findings { evidence, facts, told } = findings;
+    let Findings { evidence, facts, told, .. } = findings;
     evidence.0.remove("irreplaceable");
     for (path, bytes) in &places {
         evidence.note("irreplaceable", path, *bytes);
@@ -91,13 +97,15 @@ fn behind(evidence: &mut Evidence, lens: &str, facts: &impl Serialize, told: &[T
 struct Gone<'a> {
     classes: &'a Classes,
     losing: &'a HashMap<Bytes, Vec<String>>,
-    sum: Irreplaceable,
     places: Vec<(Bytes, u64)>,
+    proven: &'a [Proven],
+    sum: Irreplaceable,
 }
 
 impl Gone<'_> {
     fn file(&mut self, lost: &git::Lost) {
-        if lost.fate.survives() {
+        let backed = |p: &Proven| lost.changed.is_some_and(|changed| p.keeps(&lost.path, changed));
+        if lost.fate.survives() || self.proven.iter().any(backed) {
             return;
         }
         let effect = lost.path.as_path().ancestors().find_map(|a| self.losing.get_key_value(&Bytes::from(a)));

@@ -12,6 +12,7 @@ pub mod failure;
 mod fault;
 pub mod law;
 pub mod ledger;
+mod memory;
 pub mod probe;
 mod progress;
 mod reading;

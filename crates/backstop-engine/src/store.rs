@@ -281,6 +281,25 @@ impl Store {
         parse(&bytes, &self.file(id, name)).map(Some)
     }
 
+    /// A file of the state directory itself; none where it is missing.
+    pub(crate) fn read_own<T: Versioned>(&self, name: &str) -> Result<Option<T>, StoreError> {
+        let path = self.path.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => parse(&bytes, &path).map(Some),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(io_error("read", &path)(e)),
+        }
+    }
+
+    /// Writes a file of the state directory itself, in one step and durably.
+    pub(crate) fn write_own<T: Serialize>(&self, name: &str, value: &T) -> Result<(), StoreError> {
+        let path = self.path.join(name);
+        let bytes = serde_json::to_vec(value).map_err(|source| StoreError::Damaged { path: path.clone(), source })?;
+        fault::point("store.write")
+            .and_then(|()| sys::write_durable(self.dir.as_fd(), name.as_bytes(), &bytes))
+            .map_err(io_error("write", &path))
+    }
+
     /// A run's file of JSON lines. A last line that was cut off by a power cut is left out.
     pub fn read_lines<T: DeserializeOwned>(&self, id: RunId, name: &str) -> Result<Vec<T>, StoreError> {
         let Some(bytes) = self.read(id, name)? else { return Ok(Vec::new()) };
@@ -320,12 +339,7 @@ impl Store {
 
     /// What `mark_open` wrote.
     pub(crate) fn read_mark<T: Versioned>(&self, id: RunId) -> Result<Option<T>, StoreError> {
-        let path = self.path.join("open").join(id.to_string());
-        match fs::read(&path) {
-            Ok(bytes) => parse(&bytes, &path).map(Some),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(io_error("read", &path)(e)),
-        }
+        self.read_own(&format!("open/{id}"))
     }
 
     /// Waits for a lock.

@@ -1,6 +1,8 @@
 //! The cases of `corpus/lens/`: two small trees, what the lenses say of the way from one to the other.
 //! Databases are written by SQLite itself, by way of python3.
 
+#![expect(clippy::unwrap_used, reason = "what fails in a test's helper is a fault of its case")]
+
 #[path = "lens/case.rs"]
 mod case;
 #[path = "lens/trees.rs"]

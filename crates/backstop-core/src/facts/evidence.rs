@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Facts;
 use crate::bytes::Bytes;
+use crate::digest::Digest;
 
 /// Facts with what stands behind them: kept with the run, shown, explained, replayed by `simulate`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -16,6 +17,9 @@ pub struct Findings {
     pub evidence: Evidence,
     /// What policy judges.
     pub facts: Facts,
+    /// The effect key: the same where the same would happen at the same places, whatever the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Digest>,
     /// What the lenses saw, in words, the weightiest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<Told>,

@@ -2,8 +2,11 @@
 //! behind each. What takes a look at the disk (neighbours, contents, repositories) comes in by the
 //! caller's hand.
 
-use super::{Doors, Evidence, Facts, Findings, People, Principal, Proof, Reading, Surprise, Time, long};
+use super::key::Key;
+use super::proven::Weakest;
+use super::{Doors, Evidence, Facts, Findings, People, Principal, Proven, Reading, Surprise, Time, long};
 use crate::bytes::Bytes;
+use crate::digest::Digest;
 use crate::effect::{Aspect, CrossingKind, Effect, EffectSet, FileType, Kind};
 use crate::policy::{Ground, gives_rights};
 use crate::request::Request;
@@ -14,6 +17,8 @@ use crate::time::Timestamp;
 pub struct Context<'a> {
     /// Runs of the same session that were denied.
     pub denials: u64,
+    /// The keys of effects that were denied and are to stay so.
+    pub denied: &'a [Digest],
     /// Places and kinds.
     pub ground: &'a Ground,
     /// What the command names, resolved, its current directory among it.
@@ -22,12 +27,10 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// People who can approve.
     pub people: People,
-    /// The newest proven backup of what would be lost.
-    pub proof: Proof,
+    /// The backups that were tested.
+    pub proven: &'a [Proven],
     /// What reading the command gave.
     pub reading: Reading,
-    /// True when the same effect was denied before.
-    pub repeats_denied: bool,
     /// Who asks for what.
     pub request: &'a Request,
 }
@@ -36,20 +39,36 @@ pub struct Context<'a> {
 /// can tell of an effect; it gets the classes known so far.
 pub fn gather(set: &EffectSet, context: &Context<'_>, more: &mut dyn FnMut(&Effect, &mut Vec<String>)) -> Findings {
     let facts = Facts::of(&set.totals());
-    let mut gathering = Gathering { context, evidence: Evidence::default(), facts, more, set };
+    let mut gathering = Gathering {
+        context,
+        evidence: Evidence::default(),
+        facts,
+        key: Key::default(),
+        more,
+        proof: Weakest::default(),
+        set,
+    };
     for effect in &set.effects {
         gathering.effect(effect);
     }
     gathering.whole();
-    let Gathering { evidence, facts, .. } = gathering;
-    Findings { evidence, facts, told: Vec::new() }
+    let Gathering { evidence, mut facts, key, proof, .. } = gathering;
+    let key = key.finish();
+    facts.proof = proof.finish(context.now);
+    facts.session.repeats_denied = key.is_some_and(|key| context.denied.contains(&key));
+    Findings { evidence, facts, key, told: Vec::new() }
 }
+
+/// Classes that say no more than that a place is the agent's own; so do those of caches and histories.
+const OWN: [&str; 3] = ["workspace", "scratch", "regenerable"];
 
 struct Gathering<'a> {
     context: &'a Context<'a>,
     evidence: Evidence,
     facts: Facts,
+    key: Key,
     more: &'a mut dyn FnMut(&Effect, &mut Vec<String>),
+    proof: Weakest<'a>,
     set: &'a EffectSet,
 }
 
@@ -59,6 +78,11 @@ impl Gathering<'_> {
         let has = |tag: &str| tags.iter().any(|t| t == tag);
         let lost = effect.bytes_lost();
         let losing = loses(effect);
+        let own = tags.iter().all(|t| OWN.contains(&t.as_str()) || self.context.ground.classes.frees(t));
+        self.key.note(effect, own);
+        if losing && !own {
+            self.proof.note(&effect.path, self.context.proven);
+        }
         for tag in &tags {
             self.evidence.note(tag, &effect.path, lost);
             if losing && !self.facts.losing.contains(tag) {
@@ -165,10 +189,8 @@ impl Gathering<'_> {
         facts.host.role.clone_from(&context.request.profile);
         facts.people = context.people;
         facts.principal = Principal { agent: String::new(), uid: i64::from(context.request.uid) };
-        facts.proof = context.proof.clone();
         facts.reading = context.reading.clone();
         facts.session.denials = long(context.denials);
-        facts.session.repeats_denied = context.repeats_denied;
         facts.session.named = context.request.session.is_some();
         facts.time = time(context.now);
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::effect::{Cover, FileType, Mount, Node, Opener};
-use crate::facts::{Context, People, Proof, Reading, gather};
+use crate::facts::{Context, People, Reading, gather};
 use crate::request::{Command, Net, Request};
 use crate::time::Timestamp;
 
@@ -73,13 +73,13 @@ fn judge(set: &EffectSet) -> (Decision, Vec<String>) {
     let (ground, request) = (ground(), request());
     let context = Context {
         denials: 0,
+        denied: &[],
         ground: &ground,
         named: &[],
         now: Timestamp::default(),
         people: People::default(),
-        proof: Proof::default(),
+        proven: &[],
         reading: Reading::default(),
-        repeats_denied: false,
         request: &request,
     };
     let findings = gather(set, &context, &mut |_, _| {});

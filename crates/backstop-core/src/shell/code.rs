@@ -175,7 +175,7 @@ fn base(name: &[u8]) -> &[u8] {
 pub(super) fn of(simple: &Simple) -> Vec<Inline> {
     let Some(name) = simple.program_name() else { return Vec::new() };
     let is = |n: &&str| n.as_bytes() == base(name.as_slice());
-    let Some(carrier) = CARRIERS.iter().find(|c| c.names.iter().any(|n| is(&n))) else { return Vec::new() };
+    let Some(carrier) = CARRIERS.iter().find(|c| c.names.iter().any(&is)) else { return Vec::new() };
     let mut found = Vec::new();
     let mut operands = 0usize;
     let mut filed = false;

@@ -122,7 +122,10 @@ impl<'a> Reader<'a> {
         let first = self.found.commands.len();
         let first_document = self.found.documents.len();
         // What doesn't end with the text ends with something that doesn't belong there.
-        let read = self.list().and_then(|()| if self.at < self.end { Err(Unread::Syntax) } else { Ok(()) });
+        let read = match self.list() {
+            Ok(()) if self.at < self.end => Err(Unread::Syntax),
+            read => read,
+        };
         if let Err(why) = read {
             let span = self.base.span(self.begun.min(self.text.len()), self.text.len());
             self.found.opaque.push(Opaque { span, why });

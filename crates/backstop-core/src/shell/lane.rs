@@ -266,10 +266,10 @@ fn judge(name: &Bytes, words: &[Word], entry: &Entry) -> Result<(), Stopped> {
     if entry.network {
         return Err((None, Why::Network(name.clone())));
     }
-    if entry.evaluates || entry.sets {
-        if let Some(word) = words.iter().find(|w| substitutes(w)) {
-            return Err((Some(word.span), Why::Told(name.clone(), word.typed.clone())));
-        }
+    if (entry.evaluates || entry.sets)
+        && let Some(word) = words.iter().find(|w| substitutes(w))
+    {
+        return Err((Some(word.span), Why::Told(name.clone(), word.typed.clone())));
     }
     if entry.sets {
         return words.iter().try_for_each(|w| {
@@ -333,10 +333,10 @@ fn judge(name: &Bytes, words: &[Word], entry: &Entry) -> Result<(), Stopped> {
         };
         return judge(name, &words[at.min(words.len())..], inner);
     }
-    if let Some(most) = entry.operands.filter(|_| !looked_up) {
-        if let Some(extra) = operands.get(most) {
-            return Err(told(extra));
-        }
+    if let Some(most) = entry.operands.filter(|_| !looked_up)
+        && let Some(extra) = operands.get(most)
+    {
+        return Err(told(extra));
     }
     match entry.check {
         Some(check) => match readonly::check(check, words, &operands) {

@@ -64,10 +64,10 @@ pub(super) fn of(script: &Script) -> Vec<TypedPath> {
         for value in command.assignments.iter().flat_map(|a| &a.values) {
             found.word(value, &set);
         }
-        if let Some(program) = &command.program {
-            if program.prefix().contains(&b'/') {
-                found.word(program, &set);
-            }
+        if let Some(program) = &command.program
+            && program.prefix().contains(&b'/')
+        {
+            found.word(program, &set);
         }
         for argument in &command.arguments {
             found.word(argument, &set);
@@ -115,10 +115,11 @@ impl Found {
                     self.push(word, &bytes[at + 1..], how, open);
                 }
             }
-            if let [b'-', letter, rest @ ..] = bytes {
-                if letter.is_ascii_alphabetic() && rest.contains(&b'/') {
-                    self.push(word, rest, how, open);
-                }
+            if let [b'-', letter, rest @ ..] = bytes
+                && letter.is_ascii_alphabetic()
+                && rest.contains(&b'/')
+            {
+                self.push(word, rest, how, open);
             }
         }
     }
@@ -154,10 +155,11 @@ impl Found {
             return;
         }
         let mut here = (path, how);
-        if how == How::Plain && !here.0.as_slice().starts_with(b"/") {
-            if let Some((dir, how)) = self.entered.last() {
-                here = (dir.join(here.0.as_slice()), *how);
-            }
+        if how == How::Plain
+            && !here.0.as_slice().starts_with(b"/")
+            && let Some((dir, how)) = self.entered.last()
+        {
+            here = (dir.join(here.0.as_slice()), *how);
         }
         if self.entered.len() >= 4 {
             self.entered.remove(0);

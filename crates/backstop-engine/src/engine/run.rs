@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use backstop_core::audit::{Body, By};
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Conflict, EffectSet};
-use backstop_core::facts::{Context, Findings, Meaning, People, Proof};
+use backstop_core::facts::Meaning;
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Op, Place, Plan};
 use backstop_core::policy::{self, Decision, Ground, Judgement, Reason};
@@ -19,7 +19,6 @@ use backstop_core::time::Timestamp;
 use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, SETTLE, Step};
 use crate::clock;
 use crate::commit::{Bounds, Checked, CommitError, Site, check};
-use crate::facts;
 use crate::failure::{Failure, FailureKind};
 use crate::law::{self, Standing};
 use crate::ledger::{Input, LayerIn, Measured, VolumeIn, measure};
@@ -91,7 +90,7 @@ impl Engine {
         if old.state == State::Held {
             self.discard(id)?;
         }
-        self.run(old.request, options, person)
+        self.run(old.request, &RunOptions { anew: true, ..options.clone() }, person)
     }
 
     /// Makes the record and says durably what is about to run.
@@ -191,7 +190,7 @@ impl Engine {
         let judgement = if plan.ops.is_empty() && effects.is_empty() {
             Judgement::of(Vec::new())
         } else {
-            let findings = self.found(record, &script, &rehearsal, &effects, &plan, &ground)?;
+            let findings = self.found(record, &script, &rehearsal.volumes, (&effects, &plan), &ground, options.anew)?;
             record.meaning = Some(Meaning::of(&findings, &ground.classes));
             trace.phase("facts");
             let law = standing.insert(self.standing(&record.request));
@@ -257,6 +256,7 @@ impl Engine {
             None => {
                 record.state = State::Denied;
                 entries.push(Body::RunDenied { run: record.id });
+                self.remember_denial(record)?;
                 self.close(record, done, Leftover::All, entries, trace)
             }
             Some(Answer::Discard) => {
@@ -476,50 +476,6 @@ impl Engine {
     /// The rules that are in force for a request, today.
     pub(super) fn standing(&self, request: &Request) -> Standing {
         law::of(request, self.settings.home.as_ref(), &self.settings.state)
-    }
-
-    /// What the effects mean; kept with the run, so that it can be explained later.
-    fn found(
-        &self,
-        record: &RunRecord,
-        script: &Script,
-        rehearsal: &Rehearsal,
-        effects: &EffectSet,
-        plan: &Plan,
-        ground: &Ground,
-    ) -> Result<Findings, Failure> {
-        let failed = |e| Failure::because("what it means can't be told, so nothing is let through", &e);
-        let sides = facts::Rehearsed::new(plan, &rehearsal.volumes, record.id).map_err(failed)?;
-        let context = Context {
-            denials: 0,
-            ground,
-            named: &reading::named(&record.request, script, self.settings.home.as_ref()),
-            now: clock::now(),
-            people: People::default(),
-            proof: Proof::default(),
-            reading: reading::facts(script),
-            repeats_denied: false,
-            request: &record.request,
-        };
-        let findings = facts::gather(effects, &sides, &context);
-        self.store.write_json(record.id, super::FINDINGS, &findings, false)?;
-        Ok(findings)
-    }
-
-    /// The places that policy goes by.
-    pub(super) fn ground(&self, request: &Request, volumes: &[OpenVolume]) -> Ground {
-        let mut guard = vec![Bytes::from(self.settings.state.as_path())];
-        guard.extend(volumes.iter().map(OpenVolume::guarded_path));
-        guard.extend(self.settings.hide.iter().cloned());
-        Ground {
-            classes: self.settings.classes.clone(),
-            guard,
-            home: self.settings.home.clone(),
-            homes: self.settings.homes.clone(),
-            scratch: self.settings.scratch.clone(),
-            uid: request.uid,
-            workspace: request.workspace.clone(),
-        }
     }
 
     /// Writes the effects, a header line and a line each, as they are hashed.

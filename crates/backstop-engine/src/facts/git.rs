@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::facts::{Git, Told};
+use backstop_core::time::Timestamp;
 
 pub use lost::look;
 
@@ -99,6 +100,8 @@ impl FileFate {
 /// A file (or, unknown, all beneath a directory) that a run would delete or overwrite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost {
+    /// When its inode last changed, where known.
+    pub changed: Option<Timestamp>,
     /// True when the file stays and gets content that git has not: an edit, no deletion or reset.
     pub edited: bool,
     /// What becomes of the content.

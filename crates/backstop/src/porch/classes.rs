@@ -24,10 +24,10 @@ fn from(homes: &[Bytes], system: &Path, user: Option<&Bytes>) -> Result<Classes,
         let layer = if only_roots(system) { Layer::System } else { Layer::Below };
         add(&mut classes, &text, layer, system)?;
     }
-    if let Some(user) = user {
-        if let Some(text) = read(user.as_path())? {
-            add(&mut classes, &text, Layer::Below, user.as_path())?;
-        }
+    if let Some(user) = user
+        && let Some(text) = read(user.as_path())?
+    {
+        add(&mut classes, &text, Layer::Below, user.as_path())?;
     }
     Ok(classes)
 }

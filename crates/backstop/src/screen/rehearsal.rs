@@ -6,7 +6,7 @@ use backstop_core::effect::{
     Aspect, Conflict, Cover, Crossing, CrossingKind, Effect, EffectSet, FileType, Kind, Mount, Node, Opener, Sized,
     Tally,
 };
-use backstop_core::facts::{self, Context, Meaning, People, Proof, Reading};
+use backstop_core::facts::{self, Context, Meaning, People, Reading};
 use backstop_core::id::RunId;
 use backstop_core::policy::law::{Law, Profile};
 use backstop_core::policy::{self, Ground};
@@ -99,13 +99,13 @@ pub fn outcome(command: &str, state: State, set: EffectSet) -> Outcome {
     };
     let context = Context {
         denials: 0,
+        denied: &[],
         ground: &ground,
         named: &[],
         now: STARTED,
         people: People::default(),
-        proof: Proof::default(),
+        proven: &[],
         reading: Reading::default(),
-        repeats_denied: false,
         request: &request,
     };
     let findings = facts::gather(&set, &context, &mut |_, _| {});

@@ -41,8 +41,13 @@ pub fn run(typed: &Run) -> Done {
     house.engine.limit_writes(typed.write_limit);
     house.read_classes()?;
     let request = porch::request(typed, house.caller, &house.accounts, &house.engine.settings().classes)?;
-    let options =
-        RunOptions { dry_run: typed.dry_run, hold: typed.hold, rehearse: typed.rehearse, stdout_to_stderr: typed.json };
+    let options = RunOptions {
+        anew: false,
+        dry_run: typed.dry_run,
+        hold: typed.hold,
+        rehearse: typed.rehearse,
+        stdout_to_stderr: typed.json,
+    };
     let mut person = Terminal::new(typed.yes, !typed.json && typed.wait.is_none());
     let mut outcome = house.engine.run(request, &options, &mut person)?;
     person.clear();

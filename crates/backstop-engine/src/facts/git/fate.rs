@@ -10,6 +10,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::{ContentHasher, Digest};
 use backstop_core::effect::EffectSet;
+use backstop_core::time::Timestamp;
 
 use super::compare::{Compared, Hints};
 use super::eyes::Eyes;
@@ -59,6 +60,7 @@ impl Judge<'_> {
     /// afterwards, with other content.
     pub(super) fn judge(&mut self, path: &Bytes, stays: Option<&Bytes>) -> Lost {
         let mut lost = Lost {
+            changed: None,
             edited: false,
             fate: FileFate::Unknown,
             files: 1,
@@ -80,6 +82,7 @@ impl Judge<'_> {
             return Err(Trouble::read(path, io::ErrorKind::NotFound.into()));
         };
         let meta = file.metadata().map_err(|e| Trouble::read(path, e))?;
+        lost.changed = u32::try_from(meta.ctime_nsec()).ok().map(|nanos| Timestamp::new(meta.ctime(), nanos));
         lost.size = meta.len();
         lost.inode = Some((meta.dev(), meta.ino()));
         lost.links = meta.nlink();

@@ -154,6 +154,7 @@ impl Lens<'_, '_> {
                 let tally = e.beneath.clone().unwrap_or_default();
                 self.judge.eyes.note(Trouble::Budget("files beneath a deleted directory"));
                 (self.lost)(&Lost {
+                    changed: None,
                     edited: false,
                     fate: FileFate::Unknown,
                     files: tally.files.saturating_sub(files).max(1),

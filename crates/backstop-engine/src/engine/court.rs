@@ -1,0 +1,78 @@
+//! What stands before the court: the places that policy goes by, what the effects mean, and which
+//! effects were denied before, in whatever spelling.
+
+use backstop_core::bytes::Bytes;
+use backstop_core::digest::Digest;
+use backstop_core::effect::EffectSet;
+use backstop_core::facts::{Context, Findings, People};
+use backstop_core::plan::Plan;
+use backstop_core::policy::Ground;
+use backstop_core::request::Request;
+use backstop_core::run::RunRecord;
+use backstop_core::shell::Script;
+
+use super::{Engine, FINDINGS};
+use crate::failure::Failure;
+use crate::memory::Denial;
+use crate::volume::OpenVolume;
+use crate::{clock, facts, reading};
+
+impl Engine {
+    /// What the effects mean; kept with the run, so that it can be explained later. `anew` is a person's
+    /// wish to have it judged whatever was denied before.
+    pub(super) fn found(
+        &self,
+        record: &RunRecord,
+        script: &Script,
+        volumes: &[OpenVolume],
+        (effects, plan): (&EffectSet, &Plan),
+        ground: &Ground,
+        anew: bool,
+    ) -> Result<Findings, Failure> {
+        let failed = |e| Failure::because("what it means can't be told, so nothing is let through", &e);
+        let sides = facts::Rehearsed::new(plan, volumes, record.id).map_err(failed)?;
+        let now = clock::now();
+        let denials = if anew { Vec::new() } else { self.store.denials(now)? };
+        let session = record.request.session.as_ref();
+        let its_own = denials.iter().filter(|d| session.is_some() && d.session.as_ref() == session);
+        let keys: Vec<Digest> = denials.iter().map(|d| d.key).collect();
+        let context = Context {
+            denials: its_own.count() as u64,
+            denied: &keys,
+            ground,
+            named: &reading::named(&record.request, script, self.settings.home.as_ref()),
+            now,
+            people: People::default(),
+            proven: &self.store.proven()?,
+            reading: reading::facts(script),
+            request: &record.request,
+        };
+        let findings = facts::gather(effects, &sides, &context);
+        self.store.write_json(record.id, FINDINGS, &findings, false)?;
+        Ok(findings)
+    }
+
+    /// Remembers the effect of a run that was denied.
+    pub(super) fn remember_denial(&self, record: &RunRecord) -> Result<(), Failure> {
+        let findings: Option<Findings> = self.store.read_json(record.id, FINDINGS)?;
+        let Some(key) = findings.and_then(|f| f.key) else { return Ok(()) };
+        let session = record.request.session.clone();
+        Ok(self.store.deny(Denial { at: clock::now(), key, run: record.id, session })?)
+    }
+
+    /// The places that policy goes by.
+    pub(super) fn ground(&self, request: &Request, volumes: &[OpenVolume]) -> Ground {
+        let mut guard = vec![Bytes::from(self.settings.state.as_path())];
+        guard.extend(volumes.iter().map(OpenVolume::guarded_path));
+        guard.extend(self.settings.hide.iter().cloned());
+        Ground {
+            classes: self.settings.classes.clone(),
+            guard,
+            home: self.settings.home.clone(),
+            homes: self.settings.homes.clone(),
+            scratch: self.settings.scratch.clone(),
+            uid: request.uid,
+            workspace: request.workspace.clone(),
+        }
+    }
+}
