@@ -1,4 +1,5 @@
-# The incident with a real server. Takes PROFILE, UIDN (who the agent is) and GUARD (`guarded` or `plain`);
+# The incident with a real server. Takes PROFILE, UIDN (who the agent is) GUARD (`guarded` or `plain`)
+# and PROOF (`fresh` where the data has a backup that was restored two hours ago);
 # leaves in /w what was said, the exit code and how the database is afterwards.
 set -e
 bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
@@ -20,6 +21,15 @@ sql "create table customers(id int primary key, name text, since date)"
 sql "insert into customers select i, 'Customer ' || i, date '2024-01-01' + i % 900 from generate_series(1, 2000) i"
 sql checkpoint
 names > /w/names.before
+
+if [ "$PROOF" = fresh ]; then
+    # The first look makes the state directory; the proof is what the backup's test would leave there.
+    agent backstop runs > /dev/null
+    at=$(date -u -d '2 hours ago' +%Y-%m-%dT%H:%M:%S.000000000Z)
+    printf '{"version":1,"proven":[{"at":"%s","level":"application","locations":2,"roots":["%s"]}]}' "$at" $data \
+        > /state/backstop/proven.json
+    chown "$UIDN" /state/backstop/proven.json
+fi
 
 cd /var/www
 code=0

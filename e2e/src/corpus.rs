@@ -61,6 +61,9 @@ pub struct Incident {
     pub expect: Expect,
     /// What policy says to it on a workstation; missing where there is nothing to judge in the end.
     pub expect_tier: Option<Tiers>,
+    /// What the lenses have to say of the run, each as the lens, a colon, and words of its sentence.
+    #[serde(default)]
+    pub saw: Vec<String>,
     /// The agent's workspace.
     pub workspace: String,
     /// Bash, run at `/w`, that makes the data; `mk DIR N [EXT]` makes files, `g` is git with an identity.

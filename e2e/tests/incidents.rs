@@ -61,6 +61,19 @@ struct Document {
 #[derive(Deserialize)]
 struct Record {
     judgement: Option<Judgement>,
+    meaning: Option<Meaning>,
+}
+
+#[derive(Deserialize)]
+struct Meaning {
+    #[serde(default)]
+    told: Vec<Told>,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    lens: String,
+    text: String,
 }
 
 #[derive(Deserialize)]
@@ -151,12 +164,18 @@ fn plain_bash_loses_data(case: &Incident) -> Result<(), Failed> {
 }
 
 fn expect_saved(case: &Incident, who: Who) -> Result<(), Failed> {
-    let (outcome, tier) = saved(case, who)?;
+    let (outcome, record) = saved(case, who)?;
+    let tier = record.as_ref().and_then(|r| r.judgement.as_ref()).map(|j| j.decision);
+    let told: Vec<String> = record
+        .and_then(|r| r.meaning)
+        .map(|m| m.told.into_iter().map(|t| format!("{}: {}", t.lens, t.text)).collect())
+        .unwrap_or_default();
     let expected = case.expect_tier.map(|t| t.of(who));
     match (outcome, case.not_yet.reason(who)) {
         (Ok(how), None) => {
-            tell(&case.id, who, &how, tier);
-            right_tier(tier, expected, case.not_yet.tier_reason(who))
+            tell(&case.id, who, &how, tier, &told);
+            right_tier(tier, expected, case.not_yet.tier_reason(who))?;
+            right_words(case, &told)
         }
         (Err(_), Some(_)) => Ok(()),
         (Ok(how), Some(why)) => Err(format!("{how}, though its file says not yet ({why}): take that entry out").into()),
@@ -176,8 +195,17 @@ fn right_tier(tier: Option<Tier>, expected: Option<Tier>, gap: Option<&str>) -> 
     }
 }
 
-/// How a case was saved, or how it was not, and what policy said.
-fn saved(case: &Incident, who: Who) -> Result<(Result<String, String>, Option<Tier>), Broken> {
+/// That the lenses said what its file says.
+fn right_words(case: &Incident, told: &[String]) -> Result<(), Failed> {
+    let missing = |want: &&String| !told.iter().any(|t| t.contains(want.as_str()));
+    match case.saw.iter().find(missing) {
+        None => Ok(()),
+        Some(want) => Err(format!("no lens says `{want}`, but:\n    {}", told.join("\n    ")).into()),
+    }
+}
+
+/// How a case was saved, or how it was not, and what is on record.
+fn saved(case: &Incident, who: Who) -> Result<(Result<String, String>, Option<Record>), Broken> {
     let stage = Stage::set(case, who, true)?;
     let run = match &case.guarded {
         Some(script) => script.clone(),
@@ -187,8 +215,8 @@ fn saved(case: &Incident, who: Who) -> Result<(Result<String, String>, Option<Ti
         }
     };
     let said = stage.sh(case, &run)?;
-    let tier = stage.tier(case)?;
-    Ok((become_of(case, &stage, &said)?, tier))
+    let record = stage.record(case)?;
+    Ok((become_of(case, &stage, &said)?, record))
 }
 
 /// What the command and then undo left of the data.
@@ -227,15 +255,15 @@ fn become_of(case: &Incident, stage: &Stage, said: &Said) -> Result<Result<Strin
 }
 
 impl Stage {
-    /// What policy said to the last run; none where it had nothing to judge.
-    fn tier(&self, case: &Incident) -> Result<Option<Tier>, Broken> {
+    /// What is on record of the last run; none where there is nothing to judge.
+    fn record(&self, case: &Incident) -> Result<Option<Record>, Broken> {
         if case.expect_tier.is_none() {
             return Ok(None);
         }
         let said = self.sh(case, "backstop show --json @last")?.must("backstop show")?;
         let document: Document = serde_json::from_slice(&said.out)
             .map_err(|e| Broken::Case { file: case.id.clone(), what: format!("no document of its run: {e}") })?;
-        Ok(document.record.judgement.map(|j| j.decision))
+        Ok(Some(document.record))
     }
 
     /// What differs from the tree before, to the last attribute; for a case about processes, but for
@@ -306,8 +334,9 @@ fn control(case: &Incident, who: Who) -> Result<(), Failed> {
 }
 
 /// One line a case, for whoever wants the list: `BACKSTOP_E2E_TELL=1`.
-fn tell(id: &str, who: Who, how: &str, tier: Option<Tier>) {
+fn tell(id: &str, who: Who, how: &str, tier: Option<Tier>, told: &[String]) {
     if std::env::var_os("BACKSTOP_E2E_TELL").is_some() {
-        eprintln!("{id:5} {} {how}, tier {}", who.name(), tier.map_or("none", Tier::name));
+        let words: String = told.iter().map(|t| format!("\n        {t}")).collect();
+        eprintln!("{id:5} {} {how}, tier {}{words}", who.name(), tier.map_or("none", Tier::name));
     }
 }

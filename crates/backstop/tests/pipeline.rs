@@ -463,3 +463,53 @@ fn the_drill_passes() {
     let left: Vec<_> = fs::read_dir(place.at("")).expect("dir").map(|e| e.expect("entry").file_name()).collect();
     assert_eq!(left, ["w"], "it takes its scratch data away and leaves no state");
 }
+
+/// The rules that spoke to the last run.
+fn rules(place: &Place) -> Vec<String> {
+    let shown = place.output(&["show", "--json", "@last"]);
+    let document: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("a document");
+    let reasons = document["record"]["judgement"]["reasons"].as_array().cloned().unwrap_or_default();
+    reasons.iter().filter_map(|r| r["rule"].as_str()).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_denial_holds_for_the_same_effect_however_it_is_spelt_until_a_person_has_it_judged_anew() {
+    let place = Place::new();
+    fs::create_dir_all(place.at("w/pg/base")).expect("a directory");
+    write(&place.at("w/pg/PG_VERSION"), "15\n");
+    write(&place.at("w/pg/base/1"), "rows\n");
+    let code = |line: &str| {
+        let output = place.output(&["run", "--profile", "production", "-c", line]);
+        output.status.code().expect("a code")
+    };
+    assert_eq!(code("rm -rf pg"), 77);
+    assert!(rules(&place).contains(&"protected-without-proof".to_owned()), "{:?}", rules(&place));
+    assert!(!rules(&place).contains(&"repeats-denied".to_owned()), "{:?}", rules(&place));
+    assert_eq!(code("find pg -delete; touch note"), 77);
+    assert!(rules(&place).contains(&"repeats-denied".to_owned()), "{:?}", rules(&place));
+
+    // A backup that was restored takes the reason away, but not what was said.
+    let now = backstop_core::time::Timestamp::from(
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map(|d| (d.as_secs() as i64, 0))
+            .expect("now"),
+    );
+    let proven = serde_json::json!({"version": 1, "proven": [
+        {"at": now.to_string(), "level": "application", "locations": 2, "roots": [place.at("w/pg").to_str()]}
+    ]});
+    fs::write(place.at("state/backstop/proven.json"), proven.to_string()).expect("planted");
+    assert_eq!(code("python3 -c 'import shutil; shutil.rmtree(\"pg\")'"), 77);
+    assert_eq!(rules(&place)[0], "repeats-denied", "{:?}", rules(&place));
+    assert!(!rules(&place).contains(&"protected-without-proof".to_owned()), "{:?}", rules(&place));
+    // Another effect is another matter.
+    assert_eq!(code("rm pg/base/1"), 75);
+    assert_eq!(place.output(&["discard", "@last"]).status.code(), Some(0));
+
+    let runs = place.output(&["runs", "--json", "--state", "denied"]);
+    let listed: serde_json::Value = serde_json::from_slice(&runs.stdout).expect("a document");
+    let id = listed["runs"][0]["id"].as_str().expect("a run").to_owned();
+    assert_eq!(place.output(&["retry", &id]).status.code(), Some(75));
+    assert!(!rules(&place).contains(&"repeats-denied".to_owned()), "{:?}", rules(&place));
+    assert!(place.at("w/pg/base/1").exists());
+}

@@ -74,3 +74,84 @@ fn of(effect: &Effect) -> Digest {
     let parts: [&[u8]; 9] = [what, b"\0", effect.path.as_slice(), b"\0", from, b"\0", kind.as_bytes(), b"\0", &more];
     Digest::of(DOMAIN, &parts)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::{FileType, Node};
+    use crate::time::Timestamp;
+
+    fn effect(kind: Kind, path: &str, content: &str) -> Effect {
+        let node = Node {
+            content: Some(Digest::of_content(content.as_bytes())),
+            ctime: Timestamp::default(),
+            dev: 1,
+            file_type: FileType::File,
+            gid: 0,
+            ino: 7,
+            mode: 0o644,
+            mtime: Timestamp::default(),
+            nlink: 1,
+            rdev: None,
+            size: 10,
+            target: None,
+            uid: 0,
+        };
+        Effect {
+            after: Some(node.clone()).filter(|_| kind != Kind::Delete),
+            aspects: if kind == Kind::Change { vec![Aspect::Content] } else { Vec::new() },
+            before: Some(node).filter(|_| kind != Kind::Create),
+            beneath: None,
+            from: None,
+            kind,
+            linked_elsewhere: 0,
+            mount: 0,
+            open_by: Vec::new(),
+            path: path.into(),
+            undoable: true,
+            xattrs: Vec::new(),
+        }
+    }
+
+    fn key(effects: &[(Effect, bool)]) -> Option<Digest> {
+        let mut key = Key::default();
+        for (effect, own) in effects {
+            key.note(effect, *own);
+        }
+        key.finish()
+    }
+
+    #[test]
+    fn the_same_effect_has_one_key_and_another_has_another() {
+        let goes = || (effect(Kind::Delete, "/srv/a", ""), false);
+        let first = key(&[goes()]);
+        assert!(first.is_some());
+        let mut later = goes();
+        later.0.before = later.0.before.map(|b| Node { ino: 8, mtime: Timestamp::new(9, 9), ..b });
+        for (same, what) in [
+            (vec![later], "another inode, another time"),
+            (vec![goes(), (effect(Kind::Create, "/tmp/x", "x"), true)], "with a temporary file beside"),
+        ] {
+            assert_eq!(key(&same), first, "{what}");
+        }
+        for (other, what) in [
+            (vec![(effect(Kind::Delete, "/srv/b", ""), false)], "another place"),
+            (vec![(effect(Kind::Change, "/srv/a", ""), false)], "emptied, not removed"),
+            (vec![goes(), (effect(Kind::Delete, "/srv/b", ""), false)], "more of it"),
+            (vec![], "nothing"),
+        ] {
+            assert_ne!(key(&other), first, "{what}");
+        }
+    }
+
+    #[test]
+    fn written_in_place_or_replaced_is_one_and_other_content_is_another() {
+        let becomes = |kind, content| key(&[(effect(kind, "/etc/x", content), false)]);
+        assert_eq!(becomes(Kind::Change, "a"), becomes(Kind::Replace, "a"));
+        assert_ne!(becomes(Kind::Change, "a"), becomes(Kind::Change, "b"));
+        // In the agent's own places alone, that is the effect.
+        let own = |content| key(&[(effect(Kind::Create, "/w/x", content), true)]);
+        assert!(own("a").is_some());
+        assert_ne!(own("a"), own("b"));
+    }
+}
