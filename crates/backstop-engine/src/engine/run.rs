@@ -71,7 +71,7 @@ impl Engine {
         if let Err(error) = self.store.not_alive(outcome.record.id) {
             outcome.record.notes.push(Failure::from(error).what);
         }
-        if let Err(failure) = self.tend() {
+        if let Err(failure) = self.tend(&outcome.record) {
             outcome.record.notes.push(failure.what);
         }
         trace.end(outcome.record.id);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use backstop_core::audit::Body;
 use backstop_core::id::RunId;
 use backstop_core::plan::{Plan, Volume};
-use backstop_core::run::State;
+use backstop_core::run::{RunRecord, State};
 use backstop_sys::fs as sys;
 
 use super::{Engine, Pruned, Unreachable, VaultStatus, VolumeStatus};
@@ -22,6 +22,8 @@ use crate::volume::{Leftover, OpenVolume, VolumeError, leftovers, reopen, tidy};
 const VAULTS: &str = "vaults.json";
 /// The file whose time says when the vaults were last looked after.
 const STAMP: &str = "tended";
+/// A run that keeps this much is reason to look after the vaults at once.
+const BURST: u64 = 64 << 20;
 
 impl Engine {
     /// Adds vaults that are not listed yet.
@@ -151,21 +153,26 @@ impl Engine {
         Ok(Pruned { unreachable, ..self.let_go(gone)? })
     }
 
-    /// Lets go of what is due, at most once an hour unless a file system runs short of space. By age
-    /// alone, which takes no look at every kept file.
-    pub(super) fn tend(&mut self) -> Result<(), Failure> {
+    /// Lets go of what is due, at most once an hour unless `last` may have filled a vault. What a vault
+    /// holds is reckoned from the runs' records; every kept file is looked at only where that is too much.
+    pub(super) fn tend(&mut self, last: &RunRecord) -> Result<(), Failure> {
         let stamp = self.store.path().join(STAMP);
         let hour = Duration::from_secs(3_600);
         let tended = fs::metadata(&stamp).and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
-        if tended.is_some_and(|ago| ago < hour) {
+        if tended.is_some_and(|ago| ago < hour) && kept(last) < BURST {
             return Ok(());
         }
         fs::write(&stamp, "").map_err(|e| Failure::because("cannot write into the state directory", &e))?;
-        let short =
-            |v: &OpenVolume| space(v).is_ok_and(|s| s.free < s.total / 100 * u64::from(self.settings.free_percent));
         let (vaults, _) = self.vaults()?;
-        if vaults.iter().any(short) {
-            return self.prune(None).map(|_| ());
+        for volume in &vaults {
+            let space = space(volume)?;
+            let records = ids_in(volume)?.into_iter().filter_map(|id| self.record(id).ok());
+            let reckoned: u64 = records.map(|r| kept(&r)).sum();
+            if space.free < space.total / 100 * u64::from(self.settings.free_percent)
+                || reckoned > space.total / 100 * u64::from(self.settings.vault_percent)
+            {
+                return self.prune(None).map(|_| ());
+            }
         }
         let _lock = self.store.lock("apply")?;
         let mut gone = BTreeMap::new();
@@ -211,6 +218,14 @@ impl Engine {
         }
         Ok(pruned)
     }
+}
+
+/// What the vaults keep for a run at the most: what it took away or wrote over, and while it is held all
+/// that it wrote.
+fn kept(record: &RunRecord) -> u64 {
+    let Some(totals) = &record.totals else { return 0 };
+    let written = if record.state == State::Held { totals.created.bytes } else { 0 };
+    totals.deleted.bytes.saturating_add(totals.changed.bytes).saturating_add(written)
 }
 
 fn space(volume: &OpenVolume) -> Result<sys::Space, Failure> {

@@ -86,6 +86,30 @@ fn size_and_free_space_let_go_of_what_is_young_but_not_of_what_is_held() {
 }
 
 #[test]
+fn a_vault_over_its_share_is_brought_back_by_itself() {
+    let (_dir, mut engine, volume, old) = scene();
+    let new = engine.store.new_run(clock::now()).expect("a run");
+    engine.note_vaults(std::slice::from_ref(volume.spec())).expect("noted");
+    let total = space(&volume).expect("measured").total;
+    for (id, share) in [(old, 19), (new, 19)] {
+        committed(&engine, &volume, id);
+        let mut record = engine.record(id).expect("a record");
+        let mut totals = backstop_core::effect::Totals::default();
+        totals.deleted.bytes = total / 100 * share;
+        record.totals = Some(totals);
+        engine.save(&mut record, false).expect("saved");
+    }
+    let last = engine.record(new).expect("a record");
+    // By its records too much, by its files not: nothing goes.
+    engine.tend(&last).expect("tended");
+    assert!(volume.run_dir(old, false).is_ok());
+    engine.settings.vault_percent = 0;
+    engine.tend(&last).expect("tended");
+    assert!(volume.run_dir(old, false).is_err(), "nobody asked for it");
+    assert!(engine.record(old).expect("a record").let_go);
+}
+
+#[test]
 fn a_run_whose_process_is_gone_is_given_up_with_what_it_left() {
     let (dir, engine, volume, id) = scene();
     drop(engine.store.alive(id).expect("marked"));
