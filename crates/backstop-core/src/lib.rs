@@ -12,6 +12,7 @@ pub mod effect;
 pub mod facts;
 pub mod id;
 pub mod lens;
+pub mod machine;
 pub mod merkle;
 pub mod note;
 pub mod plan;

@@ -13,7 +13,6 @@ mod vault;
 use std::path::Path;
 
 use backstop_core::bytes::Bytes;
-use backstop_core::classes::Classes;
 use backstop_core::effect::{Conflict, EffectSet, FileType};
 use backstop_core::id::RunId;
 use backstop_core::plan::Plan;
@@ -313,11 +312,6 @@ impl Engine {
     /// Stops runs that write more than this; none leaves only the free space as a limit.
     pub fn limit_writes(&mut self, bytes: Option<u64>) {
         self.settings.upper_limit = bytes;
-    }
-
-    /// Judges by these kinds of places and contents.
-    pub fn use_classes(&mut self, classes: Classes) {
-        self.settings.classes = classes;
     }
 
     /// Where the audit log is.

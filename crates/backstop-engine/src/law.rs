@@ -4,6 +4,7 @@
 
 mod files;
 mod keep;
+mod kinds;
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,9 @@ use backstop_core::policy::law::{self, Check, Law, Layer, Profile, Refusal, Sour
 use backstop_core::policy::{Judgement, Reason};
 use backstop_core::request::Request;
 
+pub use files::{only_roots, read};
 use keep::Keep;
+pub use kinds::Kinds;
 
 /// The machine's policy files: root's.
 pub const SYSTEM: &str = "/etc/backstop/policy";
@@ -49,6 +52,8 @@ pub struct Standing {
     law: Result<Law, Vec<Refusal>>,
     /// What is wrong with today's files; the last good ones may hold nevertheless.
     refusals: Vec<Refusal>,
+    /// All files that were read, those of classes among them.
+    sources: Vec<Source>,
     digest: Digest,
     keep: Keep,
     entry: Option<Body>,
@@ -69,9 +74,15 @@ impl Standing {
         self.law.as_ref().ok()
     }
 
-    /// Names the set; a judgement by it carries this.
+    /// Names the set, rules and classes; a judgement by it carries this.
     pub const fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The files it is made of, those of classes among them.
+    pub fn files(&self) -> Vec<PolicyFile> {
+        let digest = |s: &Source| Digest::of_content(s.text.as_bytes());
+        self.sources.iter().map(|s| PolicyFile { digest: digest(s), layer: s.layer, name: s.name.clone() }).collect()
     }
 
     /// What is wrong with today's files.
@@ -108,10 +119,10 @@ impl Standing {
 }
 
 /// The rules for `request`; a profile that is not known denies.
-pub(crate) fn of(request: &Request, home: Option<&Bytes>, state: &Path) -> Standing {
+pub(crate) fn of(request: &Request, home: Option<&Bytes>, kinds: &Kinds, state: &Path) -> Standing {
     let places = Places::of(home, request.workspace.as_ref());
     match Profile::ALL.into_iter().find(|p| p.name() == request.profile) {
-        Some(profile) => standing(profile, &places, state),
+        Some(profile) => standing(profile, &places, kinds, state),
         None => {
             let refusal = Refusal {
                 at: format!("profile {:?}", request.profile),
@@ -121,14 +132,14 @@ pub(crate) fn of(request: &Request, home: Option<&Bytes>, state: &Path) -> Stand
                 why: "there is no profile of this name".to_owned(),
             };
             let keep = Keep::new(state, Profile::default());
-            finish(Err(vec![refusal]), Vec::new(), law::digest(&[]), keep)
+            finish(Err(vec![refusal]), Vec::new(), Vec::new(), keep)
         }
     }
 }
 
 /// The rules for a run by `profile`; `state` is where checked and last good sets are kept.
-pub fn standing(profile: Profile, places: &Places, state: &Path) -> Standing {
-    stand(profile, places, state, &files::only_roots)
+pub fn standing(profile: Profile, places: &Places, kinds: &Kinds, state: &Path) -> Standing {
+    stand(profile, places, kinds, state, &only_roots)
 }
 
 /// The rules as they would be with `policy`: a directory in the place of the machine's, or a file added
@@ -160,29 +171,31 @@ pub fn tried(profile: Profile, places: &Places, policy: &Path) -> Result<Law, Ve
     if unread.is_empty() { Law::load(sources, Check::Full) } else { Err(unread) }
 }
 
-fn stand(profile: Profile, places: &Places, state: &Path, trusted: &dyn Fn(&Path) -> bool) -> Standing {
+fn stand(profile: Profile, places: &Places, kinds: &Kinds, state: &Path, trusted: &dyn Fn(&Path) -> bool) -> Standing {
     let keep = Keep::new(state, profile);
-    let (sources, unread) = files::gather(profile, places, trusted);
-    let digest = law::digest(&sources);
+    let (sources, mut unread) = files::gather(profile, places, trusted);
+    unread.extend(kinds.refusals.iter().cloned());
+    let all: Vec<Source> = sources.iter().chain(&kinds.sources).cloned().collect();
     if !unread.is_empty() {
         // Whatever can't be read or trusted is no slip of the pen that an earlier form could stand for.
-        return finish(Err(unread), Vec::new(), digest, keep);
+        return finish(Err(unread), Vec::new(), all, keep);
     }
-    // What is compiled in was checked by the tests.
+    // What is compiled in was checked by the tests. Classes are data: no rule is sound or not for them.
+    let rules = law::digest(&sources);
     let builtin = sources.as_slice() == [profile.source()];
-    let check = if builtin || keep.is_checked(digest) { Check::Known } else { Check::Full };
+    let check = if builtin || keep.is_checked(rules) { Check::Known } else { Check::Full };
     match Law::load(sources.clone(), check) {
         Ok(law) => {
             // Failing to remember costs the next run a check, and a fall-back its ground.
             if check == Check::Full {
-                drop(keep.checked(digest));
+                drop(keep.checked(rules));
             }
             drop(keep.good(&machines(&sources).cloned().collect::<Vec<_>>()));
-            finish(Ok(law), Vec::new(), digest, keep)
+            finish(Ok(law), Vec::new(), all, keep)
         }
         Err(refusals) => {
             let law = fall_back(profile, &keep, sources, &refusals);
-            finish(law, refusals, digest, keep)
+            finish(law, refusals, all, keep)
         }
     }
 }
@@ -201,24 +214,21 @@ fn fall_back(profile: Profile, keep: &Keep, sources: Vec<Source>, refusals: &[Re
     Law::fall_back(profile, good, &today, below, refusals)
 }
 
-fn finish(law: Result<Law, Vec<Refusal>>, refusals: Vec<Refusal>, digest: Digest, keep: Keep) -> Standing {
-    let mut standing = Standing { law, refusals, digest, keep, entry: None };
+fn finish(law: Result<Law, Vec<Refusal>>, refusals: Vec<Refusal>, sources: Vec<Source>, keep: Keep) -> Standing {
+    let digest = law::digest(&sources);
+    let mut standing = Standing { law, refusals, sources, digest, keep, entry: None };
     let refused = !standing.refusals().is_empty();
     if !standing.keep.is_recorded(if refused { "refused" } else { "loaded" }, digest) {
         standing.entry = Some(match &standing.law {
-            Ok(law) if !refused => loaded(law, digest),
+            Ok(law) if !refused => {
+                Body::PolicyLoaded { digest, rules: law.rules().count() as u64, sources: standing.files() }
+            }
             Ok(_) | Err(_) => {
                 Body::PolicyRefused { digest, fallback: standing.law.is_ok(), refusals: standing.refusals().to_vec() }
             }
         });
     }
     standing
-}
-
-fn loaded(law: &Law, digest: Digest) -> Body {
-    let file =
-        |s: &Source| PolicyFile { digest: Digest::of_content(s.text.as_bytes()), layer: s.layer, name: s.name.clone() };
-    Body::PolicyLoaded { digest, rules: law.rules().count() as u64, sources: law.sources().iter().map(file).collect() }
 }
 
 #[cfg(test)]

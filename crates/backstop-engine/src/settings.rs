@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use backstop_core::bytes::Bytes;
-use backstop_core::classes::Classes;
+
+use crate::law::Kinds;
 
 /// How much of a power cut a commit survives. A kill of Backstop is survived by either.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,8 +33,8 @@ pub struct Settings {
     pub scratch: Vec<Bytes>,
     /// Further directories that a command must not see: policy and keys.
     pub hide: Vec<Bytes>,
-    /// The kinds of places and contents.
-    pub classes: Classes,
+    /// The kinds of places and contents, and the files they come from.
+    pub kinds: Kinds,
     /// True to rehearse in a user namespace even as root.
     pub force_user: bool,
     /// See [`Durability`].

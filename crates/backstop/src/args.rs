@@ -13,7 +13,7 @@ Start here:
   backstop run -- make clean       rehearse, judge, then commit or hold
   backstop undo --last 1           take the last one back
 
-Topics: backstop help exit-codes | states | undo | policy";
+Topics: backstop help exit-codes | states | undo | policy | classes | settings";
 
 /// Rehearses a command on a copy-on-write view of this machine, shows what it would really change,
 /// commits the rehearsed bytes or holds them for a person, and can undo what it committed.
@@ -51,6 +51,8 @@ pub enum Verb {
     Redo(Several),
     /// Run a held run's command again on today's disk (people only)
     Retry(OneRun),
+    /// Wait until a held run is decided, and end with its exit code
+    Wait(WaitFor),
     /// List runs, newest first
     Runs(Runs),
     /// Print the audit log
@@ -83,7 +85,7 @@ pub enum Verb {
         #[arg(value_hint = ValueHint::DirPath)]
         dir: PathBuf,
     },
-    /// Explain a command or a topic: exit-codes, states, undo, policy
+    /// Explain a command or a topic: exit-codes, states, undo, policy, classes, settings
     Help {
         /// A command or a topic
         topic: Option<String>,
@@ -97,6 +99,7 @@ impl Verb {
             Self::Run(a) => a.json,
             Self::Show(a) => a.json,
             Self::Commit(a) | Self::Discard(a) | Self::Retry(a) => a.json,
+            Self::Wait(a) => a.json,
             Self::Undo(a) => a.which.json,
             Self::Redo(a) => a.json,
             Self::Runs(a) => a.json,
@@ -152,12 +155,13 @@ pub struct Run {
     /// Groups runs: an agent's session id
     #[arg(long, value_name = "ID")]
     pub session: Option<OsString>,
-    /// What the command may reach [default: from the profile]
+    /// What the command may reach, as far as the machine's settings allow [default: from the profile]
     #[arg(long, value_enum)]
     pub net: Option<NetArg>,
-    /// Defaults to go by
-    #[arg(long, value_enum, default_value_t = Profile::Workstation)]
-    pub profile: Profile,
+    /// Defaults to go by, as far as the machine's settings allow [default: from the settings, else
+    /// workstation]
+    #[arg(long, value_enum)]
+    pub profile: Option<Profile>,
     /// Don't take turns with other runs in the same workspace
     #[arg(long)]
     pub parallel: bool,
@@ -194,6 +198,16 @@ pub enum NetArg {
     None,
     /// The machine's network
     Host,
+}
+
+impl NetArg {
+    /// The request's own name for it.
+    pub const fn asked(self) -> backstop_core::request::Net {
+        match self {
+            Self::None => backstop_core::request::Net::None,
+            Self::Host => backstop_core::request::Net::Host,
+        }
+    }
 }
 
 /// Values of `--profile`.
@@ -237,6 +251,19 @@ pub struct Show {
 pub struct OneRun {
     /// The run: an id, a prefix of one, @last, @-2
     pub run: String,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `wait`.
+#[derive(Debug, Args)]
+pub struct WaitFor {
+    /// The run: an id, a prefix of one, @last, @-2
+    pub run: String,
+    /// At most this long (90s, 10m, 2h, 1d); then it ends with 75, as the run is still held
+    #[arg(long, value_name = "DUR", value_parser = duration)]
+    pub at_most: Option<Duration>,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
@@ -336,9 +363,9 @@ pub enum Policy {
         /// Policy files; each is checked on top of the profile's rules, as if root had installed it
         #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
         files: Vec<PathBuf>,
-        /// The profile
-        #[arg(long, value_enum, default_value_t = Profile::Workstation)]
-        profile: Profile,
+        /// The profile [default: the machine's]
+        #[arg(long, value_enum)]
+        profile: Option<Profile>,
         /// Print one JSON document
         #[arg(long)]
         json: bool,
@@ -365,9 +392,9 @@ pub enum Policy {
     },
     /// Print the rules in force here, layer by layer
     Show {
-        /// The profile
-        #[arg(long, value_enum, default_value_t = Profile::Workstation)]
-        profile: Profile,
+        /// The profile [default: the machine's]
+        #[arg(long, value_enum)]
+        profile: Option<Profile>,
         /// Print one JSON document
         #[arg(long)]
         json: bool,

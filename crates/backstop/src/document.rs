@@ -4,12 +4,14 @@
 mod policy;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use backstop_core::audit::Question;
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use backstop_core::effect::{Conflict, EffectSet};
 use backstop_core::id::RunId;
+use backstop_core::request::Net;
 use backstop_core::run::RunRecord;
 use backstop_core::time::Timestamp;
 use backstop_engine::audit::{Answer, Finding, Report, Weight};
@@ -25,7 +27,7 @@ pub use policy::{
 /// The version of every document.
 pub const VERSION: u32 = 1;
 
-/// `run`, `commit`, `retry`: what became of a run.
+/// `run`, `commit`, `retry`, `wait`: what became of a run.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RunDocument<'a> {
     /// What it would change, or changed.
@@ -477,6 +479,9 @@ pub struct DoctorDocument {
     pub homes: Vec<Bytes>,
     /// Runs that wait for a person.
     pub held: u64,
+    /// What the machine's settings say; none where they can't be used, and then no run goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachineDocument>,
     /// True when it runs as root: every mount can be covered.
     pub privileged: bool,
     /// Scratch directories.
@@ -492,6 +497,18 @@ pub struct DoctorDocument {
     /// The workspace of a run from here; none when every change is outside.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace: Option<Bytes>,
+}
+
+/// The machine's settings that are in force.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct MachineDocument {
+    /// The file; none where there is none and the defaults hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The profiles that a run may name, each with the widest network that it may have.
+    pub may: BTreeMap<String, Net>,
+    /// The profile of a run that names none.
+    pub profile: String,
 }
 
 /// One ability, tried.

@@ -222,34 +222,44 @@ mod tests {
     #[test]
     fn the_question_comes_with_the_effect() {
         insta::assert_snapshot!(dialogue(&["x", ""]).1, @r#"
-    backstop: asks r-2x7k3f: would delete 41,210 files (12.4 GB) in /var/lib/postgresql/15/main
-      through  /var/www/temp -> /var/lib/postgresql/15/main             the command named /var/www/temp
-      open     postgres[812] has 43 of these open for writing
-      rule     outside-workspace       the place is outside the workspace (9 places)
-               open-for-writing        a process outside this run has it open for writing (2 places)
+        backstop: asks r-2x7k3f: would delete 41,210 files (12.4 GB) in /var/lib/postgresql/15/main
+          through  /var/www/temp -> /var/lib/postgresql/15/main             the command named /var/www/temp
+          open     postgres[812] has 43 of these open for writing
+          lost     41,210 files (12.4 GB) that exist nowhere else (no proven backup)
+          is       database: a database keeps its data here
+                   system: the machine runs on it
+          rule     database                workstation.cedar:197        needs 1 person, has 0
+                   a database would lose data (9 places)
+                   system                  workstation.cedar:181        needs 1 person, has 0
+                   the operating system's own files would change (9 places)
+                   outside-workspace       workstation.cedar:24         needs 1 person, has 0
+                   the place is outside the workspace (9 places)
+                   … and 2 more
+          instead  go through the database's own client, on a copy; never through its files
+                   install into the workspace or the home (a virtual environment, --prefix), or have a person do it
 
-      /var/lib/postgresql/15/main/                                12.4 GB  -41,210          ██████████
-    ├─ - base/                                                    11.8 GB  -39,801          █████████▋
-    │    open for writing by postgres[812]
-    │  ├─   16384/16411                                            1.1 GB                   ▉
-    │  ├─   16384/16411.1                                          1.1 GB                   ▉
-    │  ├─   16384/16420                                            812 MB                   ▊
-    │  └─ … and 39,798 more files (8.8 GB)
-    ├─ - pg_wal/                                                   537 MB  -32              ▌
-    │  ├─   000000010000000A000000C1                              16.8 MB                   ▏
-    │  └─ … and 31 more files (520 MB)
-    ├─ - pg_xact/                                                 61.0 MB  -1,312           ▏
-    ├─ - global/                                                   590 kB  -61              ▏
-    ├─ - postmaster.opts                                           8.2 kB                   ▏
-    │    open for writing by postgres[812]
-    ├─ - postmaster.pid                                             104 B                   ▏
-    ├─ - postgresql.auto.conf                                        88 B                   ▏
-    └─ … and 1 more file (3 B)
+          /var/lib/postgresql/15/main/                                12.4 GB  -41,210          ██████████
+        ├─ - base/                                                    11.8 GB  -39,801          █████████▋
+        │    open for writing by postgres[812]
+        │  ├─   16384/16411                                            1.1 GB                   ▉
+        │  ├─   16384/16411.1                                          1.1 GB                   ▉
+        │  ├─   16384/16420                                            812 MB                   ▊
+        │  └─ … and 39,798 more files (8.8 GB)
+        ├─ - pg_wal/                                                   537 MB  -32              ▌
+        │  ├─   000000010000000A000000C1                              16.8 MB                   ▏
+        │  └─ … and 31 more files (520 MB)
+        ├─ - pg_xact/                                                 61.0 MB  -1,312           ▏
+        ├─ - global/                                                   590 kB  -61              ▏
+        ├─ - postmaster.opts                                           8.2 kB                   ▏
+        │    open for writing by postgres[812]
+        ├─ - postmaster.pid                                             104 B                   ▏
+        ├─ - postgresql.auto.conf                                        88 B                   ▏
+        └─ … and 1 more file (3 B)
 
-    let it take effect?  [c]ommit  [h]old  [d]iscard  [s]how more  (hold) > one of: c, h, d, s
+        let it take effect?  [c]ommit  [h]old  [d]iscard  [s]how more  (hold) > one of: c, h, d, s
 
-    let it take effect?  [c]ommit  [h]old  [d]iscard  [s]how more  (hold) >
-    "#);
+        let it take effect?  [c]ommit  [h]old  [d]iscard  [s]how more  (hold) >
+        "#);
     }
 
     #[test]
@@ -257,6 +267,9 @@ mod tests {
         let outcome = rehearsal::incident();
         // Tests run with a standard input of their own; `ask: false` is what `--json` gives.
         assert_eq!(Terminal::new(false, false).confirm(&outcome.record, &outcome.effects), Answer::Hold);
-        assert_eq!(Terminal::new(true, false).confirm(&outcome.record, &outcome.effects), Answer::Commit);
+        // A yes that was typed ahead answers a plain question, not one that wants its words.
+        assert_eq!(Terminal::new(true, false).confirm(&outcome.record, &outcome.effects), Answer::Hold);
+        let plain = rehearsal::ordinary();
+        assert_eq!(Terminal::new(true, false).confirm(&plain.record, &plain.effects), Answer::Commit);
     }
 }

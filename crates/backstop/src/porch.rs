@@ -1,7 +1,7 @@
 //! The porch: turns what was typed, the current directory and the environment into a `Request` and
 //! `Settings`, once. Believes nothing else; the environment's `$HOME` only ever makes it stricter.
 
-mod classes;
+mod machine;
 mod passwd;
 mod settings;
 mod workspace;
@@ -10,15 +10,17 @@ use std::path::PathBuf;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::classes::Classes;
-use backstop_core::request::{Command, NestedRequest, Net, Request};
+use backstop_core::machine::Machine;
+use backstop_core::request::{Command, NestedRequest, Request};
 use backstop_engine::Failure;
 
-pub use classes::classes;
+pub use machine::{FILE, is_set, machine, settle, still};
 pub use passwd::Account;
 pub use settings::settings;
 pub use workspace::Forbidden;
 
-use crate::args::{NetArg, Profile, Run};
+use crate::args::Run;
+use crate::out::Trouble;
 
 /// Who calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +61,14 @@ pub fn nested(typed: &Run, command: &Command) -> Result<NestedRequest, Failure> 
 }
 
 /// The request that `typed` stands for, here and now.
-pub fn request(typed: &Run, caller: Caller, accounts: &[Account], classes: &Classes) -> Result<Request, Failure> {
+pub fn request(
+    typed: &Run,
+    caller: Caller,
+    accounts: &[Account],
+    classes: &Classes,
+    machine: &Machine,
+) -> Result<Request, Trouble> {
+    let (profile, net) = settle(machine, typed.profile.map(|p| p.law()), typed.net.map(|n| n.asked()))?;
     let cwd = current_dir()?;
     let forbidden = Forbidden::new(accounts, std::env::var_os("HOME"), classes.clone());
     let given = typed.workspace.as_ref().map(|dir| workspace::given(dir, &forbidden)).transpose()?;
@@ -69,15 +78,9 @@ pub fn request(typed: &Run, caller: Caller, accounts: &[Account], classes: &Clas
         cwd: cwd.into(),
         env_keys: env_keys(),
         gid: caller.gid,
-        net: match (typed.net, typed.profile) {
-            (Some(NetArg::None), _) | (None, Profile::Production) => Net::None,
-            (Some(NetArg::Host), _) | (None, Profile::Workstation) => Net::Host,
-        },
+        net,
         parallel: typed.parallel,
-        profile: match typed.profile {
-            Profile::Workstation => "workstation".to_owned(),
-            Profile::Production => "production".to_owned(),
-        },
+        profile: profile.name().to_owned(),
         reason: typed.reason.as_deref().map(Bytes::from),
         session: typed.session.as_deref().map(Bytes::from),
         uid: caller.uid,

@@ -37,15 +37,6 @@ impl House {
         Ok(Self { caller, accounts, engine })
     }
 
-    /// Reads the machine's kinds of places, for what is judged. What is only looked at or taken back
-    /// goes on where such a file is broken.
-    pub fn read_classes(&mut self) -> Result<(), Failure> {
-        let settings = self.engine.settings();
-        let classes = porch::classes(&settings.homes, settings.home.as_ref())?;
-        self.engine.use_classes(classes);
-        Ok(())
-    }
-
     /// The run that `text` names.
     pub fn find(&self, text: &str) -> Result<RunId, Failure> {
         self.engine.find(text)
@@ -65,6 +56,7 @@ pub fn dispatch(verb: Verb) -> Done {
         Verb::Run(typed) => run::run(&typed),
         Verb::Commit(one) => run::commit(&one),
         Verb::Retry(one) => run::retry(&one),
+        Verb::Wait(typed) => run::wait(&typed),
         Verb::Show(typed) => look::show(&typed),
         Verb::Runs(typed) => look::runs(&typed),
         Verb::Discard(one) => takeback::discard(&one),

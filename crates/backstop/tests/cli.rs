@@ -77,15 +77,17 @@ fn help() {
       undo         Take committed runs back, newest first
       redo         Bring undone runs back, oldest first (people only)
       retry        Run a held run's command again on today's disk (people only)
+      wait         Wait until a held run is decided, and end with its exit code
       runs         List runs, newest first
       log          Print the audit log
       audit        Check the records
       doctor       Show what this machine can and can't do, proven by doing it
+      policy       Look at the rules, check them, try them
       vault        Look after what undo needs
       recover      Finish or take back what a crash left half done
       drill        Rehearse an accident on scratch data, and the way back
       completions  Print completions for a shell
-      help         Explain a command or a topic: exit-codes, states, undo, policy
+      help         Explain a command or a topic: exit-codes, states, undo, policy, classes, settings
 
     Options:
       -h, --help     Print help
@@ -96,7 +98,7 @@ fn help() {
       backstop run -- make clean       rehearse, judge, then commit or hold
       backstop undo --last 1           take the last one back
 
-    Topics: backstop help exit-codes | states | undo | policy
+    Topics: backstop help exit-codes | states | undo | policy | classes | settings
     "#);
 }
 
@@ -128,6 +130,10 @@ fn help_of_run() {
           --hold
               Always hold, even when allowed
 
+          --rehearse
+              Rehearse even what is known to only read (`ls`, `git status`), which otherwise runs in
+              place without any right to write
+
           --yes
               Confirm as the person at this terminal (refused without one, and inside a run)
 
@@ -141,20 +147,21 @@ fn help_of_run() {
               Groups runs: an agent's session id
 
           --net <NET>
-              What the command may reach [default: from the profile]
+              What the command may reach, as far as the machine's settings allow [default: from the
+              profile]
 
               Possible values:
               - none: Nothing but a loopback of its own
               - host: The machine's network
 
           --profile <PROFILE>
-              Defaults to go by
+              Defaults to go by, as far as the machine's settings allow [default: from the settings,
+              else workstation]
 
               Possible values:
               - workstation: Undoable changes in the workspace are allowed, the network is the machine's
-              - production:  No workspace: changes outside scratch directories ask; no network
-
-              [default: workstation]
+              - production:  Changes outside scratch directories ask, losing protected data needs two
+                people and a proven backup; no network
 
           --parallel
               Don't take turns with other runs in the same workspace
@@ -173,17 +180,23 @@ fn help_of_run() {
 #[test]
 fn help_of_the_other_verbs() {
     let place = Place::new();
-    let verbs: [&[&str]; 14] = [
+    let verbs: [&[&str]; 20] = [
         &["show"],
         &["commit"],
         &["discard"],
         &["undo"],
         &["redo"],
         &["retry"],
+        &["wait"],
         &["runs"],
         &["log"],
         &["audit", "verify"],
         &["doctor"],
+        &["policy", "check"],
+        &["policy", "explain"],
+        &["policy", "test"],
+        &["policy", "simulate"],
+        &["policy", "show"],
         &["vault", "prune"],
         &["recover"],
         &["drill", "incident"],
@@ -279,6 +292,21 @@ fn help_of_the_other_verbs() {
 
     exit 0
     --- stdout
+    Wait until a held run is decided, and end with its exit code
+
+    Usage: backstop wait [OPTIONS] <RUN>
+
+    Arguments:
+      <RUN>  The run: an id, a prefix of one, @last, @-2
+
+    Options:
+          --at-most <DUR>  At most this long (90s, 10m, 2h, 1d); then it ends with 75, as the run is
+                           still held
+          --json           Print one JSON document
+      -h, --help           Print help
+
+    exit 0
+    --- stdout
     List runs, newest first
 
     Usage: backstop runs [OPTIONS]
@@ -321,6 +349,90 @@ fn help_of_the_other_verbs() {
     Options:
           --json  Print one JSON document
       -h, --help  Print help
+
+    exit 0
+    --- stdout
+    Check policy files, or without any those in force: exit 1 when one is refused (people only)
+
+    Usage: backstop policy check [OPTIONS] [FILE]...
+
+    Arguments:
+      [FILE]...
+              Policy files; each is checked on top of the profile's rules, as if root had installed it
+
+    Options:
+          --profile <PROFILE>
+              The profile [default: the machine's]
+
+              Possible values:
+              - workstation: Undoable changes in the workspace are allowed, the network is the machine's
+              - production:  Changes outside scratch directories ask, losing protected data needs two
+                people and a proven backup; no network
+
+          --json
+              Print one JSON document
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    exit 0
+    --- stdout
+    Explain a run: every rule that spoke, and the facts that it saw
+
+    Usage: backstop policy explain [OPTIONS] <RUN>
+
+    Arguments:
+      <RUN>  The run: an id, a prefix of one, @last, @-2
+
+    Options:
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    Judge case files: exit 1 when one gets another tier than it expects (people only)
+
+    Usage: backstop policy test [OPTIONS] <FILE>...
+
+    Arguments:
+      <FILE>...  Case files, or directories of them
+
+    Options:
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    Judge the recorded runs by other rules, and print what would differ (people only)
+
+    Usage: backstop policy simulate [OPTIONS]
+
+    Options:
+          --policy <PATH>  A policy file to add, or a directory in the place of the machine's [default:
+                           the rules in force]
+          --json           Print one JSON document
+      -h, --help           Print help
+
+    exit 0
+    --- stdout
+    Print the rules in force here, layer by layer
+
+    Usage: backstop policy show [OPTIONS]
+
+    Options:
+          --profile <PROFILE>
+              The profile [default: the machine's]
+
+              Possible values:
+              - workstation: Undoable changes in the workspace are allowed, the network is the machine's
+              - production:  Changes outside scratch directories ask, losing protected data needs two
+                people and a proven backup; no network
+
+          --json
+              Print one JSON document
+
+      -h, --help
+              Print help (see a summary with '-h')
 
     exit 0
     --- stdout
@@ -372,7 +484,7 @@ fn help_of_the_other_verbs() {
 #[test]
 fn topics_are_printed_and_unknown_ones_refused() {
     let place = Place::new();
-    for topic in ["exit-codes", "states", "undo", "policy", "run", "vault"] {
+    for topic in ["exit-codes", "states", "undo", "policy", "classes", "settings", "run", "vault"] {
         let text = place.run(&["help", topic]);
         assert!(text.starts_with("exit 0\n--- stdout\n") && text.lines().count() > 5, "{topic}: {text}");
     }
@@ -380,7 +492,7 @@ fn topics_are_printed_and_unknown_ones_refused() {
     exit 2
     --- stderr
     backstop: no help about nonsense
-      next     backstop help, or one of: exit-codes, states, undo, policy
+      next     backstop help, or one of: exit-codes, states, undo, policy, classes, settings
     "#);
 }
 
@@ -599,6 +711,13 @@ fn inside_a_run_nothing_is_let_through() {
     exit 77
     --- stderr
     backstop: refused: `runs` inside a run can't see the records
+      rule     a run can't reach Backstop's own files
+      next     ask again when this run has ended, outside of it
+    "#);
+    insta::assert_snapshot!(inside(&place, "$B wait r-zzzzzz"), @r#"
+    exit 77
+    --- stderr
+    backstop: refused: `wait` inside a run can't see the records
       rule     a run can't reach Backstop's own files
       next     ask again when this run has ended, outside of it
     "#);

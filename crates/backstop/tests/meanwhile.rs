@@ -62,7 +62,7 @@ impl Scene {
             homes: Vec::new(),
             scratch: Vec::new(),
             hide: Vec::new(),
-            classes: backstop_core::classes::Classes::default(),
+            kinds: backstop_engine::law::Kinds::default(),
             force_user: false,
             durability: Durability::Ordered,
             vault_percent: 20,

@@ -109,6 +109,7 @@ fn a_held_run_is_committed_undone_and_redone_by_people() {
     ├─ ± a                                       14 B                   ████████▊
     └─ + b                                        2 B                   █▎
 
+      lost     1 file (8 B) that exists nowhere else (no proven backup)
       rule     held on request; policy would allow it
       digest   DIGEST
       next     people: backstop commit r-RUN · give up: backstop discard r-RUN
@@ -354,6 +355,7 @@ fn dry_runs_change_nothing_and_end_well() {
     exit 0
     --- stderr
     backstop: dry run r-RUN: would delete $DIR/w/a (5 B)
+      lost     1 file (5 B) that exists nowhere else (no proven backup)
       next     nothing was changed; the same line without --dry-run does it
       $DIR/w/                          5 B  -1               ██████████
     └─ - a                                        5 B                   ██████████
@@ -399,6 +401,30 @@ fn a_wait_ends_when_a_person_discards() {
     assert!(place.run(&["discard", &id]).starts_with("exit 0"));
     assert_eq!(child.wait().expect("ends").code(), Some(77));
     assert_eq!(place.output(&["run", "--hold", "--wait=1s", "--", "touch", "a"]).status.code(), Some(75));
+}
+
+#[test]
+fn an_agent_can_wait_for_a_persons_decision() {
+    let place = Place::new();
+    write(&place.at("w/a"), "x\n");
+    for (verb, code) in [("commit", 3), ("discard", 77)] {
+        let id = place.id(&["run", "--hold", "-c", &format!("echo {verb} > a; exit 3")]);
+        let text = place.run(&["wait", "--at-most", "1s", &id]);
+        assert!(text.starts_with("exit 75\n--- stderr\nbackstop: held r-RUN"), "{text}");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_backstop"));
+        let mut waits = place
+            .environment(command.args(["wait", "--json", &id]))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("backstop starts");
+        assert_eq!(place.output(&[verb, &id]).status.code(), Some(0));
+        assert_eq!(waits.wait().expect("it ends").code(), Some(code), "{verb}");
+        let mut text = String::new();
+        waits.stdout.take().expect("piped").read_to_string(&mut text).expect("UTF-8");
+        let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(document["exit_code"], code, "{text}");
+    }
+    assert!(place.run(&["wait", "@-9"]).starts_with("exit 2"));
 }
 
 /// A terminal of its own with `backstop` in it.

@@ -14,7 +14,8 @@ pub struct Meaning {
     pub bytes: i64,
     /// Files that would exist nowhere else.
     pub files: i64,
-    /// The protected kinds of places that lose something, each with why it matters.
+    /// The protected kinds of places that are touched, those that lose something first, each with why it
+    /// matters: a credential that is made or given away is as grave as one that is lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<Kind>,
     /// How many sentences of the lenses are not among `told`.
@@ -48,7 +49,8 @@ impl Meaning {
     /// Of findings.
     pub fn of(findings: &Findings, classes: &Classes) -> Self {
         let facts = &findings.facts;
-        let protected = facts.losing.iter().filter(|c| classes.protected(c));
+        let touched = facts.classes.iter().filter(|c| !facts.losing.contains(*c));
+        let protected = facts.losing.iter().chain(touched).filter(|c| classes.protected(c));
         let kinds = protected.map(|c| Kind { class: c.clone(), why: classes.why(c).to_owned() }).collect();
         Self {
             bytes: facts.irreplaceable.bytes,
@@ -58,5 +60,22 @@ impl Meaning {
             proof: facts.proof.clone(),
             told: findings.told.iter().take(Self::TOLD).cloned().collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_protected_kind_that_is_only_made_or_changed_is_told_too() {
+        let words = |all: &[&str]| all.iter().map(|c| (*c).to_owned()).collect();
+        let mut findings = Findings::default();
+        findings.facts.classes = words(&["credentials", "database", "outside"]);
+        findings.facts.losing = words(&["database", "outside"]);
+        let meaning = Meaning::of(&findings, &Classes::new(&[]));
+        let kinds: Vec<&str> = meaning.kinds.iter().map(|k| k.class.as_str()).collect();
+        assert_eq!(kinds, ["database", "credentials"], "what loses something first");
+        assert!(meaning.kinds.iter().all(|k| !k.why.is_empty()));
     }
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::text;
 use crate::digest::Digest;
+use crate::request::Net;
 
 pub use court::refused;
 pub use fallback::machines;
@@ -81,6 +82,14 @@ impl Profile {
         match self {
             Self::Workstation => "workstation.cedar",
             Self::Production => "production.cedar",
+        }
+    }
+
+    /// What a run by it may reach when nothing else is said.
+    pub const fn net(self) -> Net {
+        match self {
+            Self::Workstation => Net::Host,
+            Self::Production => Net::None,
         }
     }
 

@@ -66,7 +66,7 @@ impl Engine {
         guard.extend(volumes.iter().map(OpenVolume::guarded_path));
         guard.extend(self.settings.hide.iter().cloned());
         Ground {
-            classes: self.settings.classes.clone(),
+            classes: self.settings.kinds.classes.clone(),
             guard,
             home: self.settings.home.clone(),
             homes: self.settings.homes.clone(),

@@ -5,12 +5,13 @@ use std::os::fd::AsFd;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{EffectSet, FileType};
-use backstop_core::facts::Findings;
+use backstop_core::facts::{Findings, VERSION};
 use backstop_core::id::RunId;
 use backstop_core::plan::{Op, Place, Plan, Spot};
 use backstop_core::run::State;
 use backstop_core::time::Timestamp;
 use backstop_sys::fs as sys;
+use serde_json::Value;
 
 use super::{Beneath, Engine, Side};
 use crate::commit::{Site, shown};
@@ -24,16 +25,39 @@ enum Where<'a> {
     Slot(&'a backstop_core::plan::Slot, Bytes),
 }
 
+/// What was kept of what a run's effects mean.
+pub(super) enum Kept {
+    /// Nothing.
+    Nothing,
+    /// Facts of another version.
+    Other(i64),
+    /// These.
+    These(Box<Findings>),
+}
+
 impl Engine {
     /// What a run would change, or changed.
     pub fn effects(&self, id: RunId) -> Result<EffectSet, Failure> {
         self.read_effects(id)
     }
 
-    /// What the effects of a run mean, as they were judged; none for a run from before that was kept, or
-    /// one that changed nothing.
+    /// What the effects of a run mean, as they were judged; none for a run that changed nothing, or whose
+    /// facts are not those of this version.
     pub fn findings(&self, id: RunId) -> Result<Option<Findings>, Failure> {
-        Ok(self.store.read_json(id, super::FINDINGS)?)
+        match self.kept(id)? {
+            Kept::These(findings) => Ok(Some(*findings)),
+            Kept::Nothing | Kept::Other(_) => Ok(None),
+        }
+    }
+
+    /// What was kept of a run's meaning. Facts of another version are not read as if they were ours: the
+    /// rules of today would take what they don't find there, or find by another meaning, for harmless.
+    pub(super) fn kept(&self, id: RunId) -> Result<Kept, Failure> {
+        let version = |v: &Value| v.pointer("/facts/version").and_then(Value::as_i64);
+        match self.store.read_json::<Value>(id, super::FINDINGS)?.as_ref().and_then(version) {
+            Some(other) if other != VERSION => Ok(Kept::Other(other)),
+            _ => Ok(self.store.read_json(id, super::FINDINGS)?.map_or(Kept::Nothing, |f| Kept::These(Box::new(f)))),
+        }
     }
 
     /// Calls `each` for everything beneath the directory `path` that run `id` deletes or replaces;

@@ -475,7 +475,7 @@ impl Engine {
 
     /// The rules that are in force for a request, today.
     pub(super) fn standing(&self, request: &Request) -> Standing {
-        law::of(request, self.settings.home.as_ref(), &self.settings.state)
+        law::of(request, self.settings.home.as_ref(), &self.settings.kinds, &self.settings.state)
     }
 
     /// Writes the effects, a header line and a line each, as they are hashed.

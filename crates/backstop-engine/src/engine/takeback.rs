@@ -3,12 +3,12 @@
 use backstop_core::audit::{Body, By};
 use backstop_core::digest::Digest;
 use backstop_core::effect::Conflict;
-use backstop_core::facts::Findings;
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Plan};
 use backstop_core::policy::{self, Decision};
 use backstop_core::run::{RunRecord, State};
 
+use super::look::Kept;
 use super::{Engine, Filter, Outcome, Person, SETTLE, Step, Stopped, UndoOptions, UndoReport, Which};
 use crate::beside::set_beside;
 use crate::commit::{Bounds, Checked, History, Receipt, Site, check};
@@ -40,10 +40,20 @@ impl Engine {
             return Err(Failure::new(FailureKind::Conflict, "a file system that the run changed is gone")
                 .next(format!("run it again: backstop retry {id}")));
         }
-        let findings: Option<Findings> = self.store.read_json(id, super::FINDINGS)?;
-        let Some(findings) = findings else {
-            return Err(Failure::internal(format!("what {id} means is not known, so it can't be let through"))
-                .next(format!("run it again: backstop retry {id}")));
+        let again = format!("run it again: backstop retry {id}");
+        let findings = match self.kept(id)? {
+            Kept::These(findings) => findings,
+            Kept::Other(version) => {
+                let what = format!(
+                    "{id} was rehearsed by another version of Backstop: today's rules don't know its facts (version \
+                     {version}), so it can't be let through"
+                );
+                return Err(Failure::usage(what).next(again));
+            }
+            Kept::Nothing => {
+                let what = format!("what {id} means is not known, so it can't be let through");
+                return Err(Failure::internal(what).next(again));
+            }
         };
         // By the rules of today: they may have become stricter while it was held.
         let ground = self.ground_of(&record, &volumes);
@@ -53,10 +63,17 @@ impl Engine {
         let why = || judgement.reasons.first().map(|r| r.why.clone()).unwrap_or_default();
         match judgement.decision {
             Decision::Deny => {
-                return Err(Failure::new(FailureKind::Refused, format!("{id} may not be committed: {}", why())));
+                let refused = Failure::new(FailureKind::Refused, format!("{id} may not be committed: {}", why()));
+                let denials = judgement.reasons.iter().filter(|r| r.decision == Decision::Deny);
+                let way = denials.filter_map(|r| r.next.clone()).next();
+                return Err(way
+                    .into_iter()
+                    .fold(refused, Failure::next)
+                    .next(format!("give up: backstop discard {id}")));
             }
             Decision::TwoPerson => {
-                return Err(Failure::new(FailureKind::Refused, format!("{id} needs two people: {}", why())));
+                return Err(Failure::new(FailureKind::Refused, format!("{id} needs two people: {}", why()))
+                    .next(format!("two people have to approve it; give up: backstop discard {id}")));
             }
             Decision::Ask | Decision::Allow => {}
         }

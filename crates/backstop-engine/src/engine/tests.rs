@@ -20,7 +20,7 @@ pub(super) fn settings(state: &Path) -> Settings {
         homes: Vec::new(),
         scratch: Vec::new(),
         hide: Vec::new(),
-        classes: backstop_core::classes::Classes::default(),
+        kinds: crate::law::Kinds::default(),
         force_user: false,
         durability: Durability::Ordered,
         vault_percent: 20,

@@ -12,7 +12,7 @@ use backstop_sys::fs as sys;
 
 use super::Places;
 
-/// More bytes are no policy file; an agent could put anything into its workspace.
+/// More bytes are no such file; an agent could put anything into its workspace.
 const LONGEST: u64 = 256 * 1024;
 /// More files are no policy.
 const MOST: usize = 64;
@@ -92,7 +92,11 @@ fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn read(path: &Path) -> io::Result<String> {
+/// The text of a file of rules, classes or settings.
+///
+/// # Errors
+/// Whatever keeps it from being read; also where it is no file, or longer than any such file is.
+pub fn read(path: &Path) -> io::Result<String> {
     // Links are followed once here, where the machine's files were trusted at both ends.
     let real = fs::canonicalize(path)?;
     let file = File::from(sys::open_to_read(Bytes::from(real).as_slice())?);
@@ -108,7 +112,7 @@ fn read(path: &Path) -> io::Result<String> {
 
 /// True where nobody but root can write the file, or put another in its place; where it is a link, the
 /// same holds for where it leads.
-pub(super) fn only_roots(path: &Path) -> bool {
+pub fn only_roots(path: &Path) -> bool {
     let roots = |p: &Path| {
         p.ancestors().all(|a| {
             a.symlink_metadata().is_ok_and(|m| m.uid() == 0 && (m.file_type().is_symlink() || m.mode() & 0o022 == 0))
@@ -117,11 +121,11 @@ pub(super) fn only_roots(path: &Path) -> bool {
     roots(path) && fs::canonicalize(path).is_ok_and(|real| roots(&real))
 }
 
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     Bytes::from(path).quoted().to_string()
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Refusal {
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> Refusal {
     Refusal {
         at: shown(path),
         id: None,
@@ -131,7 +135,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Refusal {
     }
 }
 
-fn untrusted(path: &Path) -> Refusal {
+pub(super) fn untrusted(path: &Path) -> Refusal {
     Refusal {
         at: shown(path),
         id: None,

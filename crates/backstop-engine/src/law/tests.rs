@@ -33,7 +33,7 @@ impl Scene {
     }
 
     fn standing(&self) -> Standing {
-        stand(Profile::Workstation, &self.places, &self.dir.path().join("state"), &|_| true)
+        stand(Profile::Workstation, &self.places, &Kinds::default(), &self.dir.path().join("state"), &|_| true)
     }
 }
 
@@ -126,14 +126,14 @@ fn only_files_that_root_alone_can_write_are_the_machines() {
     let scene = Scene::new();
     scene.write("system/x.cedar", FORBID);
     // The temporary directory is everybody's.
-    let standing = standing(Profile::Workstation, &scene.places, &scene.dir.path().join("state"));
+    let standing = standing(Profile::Workstation, &scene.places, &Kinds::default(), &scene.dir.path().join("state"));
     assert_eq!(decide(&standing, "classes: workspace").0, Decision::Deny);
     assert!(standing.refusals()[0].why.contains("others than root"), "{:?}", standing.refusals());
-    assert!(files::only_roots(Path::new("/usr")) && files::only_roots(Path::new("/")));
+    assert!(only_roots(Path::new("/usr")) && only_roots(Path::new("/")));
     let open = scene.dir.path().join("open");
     fs::create_dir(&open).expect("dir");
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).expect("mode");
-    assert!(!files::only_roots(&open) && !files::only_roots(Path::new("/nowhere/at/all")));
+    assert!(!only_roots(&open) && !only_roots(Path::new("/nowhere/at/all")));
 }
 
 #[test]
@@ -186,4 +186,27 @@ fn what_held_last_is_what_a_fall_back_stands_on() {
     }
     scene.write("system/x.cedar", &FORBID.replace("> 5", ">"));
     assert_eq!(decide(&scene.standing(), "classes: workspace; created.files: 9").0, Decision::Deny);
+}
+
+#[test]
+fn a_change_of_classes_is_another_set_and_a_broken_file_of_them_denies() {
+    let scene = Scene::new();
+    let source = Source { layer: Layer::User, name: "classes.toml".to_owned(), text: "[x]\n".to_owned() };
+    let by =
+        |kinds: &Kinds| stand(Profile::Workstation, &scene.places, kinds, &scene.dir.path().join("state"), &|_| true);
+    let (without, with) = (by(&Kinds::default()), by(&Kinds { sources: vec![source.clone()], ..Kinds::default() }));
+    assert_ne!(without.digest(), with.digest());
+    let names: Vec<String> = with.files().into_iter().map(|f| f.name).collect();
+    assert_eq!(names, ["workstation.cedar", "classes.toml"]);
+    assert!(matches!(with.entry(), Some(Body::PolicyLoaded { sources, .. }) if sources.len() == 2));
+    let refusal = Refusal {
+        at: "classes.toml".to_owned(),
+        id: None,
+        next: "n".to_owned(),
+        rule: "r".to_owned(),
+        why: "w".to_owned(),
+    };
+    let broken = by(&Kinds { sources: vec![source], refusals: vec![refusal], ..Kinds::default() });
+    assert_eq!(decide(&broken, "classes: workspace"), (Decision::Deny, "policy-not-loaded classes.toml".to_owned()));
+    assert!(matches!(broken.entry(), Some(Body::PolicyRefused { fallback: false, .. })));
 }

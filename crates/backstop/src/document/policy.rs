@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use backstop_core::audit::PolicyFile;
 use backstop_core::digest::Digest;
 use backstop_core::facts::Findings;
 use backstop_core::id::RunId;
@@ -44,6 +45,8 @@ pub struct PolicyExplainDocument {
 /// `policy show`: the rules in force.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct PolicyShowDocument {
+    /// The files that the set is made of, those of classes among them.
+    pub files: Vec<PolicyFile>,
     /// Names the set; a run's judgement carries it.
     pub law: Digest,
     /// What is wrong with today's files; with rules beside it, the last good ones hold.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use backstop_core::bytes::Bytes;
-use backstop_core::classes::Classes;
+use backstop_engine::law::Kinds;
 use backstop_engine::{Durability, Failure, Settings};
 
 use super::Caller;
@@ -56,7 +56,7 @@ fn from(caller: Caller, accounts: &[Account], env: &Environment) -> Result<Setti
     let state = state(caller, home.as_ref(), env)?;
     Ok(Settings {
         uid: caller.uid,
-        classes: Classes::new(&homes),
+        kinds: Kinds::of(&homes, home.as_ref()),
         hide: hidden(home.as_ref(), &state),
         state,
         force_user: false,

@@ -9,7 +9,7 @@ use backstop_engine::VaultStatus;
 use super::message::{line, quoted};
 use super::style::{Ink, Style, pad};
 use super::{report, size};
-use crate::document::DoctorDocument;
+use crate::document::{DoctorDocument, MachineDocument};
 
 /// The page.
 pub fn page(found: &DoctorDocument, vault: &VaultStatus, now: Timestamp, style: Style) -> String {
@@ -36,6 +36,7 @@ pub fn page(found: &DoctorDocument, vault: &VaultStatus, now: Timestamp, style: 
         None => "none from here: every change is outside".to_owned(),
     };
     line(&mut out, style, "here", &format!("workspace {place}"));
+    line(&mut out, style, "profile", &found.machine.as_ref().map_or_else(unusable, settled));
     line(&mut out, style, "scratch", &places(&found.scratch));
     line(&mut out, style, "homes", &places(&found.homes));
     line(&mut out, style, "state", &found.state.quoted().to_string());
@@ -43,6 +44,17 @@ pub fn page(found: &DoctorDocument, vault: &VaultStatus, now: Timestamp, style: 
     out.push('\n');
     out.push_str(&report::vault(vault, now, style));
     out
+}
+
+fn unusable() -> String {
+    "none: the machine's settings can't be used, so no run goes".to_owned()
+}
+
+fn settled(machine: &MachineDocument) -> String {
+    let may: Vec<String> =
+        machine.may.iter().map(|(name, net)| format!("{} (--net {})", quoted(name), net.name())).collect();
+    let from = machine.file.as_deref().map_or_else(|| "no settings file".to_owned(), quoted);
+    format!("{}; a run may name {}  ({from})", quoted(&machine.profile), may.join(", "))
 }
 
 fn places(all: &[Bytes]) -> String {

@@ -19,9 +19,12 @@ const LINES: usize = 4;
 /// How many ways to do it otherwise are named.
 const WAYS: usize = 2;
 
+/// How wide the keys in front of lines are.
+const KEY: usize = 8;
+
 /// One aligned line below the first.
 pub fn line(out: &mut String, style: Style, key: &str, text: &str) {
-    let key = pad(key, 8);
+    let key = pad(key, KEY);
     push(out, format_args!("  {} {text}\n", style.ink(Ink::Faint, key)));
 }
 
@@ -117,7 +120,7 @@ pub fn grounds(out: &mut String, record: &RunRecord, set: &EffectSet, style: Sty
         meant(out, meaning, style);
     }
     if let Some(judgement) = &record.judgement {
-        rules(out, judgement, style);
+        rules(out, record, judgement, style);
         if record.state == State::Held && judgement.decision == Decision::Allow && set.conflicts.is_empty() {
             line(out, style, "rule", "held on request; policy would allow it");
         }
@@ -146,24 +149,54 @@ fn meant(out: &mut String, meaning: &Meaning, style: Style) {
     });
 }
 
-/// The rules that spoke, strictest first.
-fn rules(out: &mut String, judgement: &Judgement, style: Style) {
+/// The rules that spoke, strictest first: each with its place and what it takes, then why.
+fn rules(out: &mut String, record: &RunRecord, judgement: &Judgement, style: Style) {
     let telling: Vec<&Reason> = judgement.reasons.iter().filter(|r| r.decision != Decision::Allow).collect();
+    let below = " ".repeat(KEY + 1);
     few(out, style, "rule", &telling, |r| {
         let ink = if r.decision == Decision::Deny { Ink::Lost } else { Ink::Changed };
         let why = match r.count {
             0 | 1 => quoted(&r.why),
             n => format!("{} ({} places)", quoted(&r.why), size::count(n)),
         };
-        format!("{}  {why}", style.ink(ink, pad(&quoted(&r.rule), 22)))
+        let (name, at) = (pad(&quoted(&r.rule), 22), pad(&source(r), 27));
+        format!("{}  {at}  {}\n  {below}{why}", style.ink(ink, name), needs(r.decision))
     });
+    // What a denial says to do is its next step.
+    let said = if record.state == State::Denied { way_on(judgement) } else { None };
     let mut instead: Vec<&str> = Vec::new();
-    for way in telling.iter().filter_map(|r| r.next.as_deref()) {
+    for way in telling.iter().filter_map(|r| r.next.as_deref()).filter(|way| Some(*way) != said) {
         if !instead.contains(&way) && instead.len() < WAYS {
             instead.push(way);
         }
     }
     few(out, style, "instead", &instead, |way| quoted(way));
+}
+
+/// Where a rule stands; the floor and the court's own rules stand in no file.
+fn source(reason: &Reason) -> String {
+    reason.source.as_deref().map_or_else(|| "compiled in".to_owned(), quoted)
+}
+
+/// What it takes to satisfy a rule. Nobody has approved a run that is shown: who does, commits it.
+const fn needs(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Allow => "needs nobody",
+        Decision::Ask => "needs 1 person, has 0",
+        Decision::TwoPerson => "needs 2 people, has 0",
+        Decision::Deny => "denies; nobody can let it through",
+    }
+}
+
+/// What to do instead of what was denied.
+fn instead_of(record: &RunRecord) -> String {
+    record.judgement.as_ref().and_then(way_on).map_or("name a narrower place".to_owned(), quoted)
+}
+
+/// What the strictest rule that says so advises to do instead.
+fn way_on(judgement: &Judgement) -> Option<&str> {
+    let strictest = judgement.reasons.iter().filter(|r| r.decision == judgement.decision);
+    strictest.filter_map(|r| r.next.as_deref()).next()
 }
 
 /// What a person should know about the run itself.
@@ -232,7 +265,7 @@ pub fn next(record: &RunRecord, set: &EffectSet) -> Option<String> {
             }
             Decision::Deny => Some(format!("backstop show {id} · give up: backstop discard {id}")),
         },
-        State::Denied => Some(format!("name a narrower place · see all of it: backstop show {id}")),
+        State::Denied => Some(format!("{} · see all of it: backstop show {id}", instead_of(record))),
         State::Committed => Some(format!("take it back: backstop undo {id}")),
         State::DryRun => Some("nothing was changed; the same line without --dry-run does it".to_owned()),
         State::Failed => Some(format!("see what is known: backstop show {id} · backstop doctor")),

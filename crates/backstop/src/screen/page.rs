@@ -70,8 +70,11 @@ pub fn run(shown: &Outcome, now: Timestamp, style: Style) -> String {
     if let Some(digest) = &record.digest {
         line(&mut out, style, "digest", &digest.short());
     }
-    if let Some(next) = message::next(record, set).filter(|_| record.state != State::Denied) {
-        line(&mut out, style, "next", &next.replace(&format!("backstop show {} · ", record.id), ""));
+    if let Some(next) = message::next(record, set) {
+        // This is what `show` shows.
+        let show = format!("backstop show {}", record.id);
+        let rest = next.replace(&format!("{show} · "), "").replace(&format!(" · see all of it: {show}"), "");
+        line(&mut out, style, "next", &rest);
     }
     out
 }

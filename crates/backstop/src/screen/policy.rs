@@ -74,7 +74,7 @@ pub fn explain(found: &PolicyExplainDocument, style: Style) -> String {
         }
     }
     match &found.findings {
-        None => line(&mut out, style, "facts", "they were not kept"),
+        None => line(&mut out, style, "facts", "they were not kept, or are those of another version of Backstop"),
         Some(findings) => facts(&mut out, findings, style),
     }
     if judgement.law.is_some() && !found.same_rules {
@@ -181,6 +181,9 @@ pub fn show(found: &PolicyShowDocument, style: Style) -> String {
             out.push_str(&format!("{}\n", style.ink(Ink::Strong, rule.layer.name())));
         }
         out.push_str(&row(rule, style));
+    }
+    for file in found.files.iter().filter(|f| f.name.ends_with(".toml")) {
+        line(&mut out, style, "classes", &format!("{}  ({})", quoted(&file.name), file.layer.name()));
     }
     out.push_str(&format!("{}\n", style.ink(Ink::Faint, format!("law {}", found.law.short()))));
     out

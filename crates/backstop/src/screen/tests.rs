@@ -6,7 +6,7 @@ use super::rehearsal::{NOW, conflict, hostile, incident, ordinary};
 use super::report::Way;
 use super::style::{Style, columns};
 use super::{doctor, list, message, page, report, tree};
-use crate::document::{AbilityDocument, DoctorDocument, VaultDocument};
+use crate::document::{AbilityDocument, DoctorDocument, MachineDocument, VaultDocument};
 
 const WIDE: Style = Style { width: 100, ..Style::PLAIN };
 
@@ -16,9 +16,19 @@ fn the_incident_is_held_with_typed_and_real_place() {
     backstop: held r-2x7k3f: would delete 41,210 files (12.4 GB) in /var/lib/postgresql/15/main
       through  /var/www/temp -> /var/lib/postgresql/15/main             the command named /var/www/temp
       open     postgres[812] has 43 of these open for writing
-      rule     outside-workspace       the place is outside the workspace (9 places)
-               open-for-writing        a process outside this run has it open for writing (2 places)
-      next     backstop show r-2x7k3f · people: backstop commit r-2x7k3f · give up: backstop discard r-2x7k3f
+      lost     41,210 files (12.4 GB) that exist nowhere else (no proven backup)
+      is       database: a database keeps its data here
+               system: the machine runs on it
+      rule     database                workstation.cedar:197        needs 1 person, has 0
+               a database would lose data (9 places)
+               system                  workstation.cedar:181        needs 1 person, has 0
+               the operating system's own files would change (9 places)
+               outside-workspace       workstation.cedar:24         needs 1 person, has 0
+               the place is outside the workspace (9 places)
+               … and 2 more
+      instead  go through the database's own client, on a copy; never through its files
+               install into the workspace or the home (a virtual environment, --prefix), or have a person do it
+      next     backstop show r-2x7k3f · people: backstop commit r-2x7k3f (and its words typed) · give up: backstop discard r-2x7k3f
     "#);
 }
 
@@ -50,10 +60,20 @@ fn the_page_of_the_incident() {
 
       through  /var/www/temp -> /var/lib/postgresql/15/main             the command named /var/www/temp
       open     postgres[812] has 43 of these open for writing
-      rule     outside-workspace       the place is outside the workspace (9 places)
-               open-for-writing        a process outside this run has it open for writing (2 places)
+      lost     41,210 files (12.4 GB) that exist nowhere else (no proven backup)
+      is       database: a database keeps its data here
+               system: the machine runs on it
+      rule     database                workstation.cedar:197        needs 1 person, has 0
+               a database would lose data (9 places)
+               system                  workstation.cedar:181        needs 1 person, has 0
+               the operating system's own files would change (9 places)
+               outside-workspace       workstation.cedar:24         needs 1 person, has 0
+               the place is outside the workspace (9 places)
+               … and 2 more
+      instead  go through the database's own client, on a copy; never through its files
+               install into the workspace or the home (a virtual environment, --prefix), or have a person do it
       digest   aa4078be
-      next     people: backstop commit r-2x7k3f · give up: backstop discard r-2x7k3f
+      next     people: backstop commit r-2x7k3f (and its words typed) · give up: backstop discard r-2x7k3f
     "#);
 }
 
@@ -86,6 +106,7 @@ fn the_page_of_an_ordinary_afternoon() {
     └─ · run.sh
          mode 644 -> 755
 
+      lost     2 files (6.1 kB) that exist nowhere else (no proven backup)
       rule     allowed: in places of its own, and it can be undone
       digest   0b478133
       next     take it back: backstop undo r-2x7k3f
@@ -105,6 +126,7 @@ fn a_conflict_names_the_place_and_the_way_on() {
     insta::assert_snapshot!(message::outcome(&conflict(), WIDE), @r#"
     backstop: held r-2x7k3f: would change /var/www/a.txt (10 B)
       conflict /var/www/a.txt: changed after the rehearsal began
+      lost     1 file (10 B) that exists nowhere else (no proven backup)
       next     backstop show r-2x7k3f · people: backstop retry r-2x7k3f · give up: backstop discard r-2x7k3f
     "#);
 }
@@ -119,9 +141,15 @@ fn a_hostile_name_repaints_nothing() {
     assert!(!all.contains('\u{202e}'));
     insta::assert_snapshot!(all, @r#"
     backstop: held r-2x7k3f: would create /etc/\x1b[2Jfine\xff\n\u{202e}txt.sh (5 B)
-      rule     outside-workspace       the place is outside the workspace
+      is       system: the machine runs on it
+      rule     system                  workstation.cedar:181        needs 1 person, has 0
+               the operating system's own files would change
+               outside-workspace       workstation.cedar:24         needs 1 person, has 0
+               the place is outside the workspace
+      instead  install into the workspace or the home (a virtual environment, --prefix), or have a person do it
+               work inside the workspace or a scratch directory, or have a person let it through
       note     left \x1b[31m alone
-      next     backstop show r-2x7k3f · people: backstop commit r-2x7k3f · give up: backstop discard r-2x7k3f
+      next     backstop show r-2x7k3f · people: backstop commit r-2x7k3f (and its words typed) · give up: backstop discard r-2x7k3f
     r-2x7k3f  held  2 minutes ago
       command  touch \x1b]0;x\x07
       in       /var/www (the workspace)
@@ -130,10 +158,16 @@ fn a_hostile_name_repaints_nothing() {
       /etc/                                                           5 B  +1               ██████████
     └─ + \x1b[2Jfine\xff\n\u{202e}txt.sh                              5 B                   ██████████
 
-      rule     outside-workspace       the place is outside the workspace
+      is       system: the machine runs on it
+      rule     system                  workstation.cedar:181        needs 1 person, has 0
+               the operating system's own files would change
+               outside-workspace       workstation.cedar:24         needs 1 person, has 0
+               the place is outside the workspace
+      instead  install into the workspace or the home (a virtual environment, --prefix), or have a person do it
+               work inside the workspace or a scratch directory, or have a person let it through
       note     left \x1b[31m alone
       digest   4d3b3854
-      next     people: backstop commit r-2x7k3f · give up: backstop discard r-2x7k3f
+      next     people: backstop commit r-2x7k3f (and its words typed) · give up: backstop discard r-2x7k3f
     "#);
 }
 
@@ -151,9 +185,19 @@ fn denied_and_failed() {
     backstop: denied r-2x7k3f: would delete 41,210 files (12.4 GB) in /var/lib/postgresql/15/main
       through  /var/www/temp -> /var/lib/postgresql/15/main             the command named /var/www/temp
       open     postgres[812] has 43 of these open for writing
-      rule     outside-workspace       the place is outside the workspace (9 places)
-               open-for-writing        a process outside this run has it open for writing (2 places)
-      next     name a narrower place · see all of it: backstop show r-2x7k3f
+      lost     41,210 files (12.4 GB) that exist nowhere else (no proven backup)
+      is       database: a database keeps its data here
+               system: the machine runs on it
+      rule     database                workstation.cedar:197        needs 1 person, has 0
+               a database would lose data (9 places)
+               system                  workstation.cedar:181        needs 1 person, has 0
+               the operating system's own files would change (9 places)
+               outside-workspace       workstation.cedar:24         needs 1 person, has 0
+               the place is outside the workspace (9 places)
+               … and 2 more
+      instead  install into the workspace or the home (a virtual environment, --prefix), or have a person do it
+               work inside the workspace or a scratch directory, or have a person let it through
+      next     go through the database's own client, on a copy; never through its files · see all of it: backstop show r-2x7k3f
     backstop: failed r-2x7k3f: nothing took effect
       note     the vault is full: 20 GB of 20 GB
       next     see what is known: backstop show r-2x7k3f · backstop doctor
@@ -305,6 +349,11 @@ fn the_doctors_page() {
         ],
         homes: vec!["/home/ann".into(), "/root".into()],
         held: 1,
+        machine: Some(MachineDocument {
+            file: Some("/etc/backstop/settings.toml".to_owned()),
+            may: [("production".to_owned(), backstop_core::request::Net::None)].into(),
+            profile: "production".to_owned(),
+        }),
         privileged: true,
         scratch: vec!["/tmp".into(), "/var/tmp".into()],
         state: "/var/lib/backstop".into(),
@@ -331,6 +380,7 @@ fn the_doctors_page() {
 
     as root: every mount can be covered
       here     workspace none from here: every change is outside
+      profile  production; a run may name production (--net none)  (/etc/backstop/settings.toml)
       scratch  /tmp  /var/tmp
       homes    /home/ann  /root
       state    /var/lib/backstop

@@ -4,44 +4,58 @@
 use std::io;
 
 use backstop_core::bytes::Bytes;
+use backstop_core::machine::Machine;
 use backstop_core::run::State;
 use backstop_engine::Filter;
 use backstop_engine::probe::{Ability, probe};
 
 use super::House;
-use crate::document::{AbilityDocument, DoctorDocument, VERSION, VaultDocument};
-use crate::out::{self, Done};
+use crate::document::{AbilityDocument, DoctorDocument, MachineDocument, VERSION, VaultDocument};
+use crate::out::{self, Done, Trouble};
 use crate::screen::doctor::page;
 use crate::screen::style::Style;
 use crate::{clock, exit, inside, porch};
 
-/// `backstop doctor`: exit 1 where runs can't be rehearsed here.
+/// `backstop doctor`: exit 1 where runs can't be rehearsed here, or the settings stop them.
 pub fn doctor(json: bool) -> Done {
     inside::records_needed("doctor")?;
     let house = House::open()?;
-    let machine = probe();
+    let probed = probe();
+    let machine = porch::machine();
+    if let Err(Trouble::Failed(failure, rule)) = &machine {
+        out::failure(failure, *rule);
+    }
+    let machine = machine.ok();
     let status = house.engine.vault_status()?;
     let held = house.engine.runs(&Filter { state: Some(State::Held), session: None })?.runs.len() as u64;
     let settings = house.engine.settings();
     let found = DoctorDocument {
-        abilities: machine.abilities.iter().map(ability).collect(),
+        abilities: probed.abilities.iter().map(ability).collect(),
         homes: settings.homes.clone(),
         held,
+        machine: machine.as_ref().map(in_force),
         privileged: house.caller.uid == 0,
         scratch: settings.scratch.clone(),
         state: Bytes::from(settings.state.as_path()),
         uid: house.caller.uid,
         vault: VaultDocument::of(&status),
         version: VERSION,
-        workspace: porch::workspace_here(house.caller, &house.accounts, &house.engine.settings().classes)?
-            .map(Bytes::from),
+        workspace: porch::workspace_here(house.caller, &house.accounts, &settings.kinds.classes)?.map(Bytes::from),
     };
     if json {
         out::document(&found)?;
     } else {
         out::print(&page(&found, &status, clock::now(), Style::of(&io::stdout())))?;
     }
-    Ok(if machine.can_rehearse() { exit::OK } else { exit::FOUND })
+    Ok(if probed.can_rehearse() && machine.is_some() { exit::OK } else { exit::FOUND })
+}
+
+fn in_force(machine: &Machine) -> MachineDocument {
+    MachineDocument {
+        file: porch::is_set().then(|| porch::FILE.to_owned()),
+        may: machine.may.iter().map(|p| (p.name().to_owned(), machine.widest(*p))).collect(),
+        profile: machine.profile.name().to_owned(),
+    }
 }
 
 fn ability(a: &Ability) -> AbilityDocument {

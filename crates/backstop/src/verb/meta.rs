@@ -10,11 +10,14 @@ use crate::args::Backstop;
 use crate::exit;
 use crate::out::{self, Done};
 
-const TOPICS: [(&str, &str); 4] = [
+const TOPICS: [(&str, &str); 6] = [
     ("exit-codes", include_str!("../topics/exit-codes.txt")),
     ("states", include_str!("../topics/states.txt")),
     ("undo", include_str!("../topics/undo.txt")),
     ("policy", include_str!("../topics/policy.txt")),
+    ("classes", include_str!("../topics/classes.txt")),
+    // The commented file itself: `backstop help settings > /etc/backstop/settings.toml` begins one.
+    ("settings", include_str!("../../../../docs/settings.toml")),
 ];
 
 /// `backstop completions`.
@@ -54,7 +57,7 @@ pub fn help(topic: Option<&str>) -> Done {
         Some(verb) => out::print(&verb.render_long_help().to_string())?,
         None => {
             return Err(Failure::usage(format!("no help about {topic}"))
-                .next("backstop help, or one of: exit-codes, states, undo, policy")
+                .next("backstop help, or one of: exit-codes, states, undo, policy, classes, settings")
                 .into());
         }
     }

@@ -9,16 +9,16 @@ use backstop_core::policy::law::{Law, Profile, Refusal};
 use backstop_core::policy::trial::{Expected, Trial};
 use backstop_core::policy::{Decision, Judgement, Reason};
 use backstop_core::run::RunRecord;
-use backstop_engine::law::{Places, standing, tried};
+use backstop_engine::law::{Kinds, Places, Standing, standing, tried};
 use backstop_engine::{Failure, Filter};
 
 use super::House;
-use crate::args::Policy;
+use crate::args::{self, Policy};
 use crate::document::{
     ChangedRun, PolicyCheckDocument, PolicyExplainDocument, PolicyShowDocument, PolicySimulateDocument,
     PolicyTestDocument, TrialDocument, VERSION,
 };
-use crate::out::{self, Done};
+use crate::out::{self, Done, Trouble};
 use crate::porch::{self, Caller};
 use crate::screen::policy as screen;
 use crate::screen::style::Style;
@@ -27,36 +27,57 @@ use crate::{exit, inside};
 /// Does what was asked for.
 pub fn dispatch(what: &Policy) -> Done {
     match what {
-        Policy::Check { files, profile, json } => check(files, profile.law(), *json),
+        Policy::Check { files, profile, json } => check(files, *profile, *json),
         Policy::Explain(one) => explain(&one.run, one.json),
         Policy::Test { files, json } => test(files, *json),
         Policy::Simulate { policy, json } => simulate(policy.as_deref(), *json),
-        Policy::Show { profile, json } => show(profile.law(), *json),
+        Policy::Show { profile, json } => show(*profile, *json),
     }
 }
 
-/// The places of policy files for a run from here.
-fn places() -> Result<(Places, PathBuf), Failure> {
-    let caller = Caller::of_this_process();
-    let (settings, accounts) = porch::settings(caller)?;
-    let workspace = porch::workspace_here(caller, &accounts, &settings.classes)?.map(Bytes::from);
-    Ok((Places::of(settings.home.as_ref(), workspace.as_ref()), settings.state))
+/// What a run from here would be judged by: the places of its files, the classes, what is kept of both.
+struct Here {
+    places: Places,
+    kinds: Kinds,
+    state: PathBuf,
 }
 
-fn check(files: &[PathBuf], profile: Profile, json: bool) -> Done {
+impl Here {
+    fn new() -> Result<Self, Failure> {
+        let caller = Caller::of_this_process();
+        let (settings, accounts) = porch::settings(caller)?;
+        let workspace = porch::workspace_here(caller, &accounts, &settings.kinds.classes)?.map(Bytes::from);
+        let places = Places::of(settings.home.as_ref(), workspace.as_ref());
+        Ok(Self { places, kinds: settings.kinds, state: settings.state })
+    }
+
+    fn standing(&self, profile: Profile) -> Standing {
+        standing(profile, &self.places, &self.kinds, &self.state)
+    }
+}
+
+/// The profile that is meant; whichever may be looked at, the settings bind runs only.
+fn meant(typed: Option<args::Profile>) -> Result<Profile, Trouble> {
+    match typed {
+        Some(profile) => Ok(profile.law()),
+        None => Ok(porch::machine()?.profile),
+    }
+}
+
+fn check(files: &[PathBuf], profile: Option<args::Profile>, json: bool) -> Done {
     inside::people_only("policy check")?;
-    let (places, state) = places()?;
+    let (here, profile) = (Here::new()?, meant(profile)?);
     let mut rules = 0;
     let mut refusals: Vec<Refusal> = Vec::new();
     if files.is_empty() {
         for profile in Profile::ALL {
-            let standing = standing(profile, &places, &state);
+            let standing = here.standing(profile);
             rules += standing.law().map_or(0, |l| l.rules().count() as u64);
             refusals.extend(standing.refusals().iter().cloned());
         }
     }
     for file in files {
-        match tried(profile, &places, file) {
+        match tried(profile, &here.places, file) {
             Ok(law) => rules += law.rules().count() as u64,
             Err(more) => refusals.extend(more),
         }
@@ -78,13 +99,13 @@ fn explain(run: &str, json: bool) -> Done {
     let id = house.find(run)?;
     let record = house.engine.record(id)?;
     let findings = house.engine.findings(id)?;
-    let today = law_of(&house, &record, None);
+    let today = standing_of(&house, &record);
     let judgement = record.judgement.clone();
     let spoke: BTreeSet<&str> = judgement.iter().flat_map(|j| &j.reasons).map(|r| r.rule.as_str()).collect();
-    let rules = today.iter().flat_map(Law::rules).filter(|r| spoke.contains(r.id.as_str()));
+    let rules = today.law().into_iter().flat_map(Law::rules).filter(|r| spoke.contains(r.id.as_str()));
     let found = PolicyExplainDocument {
         rules: rules.map(|r| (r.id.clone(), r.clone())).collect(),
-        same_rules: today.as_ref().is_ok_and(|l| judgement.as_ref().is_some_and(|j| j.law == Some(l.digest()))),
+        same_rules: judgement.as_ref().is_some_and(|j| j.law == Some(today.digest())),
         findings,
         judgement,
         run: id,
@@ -98,15 +119,28 @@ fn explain(run: &str, json: bool) -> Done {
     Ok(exit::OK)
 }
 
+/// What the run of `record` would be judged by today.
+fn standing_of(house: &House, record: &RunRecord) -> Standing {
+    let settings = house.engine.settings();
+    let (profile, places) = of(house, record);
+    standing(profile, &places, &settings.kinds, &settings.state)
+}
+
+fn of(house: &House, record: &RunRecord) -> (Profile, Places) {
+    let home = house.engine.settings().home.as_ref();
+    let profile = Profile::ALL.into_iter().find(|p| p.name() == record.request.profile).unwrap_or_default();
+    (profile, Places::of(home, record.request.workspace.as_ref()))
+}
+
 /// The law for a recorded run: with `policy`, or as it is in force today.
 fn law_of(house: &House, record: &RunRecord, policy: Option<&Path>) -> Result<Law, Vec<Refusal>> {
-    let settings = house.engine.settings();
-    let places = Places::of(settings.home.as_ref(), record.request.workspace.as_ref());
-    let profile = Profile::ALL.into_iter().find(|p| p.name() == record.request.profile).unwrap_or_default();
     match policy {
-        Some(path) => tried(profile, &places, path),
+        Some(path) => {
+            let (profile, places) = of(house, record);
+            tried(profile, &places, path)
+        }
         None => {
-            let standing = standing(profile, &places, &settings.state);
+            let standing = standing_of(house, record);
             standing.law().cloned().ok_or_else(|| standing.refusals().to_vec())
         }
     }
@@ -114,10 +148,10 @@ fn law_of(house: &House, record: &RunRecord, policy: Option<&Path>) -> Result<La
 
 fn test(files: &[PathBuf], json: bool) -> Done {
     inside::people_only("policy test")?;
-    let (places, state) = places()?;
+    let here = Here::new()?;
     let mut laws = BTreeMap::new();
     for profile in Profile::ALL {
-        let standing = standing(profile, &places, &state);
+        let standing = here.standing(profile);
         let Some(law) = standing.law() else {
             let why = standing.refusals().first().map(|r| format!("{}: {}", r.at, r.why)).unwrap_or_default();
             return Err(Failure::usage(format!("the rules can't be loaded: {why}"))
@@ -227,14 +261,18 @@ fn differs(record: &RunRecord, before: &Judgement, now: &Judgement) -> Option<Ch
     })
 }
 
-fn show(profile: Profile, json: bool) -> Done {
+fn show(profile: Option<args::Profile>, json: bool) -> Done {
     inside::records_needed("policy show")?;
-    let (places, state) = places()?;
-    let standing = standing(profile, &places, &state);
+    let standing = Here::new()?.standing(meant(profile)?);
     let mut rules: Vec<_> = standing.law().into_iter().flat_map(Law::rules).cloned().collect();
     rules.sort_by(|a, b| (a.layer, &a.id).cmp(&(b.layer, &b.id)));
-    let found =
-        PolicyShowDocument { law: standing.digest(), refusals: standing.refusals().to_vec(), rules, version: VERSION };
+    let found = PolicyShowDocument {
+        files: standing.files(),
+        law: standing.digest(),
+        refusals: standing.refusals().to_vec(),
+        rules,
+        version: VERSION,
+    };
     if json {
         out::document(&found)?;
     } else {

@@ -3,13 +3,13 @@
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use backstop_core::id::RunId;
-use backstop_core::run::{Exit, State};
+use backstop_core::effect::EffectSet;
+use backstop_core::run::{Exit, RunRecord, State};
 use backstop_engine::{Failure, FailureKind, Outcome, RunOptions};
 use rustix::process::Signal;
 
 use super::House;
-use crate::args::{OneRun, Run, Wait};
+use crate::args::{OneRun, Run, Wait, WaitFor};
 use crate::document::RunDocument;
 use crate::out::{self, Done};
 use crate::person::Terminal;
@@ -37,10 +37,11 @@ pub fn run(typed: &Run) -> Done {
         out::failure(&failure, None);
         return Ok(code);
     }
+    let machine = porch::machine()?;
     let mut house = House::open()?;
     house.engine.limit_writes(typed.write_limit);
-    house.read_classes()?;
-    let request = porch::request(typed, house.caller, &house.accounts, &house.engine.settings().classes)?;
+    let classes = &house.engine.settings().kinds.classes;
+    let request = porch::request(typed, house.caller, &house.accounts, classes, &machine)?;
     let options = RunOptions {
         anew: false,
         dry_run: typed.dry_run,
@@ -53,11 +54,17 @@ pub fn run(typed: &Run) -> Done {
     person.clear();
     if let (Some(wait), State::Held) = (typed.wait, outcome.record.state) {
         tell(&outcome, typed.json);
-        outcome = wait_for(&house, outcome, wait)?;
+        let limit = match wait {
+            Wait::Forever => None,
+            Wait::AtMost(limit) => Some(limit),
+        };
+        let id = outcome.record.id;
+        outcome.record = decided(limit, || house.engine.record(id))?;
         if outcome.record.state == State::Held && !typed.json {
             // Said already; nobody decided in time.
             return Ok(exit::of_outcome(&outcome));
         }
+        outcome.effects = house.engine.effects(id)?;
     }
     let done = finish(&outcome, typed.json, exit::of_outcome(&outcome));
     if io::stdin().is_terminal() {
@@ -74,9 +81,10 @@ pub fn run(typed: &Run) -> Done {
 /// `backstop retry`.
 pub fn retry(one: &OneRun) -> Done {
     inside::people_only("retry")?;
+    let machine = porch::machine()?;
     let mut house = House::open()?;
-    house.read_classes()?;
     let id = house.find(&one.run)?;
+    porch::still(&machine, &house.engine.record(id)?.request)?;
     let options = RunOptions { stdout_to_stderr: one.json, ..RunOptions::default() };
     let mut person = Terminal::new(false, !one.json);
     let outcome = house.engine.retry(id, &options, &mut person)?;
@@ -133,24 +141,42 @@ fn tell(outcome: &Outcome, json: bool) {
     }
 }
 
-/// Looks at the record until somebody decided, or the time is up.
-fn wait_for(house: &House, held: Outcome, wait: Wait) -> Result<Outcome, Failure> {
-    let id: RunId = held.record.id;
+/// Looks until somebody decided, or the time is up.
+fn decided(limit: Option<Duration>, look: impl Fn() -> Result<RunRecord, Failure>) -> Result<RunRecord, Failure> {
     let began = Instant::now();
-    let limit = match wait {
-        Wait::Forever => None,
-        Wait::AtMost(limit) => Some(limit),
-    };
     loop {
+        let record = look()?;
         let left = limit.map(|l| l.saturating_sub(began.elapsed()));
-        if left == Some(Duration::ZERO) {
-            return Ok(held);
+        if !is_open(&record) || left == Some(Duration::ZERO) {
+            return Ok(record);
         }
         std::thread::sleep(left.map_or(LOOK, |l| l.min(LOOK)));
-        let record = house.engine.record(id)?;
-        if record.state != State::Held {
-            let effects = house.engine.effects(id)?;
-            return Ok(Outcome { record, effects });
-        }
     }
+}
+
+const fn is_open(record: &RunRecord) -> bool {
+    matches!(record.state, State::Held | State::Rehearsing)
+}
+
+/// `backstop wait`: lets nothing through, so it is an agent's as well as a person's.
+pub fn wait(typed: &WaitFor) -> Done {
+    inside::records_needed("wait")?;
+    let house = House::open()?;
+    let id = house.find(&typed.run)?;
+    // Opened anew each time: only that tells a run that was cut off from one that goes on.
+    let record = decided(typed.at_most, || House::open()?.engine.record(id))?;
+    let late = is_open(&record);
+    let effects = match record.state {
+        // They may have never been known.
+        State::Failed | State::Rehearsing => EffectSet::default(),
+        _ => house.engine.effects(id)?,
+    };
+    let outcome = Outcome { record, effects };
+    let code = if late { exit::HELD } else { exit::of_outcome(&outcome) };
+    if typed.json {
+        out::document(&RunDocument::of(&outcome, code))?;
+    } else {
+        out::say(&message::outcome(&outcome, Style::of(&io::stderr())));
+    }
+    Ok(code)
 }

@@ -2,6 +2,7 @@
 //! that permits is the tier; none is Deny, and so is anything that could not be evaluated. Cedar passes
 //! over a rule that errs, so an erring forbid would let through: errors are looked at every time.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
@@ -9,7 +10,7 @@ use cedar_policy::{
     Authorizer, Context, Decision as Answer, Entities, EntityId, EntityTypeName, EntityUid, PolicySet, Request,
     RestrictedExpression,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::rule::{Rule, told};
 use super::{Law, Refusal};
@@ -33,9 +34,18 @@ pub(super) struct Asked {
 impl Law {
     /// Judges what a rehearsal found. `floor` are the reasons that no law can outweigh.
     pub fn judge(&self, findings: &Findings, floor: Vec<Reason>) -> Judgement {
+        self.judge_by(findings, floor, |people| asked(&self.set, &findings.facts, people))
+    }
+
+    fn judge_by(
+        &self,
+        findings: &Findings,
+        floor: Vec<Reason>,
+        ask: impl Fn(i64) -> Result<Asked, String>,
+    ) -> Judgement {
         let mut answers = Vec::new();
         for (people, _) in LEVELS {
-            match asked(&self.set, &findings.facts, people) {
+            match ask(people) {
                 Ok(answer) => answers.push(answer),
                 Err(error) => return finish(vec![plain(Decision::Deny, "policy-error", error)], floor),
             }
@@ -61,13 +71,16 @@ impl Law {
                 levels.insert(id, level + 1);
             }
         }
+        let mut spoken: Vec<(Weight, Reason)> = Vec::new();
         for (id, level) in levels {
             let decision = LEVELS.get(level).map_or(Decision::Deny, |(_, decision)| *decision);
-            reasons.push(match self.rules.get(id) {
+            spoken.push(match self.rules.get(id) {
                 Some(rule) => speaks(rule, decision, findings),
-                None => plain(decision, id, "no rule permits this".to_owned()),
+                None => (Weight::default(), plain(decision, id, "no rule permits this".to_owned())),
             });
         }
+        spoken.sort_by_key(|(weight, _)| *weight);
+        reasons.extend(spoken.into_iter().map(|(_, reason)| reason));
         finish(reasons, floor)
     }
 }
@@ -90,8 +103,12 @@ pub fn refused(refusals: &[Refusal], floor: Vec<Reason>) -> Judgement {
 
 /// Asks the rules of `set` about `facts`, as if so many people had approved.
 pub(super) fn asked(set: &PolicySet, facts: &Facts, people: i64) -> Result<Asked, String> {
-    let request = request(facts, people)?;
-    let response = Authorizer::new().is_authorized(&request, set, &Entities::empty());
+    let request = request(facts, told_of(facts)?, people)?;
+    answer(set, &request)
+}
+
+fn answer(set: &PolicySet, request: &Request) -> Result<Asked, String> {
+    let response = Authorizer::new().is_authorized(request, set, &Entities::empty());
     let diagnostics = response.diagnostics();
     let mut errors = BTreeMap::new();
     for error in diagnostics.errors() {
@@ -106,12 +123,17 @@ pub(super) fn asked(set: &PolicySet, facts: &Facts, people: i64) -> Result<Asked
     })
 }
 
-fn request(facts: &Facts, people: i64) -> Result<Request, String> {
-    let Value::Object(facts_by_name) = serde_json::to_value(facts).map_err(|e| told(&e))? else {
-        return Err("the facts are no record".to_owned());
-    };
-    let mut pairs = Vec::with_capacity(facts_by_name.len() + 1);
-    for (name, value) in facts_by_name {
+/// The facts by their names.
+fn told_of(facts: &Facts) -> Result<Map<String, Value>, String> {
+    match serde_json::to_value(facts).map_err(|e| told(&e))? {
+        Value::Object(by_name) => Ok(by_name),
+        _ => Err("the facts are no record".to_owned()),
+    }
+}
+
+fn request(facts: &Facts, by_name: Map<String, Value>, people: i64) -> Result<Request, String> {
+    let mut pairs = Vec::with_capacity(by_name.len() + 1);
+    for (name, value) in by_name {
         pairs.push((name, expression(value)?));
     }
     let approvals = [("people".to_owned(), RestrictedExpression::new_long(people))];
@@ -148,15 +170,21 @@ fn expression(value: Value) -> Result<RestrictedExpression, String> {
     }
 }
 
+/// What comes first among equally strict rules: the one behind whose places most is lost, then the one that
+/// protects a kind of place, then the one that speaks of fewer places, being the more telling of the two. A
+/// screen has room for a few.
+type Weight = (Reverse<u64>, Reverse<bool>, u64);
+
 /// What a rule says, with the places it speaks of.
-fn speaks(rule: &Rule, decision: Decision, findings: &Findings) -> Reason {
+fn speaks(rule: &Rule, decision: Decision, findings: &Findings) -> (Weight, Reason) {
     let mut places = Places::default();
     for key in &rule.about {
         gather(&mut places, &findings.evidence, key);
     }
     let named = names(rule, &findings.facts);
     let why = if named.is_empty() { rule.reason.clone() } else { format!("{}: {}", rule.reason, named.join(", ")) };
-    Reason {
+    let weight = (Reverse(places.bytes), Reverse(rule.words.is_some()), places.count);
+    let reason = Reason {
         count: places.count,
         decision,
         next: rule.next.clone(),
@@ -166,7 +194,8 @@ fn speaks(rule: &Rule, decision: Decision, findings: &Findings) -> Reason {
         why,
         // Two people read each other's reasons; one alone has to stop and read.
         words: rule.words.clone().filter(|_| decision == Decision::Ask),
-    }
+    };
+    (weight, reason)
 }
 
 fn gather(places: &mut Places, evidence: &Evidence, key: &str) {
@@ -198,4 +227,50 @@ fn plain(decision: Decision, rule: &str, why: String) -> Reason {
 fn finish(mut reasons: Vec<Reason>, floor: Vec<Reason>) -> Judgement {
     reasons.splice(0..0, floor);
     Judgement::of(reasons)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::case::Case;
+    use crate::policy::law::Profile;
+
+    /// As if the fact had been forgotten, or a newer rule met older facts.
+    fn judged_without(law: &Law, findings: &Findings, absent: &str) -> Judgement {
+        law.judge_by(findings, Vec::new(), |people| {
+            let mut by_name = told_of(&findings.facts)?;
+            by_name.remove(absent).ok_or("there is no such fact")?;
+            answer(&law.set, &request(&findings.facts, by_name, people)?)
+        })
+    }
+
+    #[test]
+    fn a_fact_that_is_missing_denies() {
+        let findings = Findings { facts: Case::parse("classes: workspace").expect("a case"), ..Findings::default() };
+        for profile in Profile::ALL {
+            let law = Law::of(profile).unwrap_or_else(|r| panic!("{r:#?}"));
+            for absent in ["classes", "undoable", "losing", "incomplete", "session", "git", "access"] {
+                let judgement = judged_without(&law, &findings, absent);
+                assert_eq!(judgement.decision, Decision::Deny, "{} without {absent}", profile.name());
+                let told = judgement.reasons.iter().all(|r| r.rule != "policy-error" || r.next.is_some());
+                assert!(told && judgement.reasons[0].rule == "policy-error", "{absent}: {:?}", judgement.reasons);
+            }
+        }
+    }
+
+    #[test]
+    fn the_rule_behind_what_is_lost_comes_first_among_equals() {
+        let facts = "classes: database outside; losing: database outside; linked_elsewhere: 1; people.enrolled: 1";
+        let mut findings = Findings { facts: Case::parse(facts).expect("a case"), ..Findings::default() };
+        for (key, bytes) in [("linked_elsewhere", 10), ("outside", 0), ("outside", 900), ("database", 900)] {
+            findings.evidence.note(key, &"/x".into(), bytes);
+        }
+        let law = Law::of(Profile::Workstation).unwrap_or_else(|r| panic!("{r:#?}"));
+        let judgement = law.judge(&findings, Vec::new());
+        let equals = judgement.reasons.iter().filter(|r| r.decision == Decision::Ask);
+        let names: Vec<&str> = equals.map(|r| r.rule.as_str()).collect();
+        let at = |name: &str| names.iter().position(|n| *n == name).unwrap_or_else(|| panic!("{name}: {names:?}"));
+        assert!(at("outside-workspace") < at("linked-elsewhere"), "{names:?}");
+        assert!(names[0].contains("database"), "{names:?}");
+    }
 }

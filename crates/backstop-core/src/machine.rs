@@ -1,0 +1,184 @@
+//! What an administrator settles for all runs of a machine: which profile they go by, which others they
+//! may name, how far the network may be open. Takes the text of a settings file and what was typed, gives
+//! what a run goes by, or why not. Reads nothing.
+
+use serde::Deserialize;
+
+use crate::policy::law::Profile;
+use crate::request::Net;
+
+/// The machine's settings; without a file, those of a person's own machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// The profile of a run that names none.
+    pub profile: Profile,
+    /// The profiles that a run may name.
+    pub may: Vec<Profile>,
+    /// The widest network that a run may have; none stands for what its profile begins with.
+    pub net: Option<Net>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self { profile: Profile::default(), may: Profile::ALL.to_vec(), net: None }
+    }
+}
+
+/// Why settings, or what was typed, are not gone by.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum MachineError {
+    /// The file is no such file.
+    #[error("line {line}: {what}")]
+    Syntax {
+        /// Which line of it.
+        line: usize,
+        /// What is wrong there.
+        what: String,
+    },
+    /// A profile was named that runs of this machine may not go by.
+    #[error("this machine does not allow the profile {}; it allows {}", named.name(), names(may))]
+    Profile {
+        /// The one that was named.
+        named: Profile,
+        /// Those that may be.
+        may: Vec<Profile>,
+    },
+    /// The network was to be wider than it may be.
+    #[error("this machine does not allow --net host in the profile {}", profile.name())]
+    Net {
+        /// The profile of the run.
+        profile: Profile,
+    },
+}
+
+impl MachineError {
+    /// What to do.
+    pub const fn next(&self) -> &'static str {
+        match self {
+            Self::Syntax { .. } => "have root mend it; what it may hold: backstop help settings",
+            Self::Profile { .. } => "leave --profile out, or have root add it to `may` in /etc/backstop/settings.toml",
+            Self::Net { .. } => "leave --net out, or have root write net = \"host\" into /etc/backstop/settings.toml",
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    profile: Option<Profile>,
+    may: Option<Vec<Profile>>,
+    net: Option<Net>,
+}
+
+impl Machine {
+    /// Reads a settings file.
+    ///
+    /// # Errors
+    /// An unknown key or a value that it can't have; nothing of the file is taken then.
+    pub fn parse(text: &str) -> Result<Self, MachineError> {
+        let raw: Raw = toml::from_str(text).map_err(|e| {
+            let before = e.span().and_then(|s| text.get(..s.start)).unwrap_or_default();
+            MachineError::Syntax { line: before.matches('\n').count() + 1, what: e.message().replace('\n', " ") }
+        })?;
+        let profile = raw.profile.unwrap_or_default();
+        // Who names a profile means it: no other can be named then, unless the file says so.
+        let mut may = match (raw.may, raw.profile) {
+            (Some(may), _) => may,
+            (None, Some(_)) => Vec::new(),
+            (None, None) => Profile::ALL.to_vec(),
+        };
+        if !may.contains(&profile) {
+            may.insert(0, profile);
+        }
+        Ok(Self { profile, may, net: raw.net })
+    }
+
+    /// What a run goes by, of what was typed for it.
+    ///
+    /// # Errors
+    /// Where that is more than this machine allows.
+    pub fn settle(&self, profile: Option<Profile>, net: Option<Net>) -> Result<(Profile, Net), MachineError> {
+        let profile = profile.unwrap_or(self.profile);
+        if !self.may.contains(&profile) {
+            return Err(MachineError::Profile { named: profile, may: self.may.clone() });
+        }
+        match (net, self.widest(profile)) {
+            (Some(Net::Host), Net::None) => Err(MachineError::Net { profile }),
+            (Some(net), _) => Ok((profile, net)),
+            (None, Net::None) => Ok((profile, Net::None)),
+            (None, Net::Host) => Ok((profile, profile.net())),
+        }
+    }
+
+    /// The widest network that a run by `profile` may have.
+    pub fn widest(&self, profile: Profile) -> Net {
+        self.net.unwrap_or(profile.net())
+    }
+}
+
+fn names(profiles: &[Profile]) -> String {
+    profiles.iter().map(|p| p.name()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Profile::{Production, Workstation};
+
+    /// The commented file that people copy.
+    const SHIPPED: &str = include_str!("../../../docs/settings.toml");
+
+    #[test]
+    fn the_shipped_file_says_what_holds_without_it() {
+        assert_eq!(Machine::parse(SHIPPED), Ok(Machine::default()));
+        assert_eq!(Machine::parse(""), Ok(Machine::default()));
+        let lines: Vec<&str> =
+            SHIPPED.lines().filter_map(|l| l.strip_prefix("# ").filter(|l| l.contains(" = "))).collect();
+        for line in &lines {
+            assert!(Machine::parse(line).is_ok(), "{line}");
+        }
+        assert!(lines.len() >= 3, "each key has its line");
+    }
+
+    #[test]
+    fn what_was_typed_is_taken_as_far_as_the_machine_allows() {
+        let server = "profile = 'production'";
+        let both = "profile = 'production'\nmay = ['workstation']";
+        let open = "profile = 'production'\nnet = 'host'";
+        for (file, profile, net, expected) in [
+            ("", None, None, Some((Workstation, Net::Host))),
+            ("", Some(Production), None, Some((Production, Net::None))),
+            ("", Some(Production), Some(Net::Host), None),
+            ("", None, Some(Net::None), Some((Workstation, Net::None))),
+            ("net = 'none'", None, None, Some((Workstation, Net::None))),
+            ("net = 'none'", None, Some(Net::Host), None),
+            (server, None, None, Some((Production, Net::None))),
+            (server, Some(Production), None, Some((Production, Net::None))),
+            (server, Some(Workstation), None, None),
+            (server, None, Some(Net::Host), None),
+            (both, None, None, Some((Production, Net::None))),
+            (both, Some(Workstation), Some(Net::Host), Some((Workstation, Net::Host))),
+            (open, None, None, Some((Production, Net::None))),
+            (open, None, Some(Net::Host), Some((Production, Net::Host))),
+            ("profile = 'workstation'", Some(Production), None, None),
+        ] {
+            let machine = Machine::parse(file).expect(file);
+            assert_eq!(machine.settle(profile, net).ok(), expected, "{file:?} {profile:?} {net:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_taken_whole_or_not_at_all() {
+        for (text, line) in [
+            ("profil = 'production'", 1),
+            ("net = 'none'\nprofile = 'prod'", 2),
+            ("\n\nmay = 'production'", 3),
+            ("net = 'lan'", 1),
+            ("profile =", 1),
+        ] {
+            let error = Machine::parse(text).expect_err(text);
+            assert!(matches!(&error, MachineError::Syntax { line: at, .. } if *at == line), "{text}: {error}");
+            assert!(!error.to_string().contains('\n') && !error.next().is_empty());
+        }
+    }
+}
