@@ -1,64 +1,140 @@
 //! Undo where later work is in the way: what was there comes back beside it, as `name.before-RUN`,
-//! and the steps that would have overwritten leave the plan.
+//! and the steps that would have overwritten leave the plan. Makes a plan and looks; changes nothing, so
+//! that all of it is journaled and taken back like any other.
 
-use std::os::fd::AsFd;
+use std::collections::HashSet;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::Conflict;
 use backstop_core::id::RunId;
-use backstop_core::plan::{Op, Place, Plan, Slot, Spot};
+use backstop_core::plan::{Meta, Op, Place, Plan, Slot, Spot};
 use backstop_sys::fs as sys;
 
-use crate::commit::{CommitError, Site, at_place, at_slot, shown};
+use crate::commit::{At, CommitError, Site, at_place, at_slot, beside_name, shown};
 use crate::failure::Failure;
 
-/// Takes the steps with conflicts out of the plan and puts what they kept beside; returns where.
-pub(crate) fn set_beside(
+/// A plan that takes a run back beside what is in the way, and the names that what was there would get.
+pub(crate) struct Beside {
+    pub plan: Plan,
+    pub names: Vec<Bytes>,
+}
+
+struct Maker<'a> {
     id: RunId,
-    plan: &mut Plan,
-    sites: &[Site],
-    conflicts: &[Conflict],
-) -> Result<Vec<Bytes>, Failure> {
+    sites: &'a [Site],
+    taken: HashSet<Place>,
+    names: Vec<Bytes>,
+}
+
+/// Takes the steps with conflicts out of a plan; in their place come steps that put what was kept beside.
+pub(crate) fn beside(id: RunId, plan: &Plan, sites: &[Site], conflicts: &[Conflict]) -> Result<Beside, Failure> {
     let hit = |place: &Place| {
         let path = shown(sites, place);
         conflicts.iter().any(|c| c.path.is_beneath(path.as_slice()) || path.is_beneath(c.path.as_slice()))
     };
-    let mut placed = Vec::new();
-    let mut rest = Vec::new();
-    for op in std::mem::take(&mut plan.ops) {
-        if !op.places().any(hit) {
-            rest.push(op);
+    // What such a step brought stays where it is, so it can't go back to where it came from either.
+    let stay: HashSet<(u16, u64)> = plan.ops.iter().filter(|op| op.places().any(hit)).filter_map(brings).collect();
+    let mut maker = Maker { id, sites, taken: HashSet::new(), names: Vec::new() };
+    let mut ops = Vec::new();
+    for op in &plan.ops {
+        let came_from = matches!(op, Op::Move { from: Spot::Place(p), ino, .. } if stay.contains(&(p.vol, *ino)));
+        if !came_from && !op.places().any(hit) {
+            ops.push(op.clone());
             continue;
         }
-        let kept = match &op {
-            Op::Move { from: Spot::Place(at), to: Spot::Slot(slot), .. } => Some((at, slot, false)),
-            Op::Swap { at, slot, .. } => Some((at, slot, false)),
-            Op::Write { at, old, .. } => Some((at, old, true)),
+        match op {
+            _ if came_from => {}
+            Op::Move { from: Spot::Place(at), ino, to: Spot::Slot(slot) } => {
+                let from = Spot::Place(maker.place(at)?);
+                ops.push(Op::Move { from, ino: *ino, to: Spot::Slot(slot.clone()) });
+            }
+            Op::Swap { at, old, slot, .. } => {
+                let from = Spot::Place(maker.place(at)?);
+                ops.push(Op::Move { from, ino: *old, to: Spot::Slot(slot.clone()) });
+            }
+            Op::Write { at, ino, old, .. } => ops.extend(maker.content(plan, at, *ino, old)?),
             // What the run made stays: somebody has worked on it since.
-            Op::Move { .. } | Op::Meta { .. } | Op::Link { .. } | Op::Times { .. } => None,
-        };
-        if let Some((at, slot, copy)) = kept {
-            placed.extend(put(id, sites, at, slot, copy)?);
+            Op::Move { .. } | Op::Meta { .. } | Op::Link { .. } | Op::Times { .. } => {}
         }
     }
-    plan.ops = rest;
-    Ok(placed)
+    let plan = Plan { keeps: plan.keeps.clone(), ops, volumes: plan.volumes.clone() };
+    Ok(Beside { plan, names: maker.names })
 }
 
-/// Puts one kept object beside its place; none where the vault or the directory is gone.
-fn put(id: RunId, sites: &[Site], at: &Place, slot: &Slot, copy: bool) -> Result<Option<Bytes>, CommitError> {
-    let (_, name) = sys::split(at.path.as_slice());
-    let mut beside = name.to_vec();
-    beside.extend_from_slice(format!(".before-{id}").as_bytes());
-    let place = Place { path: at.path.parent().join(&beside), vol: at.vol };
-    let (Some(to), Some(from)) = (at_place(sites, &place)?, at_slot(sites, slot)?) else { return Ok(None) };
-    if copy {
-        let source = sys::open_file(from.dir(), from.name()).map_err(from.step("read"))?;
-        let target = sys::create_file(to.dir(), to.name()).map_err(to.step("create"))?;
-        sys::clone_or_copy(source.as_fd(), target.as_fd()).map_err(to.step("write"))?;
-        sys::sync_file(target.as_fd()).map_err(to.step("sync"))?;
-    } else {
-        sys::move_free(from.dir(), from.name(), to.dir(), to.name()).map_err(to.step("create"))?;
+/// The object that a step brings into the tree.
+const fn brings(op: &Op) -> Option<(u16, u64)> {
+    match op {
+        Op::Move { from: Spot::Slot(_), ino, to: Spot::Place(at) } | Op::Swap { new: ino, at, .. } => {
+            Some((at.vol, *ino))
+        }
+        _ => None,
     }
-    Ok(Some(shown(sites, &place)))
+}
+
+impl Maker<'_> {
+    /// A free name beside a place.
+    fn place(&mut self, at: &Place) -> Result<Place, CommitError> {
+        let (_, name) = sys::split(at.path.as_slice());
+        let end = format!(".before-{}", self.id);
+        let mut n = 1;
+        loop {
+            let name = beside_name(name, &end, n);
+            let parent = at.path.parent();
+            let path = if parent.is_empty() { Bytes::new(name) } else { parent.join(&name) };
+            let place = Place { path, vol: at.vol };
+            let free = match at_place(self.sites, &place)? {
+                Some(at) => look(&at)?.is_none(),
+                // Its directory comes first, or the check will say that it is gone.
+                None => true,
+            };
+            if free && self.taken.insert(place.clone()) {
+                self.names.push(shown(self.sites, &place));
+                return Ok(place);
+            }
+            n += 1;
+        }
+    }
+
+    /// The steps for a content that was kept: the copy itself goes into the tree, with owner, mode, times
+    /// and attributes that the file had before. (Backwards the last comes first.)
+    fn content(&mut self, plan: &Plan, at: &Place, ino: u64, old: &Slot) -> Result<Vec<Op>, CommitError> {
+        let Some(kept) = at_slot(self.sites, old)? else { return Ok(Vec::new()) };
+        let Some(stat) = look(&kept)? else { return Ok(Vec::new()) };
+        let plain = Meta {
+            atime: stat.atime.into(),
+            gid: stat.gid,
+            mode: stat.mode & 0o7777,
+            mtime: stat.mtime.into(),
+            uid: stat.uid,
+            xattrs: Vec::new(),
+        };
+        let noted = plan.ops.iter().find_map(|op| match op {
+            Op::Meta { before, ino: i, at: a, .. } if *i == ino && a.vol == at.vol => Some(before.clone()),
+            _ => None,
+        });
+        let mut was = noted.unwrap_or_else(|| plain.clone());
+        // Those that the run did not change are still at the file, wherever it is.
+        if let Some(own) = at_place(self.sites, at)?
+            && look(&own)?.is_some_and(|now| now.ino == ino)
+        {
+            for name in sys::xattr_names_at(own.dir(), own.name()).map_err(own.step("read the attributes of"))? {
+                let changed = was.xattrs.iter().any(|(n, _)| n.as_slice() == name);
+                if changed || !(name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_access")) {
+                    continue;
+                }
+                let value = sys::xattr_at(own.dir(), own.name(), &name).map_err(own.step("read the attributes of"))?;
+                was.xattrs.push((Bytes::from(name), value.map(Bytes::from)));
+            }
+        }
+        // What the copy never had needs not be taken from it.
+        was.xattrs.retain(|(_, value)| value.is_some());
+        let bare = Meta { xattrs: was.xattrs.iter().map(|(name, _)| (name.clone(), None)).collect(), ..plain };
+        let place = self.place(at)?;
+        let dress = Op::Meta { after: bare, at: place.clone(), before: was, ino: stat.ino };
+        Ok(vec![dress, Op::Move { from: Spot::Place(place), ino: stat.ino, to: Spot::Slot(old.clone()) }])
+    }
+}
+
+fn look(at: &At) -> Result<Option<sys::Stat>, CommitError> {
+    sys::stat_at(at.dir(), at.name()).map_err(at.step("look at"))
 }

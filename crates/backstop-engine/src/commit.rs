@@ -4,6 +4,7 @@
 mod ahead;
 mod apply;
 mod check;
+mod fresh;
 mod guard;
 mod keep;
 mod receipt;
@@ -18,11 +19,15 @@ use backstop_core::plan::{Place, Slot};
 
 use crate::volume::{OpenVolume, VolumeError, reopen};
 
-pub(crate) use apply::{apply, take_back};
-pub(crate) use check::{Bounds, Checked, check};
+pub(crate) use apply::{apply, beside_name, take_back};
+pub(crate) use check::{Bounds, Checked, Known, check, known};
+pub(crate) use fresh::Fresh;
 pub(crate) use guard::Guard;
 pub(crate) use keep::keep;
 pub(crate) use receipt::{Foreign, History, Receipt, Seen, Touched, touched};
+
+/// What is said of a transaction that a step has failed in.
+pub(crate) const TAKEN_BACK: &str = "the step failed, and all before it was taken back";
 
 /// Why a transaction stopped.
 #[derive(Debug, thiserror::Error)]

@@ -19,11 +19,11 @@ use backstop_core::plan::Plan;
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 
-use crate::commit::{CommitError, Site};
+use crate::commit::{CommitError, Site, TAKEN_BACK};
 use crate::failure::{Failure, FailureKind};
 use crate::records::Records;
 use crate::settings::Settings;
-use crate::store::{Store, StoreError};
+use crate::store::{Lock, Store, StoreError};
 use crate::transaction::TransactionError;
 
 /// Whoever sits at the terminal, if anybody: told what takes long, asked what needs a person.
@@ -335,6 +335,24 @@ impl Engine {
         self.store.open_marks().is_ok_and(|open| !open.contains(&id))
     }
 
+    /// Takes the lock under which runs change the disk and their own state. Whoever waits for it may have
+    /// been overtaken: what was read before is to be read again.
+    fn lock_runs(&self) -> Result<Lock, Failure> {
+        let lock = self.store.lock("apply")?;
+        // Nobody can be working on one now; it was cut off after this engine had looked.
+        if let Some(id) = self.store.open_marks()?.first() {
+            return Err(Failure::internal(format!("what was begun with {id} was cut off")).next(SETTLE));
+        }
+        Ok(lock)
+    }
+
+    /// The same, with a run's record as it is then.
+    fn locked(&self, id: RunId) -> Result<(Lock, RunRecord), Failure> {
+        let lock = self.lock_runs()?;
+        let record = self.record(id)?;
+        Ok((lock, record))
+    }
+
     fn load_plan(&self, id: RunId) -> Result<Plan, Failure> {
         let plan = self.store.read_json(id, crate::transaction::PLAN)?;
         plan.ok_or_else(|| Failure::internal(format!("the plan of {id} is gone, so nothing can be done with it")))
@@ -366,7 +384,7 @@ impl From<CommitError> for Failure {
             CommitError::Conflict { conflict } => {
                 Self::new(FailureKind::Conflict, format!("{}: {}", conflict.path.quoted(), conflict.why))
             }
-            _ => Self::because("the step failed, and all before it was taken back", &error),
+            _ => Self::because(TAKEN_BACK, &error),
         }
     }
 }
@@ -374,7 +392,7 @@ impl From<CommitError> for Failure {
 impl From<TransactionError> for Failure {
     fn from(error: TransactionError) -> Self {
         match error {
-            TransactionError::Commit(e) => e.into(),
+            TransactionError::Commit(e) | TransactionError::TakenBack(e) => e.into(),
             TransactionError::Store(e) => e.into(),
             TransactionError::Audit(e) => e.into(),
             TransactionError::Stuck { .. } => Self::internal(error.to_string()).next("mend the cause first"),

@@ -10,8 +10,10 @@ use crate::law::Kinds;
 /// How much of a power cut a commit survives. A kill of Backstop is survived by either.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// The journal, the audit log and what was kept are synced before they are relied on; the new
-    /// content is as durable as the command left it, which is what a plain run gives.
+    /// The journal, the audit log and what was kept are synced before they are relied on, and the names
+    /// and metadata of a transaction before it is called done. The new content is as durable as the
+    /// command left it, which is what a plain run gives: after a power cut a file that was just written
+    /// may be there and be empty.
     #[default]
     Ordered,
     /// All content is synced as well, before the intent and before the commit is called done.

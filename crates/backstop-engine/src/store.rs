@@ -366,7 +366,7 @@ impl Store {
         Ok((open_kept(&path)?, path))
     }
 
-    /// Says that a transaction on this run is about to change the tree.
+    /// Says that a transaction on this run has changed the tree.
     pub fn note_applied(&self, id: RunId) -> Result<(), StoreError> {
         let path = self.path.join(APPLIED);
         let now = crate::clock::now();
@@ -385,7 +385,24 @@ impl Store {
 
     /// Marks a run as under way: the lock is held as long as its process lives.
     pub fn alive(&self, id: RunId) -> Result<Lock, StoreError> {
-        self.lock(&format!("{ALIVE}{id}"))
+        let name = format!("{ALIVE}{id}");
+        loop {
+            let lock = self.lock(&name)?;
+            // Between the mark's birth and its lock it looks like that of a dead run, and may be removed.
+            if self.is_linked(&lock, &name)? {
+                return Ok(lock);
+            }
+        }
+    }
+
+    /// True when a lock is the one that its name leads to, so that others find it.
+    fn is_linked(&self, lock: &Lock, name: &str) -> Result<bool, StoreError> {
+        let path = self.path.join("locks").join(name);
+        let own = lock.file.metadata().map_err(io_error("look at", &path))?;
+        match fs::symlink_metadata(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            other => other.map_err(io_error("look at", &path)).map(|m| (m.dev(), m.ino()) == (own.dev(), own.ino())),
+        }
     }
 
     /// Removes the mark of a run that has ended.
@@ -397,19 +414,29 @@ impl Store {
         }
     }
 
-    /// Runs that are marked as under way but whose process is gone.
-    pub fn dead(&self) -> Result<Vec<RunId>, StoreError> {
+    /// Runs that are marked as under way but whose process is gone, each with the lock that its process
+    /// held: as long as that is kept, nobody else takes it for dead, nor begins under its name.
+    pub fn dead(&self) -> Result<Vec<(RunId, Lock)>, StoreError> {
         let path = self.path.join("locks");
         let mut dead = Vec::new();
         for entry in fs::read_dir(&path).map_err(io_error("list", &path))? {
             let name = entry.map_err(io_error("list", &path))?.file_name();
-            let Some(id) = name.to_str().and_then(|n| n.strip_prefix(ALIVE)).and_then(RunId::parse) else { continue };
-            let (file, lock) = self.lock_file(&format!("{ALIVE}{id}"))?;
-            if sys::try_lock_exclusive(file.as_fd()).map_err(io_error("lock", &lock))? {
-                dead.push(id);
+            let Some(name) = name.to_str() else { continue };
+            let Some(id) = name.strip_prefix(ALIVE).and_then(RunId::parse) else { continue };
+            let mark = path.join(name);
+            let file = match OpenOptions::new().read(true).write(true).open(&mark) {
+                // It has ended meanwhile.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                other => other.map_err(io_error("open", &mark))?,
+            };
+            if sys::try_lock_exclusive(file.as_fd()).map_err(io_error("lock", &mark))? {
+                let lock = Lock { file };
+                if self.is_linked(&lock, name)? {
+                    dead.push((id, lock));
+                }
             }
         }
-        dead.sort_unstable();
+        dead.sort_unstable_by_key(|(id, _)| *id);
         Ok(dead)
     }
 
@@ -418,6 +445,11 @@ impl Store {
         sys::remove_tree(self.runs.as_fd(), id.to_string().as_bytes())
             .map(|_| ())
             .map_err(io_error("remove", &self.file(id, "")))
+    }
+
+    /// `st_dev` of its files.
+    pub fn dev(&self) -> Result<u64, StoreError> {
+        Ok(sys::stat_fd(self.dir.as_fd()).map_err(io_error("look at", &self.path))?.dev)
     }
 
     /// Makes the state directory's own names durable.
@@ -480,6 +512,28 @@ mod tests {
         Store::open(&path).expect("its own version");
         fs::write(path.join(VERSION), "2\n").expect("written");
         assert!(matches!(Store::open(&path), Err(StoreError::Newer { version: 2, newest: 1, .. })));
+    }
+
+    #[test]
+    fn a_run_that_begins_while_its_mark_is_taken_for_dead_lives() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let store = Store::open(&dir.path().join("state")).expect("opens");
+        let id = store.new_run(Timestamp::new(1_795_364_400, 0)).expect("a run");
+        // The mark is made, and not locked yet, when somebody looks for the dead.
+        fs::write(store.path.join("locks").join(format!("{ALIVE}{id}")), "").expect("a mark");
+        let dead = store.dead().expect("listable");
+        assert_eq!(dead.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [id]);
+        assert!(store.dead().expect("listable").is_empty(), "one buries it, not two");
+        std::thread::scope(|scope| {
+            let alive = scope.spawn(|| store.alive(id).expect("a mark"));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            assert!(!alive.is_finished(), "it waits for the burial");
+            store.not_alive(id).expect("removed");
+            drop(dead);
+            let lock = alive.join().expect("no panic");
+            assert!(store.is_linked(&lock, &format!("{ALIVE}{id}")).expect("known"), "its mark can be found");
+            assert!(store.dead().expect("listable").is_empty());
+        });
     }
 
     #[test]

@@ -7,13 +7,15 @@ use backstop_core::bytes::Bytes;
 use backstop_core::canon;
 use backstop_core::digest::Digest;
 use backstop_core::id::RunId;
-use backstop_core::plan::{Direction, Plan};
+use backstop_core::plan::{Direction, Op, Plan};
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 use backstop_sys::fs as sys;
+use backstop_sys::process::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, Signals};
 use serde::{Deserialize, Serialize};
 
-use crate::commit::{self, Checked, CommitError, Foreign, Guard, Receipt, Seen, Sites, Touched};
+use crate::commit::{self, Checked, CommitError, Foreign, Fresh, Guard, Receipt, Seen, Sites, Touched};
+use crate::failure::Failure;
 use crate::fault;
 use crate::records::Records;
 use crate::settings::Durability;
@@ -110,9 +112,12 @@ pub(crate) struct Ended {
 /// Why it did not come to its end. Nothing of it is on the disk, unless `Stuck`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TransactionError {
-    /// A step met something else than the plan knows, or failed; all was taken back.
+    /// Before the intent: something is not as the plan knows it, or failed. Nothing was done.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// A step met something else than the plan knows, or failed; all was taken back, and the log says so.
+    #[error(transparent)]
+    TakenBack(CommitError),
     /// The state directory failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -135,6 +140,9 @@ pub(crate) struct Transaction<'a> {
     pub records: &'a mut Records,
     pub id: RunId,
     pub plan: &'a Plan,
+    /// True when it is not the run's own plan but what an undo beside later work made of it. After that
+    /// nothing can bring the run back.
+    pub beside: bool,
     pub sites: &'a Sites,
     pub durability: Durability,
 }
@@ -146,12 +154,19 @@ type Objects = std::collections::BTreeMap<(u16, u64), Seen>;
 pub(crate) const RECORD: &str = "run.json";
 /// The file with a run's plan.
 pub(crate) const PLAN: &str = "plan.json";
+/// The file with the plan of an undo beside later work.
+pub(crate) const BESIDE: &str = "beside.json";
 /// The file with a run's receipts, a line each.
 pub(crate) const RECEIPTS: &str = "receipts.jsonl";
 
 /// The bytes of a plan's file.
 pub(crate) fn plan_bytes(plan: &Plan) -> Vec<u8> {
     canon::line(plan)
+}
+
+/// What an intent calls a plan.
+pub(crate) fn plan_digest(bytes: &[u8]) -> Digest {
+    Digest::of("backstop plan v1", &[bytes])
 }
 
 impl Transaction<'_> {
@@ -169,15 +184,19 @@ impl Transaction<'_> {
         }
         let direction = kind.direction();
         let before = commit::touched(self.plan, self.sites, opposite(direction))?;
+        // From the look to here nobody has changed what is about to be written over: what was copied is
+        // what was there, and what was there is what was judged.
+        checked.still(&before, self.sites)?;
         if self.durability == Durability::Full {
             self.sync_all()?;
         }
         let bytes = plan_bytes(self.plan);
-        let plan = Digest::of("backstop plan v1", &[&bytes]);
-        if kind == Kind::Commit {
-            self.store.write(self.id, PLAN, &bytes, true)?;
+        let plan = plan_digest(&bytes);
+        if kind == Kind::Commit || self.beside {
+            self.store.write(self.id, if self.beside { BESIDE } else { PLAN }, &bytes, true)?;
         }
         let receipts = self.receipts()?.len() as u64;
+        let _uninterrupted = Uninterrupted::begin();
         self.store.mark_open(
             self.id,
             &Intent {
@@ -202,19 +221,21 @@ impl Transaction<'_> {
             return Err(error.into());
         }
         let skip = |ino| checked.foreign.contains(&ino);
-        self.store.note_applied(self.id)?;
+        let mut fresh = Fresh::new(self.plan, direction, &before, self.sites);
         let mut done = 0;
         let mut counted = |n: u64| {
             done = n;
             progress(n);
         };
-        if let Err(first) = commit::apply(self.plan, direction, self.sites, &skip, None, &mut counted) {
+        let applied = commit::apply(self.plan, direction, self.sites, &skip, &mut |op| fresh.look(op), &mut counted);
+        if let Err(first) = applied {
             // A step that meets a conflict has done nothing; one that fails may have done a part.
             let failed = u64::from(!matches!(first, CommitError::Conflict { .. }));
             let ran = usize::try_from(done + failed).ok();
             let (first, beside) = self.retreat(direction, first, &before, ran, None)?;
-            self.settle(kind, false, &[])?;
-            return Err(told(first, &beside).into());
+            let first = told(first, &beside);
+            self.settle(kind, false, &[called_off(run, &first)])?;
+            return Err(TransactionError::TakenBack(first));
         }
         self.receive(direction, &before, None)?;
         let entry = match kind {
@@ -234,10 +255,14 @@ impl Transaction<'_> {
     pub fn settle(&mut self, kind: Kind, done: bool, entries: &[Body]) -> Result<(), TransactionError> {
         if let Some(mut record) = self.store.read_versioned::<RunRecord>(self.id, RECORD)? {
             record.state = kind.state(done);
+            record.let_go |= done && self.beside;
             record.updated = crate::clock::now();
             self.store.write_json(self.id, RECORD, &record, true)?;
         }
         self.records.write(entries)?;
+        // At the end: whoever reads it while this one is under way reads what was before, and knows later
+        // that something came in between.
+        self.store.note_applied(self.id)?;
         Ok(self.store.mark_closed(self.id)?)
     }
 
@@ -293,11 +318,22 @@ impl Transaction<'_> {
         Ok(self.store.append_json(self.id, RECEIPTS, &Receipt { direction, ends, foreign, touched })?)
     }
 
-    /// Renames of one file system reach its disk in order, also before a power cut; between two file
-    /// systems there is no order, so both are synced before the journal says done.
+    /// What the receipt says is done has to be on the disk before it: a power cut must not leave the word
+    /// without the deed. On the file system of the state directory, ext4's and xfs's one journal sees to
+    /// that. Elsewhere nothing orders the two; btrfs makes a single file durable ahead of renames.
     fn sync_if_needed(&self) -> Result<(), TransactionError> {
-        if self.durability == Durability::Full || self.sites.len() > 1 {
-            self.sync_all()?;
+        if self.durability == Durability::Full {
+            return self.sync_all();
+        }
+        for site in self.sites {
+            let Some(volume) = site.volume().filter(|v| !v.spec().volatile) else { continue };
+            let journal = matches!(volume.spec().fs.as_str(), "ext4" | "xfs");
+            if journal && self.store.dev()? == volume.dev() {
+                continue;
+            }
+            let step = |source| CommitError::Step { what: "sync", path: site.root.clone(), source };
+            let sync = || if journal { volume.sync_journal() } else { sys::sync_fs(volume.root()) };
+            fault::point("sync.volume").and_then(|()| sync()).map_err(step)?;
         }
         Ok(())
     }
@@ -323,12 +359,39 @@ impl Transaction<'_> {
         let before = intent.seen();
         let guard = Guard::new(self.plan, &before, &intent.began, !intent.files.is_empty());
         let guard = Some(&guard);
-        let (done, beside) = match commit::apply(self.plan, direction, self.sites, &|_| false, guard, &mut |_| {}) {
+        let mut look = |op: &Op| guard.map_or(Ok(()), |guard| guard.look(op, direction, self.sites));
+        let applied = commit::apply(self.plan, direction, self.sites, &|_| false, &mut look, &mut |_| {});
+        let (done, beside) = match applied {
             Ok(()) => self.receive(direction, &before, guard).map(|()| (true, Vec::new()))?,
             Err(first) => self.retreat(direction, first, &before, None, guard).map(|(_, beside)| (false, beside))?,
         };
         let left = guard.iter().flat_map(|guard| guard.foreign()).map(|f| f.told()).collect();
         Ok(Ended { done, left, beside })
+    }
+}
+
+/// While it lives, Ctrl-C and its kin wait: what has begun comes to its end, or is taken back, first. A
+/// harder kill is a crash, which `finish` is for.
+struct Uninterrupted(Option<Signals>);
+
+impl Uninterrupted {
+    fn begin() -> Self {
+        // Where they can't be blocked, they are a crash too.
+        Self(Signals::of(&[SIGHUP, SIGINT, SIGQUIT, SIGTERM]).block().ok())
+    }
+}
+
+impl Drop for Uninterrupted {
+    fn drop(&mut self) {
+        drop(self.0.map(|before| before.set()));
+    }
+}
+
+/// What the audit log says of a transaction that was begun and taken back.
+fn called_off(run: RunId, error: &CommitError) -> Body {
+    match error {
+        CommitError::Conflict { conflict } => Body::RunConflict { count: 1, paths: vec![conflict.path.clone()], run },
+        _ => Body::RunFailed { run, why: Failure::because(commit::TAKEN_BACK, error).what },
     }
 }
 

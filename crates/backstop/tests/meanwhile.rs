@@ -34,6 +34,23 @@ impl<A: FnMut(), B: FnMut(u64)> Person for Meanwhile<A, B> {
     }
 }
 
+/// Asked, does something else first and then answers.
+struct Answers<A: FnMut(RunId)> {
+    asked: A,
+    answer: Answer,
+}
+
+impl<A: FnMut(RunId)> Person for Answers<A> {
+    fn waiting(&mut self, _: Option<RunId>) {}
+
+    fn progress(&mut self, _: Step, _: u64) {}
+
+    fn confirm(&mut self, record: &RunRecord, _: &EffectSet) -> Answer {
+        (self.asked)(record.id);
+        self.answer
+    }
+}
+
 struct Scene {
     dir: tempfile::TempDir,
 }
@@ -72,6 +89,12 @@ impl Scene {
             grace: Duration::from_millis(50),
             turn_limit: Duration::from_secs(10),
         }
+    }
+
+    /// The audit log tells a story that holds.
+    fn audit_holds(&self) {
+        let report = backstop_engine::audit::verify(&self.at("state/audit"), None);
+        assert!(report.findings.is_empty(), "{:?}", report.findings);
     }
 
     fn request(&self, line: &str) -> Request {
@@ -132,7 +155,10 @@ fn a_conflict_halfway_takes_back_what_was_done_and_only_that() {
     assert_eq!(read(&a), "a, new\n", "somebody else's");
     assert_eq!(read(&scene.at("w/b")), "b before\n", "was gone for a moment");
     assert_eq!(read(&c), "c, edited\n", "the run had not come to it, so nothing is taken back there");
-    // The journal is closed: the next run is not in its way.
+    // The journal is closed, and the log knows that the commit was called off: neither the next run nor
+    // the next verb on this one is in its way.
+    scene.open().discard(outcome.record.id).expect("it is held");
+    scene.audit_holds();
     let mut person = Meanwhile { asked: || {}, applied: |_| {} };
     let next = scene.open().run(scene.request("echo d > d"), &RunOptions::default(), &mut person).expect("runs");
     assert_eq!(next.record.state, State::Committed);
@@ -172,6 +198,10 @@ fn an_edit_made_during_an_undo_stays_and_the_undo_is_taken_back() {
     let other = left.iter().find(|n| *n != "d").expect("theirs");
     assert_eq!(read(&scene.at("w").join(other)), "a person's\n");
     assert_eq!(scene.open().record(run.id).expect("a record").state, State::Committed);
+    fs::remove_file(scene.at("w").join(other)).expect("made way");
+    let report = scene.open().undo(&Which::Runs(vec![run.id]), UndoOptions::default(), &mut nobody).expect("a report");
+    assert!(report.stopped.is_none(), "{:?}", report.stopped);
+    scene.audit_holds();
 }
 
 #[test]
@@ -193,4 +223,122 @@ fn what_another_run_did_between_look_and_commit_is_a_conflict() {
     let outcome = scene.open().run(request, &RunOptions::default(), &mut person).expect("a conflict is an outcome");
     assert_eq!(outcome.record.state, State::Held);
     assert_eq!(read(&file), "second\n");
+}
+
+#[test]
+fn what_was_decided_elsewhere_while_the_question_stood_stands() {
+    for answer in [Answer::Commit, Answer::Hold, Answer::Discard] {
+        let scene = Scene::new();
+        let victim = scene.at("outside");
+        fs::write(&victim, "old\n").expect("write");
+        let elsewhere = |id| {
+            let mut nobody = Meanwhile { asked: || {}, applied: |_| {} };
+            let outcome = scene.open().commit(id, &mut nobody).expect("it is held");
+            assert_eq!(outcome.record.state, State::Committed);
+        };
+        let mut person = Answers { asked: elsewhere, answer };
+        let request = scene.request("echo run > ../outside; rm -f ../outside; echo new > ../outside");
+        let run = scene.open().run(request, &RunOptions::default(), &mut person).expect("an outcome").record;
+        assert_eq!(run.state, State::Committed, "{answer:?}");
+        assert_eq!(scene.open().record(run.id).expect("a record").state, State::Committed);
+        assert_eq!(read(&victim), "new\n");
+        let which = Which::Runs(vec![run.id]);
+        let mut nobody = Meanwhile { asked: || {}, applied: |_| {} };
+        let report = scene.open().undo(&which, UndoOptions::default(), &mut nobody).expect("a report");
+        assert!(report.stopped.is_none(), "{answer:?}: {:?}", report.stopped);
+        assert_eq!(read(&victim), "old\n", "{answer:?}: what was kept is still there");
+        scene.audit_holds();
+    }
+}
+
+#[test]
+fn what_was_given_up_elsewhere_while_the_question_stood_is_not_committed() {
+    let scene = Scene::new();
+    let victim = scene.at("outside");
+    fs::write(&victim, "old\n").expect("write");
+    let elsewhere = |id| drop(scene.open().discard(id).expect("it is held"));
+    let mut person = Answers { asked: elsewhere, answer: Answer::Commit };
+    let outcome = scene.open().run(scene.request("echo run > ../outside"), &RunOptions::default(), &mut person);
+    assert_eq!(outcome.expect("an outcome").record.state, State::Discarded);
+    assert_eq!(read(&victim), "old\n");
+    scene.audit_holds();
+}
+
+#[test]
+fn a_run_can_not_be_given_up_while_it_is_committed() {
+    let scene = Scene::new();
+    let file = scene.at("w/file");
+    fs::write(&file, "old\n").expect("write");
+    let mut nobody = Meanwhile { asked: || {}, applied: |_| {} };
+    let held = RunOptions { hold: true, ..RunOptions::default() };
+    let request = scene.request("rm file; echo new > other");
+    let id = scene.open().run(request, &held, &mut nobody).expect("runs").record.id;
+    let (mut one, mut two) = (scene.open(), scene.open());
+    std::thread::scope(|scope| {
+        let mut other = Some(move || two.discard(id));
+        let mut discarding = None;
+        let meanwhile = |_| {
+            if let Some(discard) = other.take() {
+                discarding = Some(scope.spawn(discard));
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        };
+        let mut person = Meanwhile { asked: || {}, applied: meanwhile };
+        assert_eq!(one.commit(id, &mut person).expect("it is held").record.state, State::Committed);
+        let refused = discarding.expect("begun").join().expect("no panic").expect_err("too late");
+        assert!(refused.what.contains("has taken effect"), "{refused}");
+    });
+    assert_eq!(scene.open().record(id).expect("a record").state, State::Committed);
+    let report = scene.open().undo(&Which::Runs(vec![id]), UndoOptions::default(), &mut nobody).expect("a report");
+    assert!(report.stopped.is_none(), "{:?}", report.stopped);
+    assert_eq!(read(&file), "old\n");
+    scene.audit_holds();
+}
+
+#[test]
+fn an_edit_made_while_copies_are_kept_or_steps_are_done_is_a_conflict() {
+    for early in [true, false] {
+        let scene = Scene::new();
+        for name in ["a", "b", "c"] {
+            fs::write(scene.at("w").join(name), format!("{name} before\n")).expect("write");
+        }
+        let (a, c) = (scene.at("w/a"), scene.at("w/c"));
+        let mut edited = false;
+        // A copy is kept of b and c, in this order, before a goes.
+        let edit = |_| {
+            if !edited && (early || !a.exists()) {
+                fs::write(&c, "c, edited\n").expect("edited");
+                edited = true;
+            }
+        };
+        let mut person = Meanwhile { asked: || {}, applied: edit };
+        let request = scene.request("rm a; echo by the run >> b; echo by the run >> c");
+        let outcome = scene.open().run(request, &RunOptions::default(), &mut person).expect("a conflict is an outcome");
+        assert_eq!(outcome.record.state, State::Held, "early: {early}");
+        assert!(outcome.effects.conflicts.iter().any(|x| x.path == Bytes::from(c.clone())));
+        assert_eq!(read(&c), "c, edited\n");
+        assert_eq!((read(&a).as_str(), read(&scene.at("w/b")).as_str()), ("a before\n", "b before\n"));
+        scene.audit_holds();
+    }
+}
+
+#[test]
+fn a_held_run_is_a_conflict_once_what_it_saw_was_taken_back() {
+    let scene = Scene::new();
+    let file = scene.at("w/file");
+    fs::write(&file, "one\n").expect("write");
+    let mut nobody = Meanwhile { asked: || {}, applied: |_| {} };
+    let first = scene.open().run(scene.request("echo two >> file"), &RunOptions::default(), &mut nobody).expect("runs");
+    let held = RunOptions { hold: true, ..RunOptions::default() };
+    let second = scene.open().run(scene.request("echo three >> file"), &held, &mut nobody).expect("runs").record;
+    let which = Which::Runs(vec![first.record.id]);
+    assert!(scene.open().undo(&which, UndoOptions::default(), &mut nobody).expect("a report").stopped.is_none());
+    let outcome = scene.open().commit(second.id, &mut nobody).expect("a conflict is an outcome");
+    assert_eq!(outcome.record.state, State::Held);
+    assert_eq!(read(&file), "one\n", "what was taken back stays so");
+    // Brought back, it is again what the second run saw.
+    assert!(scene.open().redo(&which, &mut nobody).expect("a report").stopped.is_none());
+    assert_eq!(scene.open().commit(second.id, &mut nobody).expect("held").record.state, State::Committed);
+    assert_eq!(read(&file), "one\ntwo\nthree\n");
+    scene.audit_holds();
 }

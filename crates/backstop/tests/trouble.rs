@@ -143,6 +143,15 @@ fn a_dry_run_of_what_is_denied_shows_it_and_ends_well() {
 }
 
 #[test]
+fn what_was_only_shown_can_be_given_up_and_the_log_holds() {
+    let place = Place::new();
+    assert_eq!(place.output(&["run", "--dry-run", "--", "touch", "a"]).status.code(), Some(0));
+    assert_eq!(place.output(&["discard", "@last"]).status.code(), Some(0));
+    let verified = place.output(&["audit", "verify"]);
+    assert_eq!(verified.status.code(), Some(0), "{}", text(&verified));
+}
+
+#[test]
 fn retry_recover_and_prune_speak_json() {
     let place = Place::new();
     let held = place.json(&["run", "--hold", "--json", "--", "touch", "a"], 75);

@@ -150,7 +150,10 @@ fn may_follow(body: &Body, door: Door) -> bool {
         Body::RunUndone { .. } => door == D::Undoing,
         Body::RunRedoing { .. } => door == D::Undone,
         Body::RunRedone { .. } => door == D::Redoing,
-        Body::RunDiscarded { .. } => matches!(door, D::Requested | D::Rehearsed | D::Judged | D::Held),
+        // What was only shown, or failed, has come to its end before what is kept of it is given up.
+        Body::RunDiscarded { .. } => matches!(door, D::Requested | D::Rehearsed | D::Judged | D::Held | D::Ended),
+        // Cut off between the entry and the record that says the same.
+        Body::Recovered { now: Settled::Discarded, .. } if door == D::Ended => true,
         // Found before the intent is written, or between the intent and the first change.
         Body::RunConflict { .. } => !matches!(door, D::Requested | D::Rehearsed | D::Ended),
         Body::RunFailed { .. } | Body::Recovered { .. } => door != D::Ended,

@@ -12,19 +12,19 @@ use backstop_sys::fs::{self as sys, Pin, Stat, Time};
 use super::{At, CommitError, Guard, Sites, at_place, at_slot};
 use crate::fault;
 
-/// Carries out all steps. On an error some may be done: the caller takes them back. With a `guard`,
-/// after a crash, nothing is done to what somebody else changed since.
+/// Carries out all steps. On an error some may be done: the caller takes them back. `look` is asked
+/// before each: a conflict where somebody else changed what the step would work on.
 pub(crate) fn apply(
     plan: &Plan,
     direction: Direction,
     sites: &Sites,
     skip_times: &dyn Fn(u64) -> bool,
-    guard: Option<&Guard<'_>>,
+    look: &mut dyn FnMut(&Op) -> Result<(), CommitError>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), CommitError> {
     let mut done = 0;
     for op in in_order(plan, direction) {
-        guard.map_or(Ok(()), |guard| guard.look(op, direction, sites))?;
+        look(op)?;
         step(op, direction, sites, skip_times)?;
         done += 1;
         progress(done);
@@ -116,20 +116,22 @@ const BESIDES: usize = 99;
 
 /// The n-th name beside a place.
 fn beside(place: &Place, n: usize, sites: &Sites) -> Result<(Place, At), CommitError> {
-    /// As long as a name may be.
-    const LONGEST: usize = 255;
-    let mut end = b".before-conflict".to_vec();
-    if n > 1 {
-        end.extend_from_slice(format!("-{n}").as_bytes());
-    }
     let (_, name) = sys::split(place.path.as_slice());
-    let name = [&name[..name.len().min(LONGEST - end.len())], &end].concat();
+    let name = beside_name(name, ".before-conflict", n);
     let path = if place.path.parent().is_empty() { Bytes::new(name) } else { place.path.parent().join(&name) };
     let beside = Place { path, vol: place.vol };
     match at_place(sites, &beside)? {
         Some(at) => Ok((beside, at)),
         None => Err(missing(&Spot::Place(beside), sites)),
     }
+}
+
+/// The n-th name beside a name, with that end; cut where it would be longer than a name may be.
+pub(crate) fn beside_name(name: &[u8], end: &str, n: usize) -> Vec<u8> {
+    /// As long as a name may be.
+    const LONGEST: usize = 255;
+    let end = if n > 1 { format!("{end}-{n}") } else { end.to_owned() };
+    [&name[..name.len().min(LONGEST - end.len())], end.as_bytes()].concat()
 }
 
 /// Puts a copy of what the vault has of a file's content beside it: with the file's own owner and mode,

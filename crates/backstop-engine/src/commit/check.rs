@@ -2,20 +2,20 @@
 //! undo and redo, as the last transaction left it. O(changes), and for what goes as a whole directory
 //! everything beneath. Reads only.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::AtomicU64;
 
 use backstop_core::bytes::Bytes;
-use backstop_core::effect::Conflict;
+use backstop_core::effect::{Conflict, EffectSet};
 use backstop_core::plan::{Direction, Op, Place, Plan, Slot, Spot};
 use backstop_core::time::Timestamp;
 use backstop_sys::fs::{self as sys, Stat};
 
 use super::ahead::Ahead;
 use super::apply::in_order;
-use super::{CommitError, Foreign, History, Sites, at_place, at_slot, shown};
+use super::{CommitError, Foreign, History, Seen, Sites, at_place, at_slot, shown};
 use crate::ledger::{Count, Openers};
 
 /// What the plan's objects are compared with.
@@ -26,6 +26,19 @@ pub(crate) struct Bounds<'a> {
     pub foreign: &'a [Foreign],
     /// Change times that are our own doing.
     pub history: &'a History,
+    /// How the ledger found the objects; nothing where it is no rehearsal that is compared with.
+    pub known: &'a Known,
+    /// False where the ledger itself has only just looked beneath the directories.
+    pub deep: bool,
+}
+
+/// How the ledger found objects, by device and inode: change time and length.
+pub(crate) type Known = HashMap<(u64, u64), (Timestamp, u64)>;
+
+/// How the ledger found what it says would change.
+pub(crate) fn known(effects: &EffectSet) -> Known {
+    let nodes = effects.effects.iter().filter_map(|e| e.before.as_ref());
+    nodes.map(|n| ((n.dev, n.ino), (n.ctime, n.size))).collect()
 }
 
 /// The result.
@@ -35,7 +48,26 @@ pub(crate) struct Checked {
     pub conflicts: Vec<Conflict>,
     /// Directories that somebody else changed: their times are left alone.
     pub foreign: HashSet<u64>,
+    /// How the files were found that would be written over, changed or taken away, and where.
+    pub seen: BTreeMap<(u16, u64), (Seen, Place)>,
 }
+
+impl Checked {
+    /// A conflict where something changed between this look and a later one.
+    pub fn still(&self, later: &BTreeMap<(u16, u64), Seen>, sites: &Sites) -> Result<(), CommitError> {
+        for (key, (seen, place)) in &self.seen {
+            if later.get(key).is_some_and(|now| now != seen) {
+                return Err(CommitError::Conflict {
+                    conflict: Conflict { path: shown(sites, place), why: CHANGED.into() },
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a conflict says where an object is the same, but not as it was.
+pub(super) const CHANGED: &str = "somebody else changed it meanwhile";
 
 struct Checker<'a> {
     plan: &'a Plan,
@@ -201,7 +233,7 @@ impl Checker<'_> {
         match self.find(spot)? {
             Some((today, stat)) if stat.ino == ino => match (&today, strict) {
                 (_, false) | (Spot::Slot(_), true) => Ok(()),
-                (Spot::Place(place), true) if stat.is_dir() => self.beneath(&place.clone()),
+                (Spot::Place(place), true) if stat.is_dir() => self.beneath(&place.clone(), &stat),
                 (Spot::Place(_), true) => {
                     self.unchanged(&today, &stat);
                     Ok(())
@@ -226,35 +258,60 @@ impl Checker<'_> {
         self.bounds.ends.get(usize::from(vol)).copied().flatten()
     }
 
-    fn is_foreign(&self, vol: u16, stat: &Stat) -> bool {
-        self.bounds.foreign.iter().any(|f| (f.vol, f.ino) == (vol, stat.ino))
+    fn is_foreign(&self, vol: u16, ino: u64) -> bool {
+        self.bounds.foreign.iter().any(|f| (f.vol, f.ino) == (vol, ino))
     }
 
-    fn settled(&self, vol: u16, stat: &Stat) -> bool {
-        let Some(bound) = self.bound(vol) else { return false };
-        if self.is_foreign(vol, stat) {
-            return false;
+    /// The change time before the bound that stands for the same object with the same content; none
+    /// where somebody else has changed it since.
+    fn settled(&self, vol: u16, ino: u64, ctime: Timestamp) -> Option<Timestamp> {
+        let bound = self.bound(vol)?;
+        if self.is_foreign(vol, ino) {
+            return None;
         }
         let vault = &self.plan.volumes[usize::from(vol)].vault_id;
-        self.bounds.history.settled(vault, stat.ino, Timestamp::from(stat.ctime), bound)
+        self.bounds.history.settled(vault, ino, ctime, bound)
     }
 
     fn unchanged(&mut self, today: &Spot, stat: &Stat) {
         // What is in the vault nobody else can reach.
-        if let Spot::Place(place) = today
-            && !self.settled(place.vol, stat)
-        {
-            self.conflict(today, "somebody else changed it meanwhile");
+        let Spot::Place(place) = today else { return };
+        self.out.seen.insert((place.vol, stat.ino), (Seen::from(stat), place.clone()));
+        let known = self.bounds.known.get(&(stat.dev, stat.ino));
+        let same = match (self.settled(place.vol, stat.ino, Timestamp::from(stat.ctime)), known) {
+            // A clock that was set back gives change times that are earlier than the bound.
+            (Some(then), Some(known)) => (then, stat.size) == *known,
+            (settled, None) => settled.is_some(),
+            (None, Some(_)) => false,
+        };
+        if !same {
+            self.conflict(today, CHANGED);
         }
     }
 
-    fn beneath(&mut self, place: &Place) -> Result<(), CommitError> {
+    fn beneath(&mut self, place: &Place, top: &Stat) -> Result<(), CommitError> {
+        if !self.bounds.deep {
+            return Ok(());
+        }
         let site = &self.sites[usize::from(place.vol)];
         let (Some(root), Some(bound)) = (site.root(), self.bound(place.vol)) else { return Ok(()) };
         let path = shown(self.sites, place);
         let failed = |source| CommitError::Step { what: "look beneath", path: path.clone(), source };
+        let vol = place.vol;
+        let late =
+            |ino, ctime| (ctime >= bound || self.is_foreign(vol, ino)) && self.settled(vol, ino, ctime).is_none();
+        // What can't be looked into now couldn't be when a person was asked about just that; where it
+        // could, its mode or owner was changed since.
+        let denied = |ino, ctime, path: &Bytes| {
+            late(ino, ctime).then(|| Conflict { path: path.clone(), why: "it can't be looked into".to_owned() })
+        };
+        let refused = |e: &io::Error| e.kind() == io::ErrorKind::PermissionDenied;
         let dir = match sys::open_dir_read(root, place.path.as_slice()) {
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+            Err(e) if refused(&e) => {
+                let conflict = denied(top.ino, Timestamp::from(top.ctime), &path);
+                self.out.conflicts.extend(conflict);
+                return Ok(());
+            }
             other => other.map_err(failed)?,
         };
         let skip: HashSet<Bytes> = self
@@ -264,11 +321,7 @@ impl Checker<'_> {
             .map(|p| shown(self.sites, p))
             .collect();
         let (progress, openers) = (AtomicU64::new(0), Openers::default());
-        let vol = place.vol;
-        let foreign = |s: &Stat| {
-            let late = Timestamp::from(s.ctime) >= bound || self.is_foreign(vol, s);
-            late && !self.settled(vol, s)
-        };
+        let foreign = |s: &Stat| late(s.ino, Timestamp::from(s.ctime));
         let count = Count {
             dir: dir.as_fd(),
             path: &path,
@@ -277,13 +330,15 @@ impl Checker<'_> {
             foreign: &foreign,
             progress: &progress,
         };
-        let counted = match count.run() {
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
-            other => other.map_err(failed)?,
+        let found: Vec<Conflict> = match count.run() {
+            Err(e) if refused(&e) => denied(top.ino, Timestamp::from(top.ctime), &path).into_iter().collect(),
+            other => {
+                let counted = other.map_err(failed)?;
+                let changed = counted.changed.into_iter().map(|path| Conflict { path, why: CHANGED.to_owned() });
+                changed.chain(counted.denied.iter().filter_map(|d| denied(d.ino, d.ctime, &d.path))).collect()
+            }
         };
-        for path in counted.changed {
-            self.out.conflicts.push(Conflict { path, why: "somebody else changed it meanwhile".to_owned() });
-        }
+        self.out.conflicts.extend(found);
         Ok(())
     }
 

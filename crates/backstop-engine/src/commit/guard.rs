@@ -186,7 +186,13 @@ impl<'a> Guard<'a> {
             other => other.map_err(at.step("look beneath"))?,
         };
         let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let some = !found.is_empty();
+        let mut some = !found.is_empty();
+        // A directory that was shut after the crash: what else was done to it nobody can tell.
+        let shut = counted.denied.iter().filter(|d| d.ctime >= began && !self.before.contains_key(&(vol, d.ino)));
+        for denied in shut {
+            self.foreign.borrow_mut().entry((vol, denied.ino)).or_insert_with(|| denied.path.clone());
+            some = true;
+        }
         let mut paths = counted.changed.into_iter();
         for ino in found {
             let path = paths.next().unwrap_or_else(|| at.shown.clone());

@@ -75,6 +75,12 @@ pub(crate) struct Seen {
     pub size: u64,
 }
 
+impl From<&sys::Stat> for Seen {
+    fn from(stat: &sys::Stat) -> Self {
+        Self { ctime: Timestamp::from(stat.ctime), mtime: Timestamp::from(stat.mtime), size: stat.size }
+    }
+}
+
 /// All objects of a plan, by volume and inode, where they are before or after it.
 pub(crate) fn touched(plan: &Plan, sites: &Sites, state: Direction) -> Result<BTreeMap<(u16, u64), Seen>, CommitError> {
     let mut all = BTreeMap::new();
@@ -85,8 +91,7 @@ pub(crate) fn touched(plan: &Plan, sites: &Sites, state: Direction) -> Result<BT
         };
         let Some(at) = at else { return Ok(()) };
         if let Some(stat) = sys::stat_at(at.dir(), &at.name).map_err(at.step("look at"))? {
-            let (ctime, mtime) = (Timestamp::from(stat.ctime), Timestamp::from(stat.mtime));
-            all.insert((vol, stat.ino), Seen { ctime, mtime, size: stat.size });
+            all.insert((vol, stat.ino), Seen::from(&stat));
         }
         Ok(())
     };
@@ -145,17 +150,15 @@ impl History {
         }
     }
 
-    /// True when an object with this change time is still what it was before `bound`.
-    pub fn settled(&self, vault: &str, ino: u64, ctime: Timestamp, bound: Timestamp) -> bool {
+    /// Where an object with this change time is still what it was before `bound`: the change time it had
+    /// then.
+    pub fn settled(&self, vault: &str, ino: u64, ctime: Timestamp, bound: Timestamp) -> Option<Timestamp> {
         let mut here = ctime;
         while here >= bound {
             // Each step leads to an earlier moment, so this ends.
-            match self.same.get(&(vault.to_owned(), ino, here)) {
-                Some(earlier) => here = *earlier,
-                None => return false,
-            }
+            here = *self.same.get(&(vault.to_owned(), ino, here))?;
         }
-        true
+        Some(here)
     }
 }
 
@@ -181,10 +184,10 @@ mod tests {
         let mut history = History::default();
         // Run 1 made inode 7 and ended at 10. Run 2 changed it at 20 and was undone at 30.
         history.add(&["v".into()], &[receipt(Direction::Forward, 9, 20), receipt(Direction::Backward, 20, 30)]);
-        assert!(history.settled("v", 7, at(9), at(10)), "never touched");
-        assert!(history.settled("v", 7, at(30), at(10)), "taken back");
-        assert!(!history.settled("v", 7, at(20), at(10)), "changed by run 2");
-        assert!(!history.settled("v", 7, at(31), at(10)), "changed by somebody else");
-        assert!(!history.settled("w", 7, at(30), at(10)), "another file system");
+        assert_eq!(history.settled("v", 7, at(9), at(10)), Some(at(9)), "never touched");
+        assert_eq!(history.settled("v", 7, at(30), at(10)), Some(at(9)), "taken back");
+        assert_eq!(history.settled("v", 7, at(20), at(10)), None, "changed by run 2");
+        assert_eq!(history.settled("v", 7, at(31), at(10)), None, "changed by somebody else");
+        assert_eq!(history.settled("w", 7, at(30), at(10)), None, "another file system");
     }
 }

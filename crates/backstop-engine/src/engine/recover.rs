@@ -3,7 +3,6 @@
 
 use backstop_core::audit::{Body, Settled};
 use backstop_core::bytes::Bytes;
-use backstop_core::digest::Digest;
 use backstop_core::id::RunId;
 use backstop_core::plan::Plan;
 use backstop_core::run::{RunRecord, State};
@@ -11,7 +10,7 @@ use backstop_core::run::{RunRecord, State};
 use super::{Engine, RECORD, Recovered};
 use crate::failure::Failure;
 use crate::store::StoreError;
-use crate::transaction::{Intent, Kind, PLAN, Transaction, plan_bytes};
+use crate::transaction::{BESIDE, Intent, Kind, PLAN, Transaction, plan_bytes, plan_digest};
 use crate::volume::Leftover;
 
 impl Engine {
@@ -25,7 +24,7 @@ impl Engine {
                 done.push(self.finish(id)?);
             }
         }
-        for id in self.store.dead()? {
+        for (id, _lock) in self.store.dead()? {
             match self.store.read_versioned::<RunRecord>(id, RECORD) {
                 // That of one run is no reason to stop all others; `runs` names it. Its mark stays.
                 Err(StoreError::Damaged { .. } | StoreError::Newer { .. }) => {}
@@ -52,14 +51,11 @@ impl Engine {
             self.store.mark_closed(id)?;
             return Ok(Recovered::of(id, "was done already, or had not begun"));
         }
-        let plan: Plan = self.load_plan(id).map_err(stuck)?;
-        if Digest::of("backstop plan v1", &[&plan_bytes(&plan)]) != intent.plan {
-            return Err(stuck(Failure::internal(format!("the plan of {id} is not the one that was begun"))));
-        }
+        let (plan, beside) = self.begun(id, &intent).map_err(stuck)?;
         let sites = self.sites(id, &plan).map_err(stuck)?;
         let durability = self.settings.durability;
-        let mut transaction =
-            Transaction { store: &self.store, records: &mut self.records, id, plan: &plan, sites: &sites, durability };
+        let (store, records) = (&self.store, &mut self.records);
+        let mut transaction = Transaction { store, records, id, plan: &plan, beside, sites: &sites, durability };
         let ended = transaction.finish(&intent).map_err(|e| stuck(e.into()))?;
         let (now, what) = match (intent.kind, ended.done) {
             (Kind::Commit, true) => (Settled::Committed, "its commit was finished"),
@@ -84,6 +80,17 @@ impl Engine {
         }
         self.store.not_alive(id)?;
         Ok(Recovered { id, what, left: ended.left, beside: ended.beside })
+    }
+
+    /// The plan that was begun: the run's own, or that of an undo beside later work (true).
+    fn begun(&self, id: RunId, intent: &Intent) -> Result<(Plan, bool), Failure> {
+        for (name, beside) in [(PLAN, false), (BESIDE, true)] {
+            let plan: Option<Plan> = self.store.read_json(id, name)?;
+            if let Some(plan) = plan.filter(|plan| plan_digest(&plan_bytes(plan)) == intent.plan) {
+                return Ok((plan, beside));
+            }
+        }
+        Err(Failure::internal(format!("the plan of {id} that was begun is gone, or is another one now")))
     }
 
     /// A run whose process is gone: what it rehearsed is worth nothing, unless it was held meanwhile.

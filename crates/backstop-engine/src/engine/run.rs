@@ -18,7 +18,7 @@ use backstop_core::time::Timestamp;
 
 use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, SETTLE, Step};
 use crate::clock;
-use crate::commit::{Bounds, Checked, CommitError, Site, check};
+use crate::commit::{Bounds, Checked, CommitError, History, Site, check, known};
 use crate::failure::{Failure, FailureKind};
 use crate::law::{self, Standing};
 use crate::ledger::{Input, LayerIn, Measured, VolumeIn, measure};
@@ -224,6 +224,7 @@ impl Engine {
             return self.close(record, done, Leftover::All, entries, trace);
         }
         entries.push(Body::RunJudged { judgement: judgement.clone(), run: record.id });
+        let mut lock = None;
         let answer = match judgement.decision {
             Decision::Deny => None,
             _ if options.dry_run => None,
@@ -237,9 +238,19 @@ impl Engine {
                 record.state = State::Held;
                 entries.push(Body::RunHeld { run: record.id });
                 self.keep_plan(record.id, &done)?;
-                self.save(record, true)?;
                 self.records.write(&std::mem::take(&mut entries))?;
-                Some(person.confirm(record, &done.effects))
+                self.save(record, true)?;
+                let answer = person.confirm(record, &done.effects);
+                // From another terminal it could be committed or given up as soon as it was held: what
+                // came of that stands.
+                let (held, now) = self.locked(record.id)?;
+                *record = now;
+                if record.state != State::Held {
+                    record.notes.push(format!("it was {} elsewhere while the question stood", record.state.name()));
+                    return Ok(Outcome { record: record.clone(), effects: done.effects });
+                }
+                lock = Some(held);
+                Some(answer)
             }
         };
         let by = match judgement.decision {
@@ -277,7 +288,8 @@ impl Engine {
                 self.records.write(&entries)?;
                 self.store.write_json(record.id, super::T0, &done.t0, false)?;
                 trace.phase("record");
-                self.commit_now(record, done, by, person, trace)
+                let lock = lock.map_or_else(|| self.lock_runs(), Ok)?;
+                self.commit_now(record, done, by, &lock, person, trace)
             }
         }
     }
@@ -305,6 +317,7 @@ impl Engine {
         record: &mut RunRecord,
         done: Rehearsed,
         by: By,
+        _lock: &Lock,
         person: &mut dyn Person,
         trace: &mut Trace,
     ) -> Result<Outcome, Failure> {
@@ -313,8 +326,11 @@ impl Engine {
             tidy(volume, record.id, Leftover::Work).map_err(|e| Failure::because("cannot tidy the vault", &e))?;
         }
         let sites: Vec<Site> = volumes.into_iter().map(|v| Site::new(v, record.id)).collect::<Result<_, _>>()?;
-        let _lock = self.store.lock("apply")?;
-        let conflicts = self.changed_since(record, &plan, &sites, (&applied, &t0))?;
+        // A person has thought about it, or another run took effect since the ledger began to look.
+        let long = record.state == State::Held || self.store.applied()? != applied;
+        let ends: Vec<_> = t0.iter().copied().map(Some).collect();
+        let mut checked = self.as_rehearsed((&plan, &effects), &sites, &ends, long)?;
+        let conflicts = std::mem::take(&mut checked.conflicts);
         if !conflicts.is_empty() {
             let paths = conflicts.iter().take(Reason::SHOWN).map(|c| c.path.clone()).collect();
             let entry = Body::RunConflict { count: conflicts.len() as u64, paths, run: record.id };
@@ -334,19 +350,20 @@ impl Engine {
             records: &mut self.records,
             id: record.id,
             plan: &plan,
+            beside: false,
             sites: &sites,
             durability: self.settings.durability,
         };
-        // Looked at by the ledger or by `changed_since`.
-        let checked = Checked::default();
         let mut progress = |done| person.progress(Step::Applying, done);
         let result = transaction.run(Kind::Commit, by, digest, &checked, &mut progress);
         trace.phase("commit");
         if let Err(error) = result {
             let met = match &error {
-                TransactionError::Commit(CommitError::Conflict { conflict }) => Some(conflict.clone()),
+                TransactionError::Commit(CommitError::Conflict { conflict })
+                | TransactionError::TakenBack(CommitError::Conflict { conflict }) => Some(conflict.clone()),
                 _ => None,
             };
+            let told = matches!(error, TransactionError::TakenBack(_));
             let failure = Failure::from(error);
             if !self.is_settled(record.id) {
                 // Not a word more in record and log: they would say that it has ended, and then nobody
@@ -367,7 +384,9 @@ impl Engine {
             self.store.write(record.id, PLAN, &plan_bytes(&plan), true)?;
             self.save(record, true)?;
             // By the log as well it is held with that, as it may have been before.
-            self.records.write(&[entry])?;
+            if !told {
+                self.records.write(&[entry])?;
+            }
             return match failure.kind {
                 FailureKind::Conflict => Ok(Outcome { record: record.clone(), effects }),
                 _ => Err(failure),
@@ -382,21 +401,26 @@ impl Engine {
         Ok(Outcome { record: record.clone(), effects })
     }
 
-    /// What is no longer as the ledger saw it. The ledger has only just looked, so a second look is
-    /// worth its time only where a person has thought about it meanwhile, or another run was applied.
-    fn changed_since(
+    /// Looks whether the disk still is as the ledger saw it. `deep` looks beneath directories that go as
+    /// a whole, too. Where the ledger has only just done so, that would double the cost of deleting a
+    /// big tree for little: what was changed beneath one since goes into the vault with it as it is, and
+    /// undo gives it back, as after an edit a moment before a plain `rm`. What would be written over or
+    /// go by itself is looked at always.
+    pub(super) fn as_rehearsed(
         &self,
-        record: &RunRecord,
-        plan: &Plan,
+        (plan, effects): (&Plan, &EffectSet),
         sites: &[Site],
-        (applied, t0): (&[u8], &[Timestamp]),
-    ) -> Result<Vec<Conflict>, Failure> {
-        if record.state != State::Held && self.store.applied()? == applied {
-            return Ok(Vec::new());
-        }
-        let ends: Vec<_> = t0.iter().copied().map(Some).collect();
-        let history = self.history()?;
-        Ok(check(plan, Direction::Forward, sites, &Bounds { ends: &ends, foreign: &[], history: &history })?.conflicts)
+        ends: &[Option<Timestamp>],
+        deep: bool,
+    ) -> Result<Checked, Failure> {
+        let known = known(effects);
+        let look = |history: &History| {
+            check(plan, Direction::Forward, sites, &Bounds { ends, foreign: &[], history, known: &known, deep })
+        };
+        // Without any history everything that changed is somebody else's. Only where something has does
+        // it take reading all receipts to tell what Backstop itself changed and changed back.
+        let strict = look(&History::default())?;
+        Ok(if strict.conflicts.is_empty() { strict } else { look(&self.history()?)? })
     }
 
     fn close(
@@ -407,8 +431,16 @@ impl Engine {
         entries: Vec<Body>,
         trace: &mut Trace,
     ) -> Result<Outcome, Failure> {
-        self.save(record, record.state == State::Held)?;
-        self.records.write(&entries)?;
+        if record.state == State::Discarded {
+            // Held until now: the log's last word on it comes when nobody can commit it any more, and
+            // what was kept goes after that.
+            self.save(record, true)?;
+            self.records.write(&entries)?;
+        } else {
+            // As soon as the record says held, others may commit it, and the log has to say so before.
+            self.records.write(&entries)?;
+            self.save(record, record.state == State::Held)?;
+        }
         trace.phase("record");
         // How it ended is on the disk; what could not be removed takes nothing of that back.
         record.notes.extend(leftovers(&done.volumes, record.id, leftover));

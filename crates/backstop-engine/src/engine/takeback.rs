@@ -10,11 +10,11 @@ use backstop_core::run::{RunRecord, State};
 
 use super::look::Kept;
 use super::{Engine, Filter, Outcome, Person, SETTLE, Step, Stopped, UndoOptions, UndoReport, Which};
-use crate::beside::set_beside;
-use crate::commit::{Bounds, Checked, History, Receipt, Site, check};
+use crate::beside::beside;
+use crate::commit::{Bounds, Checked, History, Known, Receipt, Site, check};
 use crate::failure::{Failure, FailureKind};
 use crate::transaction::{Kind, RECEIPTS, Transaction};
-use crate::volume::{Leftover, OpenVolume, tidy};
+use crate::volume::{Leftover, OpenVolume};
 
 /// How many conflicts a message names; the count is always told.
 const NAMED: usize = 5;
@@ -25,10 +25,7 @@ impl Engine {
     pub fn commit(&mut self, id: RunId, person: &mut dyn Person) -> Result<Outcome, Failure> {
         self.sound()?;
         let mut record = self.record(id)?;
-        if record.state != State::Held {
-            return Err(Failure::usage(format!("{id} is {}, not held", record.state.name()))
-                .next(format!("see it: backstop show {id}")));
-        }
+        expect(&record, State::Held)?;
         let mut effects = self.read_effects(id)?;
         if Some(effects.digest()) != record.digest {
             return Err(Failure::internal(format!("the effects of {id} are not the ones that were judged")));
@@ -82,11 +79,10 @@ impl Engine {
             return Err(Failure::new(FailureKind::Refused, format!("{id} stays held: {}", why()))
                 .next(format!("at a terminal, type what it asks for: {}", words.join(", "))));
         }
-        let lock = self.store.lock("apply")?;
+        let (lock, now) = self.locked(id)?;
+        expect(&now, State::Held)?;
         let bounds = self.t0(id, &sites)?;
-        let history = self.history()?;
-        let checked =
-            check(&plan, Direction::Forward, &sites, &Bounds { ends: &bounds, foreign: &[], history: &history })?;
+        let checked = self.as_rehearsed((&plan, &effects), &sites, &bounds, true)?;
         if !checked.conflicts.is_empty() {
             let paths = checked.conflicts.iter().take(NAMED).map(|c| c.path.clone()).collect();
             let entry = Body::RunConflict { count: checked.conflicts.len() as u64, paths, run: id };
@@ -94,7 +90,7 @@ impl Engine {
             effects.conflicts = checked.conflicts;
             return Ok(Outcome { record, effects });
         }
-        self.transact(Kind::Commit, &record, &plan, &sites, &checked, person)?;
+        self.transact(Kind::Commit, &record, (&plan, false), &sites, &checked, person)?;
         drop(lock);
         record = self.record(id)?;
         Ok(Outcome { record, effects })
@@ -103,7 +99,7 @@ impl Engine {
     /// Gives up a run that did not take effect.
     pub fn discard(&mut self, id: RunId) -> Result<RunRecord, Failure> {
         self.sound()?;
-        let mut record = self.record(id)?;
+        let (_lock, mut record) = self.locked(id)?;
         match record.state {
             State::Held | State::DryRun | State::Failed => {}
             State::Discarded | State::Denied | State::NoEffect => return Ok(record),
@@ -117,16 +113,11 @@ impl Engine {
             }
             State::Undone => return Err(Failure::usage(format!("{id} is already taken back"))),
         }
-        if let Some(plan) = self.store.read_json::<Plan>(id, crate::transaction::PLAN)? {
-            for site in self.sites(id, &plan)? {
-                if let Some(volume) = site.volume() {
-                    tidy(volume, id, Leftover::All).map_err(|e| Failure::because("cannot tidy the vault", &e))?;
-                }
-            }
-        }
         record.state = State::Discarded;
-        self.save(&mut record, false)?;
+        self.save(&mut record, true)?;
         self.records.write(&[Body::RunDiscarded { by: By::Person { uid: self.caller() }, run: id }])?;
+        // Not before: cut off in between, a run that is still held has to have what it needs.
+        record.notes.extend(self.sweep(id, Leftover::All));
         Ok(record)
     }
 
@@ -155,11 +146,7 @@ impl Engine {
         match which {
             Which::Runs(ids) => {
                 for id in ids {
-                    let record = self.record(*id)?;
-                    if record.state != state {
-                        return Err(Failure::usage(format!("{id} is {}, not {}", record.state.name(), state.name()))
-                            .next(format!("see it: backstop show {id}")));
-                    }
+                    expect(&self.record(*id)?, state)?;
                 }
                 Ok(ids.clone())
             }
@@ -196,7 +183,7 @@ impl Engine {
     ) -> Result<UndoReport, Failure> {
         self.sound()?;
         let mut report = UndoReport { done: Vec::new(), beside: Vec::new(), notes: Vec::new(), stopped: None };
-        let _lock = self.store.lock("apply")?;
+        let _lock = self.lock_runs()?;
         let mut history = self.history()?;
         for &id in runs {
             match self.take_one(id, kind, options, &history, &mut report, person) {
@@ -221,7 +208,9 @@ impl Engine {
         report: &mut UndoReport,
         person: &mut dyn Person,
     ) -> Result<RunRecord, Failure> {
-        let mut record = self.record(id)?;
+        let record = self.record(id)?;
+        // Chosen before the lock was had.
+        expect(&record, kind.state(false))?;
         if record.let_go {
             return Err(Failure::usage(format!("{id} can't be taken back any more: the vault has let its copies go"))
                 .next("see how far back undo reaches: backstop vault status"));
@@ -240,27 +229,28 @@ impl Engine {
                 "the receipt of {id} is missing, so nobody can say what is still its own"
             )));
         };
-        let bounds = Bounds { ends: &last.ends, foreign: &last.foreign, history };
+        let bounds = Bounds { ends: &last.ends, foreign: &last.foreign, history, known: &Known::default(), deep: true };
         let mut checked = check(&plan, kind.direction(), &sites, &bounds)?;
+        let mut names = None;
         if !checked.conflicts.is_empty() && options.beside && kind == Kind::Undo {
-            report.beside.extend(set_beside(id, &mut plan, &sites, &checked.conflicts)?);
-            checked = check(&plan, kind.direction(), &sites, &bounds)?;
-            record.let_go = true;
+            let other = beside(id, &plan, &sites, &checked.conflicts)?;
+            checked = check(&other.plan, kind.direction(), &sites, &bounds)?;
+            plan = other.plan;
+            names = Some(other.names);
         }
         if !checked.conflicts.is_empty() {
             return Err(in_the_way(id, kind, &checked.conflicts));
         }
-        self.transact(kind, &record, &plan, &sites, &checked, person)?;
-        record.state = kind.state(true);
-        self.save(&mut record, false)?;
-        Ok(record)
+        self.transact(kind, &record, (&plan, names.is_some()), &sites, &checked, person)?;
+        report.beside.extend(names.into_iter().flatten());
+        self.record(id)
     }
 
     fn transact(
         &mut self,
         kind: Kind,
         record: &RunRecord,
-        plan: &Plan,
+        (plan, beside): (&Plan, bool),
         sites: &[Site],
         checked: &Checked,
         person: &mut dyn Person,
@@ -270,7 +260,7 @@ impl Engine {
         let digest = record.digest.unwrap_or_else(|| Digest::of("backstop effects v1", &[]));
         let durability = self.settings.durability;
         let (store, records) = (&self.store, &mut self.records);
-        let mut transaction = Transaction { store, records, id: record.id, plan, sites, durability };
+        let mut transaction = Transaction { store, records, id: record.id, plan, beside, sites, durability };
         let mut progress = |done| person.progress(Step::Applying, done);
         transaction.run(kind, by, digest, checked, &mut progress).map_err(|error| {
             let failure = Failure::from(error);
@@ -319,6 +309,15 @@ impl Engine {
         ground.guard.extend(volumes.iter().map(|v| v.guarded_path()));
         ground
     }
+}
+
+/// Refuses a run that is not in the state that a verb needs.
+fn expect(record: &RunRecord, state: State) -> Result<(), Failure> {
+    if record.state == state {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("{} is {}, not {}", record.id, record.state.name(), state.name()))
+        .next(format!("see it: backstop show {}", record.id)))
 }
 
 /// True when nothing was done after a commit.

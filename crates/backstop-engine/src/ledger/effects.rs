@@ -535,6 +535,9 @@ impl<'a> Book<'a> {
             }
             other => other.map_err(failed)?,
         };
+        if !counted.denied.is_empty() {
+            self.incomplete.push(format!("not all beneath {} can be read", path.quoted()));
+        }
         let list = openers.list(&counted.open);
         for changed in counted.changed {
             self.conflicts.push(Conflict { path: changed, why: "somebody else changed it meanwhile".into() });

@@ -4,8 +4,10 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::ScopedJoinHandle;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::{ContentHasher, Digest};
@@ -44,8 +46,20 @@ pub(crate) struct Counted {
     pub tally: Tally,
     /// Some of the entries that changed since, if any did.
     pub changed: Vec<Bytes>,
+    /// Some of the directories that can't be looked into, if there are any; nothing beneath them counts.
+    pub denied: Vec<Denied>,
     /// Who has how many of them open.
     pub open: HashMap<u32, (u64, bool)>,
+}
+
+/// A directory that can't be looked into.
+pub(crate) struct Denied {
+    /// Its path.
+    pub path: Bytes,
+    /// Its inode.
+    pub ino: u64,
+    /// When it, or who may look into it, changed last.
+    pub ctime: Timestamp,
 }
 
 #[derive(Default)]
@@ -81,6 +95,8 @@ struct Todo {
     way: (usize, usize),
     /// Its path below the top.
     path: Vec<u8>,
+    /// Its inode and change time; nothing of the top.
+    seen: (u64, Timestamp),
     /// Stands for the path in the digest: over the parent's and the name, since hashing every path of
     /// a deep tree would take longer than all the rest.
     id: Digest,
@@ -88,10 +104,11 @@ struct Todo {
 
 impl Todo {
     fn top() -> Self {
-        Self { from: None, way: (0, 0), path: Vec::new(), id: Digest::of("backstop tally path v1", &[]) }
+        let seen = (0, Timestamp::default());
+        Self { from: None, way: (0, 0), path: Vec::new(), seen, id: Digest::of("backstop tally path v1", &[]) }
     }
 
-    fn child(&self, name: &[u8], from: Option<&Arc<Held>>) -> Self {
+    fn child(&self, name: &[u8], seen: (u64, Timestamp), from: Option<&Arc<Held>>) -> Self {
         let mut path = Vec::with_capacity(self.path.len() + 1 + name.len());
         path.extend_from_slice(&self.path);
         if !path.is_empty() {
@@ -100,11 +117,11 @@ impl Todo {
         path.extend_from_slice(name);
         let id = Digest::of("backstop tally path v1", &[&self.id.0, name]);
         match from {
-            Some(held) => Self { from: Some(Arc::clone(held)), way: (name.len(), 1), path, id },
+            Some(held) => Self { from: Some(Arc::clone(held)), way: (name.len(), 1), path, seen, id },
             None => {
                 let slash = usize::from(self.way.0 > 0);
                 let way = (self.way.0 + slash + name.len(), self.way.1 + 1);
-                Self { from: self.from.clone(), way, path, id }
+                Self { from: self.from.clone(), way, path, seen, id }
             }
         }
     }
@@ -145,6 +162,7 @@ impl Count<'_> {
             all.tally.add(&part.counted.tally);
             all.changed.extend(part.counted.changed);
             all.changed.truncate(NAMED);
+            all.denied.extend(part.counted.denied);
             for (process, (files, writing)) in part.counted.open {
                 let count = all.open.entry(process).or_default();
                 count.0 += files;
@@ -171,11 +189,12 @@ impl Count<'_> {
         let parts = std::thread::scope(|scope| {
             let handles: Vec<_> =
                 (0..workers).map(|_| scope.spawn(|| self.work(&queue, &wake, linked, held))).collect();
-            handles.into_iter().map(|h| h.join().unwrap_or_default()).collect::<Vec<_>>()
+            handles.into_iter().map(ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>()
         });
         match queue.into_inner().unwrap_or_else(PoisonError::into_inner).error {
             Some(error) => Err(error),
-            None => Ok(parts),
+            // What one thread had counted is lost with it, and less than all must not pass for all.
+            None => parts.map_err(|_| io::Error::other("a thread that counts panicked")),
         }
     }
 
@@ -202,7 +221,9 @@ impl Count<'_> {
             q.busy += 1;
             drop(q);
             let mut below = Vec::new();
-            let result = self.list(dir, &mut part, &mut below, linked, held);
+            // A panic is an error of the count: else the others would wait for what never comes.
+            let list = AssertUnwindSafe(|| self.list(dir, &mut part, &mut below, linked, held));
+            let result = catch_unwind(list).unwrap_or_else(|_| Err(io::Error::other("a thread that counts panicked")));
             q = lock(queue);
             q.busy -= 1;
             q.dirs.append(&mut below);
@@ -225,15 +246,26 @@ impl Count<'_> {
         held: &Arc<AtomicUsize>,
     ) -> io::Result<u64> {
         let from = dir.from.as_ref().map_or(self.dir, |held| held.fd.as_fd());
-        let handle = open_dir_read(from, &dir.path[dir.path.len() - dir.way.0..])?;
         let here = Bytes::from(dir.path.as_slice());
+        let denied = |part: &mut Part| {
+            let (ino, ctime) = dir.seen;
+            part.counted.denied.push(Denied { path: self.path.join(here.as_slice()), ino, ctime });
+        };
+        let is_denied = |e: &io::Error| e.kind() == io::ErrorKind::PermissionDenied && !here.is_empty();
+        let handle = match open_dir_read(from, &dir.path[dir.path.len() - dir.way.0..]) {
+            Err(e) if is_denied(&e) => {
+                denied(part);
+                return Ok(0);
+            }
+            other => other?,
+        };
         let mut hasher = ContentHasher::default();
         hasher.update(&dir.id.0);
         let mut entries = 0;
-        let mut names: Vec<Vec<u8>> = Vec::new();
+        let mut names: Vec<(Vec<u8>, (u64, Timestamp))> = Vec::new();
         // In the file system's own order, which stays the same while the directory does: sorting a
         // directory of a million names would need them all in memory.
-        read_dir::<io::Error>(handle.as_fd(), |e| {
+        let read = read_dir::<io::Error>(handle.as_fd(), |e| {
             let Some(stat) = stat_at(handle.as_fd(), e.name)? else { return Ok(()) };
             let full = || self.path.join(here.join(e.name).as_slice());
             if !self.skip.is_empty() && self.skip.contains(&full()) {
@@ -243,10 +275,15 @@ impl Count<'_> {
             hash_entry(&mut hasher, e.name, &stat);
             self.count(&stat, part, linked, full);
             if stat.is_dir() {
-                names.push(e.name.to_vec());
+                names.push((e.name.to_vec(), (stat.ino, Timestamp::from(stat.ctime))));
             }
             Ok(())
-        })?;
+        });
+        match read {
+            // It may be listed, but not looked into.
+            Err(e) if is_denied(&e) => denied(part),
+            other => other?,
+        }
         part.dirs.push(hasher.finish());
         // Opened from its parent, each directory costs one step, however deep it lies.
         let keep = match held.load(Ordering::Relaxed) {
@@ -258,7 +295,7 @@ impl Count<'_> {
             held.fetch_add(1, Ordering::Relaxed);
             Arc::new(Held { fd: handle, held: Arc::clone(held) })
         });
-        below.extend(names.iter().map(|name| dir.child(name, parent.as_ref())));
+        below.extend(names.iter().map(|(name, seen)| dir.child(name, *seen, parent.as_ref())));
         self.progress.fetch_add(entries, Ordering::Relaxed);
         Ok(entries)
     }
@@ -347,6 +384,34 @@ mod tests {
         assert_ne!(count(dir.path(), &none).tally.digest, all.tally.digest);
         let skip = HashSet::from([Bytes::from(dir.path().join("d1"))]);
         assert_eq!(count(dir.path(), &skip).tally.files, 5_901, "what moves away is not counted");
+    }
+
+    #[test]
+    fn a_count_that_panics_is_an_error_and_not_less() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        for d in 0..50 {
+            fs::create_dir(dir.path().join(format!("d{d}"))).expect("a directory");
+            for f in 0..100 {
+                fs::write(dir.path().join(format!("d{d}/f{f}")), "").expect("a file");
+            }
+        }
+        let root = open_root(dir.path()).expect("a directory");
+        let (path, openers) = (Bytes::from(dir.path()), Openers::default());
+        let (progress, skip) = (AtomicU64::new(0), HashSet::new());
+        let asked = AtomicU64::new(0);
+        let foreign = |_: &Stat| {
+            assert!(asked.fetch_add(1, Ordering::Relaxed) < ALONE + 500, "on purpose");
+            false
+        };
+        let count = Count {
+            dir: root.as_fd(),
+            path: &path,
+            skip: &skip,
+            openers: &openers,
+            foreign: &foreign,
+            progress: &progress,
+        };
+        assert!(count.run().is_err_and(|e| e.to_string().contains("panicked")));
     }
 
     #[test]

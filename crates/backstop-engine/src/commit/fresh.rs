@@ -1,0 +1,98 @@
+//! While a transaction is under way: what it has not come to yet has to be as it was when the intent was
+//! written. Looks only. A plan of many files takes its time, and an edit made meanwhile must not be
+//! written over, nor a file that was worked on be taken out of the tree.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use backstop_core::plan::{Direction, Op, Place, Plan, Slot, Spot};
+
+use super::check::{CHANGED, stages};
+use super::{CommitError, Seen, Sites, apply, at_place};
+
+/// A volume and an inode.
+type Key = (u16, u64);
+
+/// What our own steps have done to an object so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Done {
+    /// Another name, or one more or less: that gives a new change time and leaves all else.
+    Named,
+    /// New content or metadata: nothing of it can be compared any more.
+    Written,
+}
+
+/// What is known of the objects of a transaction that is under way.
+pub(crate) struct Fresh<'a> {
+    before: &'a BTreeMap<Key, Seen>,
+    stages: HashSet<&'a Slot>,
+    done: HashMap<Key, Done>,
+    direction: Direction,
+    sites: &'a Sites,
+}
+
+impl<'a> Fresh<'a> {
+    /// For a plan whose objects were found like this before the first step.
+    pub fn new(plan: &'a Plan, direction: Direction, before: &'a BTreeMap<Key, Seen>, sites: &'a Sites) -> Self {
+        Self { before, stages: stages(plan), done: HashMap::new(), direction, sites }
+    }
+
+    /// Looks at what a step is about to write over, change or take out of the tree.
+    pub fn look(&mut self, op: &Op) -> Result<(), CommitError> {
+        let forward = self.direction == Direction::Forward;
+        match op {
+            Op::Move { from, ino, to } => {
+                let (now, then) = if forward { (from, to) } else { (to, from) };
+                if let (Spot::Place(place), Spot::Slot(slot)) = (now, then)
+                    // What only passes through the vault keeps whatever is done to it.
+                    && !self.stages.contains(slot)
+                {
+                    self.same(place, *ino)?;
+                }
+                self.note(vol(from), *ino, Done::Named);
+            }
+            Op::Swap { at, new, old, slot } => {
+                if !self.stages.contains(slot) || forward {
+                    self.same(at, if forward { *old } else { *new })?;
+                }
+                self.note(at.vol, *new, Done::Named);
+                self.note(at.vol, *old, Done::Named);
+            }
+            Op::Write { at, ino, .. } | Op::Meta { at, ino, .. } => {
+                self.same(at, *ino)?;
+                self.note(at.vol, *ino, Done::Written);
+            }
+            Op::Link { at, ino, .. } => self.note(at.vol, *ino, Done::Named),
+            Op::Times { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, vol: u16, ino: u64, done: Done) {
+        let so_far = self.done.entry((vol, ino)).or_insert(done);
+        *so_far = done.max(*so_far);
+    }
+
+    fn same(&self, place: &Place, ino: u64) -> Result<(), CommitError> {
+        let (Some(was), done) = (self.before.get(&(place.vol, ino)), self.done.get(&(place.vol, ino))) else {
+            return Ok(());
+        };
+        if done == Some(&Done::Written) {
+            return Ok(());
+        }
+        let Some(at) = at_place(self.sites, place)? else { return Ok(()) };
+        // Another object, or none: the step says so itself. A directory's times follow our own steps.
+        let Some(stat) = apply::look(&at)?.filter(|stat| stat.ino == ino && !stat.is_dir()) else { return Ok(()) };
+        let now = Seen::from(&stat);
+        if (now.size, now.mtime) != (was.size, was.mtime) || (done.is_none() && now.ctime != was.ctime) {
+            return Err(at.conflict(CHANGED));
+        }
+        Ok(())
+    }
+}
+
+const fn vol(spot: &Spot) -> u16 {
+    match spot {
+        Spot::Place(p) => p.vol,
+        Spot::Slot(s) => s.vol,
+    }
+}
