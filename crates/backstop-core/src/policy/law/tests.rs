@@ -39,7 +39,7 @@ fn the_tier_comes_out_of_cedar() {
     for (case, decision, rules) in [
         ("classes: workspace; deleted.files: 9; losing: workspace", Allow, &[][..]),
         ("classes: outside; created.files: 1", Ask, &["outside-workspace"]),
-        ("classes: outside system; created.files: 1", Ask, &["outside-workspace", "system"]),
+        ("classes: outside system; created.files: 1", Ask, &["system", "outside-workspace"]),
         ("classes: outside system; created.files: 1; people.enrolled: 2", TwoPerson, &["system", "outside-workspace"]),
         ("classes: guard; created.files: 1", Deny, &["guard"]),
     ] {
