@@ -29,6 +29,11 @@ impl Records {
         Ok(())
     }
 
+    /// Forgets how the log stands, after a write that failed; the next use looks.
+    pub fn close(&mut self) {
+        self.log = None;
+    }
+
     /// True when the log says that a commit, undo or redo of this run was begun, and not how it ended.
     pub fn is_begun(&mut self, id: RunId) -> Result<bool, AuditError> {
         self.open()?;

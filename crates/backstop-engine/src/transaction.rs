@@ -2,6 +2,8 @@
 //! apply, write the receipt, close. After a kill at any point `finish` brings it to its end or takes
 //! it back. Takes a plan that was checked and authorised; decides nothing.
 
+use std::collections::HashSet;
+
 use backstop_core::audit::{Body, By};
 use backstop_core::bytes::Bytes;
 use backstop_core::canon;
@@ -216,7 +218,14 @@ impl Transaction<'_> {
             Kind::Redo => Body::RunRedoing { by, run },
         };
         if let Err(error) = self.records.write(&[intent]) {
-            // Can't be recorded, so it may not happen.
+            // Can't be recorded, so it may not happen. What failed may have come after the entry was on the
+            // disk; then the log has to say that nothing came of it. Where it can't, the mark stays, and
+            // `recover` sees to it.
+            self.records.close();
+            if self.records.is_begun(run)? {
+                let why = Failure::because("it can't be recorded", &error).what;
+                self.records.write(&[Body::RunFailed { run, why }])?;
+            }
             self.store.mark_closed(self.id)?;
             return Err(error.into());
         }
@@ -232,12 +241,13 @@ impl Transaction<'_> {
             // A step that meets a conflict has done nothing; one that fails may have done a part.
             let failed = u64::from(!matches!(first, CommitError::Conflict { .. }));
             let ran = usize::try_from(done + failed).ok();
-            let (first, beside) = self.retreat(direction, first, &before, ran, None)?;
+            let ours = |vol, ino| fresh.is_ours(vol, ino);
+            let (first, beside) = self.retreat(direction, first, &before, ran, None, &ours)?;
             let first = told(first, &beside);
             self.settle(kind, false, &[called_off(run, &first)])?;
             return Err(TransactionError::TakenBack(first));
         }
-        self.receive(direction, &before, None)?;
+        self.receive(direction, &before, None, &|_, _| true)?;
         let entry = match kind {
             Kind::Commit => Body::RunCommitted { run },
             Kind::Undo => Body::RunUndone { run },
@@ -274,13 +284,14 @@ impl Transaction<'_> {
         before: &Objects,
         done: Option<usize>,
         guard: Option<&Guard<'_>>,
+        ours: &dyn Fn(u16, u64) -> bool,
     ) -> Result<(CommitError, Vec<Bytes>), TransactionError> {
         let beside = match commit::take_back(self.plan, failed, self.sites, done, guard) {
             Ok(beside) => beside,
             Err(second) => return Err(TransactionError::Stuck { first, second }),
         };
         // What was moved there and back has other change times, and they are our doing.
-        self.receive(opposite(failed), before, guard)?;
+        self.receive(opposite(failed), before, guard, ours)?;
         Ok((first, beside))
     }
 
@@ -301,21 +312,31 @@ impl Transaction<'_> {
         direction: Direction,
         before: &Objects,
         guard: Option<&Guard<'_>>,
+        ours: &dyn Fn(u16, u64) -> bool,
     ) -> Result<(), TransactionError> {
         self.sync_if_needed()?;
         let after = commit::touched(self.plan, self.sites, direction)?;
-        let foreign = guard.map(Guard::foreign).unwrap_or_default();
+        let mut foreign = guard.map(Guard::foreign).unwrap_or_default();
+        let known: HashSet<(u16, u64)> = foreign.iter().map(|f| (f.vol, f.ino)).collect();
         let touched = after
             .into_iter()
             // Somebody else's work must not pass for ours.
-            .filter(|&((vol, ino), _)| foreign.binary_search_by_key(&(vol, ino), |f| (f.vol, f.ino)).is_err())
+            .filter(|&((vol, ino), _)| !known.contains(&(vol, ino)) && ours(vol, ino))
             .map(|((vol, ino), Seen { ctime: now, .. })| {
                 let was = before.get(&(vol, ino)).map_or(now, |seen| seen.ctime);
                 Touched { ino, now, vol, was }
             })
             .collect();
-        let ends = self.moments()?;
-        Ok(self.store.append_json(self.id, RECEIPTS, &Receipt { direction, ends, foreign, touched })?)
+        let receipt = match self.receipts()?.pop() {
+            // Taken back: what the transaction before left counts as before. Who has changed something
+            // between that one's end and now did not do it for us.
+            Some(last) if last.direction == direction => {
+                foreign.extend(last.foreign.into_iter().filter(|f| !known.contains(&(f.vol, f.ino))));
+                Receipt { direction, ends: last.ends, foreign, touched }
+            }
+            _ => Receipt { direction, ends: self.moments()?, foreign, touched },
+        };
+        Ok(self.store.append_json(self.id, RECEIPTS, &receipt)?)
     }
 
     /// What the receipt says is done has to be on the disk before it: a power cut must not leave the word
@@ -362,8 +383,10 @@ impl Transaction<'_> {
         let mut look = |op: &Op| guard.map_or(Ok(()), |guard| guard.look(op, direction, self.sites));
         let applied = commit::apply(self.plan, direction, self.sites, &|_| false, &mut look, &mut |_| {});
         let (done, beside) = match applied {
-            Ok(()) => self.receive(direction, &before, guard).map(|()| (true, Vec::new()))?,
-            Err(first) => self.retreat(direction, first, &before, None, guard).map(|(_, beside)| (false, beside))?,
+            Ok(()) => self.receive(direction, &before, guard, &|_, _| true).map(|()| (true, Vec::new()))?,
+            Err(first) => {
+                self.retreat(direction, first, &before, None, guard, &|_, _| true).map(|(_, beside)| (false, beside))?
+            }
         };
         let left = guard.iter().flat_map(|guard| guard.foreign()).map(|f| f.told()).collect();
         Ok(Ended { done, left, beside })

@@ -342,3 +342,35 @@ fn a_held_run_is_a_conflict_once_what_it_saw_was_taken_back() {
     assert_eq!(read(&file), "one\ntwo\nthree\n");
     scene.audit_holds();
 }
+
+#[test]
+fn an_edit_that_stopped_an_undo_stops_the_next_one_too() {
+    let scene = Scene::new();
+    for name in ["b", "c"] {
+        fs::write(scene.at("w").join(name), format!("{name} before\n")).expect("write");
+    }
+    let mut nobody = Meanwhile { asked: || {}, applied: |_| {} };
+    let request = scene.request("echo by the run >> b; echo by the run >> c");
+    let run = scene.open().run(request, &RunOptions::default(), &mut nobody).expect("runs").record;
+    let which = Which::Runs(vec![run.id]);
+    let b = scene.at("w/b");
+    for edit in [true, false] {
+        // Backwards c comes first.
+        let mut edited = !edit;
+        let mut person = Meanwhile {
+            asked: || {},
+            applied: |_| {
+                if !edited {
+                    fs::write(&b, "b, edited\n").expect("edited");
+                    edited = true;
+                }
+            },
+        };
+        let report = scene.open().undo(&which, UndoOptions::default(), &mut person).expect("a report");
+        let (_, stopped) = report.stopped.unwrap_or_else(|| panic!("edit {edit}: b is {:?}", read(&b)));
+        assert!(stopped.what.contains("somebody else changed it"), "{}", stopped.what);
+        assert_eq!(read(&b), "b, edited\n");
+        assert_eq!(read(&scene.at("w/c")), "c before\nby the run\n", "taken back as a whole");
+    }
+    scene.audit_holds();
+}

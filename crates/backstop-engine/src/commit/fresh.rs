@@ -33,7 +33,17 @@ pub(crate) struct Fresh<'a> {
 impl<'a> Fresh<'a> {
     /// For a plan whose objects were found like this before the first step.
     pub fn new(plan: &'a Plan, direction: Direction, before: &'a BTreeMap<Key, Seen>, sites: &'a Sites) -> Self {
-        Self { before, stages: stages(plan), done: HashMap::new(), direction, sites }
+        // Directories' times are set in any case, also where all is taken back.
+        let times = plan.ops.iter().filter_map(|op| match op {
+            Op::Times { at, ino, was, .. } => at.as_ref().or(was.as_ref()).map(|p| ((p.vol, *ino), Done::Named)),
+            _ => None,
+        });
+        Self { before, stages: stages(plan), done: times.collect(), direction, sites }
+    }
+
+    /// True for an object that our steps have come to: its change time is our doing.
+    pub fn is_ours(&self, vol: u16, ino: u64) -> bool {
+        self.done.contains_key(&(vol, ino))
     }
 
     /// Looks at what a step is about to write over, change or take out of the tree.
