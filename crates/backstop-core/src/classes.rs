@@ -10,7 +10,7 @@ use crate::bytes::Bytes;
 use file::Entry;
 pub(crate) use file::Own;
 pub use file::{ClassFileError, Layer};
-use pattern::Pattern;
+pub use pattern::Pattern;
 
 const DEFAULT: &str = include_str!("classes/default.toml");
 
@@ -34,6 +34,7 @@ struct Class {
     home: Vec<Bytes>,
     names: Vec<Pattern>,
     holds: Vec<Bytes>,
+    holds_all: Vec<Vec<Bytes>>,
     magic: Vec<(usize, Vec<u8>)>,
     beside: Vec<(Vec<Bytes>, Vec<Pattern>)>,
 }
@@ -50,12 +51,12 @@ impl Classes {
     /// a layer below the system's would free a place.
     pub fn add(&mut self, text: &str, layer: Layer) -> Result<(), ClassFileError> {
         for (name, entry) in file::read(text, layer, |name| self.find(name).is_some_and(|c| c.own.is_some()))? {
-            self.merge(name, entry);
+            self.merge(name, entry, layer);
         }
         Ok(())
     }
 
-    fn merge(&mut self, name: String, entry: Entry) {
+    fn merge(&mut self, name: String, entry: Entry, layer: Layer) {
         let at = self.classes.iter().position(|c| c.name == name).unwrap_or_else(|| {
             self.classes.push(Class {
                 name,
@@ -66,13 +67,15 @@ impl Classes {
                 home: Vec::new(),
                 names: Vec::new(),
                 holds: Vec::new(),
+                holds_all: Vec::new(),
                 magic: Vec::new(),
                 beside: Vec::new(),
             });
             self.classes.len() - 1
         });
         let class = &mut self.classes[at];
-        if let Some(why) = entry.why {
+        // It is what an approver reads: a file that an agent may write adds words, it replaces none.
+        if let Some(why) = entry.why.filter(|_| layer != Layer::Below || class.why.is_empty()) {
             class.why = why;
         }
         class.own = entry.own.or(class.own);
@@ -81,6 +84,7 @@ impl Classes {
         class.home.extend(entry.home.into_iter().map(Bytes::new));
         class.names.extend(entry.names.iter().map(|n| Pattern::new(n)));
         class.holds.extend(entry.holds.into_iter().map(Bytes::new));
+        class.holds_all.extend(entry.holds_all.into_iter().map(|all| all.into_iter().map(Bytes::new).collect()));
         class.magic.extend(entry.magic);
         for (dirs, files) in entry.beside {
             let dirs = dirs.into_iter().map(Bytes::new).collect();
@@ -148,29 +152,20 @@ impl Classes {
         self.classes.iter().filter(move |c| c.names.iter().any(|p| p.matches(name))).map(|c| c.name.as_str())
     }
 
-    /// The classes of a directory that holds an entry of this name.
-    pub fn of_entry<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a str> {
-        self.classes.iter().filter(move |c| c.holds.iter().any(|h| h.as_slice() == name)).map(|c| c.name.as_str())
+    /// The classes of a directory for what it directly holds; `holds` tells whether an entry of a name is
+    /// in it.
+    pub fn of_entries(&self, holds: impl Fn(&[u8]) -> bool) -> impl Iterator<Item = &str> {
+        let is = move |c: &&Class| {
+            let holds = |name: &Bytes| holds(name.as_slice());
+            c.holds.iter().any(holds) || c.holds_all.iter().any(|all| all.iter().all(holds))
+        };
+        self.classes.iter().filter(is).map(|c| c.name.as_str())
     }
 
-    /// The names that a directory of some class may directly hold, with that class.
-    pub fn entries(&self) -> impl Iterator<Item = (&Bytes, &str)> {
-        self.classes.iter().flat_map(|c| c.holds.iter().map(|h| (h, c.name.as_str())))
-    }
-
-    /// True where a name, alone or as a directory's entry, says anything of a class that a tool does not
-    /// make again: what a count of a million deleted names picks out.
-    pub fn tells(&self, name: &[u8]) -> bool {
-        self.classes
-            .iter()
-            .filter(|c| c.own.is_none() && c.name != "regenerable")
-            .any(|c| c.holds.iter().any(|h| h.as_slice() == name) || c.names.iter().any(|p| p.matches(name)))
-    }
-
-    /// The class that the first [`HEAD`] bytes of a file speak of.
-    pub fn of_content(&self, head: &[u8]) -> Option<&str> {
+    /// The classes that the first [`HEAD`] bytes of a file speak of.
+    pub fn of_content<'a>(&'a self, head: &'a [u8]) -> impl Iterator<Item = &'a str> {
         let begins = |(at, text): &(usize, Vec<u8>)| head.get(*at..).is_some_and(|h| h.starts_with(text));
-        self.classes.iter().find(|c| c.magic.iter().any(begins)).map(|c| c.name.as_str())
+        self.classes.iter().filter(move |c| c.magic.iter().any(begins)).map(|c| c.name.as_str())
     }
 
     /// The files of which one has to stand beside a directory of this name, that a tool makes it again;

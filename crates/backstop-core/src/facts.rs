@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::effect::{Count, Totals};
 
 pub use evidence::{Evidence, Findings, Places, Told};
-pub use gather::{Context, gather, loses};
+pub use gather::{Context, Disk, gather, loses};
 pub use lenses::{Access, AgentSettings, Git, Sqlite, Terraform};
 pub use meaning::{Kind as LostKind, Meaning};
 pub use proven::{Level, Proven};
@@ -40,8 +40,8 @@ pub struct Facts {
     pub access: Access,
     /// Settings of coding agents.
     pub agent: AgentSettings,
-    /// What kinds of places and contents were touched: names of classes, `outside` among
-    /// them where a place is none of the agent's own.
+    /// What kinds of places and contents were touched, those beneath deleted directories too: names of
+    /// classes, `outside` among them where a place is none of the agent's own.
     pub classes: BTreeSet<String>,
     /// True when somebody else changed the same places since the rehearsal began.
     pub conflict: bool,
@@ -141,8 +141,9 @@ pub struct Host {
 }
 
 /// Content that would exist nowhere else: not moved, not in a git object that survives, not in a
-/// proven backup, and not made again by a tool (regenerable trees and scratch). What the vault keeps
-/// does not count here; `undoable` says it.
+/// proven backup. Files that a tool makes again count only where git says that they are somebody's work
+/// (tracked, or untracked and not ignored), those in scratch directories only within a repository. What
+/// the vault keeps does not count here; `undoable` says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Irreplaceable {

@@ -64,6 +64,8 @@ struct Raw {
     #[serde(default)]
     holds: Vec<String>,
     #[serde(default)]
+    holds_all: Vec<Vec<String>>,
+    #[serde(default)]
     magic: Vec<RawMagic>,
     #[serde(default)]
     beside: Vec<RawBeside>,
@@ -94,6 +96,7 @@ pub(super) struct Entry {
     pub home: Vec<String>,
     pub names: Vec<String>,
     pub holds: Vec<String>,
+    pub holds_all: Vec<Vec<String>>,
     pub magic: Vec<(usize, Vec<u8>)>,
     pub beside: Vec<(Vec<String>, Vec<String>)>,
 }
@@ -102,8 +105,8 @@ pub(super) struct Entry {
 const MADE_AGAIN: &str = "regenerable";
 
 /// Names that rules and code give a meaning of their own; no file describes them.
-const RESERVED: [&str; 7] =
-    ["device", "mount", "other-repository", "outside", "scratch", "symlink-target", "workspace"];
+const RESERVED: [&str; 8] =
+    ["device", "mount", "other-repository", "outside", "rules", "scratch", "symlink-target", "workspace"];
 
 pub(super) fn read(
     text: &str,
@@ -151,7 +154,11 @@ fn check(class: &str, raw: Raw) -> Result<Entry, ClassFileError> {
         return wrong(format!("{name:?} is not a name with at most one `*`, at its start or its end"));
     }
     let dirs = raw.beside.iter().flat_map(|b| b.dirs.iter());
-    if let Some(name) = raw.holds.iter().chain(dirs).find(|n| n.is_empty() || n.contains(['*', '/'])) {
+    if raw.holds_all.iter().any(|all| all.len() < 2) {
+        return wrong("a list of `holds_all` has at least two names".into());
+    }
+    let held = raw.holds.iter().chain(raw.holds_all.iter().flatten());
+    if let Some(name) = held.chain(dirs).find(|n| n.is_empty() || n.contains(['*', '/'])) {
         return wrong(format!("{name:?} is not a plain name"));
     }
     let magic = raw.magic.into_iter().map(|m| magic(class, m)).collect::<Result<_, _>>()?;
@@ -163,6 +170,7 @@ fn check(class: &str, raw: Raw) -> Result<Entry, ClassFileError> {
         home: raw.home,
         names: raw.names,
         holds: raw.holds,
+        holds_all: raw.holds_all,
         magic,
         beside: raw.beside.into_iter().map(|b| (b.dirs, b.files)).collect(),
     })

@@ -74,6 +74,17 @@ impl Evidence {
         }
     }
 
+    /// Adds what was noted elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        for (key, more) in &other.0 {
+            let places = self.0.entry(key.clone()).or_default();
+            places.count += more.count;
+            places.bytes += more.bytes;
+            let room = Places::SHOWN.saturating_sub(places.paths.len());
+            places.paths.extend(more.paths.iter().take(room).cloned());
+        }
+    }
+
     /// The places of `key`.
     pub fn get(&self, key: &str) -> Option<&Places> {
         self.0.get(key)

@@ -4,7 +4,7 @@
 
 use super::key::Key;
 use super::proven::Weakest;
-use super::{Doors, Evidence, Facts, Findings, People, Principal, Proven, Reading, Surprise, Time, long};
+use super::{Doors, Evidence, Facts, Findings, People, Principal, Proven, Reading, Time, long};
 use crate::bytes::Bytes;
 use crate::digest::Digest;
 use crate::effect::{Aspect, CrossingKind, Effect, EffectSet, FileType, Kind};
@@ -35,16 +35,33 @@ pub struct Context<'a> {
     pub request: &'a Request,
 }
 
-/// The facts of measured effects, and the places behind them. `more` adds the classes that only the disk
-/// can tell of an effect; it gets the classes known so far.
-pub fn gather(set: &EffectSet, context: &Context<'_>, more: &mut dyn FnMut(&Effect, &mut Vec<String>)) -> Findings {
+/// What only the disk can tell of an effect.
+pub trait Disk {
+    /// Adds classes to those that the path tells.
+    fn classes(&mut self, effect: &Effect, tags: &mut Vec<String>);
+
+    /// Further classes of what is lost at or beneath the place, each with where exactly.
+    fn within(&self, effect: &Effect) -> Option<&Evidence>;
+}
+
+/// No disk to look at.
+impl Disk for () {
+    fn classes(&mut self, _: &Effect, _: &mut Vec<String>) {}
+
+    fn within(&self, _: &Effect) -> Option<&Evidence> {
+        None
+    }
+}
+
+/// The facts of measured effects, and the places behind them.
+pub fn gather(set: &EffectSet, context: &Context<'_>, disk: &mut dyn Disk) -> Findings {
     let facts = Facts::of(&set.totals());
     let mut gathering = Gathering {
         context,
+        disk,
         evidence: Evidence::default(),
         facts,
         key: Key::default(),
-        more,
         proof: Weakest::default(),
         set,
     };
@@ -64,10 +81,10 @@ const OWN: [&str; 3] = ["workspace", "scratch", "regenerable"];
 
 struct Gathering<'a> {
     context: &'a Context<'a>,
+    disk: &'a mut dyn Disk,
     evidence: Evidence,
     facts: Facts,
     key: Key,
-    more: &'a mut dyn FnMut(&Effect, &mut Vec<String>),
     proof: Weakest<'a>,
     set: &'a EffectSet,
 }
@@ -78,13 +95,20 @@ impl Gathering<'_> {
         let has = |tag: &str| tags.iter().any(|t| t == tag);
         let lost = effect.bytes_lost();
         let losing = loses(effect);
-        let own = tags.iter().all(|t| OWN.contains(&t.as_str()) || self.context.ground.classes.frees(t));
+        let within = self.disk.within(effect);
+        let all = || tags.iter().chain(within.iter().flat_map(|w| w.0.keys()));
+        let own = all().all(|t| OWN.contains(&t.as_str()) || self.context.ground.classes.frees(t));
         self.key.note(effect, own);
         if losing && !own {
             self.proof.note(&effect.path, self.context.proven);
         }
         for tag in &tags {
             self.evidence.note(tag, &effect.path, lost);
+        }
+        if let Some(within) = within {
+            self.evidence.add(within);
+        }
+        for tag in all() {
             if losing && !self.facts.losing.contains(tag) {
                 self.facts.losing.insert(tag.clone());
             }
@@ -109,7 +133,7 @@ impl Gathering<'_> {
         if let Some(from) = effect.from.as_ref().filter(|_| effect.kind == Kind::Rename) {
             tags.extend(ground.classes_of(from, effect, self.set));
         }
-        (self.more)(effect, &mut tags);
+        self.disk.classes(effect, &mut tags);
         let inside = |w: &Bytes| effect.path != *w && effect.path.is_beneath(w.as_slice());
         if tags.iter().any(|t| t == "outside") && ground.workspace.as_ref().is_some_and(inside) {
             tags.push("mount".to_owned());
@@ -180,12 +204,14 @@ impl Gathering<'_> {
         }
         let doors = |shut: bool| set.doors.iter().filter(move |d| d.shut == shut).map(|d| d.to.quoted().to_string());
         facts.doors = Doors { open: doors(false).collect(), shut: doors(true).collect() };
-        let crossed = |how| long(set.crossings.iter().filter(|c| c.how == how).count() as u64);
-        facts.surprise = Surprise {
-            links_crossed: crossed(CrossingKind::Link),
-            mounts_crossed: crossed(CrossingKind::Mount),
-            unnamed: facts.surprise.unnamed,
-        };
+        for crossing in &set.crossings {
+            let (sum, key) = match crossing.how {
+                CrossingKind::Link => (&mut facts.surprise.links_crossed, "surprise.links_crossed"),
+                CrossingKind::Mount => (&mut facts.surprise.mounts_crossed, "surprise.mounts_crossed"),
+            };
+            *sum += 1;
+            self.evidence.note(key, &crossing.hit, 0);
+        }
         facts.host.role.clone_from(&context.request.profile);
         facts.people = context.people;
         facts.principal = Principal { agent: String::new(), uid: i64::from(context.request.uid) };
@@ -201,7 +227,9 @@ pub fn loses(effect: &Effect) -> bool {
     match effect.kind {
         Kind::Delete | Kind::Replace => true,
         Kind::Change => effect.aspects.contains(&Aspect::Content) && effect.bytes_lost() > 0,
-        Kind::Create | Kind::Rename | Kind::Metadata | Kind::Link => false,
+        // Written to as well, under the old name or the new.
+        Kind::Rename => effect.aspects.contains(&Aspect::Content) && effect.before.as_ref().is_some_and(|n| n.size > 0),
+        Kind::Create | Kind::Metadata | Kind::Link => false,
     }
 }
 

@@ -82,7 +82,7 @@ fn judge(set: &EffectSet) -> (Decision, Vec<String>) {
         reading: Reading::default(),
         request: &request,
     };
-    let findings = gather(set, &context, &mut |_, _| {});
+    let findings = gather(set, &context, &mut ());
     let law = law::Law::of(law::Profile::Workstation).expect("tests load every profile");
     let judgement = law.judge(&findings, floor(set, &ground));
     (judgement.decision, judgement.reasons.into_iter().map(|r| r.rule).collect())

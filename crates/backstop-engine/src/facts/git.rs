@@ -21,9 +21,11 @@ mod trouble;
 mod walk;
 mod wild;
 
+use std::fs::File;
 use std::time::Duration;
 
 use backstop_core::bytes::Bytes;
+use backstop_core::effect::FileType;
 use backstop_core::facts::{Git, Told};
 use backstop_core::time::Timestamp;
 
@@ -116,6 +118,15 @@ pub struct Lost {
     pub path: Bytes,
     /// Bytes.
     pub size: u64,
+}
+
+/// Who wants to know of everything that goes away, as the lens passes by.
+pub trait Watch {
+    /// A directory that goes away, with the names in it. Called before anything beneath it.
+    fn dir(&mut self, path: &Bytes, names: &[(Bytes, FileType)]);
+
+    /// A file that loses its content: as it still is, where it could be opened.
+    fn file(&mut self, lost: &Lost, file: Option<&File>);
 }
 
 /// What the lens saw.

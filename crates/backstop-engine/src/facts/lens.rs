@@ -31,7 +31,8 @@ pub struct Limits {
     /// Pages of all databases together (kilobytes of write-ahead logs count as pages).
     pub pages: u64,
     /// Files of unusual names whose first bytes are looked at for a database. Beyond that a database is
-    /// known by its name only; that is no gap that is told, or every big deletion would have one.
+    /// known to this lens by its name only; that it is one is told by its class (`Heads`), so that is no gap
+    /// that is told, or every big deletion would have one.
     pub sniffs: u64,
     /// Bytes of one Terraform state.
     pub state_bytes: u64,

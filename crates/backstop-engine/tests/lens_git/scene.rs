@@ -2,12 +2,13 @@
 //! the git lens sees. The git program runs here, in tests, and nowhere else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use backstop_core::bytes::Bytes;
-use backstop_core::effect::EffectSet;
-use backstop_engine::facts::git::{FileFate, GitSeen, Limits, Lost, look};
+use backstop_core::effect::{EffectSet, FileType};
+use backstop_engine::facts::git::{FileFate, GitSeen, Limits, Lost, Watch, look};
 use tempfile::TempDir;
 
 use crate::trees::{Inodes, Trees, effects};
@@ -16,7 +17,7 @@ use crate::trees::{Inodes, Trees, effects};
 pub struct Scene {
     pub effects: EffectSet,
     pub trees: Trees,
-    dir: TempDir,
+    pub dir: TempDir,
 }
 
 /// What the lens saw of it.
@@ -62,7 +63,8 @@ impl Scene {
     pub fn play(before: &str, command: &str) -> Self {
         let dir = TempDir::new().expect("a directory");
         let real = dir.path().canonicalize().expect("its real place");
-        let trees = Trees { before: real.join("before"), work: real.join("work") };
+        let work = real.join("work");
+        let trees = Trees { after: work.clone(), before: real.join("before"), work };
         std::fs::create_dir_all(trees.work.join("home")).expect("made");
         shell(&trees.work, before);
         // The copy is what changes, so that what was has the times and inodes that its index knows.
@@ -83,13 +85,24 @@ impl Scene {
                 .components()
                 .any(|c| regenerable.iter().any(|r| c.as_os_str().as_encoded_bytes() == r.as_bytes()))
         };
-        let mut note = |lost: &Lost| {
-            let path = lost.path.as_path();
-            let rel = path.strip_prefix(&self.trees.work).expect("in the tree").to_str().expect("plain names");
-            fates.entry(lost.fate).or_default().insert(rel.to_owned());
-        };
-        let seen = look(&self.effects, &self.trees, limits, &again, &mut note);
+        let mut notes = Notes { fates: &mut fates, work: &self.trees.work };
+        let seen = look(&self.effects, &self.trees, limits, &again, &mut notes);
         assert!(self.dir.path().exists());
         Sight { fates, seen }
+    }
+}
+
+struct Notes<'a> {
+    fates: &'a mut BTreeMap<FileFate, BTreeSet<String>>,
+    work: &'a PathBuf,
+}
+
+impl Watch for Notes<'_> {
+    fn dir(&mut self, _: &Bytes, _: &[(Bytes, FileType)]) {}
+
+    fn file(&mut self, lost: &Lost, _: Option<&File>) {
+        let path = lost.path.as_path();
+        let rel = path.strip_prefix(self.work).expect("in the tree").to_str().expect("plain names");
+        self.fates.entry(lost.fate).or_default().insert(rel.to_owned());
     }
 }

@@ -15,8 +15,9 @@ use backstop_core::time::Timestamp;
 use backstop_engine::Side;
 use backstop_engine::facts::Sides;
 
-/// `work` as it is now, and as it was.
+/// `work` as it was and as it is afterwards, wherever either stands by now.
 pub struct Trees {
+    pub after: PathBuf,
     pub before: PathBuf,
     pub work: PathBuf,
 }
@@ -28,7 +29,7 @@ impl Trees {
         };
         let base = match side {
             Side::Before => &self.before,
-            Side::After => &self.work,
+            Side::After => &self.after,
         };
         let mut at = base.clone();
         for part in rel {

@@ -1,7 +1,8 @@
 //! Finds the agent's own place. A place that is too big to be anybody's own (`/`, a home, what lies
 //! above one, the system's directories) is never one; then every change is outside.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -85,9 +86,10 @@ impl Forbidden {
     /// True where what the directory, or one above it, directly holds tells that a database or a backup
     /// lives there.
     fn holds_data(&self, dir: &Path) -> bool {
-        let telling: Vec<&Bytes> =
-            self.classes.entries().filter(|(_, class)| NEVER.contains(class)).map(|(name, _)| name).collect();
-        let holds = |d: &Path| telling.iter().any(|name| d.join(name.as_os()).symlink_metadata().is_ok());
+        let holds = |d: &Path| {
+            let there = |name: &[u8]| d.join(OsStr::from_bytes(name)).symlink_metadata().is_ok();
+            self.classes.of_entries(there).any(|class| NEVER.contains(&class))
+        };
         dir.ancestors().any(holds)
     }
 

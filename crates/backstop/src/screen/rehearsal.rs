@@ -108,7 +108,7 @@ pub fn outcome(command: &str, state: State, set: EffectSet) -> Outcome {
         reading: Reading::default(),
         request: &request,
     };
-    let findings = facts::gather(&set, &context, &mut |_, _| {});
+    let findings = facts::gather(&set, &context, &mut ());
     let law = Law::of(Profile::Workstation).expect("tests load every profile");
     let floor = policy::floor(&set, &ground);
     let record = RunRecord {

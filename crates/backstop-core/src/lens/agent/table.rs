@@ -201,6 +201,14 @@ static ROWS: &[Row] = &[
     row("Cline", Whole, &["~/.cline/hooks/**", "~/.clinerules/hooks/**"], HOOKS),
     row("Cline", Json, &["~/cline_mcp_settings.json"], SERVERS),
     row("Cline", Whole, &["~/.clinerules", "~/.clinerules/**", "~/.cline/rules/**"], TEXT),
+    row("Kilo Code", Json, &["~/.kilocode/mcp.json"], SERVERS),
+    row(
+        "Kilo Code",
+        Json,
+        &["~/.config/kilo/*.json*"],
+        &[("plugin", Hooks), ("mcp*", Mcp), ("permission*", Permissions), ("tools", Permissions)],
+    ),
+    row("Kilo Code", Whole, &["~/.kilocode/rules*/**"], TEXT),
     row("Roo Code", Json, &["~/.roo/mcp.json", "~/settings/mcp_settings.json"], SERVERS),
     row("Roo Code", Whole, &["~/.roorules", "~/.roo/rules*/**"], TEXT),
     // Cursor

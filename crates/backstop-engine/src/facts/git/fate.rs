@@ -56,9 +56,9 @@ pub(super) struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// What becomes of the content of the file at `path`. `stays` is where the same name or object is
-    /// afterwards, with other content.
-    pub(super) fn judge(&mut self, path: &Bytes, stays: Option<&Bytes>) -> Lost {
+    /// What becomes of the content of the file at `path`, and the file as it is. `stays` is where the same
+    /// name or object is afterwards, with other content.
+    pub(super) fn judge(&mut self, path: &Bytes, stays: Option<&Bytes>) -> (Lost, Option<File>) {
         let mut lost = Lost {
             changed: None,
             edited: false,
@@ -69,18 +69,26 @@ impl Judge<'_> {
             path: path.clone(),
             size: 0,
         };
-        if let Err(e) = self.look(path, stays, &mut lost) {
+        let file = match self.eyes.open(path, Side::Before) {
+            Ok(Some(file)) => file,
+            Ok(None) => {
+                self.eyes.note(Trouble::read(path, io::ErrorKind::NotFound.into()));
+                return (lost, None);
+            }
+            Err(e) => {
+                self.eyes.note(e);
+                return (lost, None);
+            }
+        };
+        if let Err(e) = self.look(path, &file, stays, &mut lost) {
             lost.fate = FileFate::Unknown;
             self.eyes.note(e);
         }
-        lost
+        (lost, Some(file))
     }
 
-    fn look(&mut self, path: &Bytes, stays: Option<&Bytes>, lost: &mut Lost) -> Result<(), Trouble> {
+    fn look(&mut self, path: &Bytes, file: &File, stays: Option<&Bytes>, lost: &mut Lost) -> Result<(), Trouble> {
         let eyes = self.eyes;
-        let Some(file) = eyes.open(path, Side::Before)? else {
-            return Err(Trouble::read(path, io::ErrorKind::NotFound.into()));
-        };
         let meta = file.metadata().map_err(|e| Trouble::read(path, e))?;
         lost.changed = u32::try_from(meta.ctime_nsec()).ok().map(|nanos| Timestamp::new(meta.ctime(), nanos));
         lost.size = meta.len();
@@ -103,7 +111,7 @@ impl Judge<'_> {
         }
         if let Some(later) = stays
             && let Some(now) = eyes.open(later, Side::After)?
-            && self.begins(&file, lost.size, &now, path)?
+            && self.begins(file, lost.size, &now, path)?
         {
             lost.fate = FileFate::Elsewhere;
             return Ok(());
@@ -113,7 +121,7 @@ impl Judge<'_> {
         let Some(tree) = tree else {
             lost.fate = FileFate::NotInRepository;
             if twins && eyes.may_hash(lost.size) {
-                let read = read(&file, path, lost.size, Format::Sha1, true)?;
+                let read = read(file, path, lost.size, Format::Sha1, true)?;
                 if self.is_twin(&read) {
                     lost.fate = FileFate::Elsewhere;
                 }
@@ -149,12 +157,12 @@ impl Judge<'_> {
             }
             return Ok(());
         }
-        let found = read(&file, path, lost.size, store.format, twins)?;
+        let found = read(file, path, lost.size, store.format, twins)?;
         let format = store.format;
         let mut names = vec![found.oid];
         if found.crlf > 0 && entry.is_some() {
             // Checked out with line ends of its own: what git keeps is the other spelling.
-            names.push(without_cr(&file, path, found.size, found.crlf, format)?);
+            names.push(without_cr(file, path, found.size, found.crlf, format)?);
         }
         for oid in &names {
             let repo = &mut self.finder.repos[repo];
@@ -170,7 +178,7 @@ impl Judge<'_> {
             lost.fate = FileFate::Elsewhere;
             return Ok(());
         }
-        if entry.is_some() && self.in_lfs(repo, &file, path, found.size)? {
+        if entry.is_some() && self.in_lfs(repo, file, path, found.size)? {
             lost.fate = FileFate::Object;
             return Ok(());
         }

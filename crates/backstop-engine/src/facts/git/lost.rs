@@ -12,7 +12,7 @@ use super::eyes::Eyes;
 use super::fate::{Judge, Made};
 use super::repo::{Finder, Moves};
 use super::trouble::Trouble;
-use super::{FileFate, GitSeen, Limits, Lost, settings};
+use super::{FileFate, GitSeen, Limits, Lost, Watch, settings};
 use crate::engine::Side;
 use crate::facts::Sides;
 
@@ -20,14 +20,14 @@ use crate::facts::Sides;
 const DEPTH: usize = 2048;
 
 /// Looks at all repositories that `effects` touch, and at every regular file that loses its content:
-/// `lost` is called once for each. `regenerable` says of an ignored file or directory that a tool
+/// `watch` hears of each once. `regenerable` says of an ignored file or directory that a tool
 /// makes it again; such a directory is passed over unless something in it is tracked.
 pub fn look(
     effects: &EffectSet,
     sides: &dyn Sides,
     limits: &Limits,
     regenerable: &dyn Fn(&Bytes) -> bool,
-    lost: &mut dyn FnMut(&Lost),
+    watch: &mut dyn Watch,
 ) -> GitSeen {
     let eyes = Eyes::new(sides, limits);
     let finder = Finder::new(&eyes, Moves::new(&effects.effects));
@@ -39,11 +39,11 @@ pub fn look(
         hooks: BTreeMap::new(),
         judge,
         kept: kept(&effects.effects),
-        lost,
         regenerable,
         sums: BTreeMap::new(),
         told: Vec::new(),
         touched: BTreeSet::new(),
+        watch,
     };
     for effect in &effects.effects {
         lens.meet(effect);
@@ -77,12 +77,12 @@ struct Lens<'a, 'b> {
     hooks: BTreeMap<usize, Vec<String>>,
     judge: Judge<'a>,
     kept: HashSet<Bytes>,
-    lost: &'b mut dyn FnMut(&Lost),
     regenerable: &'b dyn Fn(&Bytes) -> bool,
     /// By working tree and fate.
     sums: BTreeMap<(usize, FileFate), Sum>,
     told: Vec<(u8, Told)>,
     touched: BTreeSet<usize>,
+    watch: &'b mut dyn Watch,
 }
 
 impl Lens<'_, '_> {
@@ -153,7 +153,7 @@ impl Lens<'_, '_> {
             if self.files >= self.judge.eyes.limits.files || self.judge.eyes.late() || depth > DEPTH {
                 let tally = e.beneath.clone().unwrap_or_default();
                 self.judge.eyes.note(Trouble::Budget("files beneath a deleted directory"));
-                (self.lost)(&Lost {
+                let rest = Lost {
                     changed: None,
                     edited: false,
                     fate: FileFate::Unknown,
@@ -162,7 +162,8 @@ impl Lens<'_, '_> {
                     links: 1,
                     path: e.path.clone(),
                     size: tally.bytes.saturating_sub(bytes),
-                });
+                };
+                self.watch.file(&rest, None);
                 return;
             }
             let names = match self.judge.eyes.list(&dir, Side::Before) {
@@ -172,6 +173,7 @@ impl Lens<'_, '_> {
                     continue;
                 }
             };
+            self.watch.dir(&dir, &names);
             let has = |name: &[u8]| names.iter().any(|(n, _)| n.as_slice() == name);
             if has(b"HEAD")
                 && (has(b"objects") || has(b"commondir"))
@@ -220,7 +222,7 @@ impl Lens<'_, '_> {
 
     fn one(&mut self, path: &Bytes, stays: Option<&Bytes>) -> u64 {
         self.files += 1;
-        let lost = self.judge.judge(path, stays);
+        let (lost, file) = self.judge.judge(path, stays);
         let counted = match lost.fate {
             FileFate::Dirty | FileFate::Untracked => true,
             FileFate::Ignored => !(self.regenerable)(path),
@@ -235,7 +237,7 @@ impl Lens<'_, '_> {
                 sum.some.push(path.clone());
             }
         }
-        (self.lost)(&lost);
+        self.watch.file(&lost, file.as_ref());
         lost.size
     }
 

@@ -50,6 +50,9 @@ pub(super) fn added(eyes: &Eyes<'_>, path: &Bytes, from: &Bytes) -> Result<Vec<S
     // One that made no sense before can only have become better.
     let before: BTreeSet<Setting> = read(from, Side::Before).unwrap_or_default().into_iter().collect();
     let after = read(path, Side::After)?;
-    let new = after.into_iter().filter(|s| config::weighs(&s.0, &s.1) && !before.contains(s));
+    // Each submodule's configuration says where its working tree is.
+    let module = path.as_slice().windows(14).any(|w| w == b"/.git/modules/");
+    let everyday = |s: &Setting| module && s.0 == "core.worktree";
+    let new = after.into_iter().filter(|s| config::weighs(&s.0, &s.1) && !everyday(s) && !before.contains(s));
     Ok(new.map(|(key, value)| format!("{key} = {}", text(&value))).collect())
 }
