@@ -41,6 +41,12 @@ impl Places {
             project: below(workspace, b".backstop"),
         }
     }
+
+    /// Where a user's and a project's rules are taken from: their directories, and where those or files in
+    /// them really are. Whoever writes there changes the rules.
+    pub(crate) fn below(&self) -> Vec<Bytes> {
+        files::sources(&[self.user.as_deref(), self.project.as_deref()])
+    }
 }
 
 /// What a run is judged by.

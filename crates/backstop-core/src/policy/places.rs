@@ -16,6 +16,9 @@ pub struct Ground {
     pub home: Option<Bytes>,
     /// Every home directory, the caller's among them.
     pub homes: Vec<Bytes>,
+    /// Where the rules that a user or a project adds are taken from. They only tighten, so who takes one
+    /// away loosens.
+    pub rules: Vec<Bytes>,
     /// Scratch directories: `/tmp` and its kin.
     pub scratch: Vec<Bytes>,
     /// The caller, whose own files in scratch directories are free.
@@ -97,6 +100,14 @@ impl Ground {
         let goes = matches!(effect.kind, Kind::Delete | Kind::Replace | Kind::Rename);
         if self.guard.iter().any(|g| path.is_beneath(g.as_slice()) || (goes && g.is_beneath(path.as_slice()))) {
             tags.push("guard".into());
+        }
+        // Of a whole workspace that goes away, that is said, and not that it may have had rules.
+        let above = |rules: &Bytes| {
+            goes && rules.is_beneath(path.as_slice())
+                && !self.workspace.as_ref().is_some_and(|w| w.is_beneath(path.as_slice()))
+        };
+        if self.rules.iter().any(|r| path.is_beneath(r.as_slice()) || above(r)) {
+            tags.push("rules".into());
         }
         let device = |n: &crate::effect::Node| matches!(n.file_type, FileType::BlockDevice | FileType::CharDevice);
         if [&effect.before, &effect.after].into_iter().flatten().any(device) {

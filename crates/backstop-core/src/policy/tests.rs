@@ -57,6 +57,7 @@ fn ground() -> Ground {
         guard: vec!["/home/ann/.local/state/backstop".into(), "/.backstop-1000".into()],
         home: Some("/home/ann".into()),
         homes: vec!["/home/ann".into(), "/root".into()],
+        rules: vec!["/home/ann/proj/.backstop".into(), "/home/ann/proj/dots/policy".into()],
         scratch: vec!["/tmp".into(), "/var/tmp".into()],
         uid: 1000,
         workspace: Some("/home/ann/proj".into()),
@@ -136,6 +137,10 @@ fn a_place_decides() {
         (Kind::Create, "/.backstop-1000/x", Deny, "floor-guard"),
         (Kind::Delete, "/home/ann/.local", Deny, "floor-guard"),
         (Kind::Metadata, "/home/ann/.local", Ask, "outside-workspace"),
+        (Kind::Create, "/home/ann/proj/.backstop", Ask, "rules"),
+        (Kind::Delete, "/home/ann/proj/.backstop/own.cedar", Ask, "rules"),
+        (Kind::Rename, "/home/ann/proj/dots", Ask, "rules"),
+        (Kind::Metadata, "/home/ann/proj/dots", Allow, ""),
     ] {
         let (d, rules) = judged(vec![effect(kind, path)]);
         assert_eq!(d, decision, "{kind:?} {path}: {rules:?}");

@@ -13,6 +13,7 @@ use backstop_core::shell::Script;
 
 use super::{Engine, FINDINGS};
 use crate::failure::Failure;
+use crate::law::Places;
 use crate::memory::Denial;
 use crate::volume::OpenVolume;
 use crate::{clock, facts, reading};
@@ -70,6 +71,7 @@ impl Engine {
             guard,
             home: self.settings.home.clone(),
             homes: self.settings.homes.clone(),
+            rules: Places::of(self.settings.home.as_ref(), request.workspace.as_ref()).below(),
             scratch: self.settings.scratch.clone(),
             uid: request.uid,
             workspace: request.workspace.clone(),

@@ -64,6 +64,19 @@ pub(super) fn gather(
     (sources, refusals)
 }
 
+/// These directories, and where they and the policy files in them really are.
+pub(super) fn sources(dirs: &[Option<&Path>]) -> Vec<Bytes> {
+    let mut all = Vec::new();
+    for dir in dirs.iter().copied().flatten() {
+        all.push(Bytes::from(dir));
+        // What can't be listed can't be loaded either, and denies.
+        let files = list(dir).unwrap_or_default();
+        let real = files.iter().map(PathBuf::as_path).chain([dir]).filter_map(|p| fs::canonicalize(p).ok());
+        all.extend(real.map(Bytes::from).filter(|p| !p.is_beneath(dir.as_os_str().as_encoded_bytes())));
+    }
+    all
+}
+
 /// A file as if it were one of the machine's.
 pub(super) fn one(profile: Profile, path: &Path) -> Result<Source, Refusal> {
     let layer = if path.ends_with(profile.file()) { Layer::Profile } else { Layer::System };
