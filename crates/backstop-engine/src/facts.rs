@@ -52,7 +52,7 @@ pub fn gather(set: &EffectSet, sides: &dyn Sides, context: &Context<'_>) -> Find
     if sum.unread {
         findings.facts.incomplete.insert("classes".to_owned());
     }
-    lenses(git, lens::look(set, sides, workspace, &lens::Limits::default()), &mut findings);
+    lenses(git, lens::look(set, sides, ground, &lens::Limits::default()), &mut findings);
     findings
 }
 

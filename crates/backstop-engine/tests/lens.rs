@@ -13,12 +13,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use backstop_core::bytes::Bytes;
+use backstop_core::policy::Ground;
 use backstop_engine::facts::lens::{Limits, Seen, look};
 use case::Case;
 use trees::Trees;
 
 fn corpus(lens: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/lens").join(lens)
+}
+
+fn ground() -> Ground {
+    Ground { homes: vec!["/home/ann".into()], workspace: Some("/w".into()), ..Ground::default() }
 }
 
 /// Runs every case of a folder and compares whole answers.
@@ -31,7 +36,7 @@ fn run(lens: &str) {
     for file in files {
         let case = Case::parse(&fs::read_to_string(&file).unwrap(), &file);
         let trees = Trees::build(&case);
-        let seen = look(&trees.effects(&case), &trees, Some(&Bytes::from("/w")), &Limits::default());
+        let seen = look(&trees.effects(&case), &trees, &ground(), &Limits::default());
         let said = text(&seen);
         if said != case.expect {
             let name = file.file_name().unwrap().display().to_string();
@@ -93,11 +98,11 @@ fn names_that_are_not_looked_at_are_said() {
     }
     let case = Case::parse(&text, Path::new("in memory"));
     let trees = Trees::build(&case);
-    let seen = look(&trees.effects(&case), &trees, None, &Limits { names: 60, ..Limits::default() });
+    let seen = look(&trees.effects(&case), &trees, &Ground::default(), &Limits { names: 60, ..Limits::default() });
     assert_eq!(seen.incomplete, ["lens".to_owned()].into());
     assert_eq!(seen.told.len(), 1);
     assert_eq!(seen.told[0].path, Bytes::from("/w/d/9").parent().join(seen.told[0].path.name()));
-    let whole = look(&trees.effects(&case), &trees, None, &Limits::default());
+    let whole = look(&trees.effects(&case), &trees, &Ground::default(), &Limits::default());
     assert_eq!(whole, Seen::default());
 }
 
@@ -112,7 +117,7 @@ fn a_file_over_the_limit_is_said() {
         Limits { total_bytes: 9, ..Limits::default() },
         Limits { time: Duration::ZERO, ..Limits::default() },
     ] {
-        let seen = look(&trees.effects(&case), &trees, None, &limits);
+        let seen = look(&trees.effects(&case), &trees, &Ground::default(), &limits);
         assert_eq!(seen.incomplete, ["access".to_owned()].into(), "{limits:?}");
     }
 }
@@ -133,7 +138,7 @@ fn big() {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     };
     let (before, start) = (peak(), Instant::now());
-    let seen = look(&effects, &trees, None, &Limits::default());
+    let seen = look(&effects, &trees, &Ground::default(), &Limits::default());
     println!("{:?}, {} KiB more\n{}", start.elapsed(), peak() - before, self::text(&seen));
 }
 
@@ -179,7 +184,7 @@ fn rows_are_as_many_as_sqlite_counts() {
         let mut words = line.split(' ');
         let path = Bytes::from(format!("/w/{}.db", words.next().unwrap()).as_str());
         let effects = trees.deleted(&path);
-        let seen = look(&effects, &trees, None, &Limits::default());
+        let seen = look(&effects, &trees, &Ground::default(), &Limits::default());
         let expected: Vec<(&str, i64)> =
             words.map(|w| w.split_once('=').unwrap()).map(|(t, n)| (t, n.parse().unwrap())).collect();
         assert_eq!(seen.incomplete.len(), 0, "{line}: {seen:?}");

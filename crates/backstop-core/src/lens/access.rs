@@ -15,7 +15,7 @@ use super::words;
 use crate::bytes::Bytes;
 use crate::facts::{Access, long};
 
-pub use place::{Place, place};
+pub use place::{Place, in_home, place};
 
 /// What stands at a path on one side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

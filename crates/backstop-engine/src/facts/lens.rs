@@ -10,10 +10,10 @@ mod settle;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use backstop_core::bytes::Bytes;
 use backstop_core::effect::EffectSet;
 use backstop_core::facts::{Access, AgentSettings, Sqlite, Terraform, Told};
 use backstop_core::lens::{Budget, LensKind};
+use backstop_core::policy::Ground;
 
 use super::Sides;
 use files::Files;
@@ -76,11 +76,12 @@ pub struct Seen {
 }
 
 /// Looks at everything a lens can read among the effects. Instructions to agents count where they lie
-/// outside `workspace`.
-pub fn look(effects: &EffectSet, sides: &dyn Sides, workspace: Option<&Bytes>, limits: &Limits) -> Seen {
+/// outside the workspace; in it and in scratch, files of a home only where a home reads them.
+pub fn look(effects: &EffectSet, sides: &dyn Sides, ground: &Ground, limits: &Limits) -> Seen {
+    let workspace = ground.workspace.as_ref();
     let start = Instant::now();
     let late = || start.elapsed() > limits.time;
-    let picked = pick::pick(effects, sides, workspace, limits, &late);
+    let picked = pick::pick(effects, sides, ground, limits, &late);
     let mut book = Book::new();
     for (dir, why) in &picked.left_out {
         book.left_out(dir, why);

@@ -137,6 +137,21 @@ pub fn place(path: &Bytes) -> Option<Place> {
     (startup || home(STARTUP_HOME)).then_some(Place::Startup)
 }
 
+/// Where below a home the file of this path would have to stand to be read; none for the system's places.
+/// A copy elsewhere, in a repository of dotfiles say, decides nothing unless a link leads to it.
+pub fn in_home(path: &Bytes) -> Option<&[u8]> {
+    let (all, name) = (path.as_slice(), path.name());
+    let from = |length: usize| &all[all.len() - length..];
+    if matches!(name, b"authorized_keys" | b"authorized_keys2") && path.parent().name() == b".ssh" {
+        return Some(from(b".ssh/".len() + name.len()));
+    }
+    let at = |part: &&[u8]| holds(all, part).then(|| all.windows(part.len()).position(|w| w == *part)).flatten();
+    if let Some(at) = STARTUP_HOME.iter().chain(UNITS_HOME).find_map(at) {
+        return Some(&all[at + 1..]);
+    }
+    STARTUP.contains(&name).then(|| from(name.len()))
+}
+
 /// `part` within the path: as its end, or where it ends in a slash, anywhere.
 fn holds(path: &[u8], part: &[u8]) -> bool {
     match part.ends_with(b"/") {

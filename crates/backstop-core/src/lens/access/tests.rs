@@ -128,3 +128,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_copy_of_a_home_s_file_is_known_by_where_it_would_stand() {
+    for (path, expected) in [
+        ("/w/dots/.bashrc", Some(".bashrc")),
+        ("/w/bob/.ssh/authorized_keys", Some(".ssh/authorized_keys")),
+        ("/w/.config/systemd/user/a.timer", Some(".config/systemd/user/a.timer")),
+        ("/w/x/.config/fish/config.fish", Some(".config/fish/config.fish")),
+        ("/etc/profile.d/a.sh", None),
+        ("/etc/sudoers", None),
+    ] {
+        assert_eq!(in_home(&path.into()), expected.map(str::as_bytes), "{path}");
+        assert!(place(&path.into()).is_some(), "{path}");
+    }
+}

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Aspect, Effect, EffectSet, FileType, Kind, Node};
-use backstop_core::lens::{self, LensKind, agent, sqlite};
+use backstop_core::lens::{self, LensKind, access, agent, sqlite};
+use backstop_core::policy::Ground;
 
 use super::Limits;
 use super::files::leads_to;
@@ -119,12 +120,12 @@ const SMALLEST: u64 = 512;
 pub(super) fn pick(
     set: &EffectSet,
     sides: &dyn Sides,
-    workspace: Option<&Bytes>,
+    ground: &Ground,
     limits: &Limits,
     late: &dyn Fn() -> bool,
 ) -> Picked {
     let mut picker =
-        Picker { picked: Picked::default(), sides, workspace, late, names: limits.names, sniffs: limits.sniffs };
+        Picker { ground, late, names: limits.names, picked: Picked::default(), sides, sniffs: limits.sniffs };
     for e in set.effects.iter().filter(|e| e.kind == Kind::Rename) {
         if let Some(from) = &e.from {
             picker.picked.moves.insert(from.clone(), e.path.clone());
@@ -137,11 +138,11 @@ pub(super) fn pick(
 }
 
 struct Picker<'a> {
-    picked: Picked,
-    sides: &'a dyn Sides,
-    workspace: Option<&'a Bytes>,
+    ground: &'a Ground,
     late: &'a dyn Fn() -> bool,
     names: u64,
+    picked: Picked,
+    sides: &'a dyn Sides,
     sniffs: u64,
 }
 
@@ -191,8 +192,11 @@ impl Picker<'_> {
         let instructions = |row: &agent::Row| row.keys.iter().all(|(_, k)| *k == agent::Kind::Instructions);
         if kind == LensKind::Agent
             && agent::place(path).is_some_and(instructions)
-            && self.workspace.is_some_and(|w| path.is_beneath(w.as_slice()))
+            && self.ground.workspace.as_ref().is_some_and(|w| path.is_beneath(w.as_slice()))
         {
+            return;
+        }
+        if kind == LensKind::Access && self.is_copy(path) {
             return;
         }
         let place =
@@ -200,6 +204,23 @@ impl Picker<'_> {
         let [before, after] = targets;
         place.targets = [place.targets[0].take().or(before), place.targets[1].take().or(after)];
         place.really = place.really.take().or(really);
+    }
+
+    /// True in the agent's own places for a file that would decide something in a home, where no home has
+    /// it: neither itself nor by a link. Dotfiles and fixtures of tests are work.
+    fn is_copy(&self, path: &Bytes) -> bool {
+        let mut own = self.ground.workspace.iter().chain(&self.ground.scratch);
+        let Some(part) = access::in_home(path).filter(|_| own.any(|o| path.is_beneath(o.as_slice()))) else {
+            return false;
+        };
+        let read = |home: &Bytes| {
+            let place = home.join(part);
+            let real = |p: &Bytes| p.as_path().canonicalize().ok().map(Bytes::from);
+            // A new file in a directory that is a link has no real place of its own so far.
+            let beneath = real(&place.parent()).map(|dir| dir.join(place.name()));
+            beneath.as_ref() == Some(path) || real(&place).as_ref() == Some(path)
+        };
+        !self.ground.homes.iter().any(read)
     }
 
     /// Notes a file that was there before, where it may be a database.
