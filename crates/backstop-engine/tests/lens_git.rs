@@ -3,6 +3,8 @@
 
 #[path = "lens_git/scene.rs"]
 mod scene;
+#[path = "lens_git/sight.rs"]
+mod sight;
 #[path = "lens_git/trees.rs"]
 mod trees;
 
@@ -12,7 +14,8 @@ use std::path::Path;
 use backstop_engine::facts::git::{FileFate, Limits};
 use serde::Deserialize;
 
-use scene::{Scene, Sight};
+use scene::Scene;
+use sight::Sight;
 
 /// One case.
 #[derive(Debug, Deserialize)]

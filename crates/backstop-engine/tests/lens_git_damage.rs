@@ -3,6 +3,8 @@
 
 #[path = "lens_git/scene.rs"]
 mod scene;
+#[path = "lens_git/sight.rs"]
+mod sight;
 #[path = "lens_git/trees.rs"]
 mod trees;
 
@@ -12,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use backstop_engine::facts::git::Limits;
 
-use scene::{Scene, Sight};
+use scene::Scene;
+use sight::Sight;
 
 const BEFORE: &str = r#"
 git init -q app && cd app && commits 12 t.txt

@@ -3,6 +3,8 @@
 
 #[path = "lens_git/scene.rs"]
 mod scene;
+#[path = "lens_git/sight.rs"]
+mod sight;
 #[path = "lens_git/trees.rs"]
 mod trees;
 

@@ -1,14 +1,10 @@
-//! Takes a fixture and a command as shell scripts, plays both in a throw-away directory, gives what
-//! the git lens sees. The git program runs here, in tests, and nowhere else.
+//! Takes a fixture and a command as shell scripts, plays both in a throw-away directory, gives both
+//! sides. The git program runs here, in tests, and nowhere else.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use backstop_core::bytes::Bytes;
-use backstop_core::effect::{EffectSet, FileType};
-use backstop_engine::facts::git::{FileFate, GitSeen, Limits, Lost, Watch, look};
+use backstop_core::effect::EffectSet;
 use tempfile::TempDir;
 
 use crate::trees::{Inodes, Trees, effects};
@@ -18,13 +14,6 @@ pub struct Scene {
     pub effects: EffectSet,
     pub trees: Trees,
     pub dir: TempDir,
-}
-
-/// What the lens saw of it.
-#[derive(Debug)]
-pub struct Sight {
-    pub fates: BTreeMap<FileFate, BTreeSet<String>>,
-    pub seen: GitSeen,
 }
 
 /// Words of the fixtures: a commit with a time of its own, so that histories are the same each time.
@@ -75,34 +64,5 @@ impl Scene {
         shell(&trees.work, command);
         let effects = effects(&trees, &inodes);
         Self { effects, trees, dir }
-    }
-
-    /// Looks, taking directories of these names for regenerable.
-    pub fn look(&self, limits: &Limits, regenerable: &[String]) -> Sight {
-        let mut fates: BTreeMap<FileFate, BTreeSet<String>> = BTreeMap::new();
-        let again = |p: &Bytes| {
-            p.as_path()
-                .components()
-                .any(|c| regenerable.iter().any(|r| c.as_os_str().as_encoded_bytes() == r.as_bytes()))
-        };
-        let mut notes = Notes { fates: &mut fates, work: &self.trees.work };
-        let seen = look(&self.effects, &self.trees, limits, &again, &mut notes);
-        assert!(self.dir.path().exists());
-        Sight { fates, seen }
-    }
-}
-
-struct Notes<'a> {
-    fates: &'a mut BTreeMap<FileFate, BTreeSet<String>>,
-    work: &'a PathBuf,
-}
-
-impl Watch for Notes<'_> {
-    fn dir(&mut self, _: &Bytes, _: &[(Bytes, FileType)]) {}
-
-    fn file(&mut self, lost: &Lost, _: Option<&File>) {
-        let path = lost.path.as_path();
-        let rel = path.strip_prefix(self.work).expect("in the tree").to_str().expect("plain names");
-        self.fates.entry(lost.fate).or_default().insert(rel.to_owned());
     }
 }
