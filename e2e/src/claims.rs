@@ -190,6 +190,10 @@ impl Play<'_> {
             return Err(format!("the second undo failed: {again}"));
         }
         same("undone again", before, &capture(ours), None)?;
+        let verified = self.io(self.ground.say(ours, &["audit", "verify"]))?;
+        if verified.code != 0 {
+            return Err(format!("the audit log of all this doesn't hold: {verified}"));
+        }
         Ok(verdict)
     }
 }

@@ -211,10 +211,25 @@ impl<'a> Ready<'a> {
         }
     }
 
+    /// The length of every regular file that is there now, sorted.
+    pub fn contents(&self) -> Result<Vec<u64>, String> {
+        let io = |e: std::io::Error| format!("the harness failed: {e}");
+        let files = files(&self.dir).map_err(io)?;
+        let mut all: Vec<u64> =
+            files.iter().map(|(path, _)| Ok(fs::metadata(path)?.len())).collect::<std::io::Result<_>>().map_err(io)?;
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    /// The state of the newest run.
+    pub fn state(&self) -> Result<String, String> {
+        Ok(first_state(&self.say(&["runs", "--json"], None)?.stdout).to_owned())
+    }
+
     /// Checks that the run's state says which tree is there.
     pub fn state_says(&self, found: Found) -> Result<(), String> {
-        let runs = self.say(&["runs", "--json"], None)?;
-        let state = first_state(&runs.stdout);
+        let state = self.state()?;
+        let state = state.as_str();
         let (before, after) = self.verb.states();
         let right = match found {
             Found::Before => before.contains(&state),
@@ -307,6 +322,23 @@ fn second_volume(ground: &Ground, dir: &Path) -> std::io::Result<Image> {
 fn first_state(json: &str) -> &str {
     json.split_once("\"state\":")
         .map_or("", |(_, rest)| rest.trim_start().trim_start_matches('"').split('"').next().unwrap_or(""))
+}
+
+/// Waits until a process stands still (true) or has ended (false).
+pub fn stands_still(child: &mut std::process::Child) -> Result<bool, String> {
+    let stat = format!("/proc/{}/stat", child.id());
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while std::time::Instant::now() < end {
+        if child.try_wait().map_err(|e| e.to_string())?.is_some() {
+            return Ok(false);
+        }
+        let text = fs::read_to_string(&stat).unwrap_or_default();
+        if text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')) {
+            return Ok(true);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Err("neither stopped nor ended".to_owned())
 }
 
 /// Builds Backstop with fault points, once; or takes `BACKSTOP_FAULTS_BIN`.

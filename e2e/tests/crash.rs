@@ -6,7 +6,7 @@
 //! `BACKSTOP_SCENARIO=NAME` and `BACKSTOP_VERB=commit` pick one; `BACKSTOP_DEEP=1` kills the
 //! recovery at every point from a fresh crash each, instead of one after the other.
 
-use backstop_e2e::faults::{Breaks, Found, Ready, Scenario, faults_bin, scenarios};
+use backstop_e2e::faults::{Breaks, Found, Ready, Scenario, faults_bin, scenarios, stands_still};
 use backstop_e2e::ground::{Ground, User};
 use backstop_e2e::images::{FsKind, in_private_mounts};
 use backstop_e2e::tree::Tree;
@@ -68,6 +68,7 @@ fn settled(ready: &Ready<'_>, verb: Breaks) -> Result<Found, String> {
         if ready.found()? != Found::After {
             return Err("given again it had no effect".to_owned());
         }
+        ready.audit_holds().map_err(|e| format!("given again: {e}"))?;
     }
     Ok(found)
 }
@@ -151,6 +152,78 @@ fn edited(ground: &Ground, scenario: &Scenario, verb: Breaks, after: &Tree) -> R
                 let ran = ready.say(&words, None).map_err(at)?;
                 ready.keeps(&edits).map_err(|e| at(format!("{e}\nafter {words:?}, {ran}")))?;
             }
+            ready.audit_holds().map_err(at)?;
+        }
+    }
+    Err(format!("{verb:?} does not end after {MOST} points"))
+}
+
+/// An undo beside what a person has edited since, killed: the edits stay, recovering and asking again
+/// ends with the run taken back, and what the files held before is in the tree, once.
+fn beside(ground: &Ground, scenario: &Scenario, verb: Breaks, after: &Tree) -> Result<String, String> {
+    let words = ["undo", "--beside", "@last"];
+    let mut dones = 0;
+    let make = || -> Result<_, String> {
+        let ready = Ready::make(ground, scenario, verb, Some(after))?;
+        let edits = ready.edit(|_, _| true)?;
+        Ok((ready, edits))
+    };
+    let whole = {
+        let (ready, edits) = make()?;
+        ready.expect(0, |r| r.say(&words, None))?;
+        ready.keeps(&edits)?;
+        ready.contents()?
+    };
+    for point in 0..MOST {
+        let at = |e: String| format!("killed at point {point}: {e}");
+        let (ready, edits) = make().map_err(at)?;
+        if ready.say(&words, Some(&format!("kill:{point}"))).map_err(at)?.code != KILLED {
+            return Ok(format!("{point} points, {dones} done by the recovery"));
+        }
+        ready.recover(Some(&format!("kill:{}", point % 7))).map_err(at)?;
+        ready.expect(0, |r| r.recover(None)).map_err(at)?;
+        ready.keeps(&edits).map_err(at)?;
+        ready.audit_holds().map_err(at)?;
+        if ready.state()? == "undone" {
+            dones += 1;
+        } else {
+            ready.expect(0, |r| r.say(&words, None)).map_err(at)?;
+        }
+        ready.keeps(&edits).map_err(at)?;
+        ready.audit_holds().map_err(at)?;
+        let now = ready.contents().map_err(at)?;
+        if now != whole {
+            return Err(at(format!("other contents are in the tree: {now:?} instead of {whole:?}")));
+        }
+    }
+    Err(format!("it does not end after {MOST} points"))
+}
+
+/// Ctrl-C at any moment: what has begun comes to its end first, so there is nothing to recover.
+fn interrupted(ground: &Ground, scenario: &Scenario, verb: Breaks, after: &Tree) -> Result<String, String> {
+    let (mut befores, mut afters) = (0, 0);
+    for point in 0..MOST {
+        let at = |e: String| format!("{verb:?} interrupted at point {point}: {e}");
+        let ready = Ready::make(ground, scenario, verb, Some(after)).map_err(at)?;
+        let mut child = ready.stopping(point)?;
+        if !stands_still(&mut child).map_err(at)? {
+            return Ok(format!("{point} points, {befores} before, {afters} after"));
+        }
+        for signal in [rustix::process::Signal::INT, rustix::process::Signal::CONT] {
+            rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal)
+                .map_err(|e| at(e.to_string()))?;
+        }
+        child.wait().map_err(|e| at(e.to_string()))?;
+        let found = ready.found().map_err(at)?;
+        ready.state_says(found).map_err(at)?;
+        let recovered = ready.expect(0, |r| r.say(&["recover", "--json"], None)).map_err(at)?;
+        if found == Found::After && !recovered.stdout.replace(' ', "").contains("\"recovered\":[]") {
+            return Err(at(format!("there was something to recover: {recovered}")));
+        }
+        ready.audit_holds().map_err(at)?;
+        match found {
+            Found::Before => befores += 1,
+            Found::After => afters += 1,
         }
     }
     Err(format!("{verb:?} does not end after {MOST} points"))
@@ -216,6 +289,8 @@ broken! {
     edits_after_a_killed_commit_are_kept: Root, Commit, edited;
     edits_after_a_killed_undo_are_kept: Root, Undo, edited;
     edits_after_a_killed_redo_are_kept: Root, Redo, edited;
+    a_killed_undo_beside_edits_loses_nothing: Root, Undo, beside;
+    ctrl_c_during_a_commit_waits_for_its_end: Root, Commit, interrupted;
     a_users_killed_commit_leaves_before_or_after: Plain, Commit, killed;
     a_users_killed_undo_leaves_before_or_after: Plain, Undo, killed;
     a_users_failing_commit_leaves_before_or_after: Plain, Commit, failing;

@@ -7,10 +7,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Child;
-use std::time::{Duration, Instant};
 
-use backstop_e2e::faults::{Breaks, Found, Ready, Scenario, faults_bin, scenarios};
+use backstop_e2e::faults::{Breaks, Found, Ready, Scenario, faults_bin, scenarios, stands_still};
 use backstop_e2e::ground::{Ground, User};
 use backstop_e2e::images::{FsKind, copy_image, in_private_mounts};
 
@@ -101,23 +99,6 @@ fn boot(ground: &Ground, ready: &Ready<'_>, image: &Path) -> Result<Found, Strin
         }
     }
     Ok(found)
-}
-
-/// Waits until a process stands still (true) or has ended (false).
-fn stands_still(child: &mut Child) -> Result<bool, String> {
-    let stat = format!("/proc/{}/stat", child.id());
-    let end = Instant::now() + Duration::from_secs(30);
-    while Instant::now() < end {
-        if child.try_wait().map_err(|e| e.to_string())?.is_some() {
-            return Ok(false);
-        }
-        let text = fs::read_to_string(&stat).unwrap_or_default();
-        if text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')) {
-            return Ok(true);
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Err("neither stopped nor ended".to_owned())
 }
 
 macro_rules! disks {
