@@ -6,6 +6,7 @@ pub mod git;
 pub mod lens;
 mod near;
 mod sides;
+mod spent;
 
 use std::collections::HashMap;
 use std::io::Read;

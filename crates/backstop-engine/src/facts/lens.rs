@@ -8,7 +8,7 @@ mod pick;
 mod settle;
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::EffectSet;
@@ -16,6 +16,7 @@ use backstop_core::facts::{Access, AgentSettings, Sqlite, Terraform, Told};
 use backstop_core::lens::{Budget, LensKind};
 
 use super::Sides;
+use super::spent::Spent;
 use files::Files;
 use settle::Book;
 
@@ -35,7 +36,7 @@ pub struct Limits {
     pub sniffs: u64,
     /// Bytes of one Terraform state.
     pub state_bytes: u64,
-    /// Time for all of it.
+    /// Computing, everything together. Waiting (for a disk, for other processes) may take a few times as long.
     pub time: Duration,
     /// Bytes of all files together, databases apart.
     pub total_bytes: u64,
@@ -77,8 +78,8 @@ pub struct Seen {
 /// Looks at everything a lens can read among the effects. Instructions to agents count where they lie
 /// outside `workspace`.
 pub fn look(effects: &EffectSet, sides: &dyn Sides, workspace: Option<&Bytes>, limits: &Limits) -> Seen {
-    let start = Instant::now();
-    let late = || start.elapsed() > limits.time;
+    let spent = Spent::start();
+    let late = || spent.late(limits.time);
     let picked = pick::pick(effects, sides, workspace, limits, &late);
     let mut book = Book::new();
     for (dir, why) in &picked.left_out {
