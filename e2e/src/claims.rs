@@ -1,7 +1,7 @@
 //! Plays a case and tells whether the claims hold: committed is as plain, held and discarded is as
 //! before, undone is as before, redone is as after. Gives a verdict or what broke, in words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -10,7 +10,6 @@ use std::time::{Duration, SystemTime};
 
 use crate::case::Case;
 use crate::ground::{Ground, Ran, User};
-use crate::ops::Verb;
 use crate::tree::{CaptureOpts, DiffOpts, Kind, Tree, shown};
 
 mod known;
@@ -116,7 +115,7 @@ impl Play<'_> {
         let after = capture(&ours);
         let mut verdict = Verdict::Held;
         match same_output(&expected, &ran) {
-            Ok(()) if self.links_break(&after_plain, &after, start) => {
+            Ok(()) if self.links_break((&objects, &inodes(&plain)?), (&before, &after_plain, &after), start) => {
                 verdict =
                     Verdict::Known("what an unprivileged rehearsal changes through one hard link, others do not show");
             }
@@ -137,10 +136,32 @@ impl Play<'_> {
 
     /// An unprivileged overlay breaks the links of what it copies up, and leaves no mark of it when the
     /// name is moved or deleted later: then neither the program nor Backstop sees the other names.
-    fn links_break(&self, plain: &Tree, ours: &Tree, start: SystemTime) -> bool {
-        self.ground.user == User::Plain
-            && self.case.setup.iter().any(|op| op.verb == Verb::Link)
-            && same("", &in_sight(plain), &in_sight(ours), Some(start)).is_err()
+    /// So only names of files that had several, before or by this run, may differ; all else is as plain.
+    fn links_break(
+        &self,
+        (was, now): (&BTreeMap<PathBuf, Stamp>, &BTreeMap<PathBuf, Stamp>),
+        (before, plain, ours): (&Tree, &Tree, &Tree),
+        start: SystemTime,
+    ) -> bool {
+        if self.ground.user != User::Plain || same("", &in_sight(plain), &in_sight(ours), Some(start)).is_ok() {
+            return false;
+        }
+        let path = |p: &Path| p.as_os_str().as_encoded_bytes().to_vec();
+        let linked = |tree: &Tree, p: &[u8]| tree.entries.get(p).is_some_and(|e| !e.link_group.is_empty());
+        let several: BTreeSet<u64> =
+            was.iter().filter(|(p, _)| linked(before, &path(p))).map(|(_, stamp)| stamp.ino).collect();
+        // By their inodes, since what had several names may have one by now, and another.
+        let by_inode = now.iter().filter(|(_, stamp)| several.contains(&stamp.ino)).map(|(p, _)| path(p));
+        let mut excused: BTreeSet<Vec<u8>> = by_inode.collect();
+        for tree in [before, plain, ours] {
+            excused.extend(tree.entries.keys().filter(|p| linked(tree, p)).cloned());
+        }
+        let but = |tree: &Tree| {
+            let mut tree = in_sight(tree);
+            tree.entries.retain(|p, _| !excused.contains(p));
+            tree
+        };
+        same("", &but(plain), &but(ours), Some(start)).is_ok()
     }
 
     fn hold_and_discard(

@@ -49,6 +49,13 @@ fn corpus() -> Vec<(String, Case)> {
     cases
 }
 
+const HELD: &str = "all claims held";
+
+/// In how many of a hundred cases all claims have to hold at least; in the others there was no effect, or
+/// a documented difference of the unprivileged mode. Where this falls, the test has begun to excuse itself.
+const HELD_BY_ROOT: u64 = 80;
+const HELD_BY_USER: u64 = 30;
+
 struct Score {
     where_: String,
     counts: BTreeMap<String, u64>,
@@ -60,7 +67,7 @@ impl Score {
         match play(ground, case) {
             Ok(verdict) => {
                 let what = match verdict {
-                    Verdict::Held => "all claims held".to_owned(),
+                    Verdict::Held => HELD.to_owned(),
                     Verdict::NoEffect => "no effect".to_owned(),
                     Verdict::Kept(why) => format!("held: {why}"),
                     Verdict::Known(why) => format!("known: {why}"),
@@ -105,6 +112,11 @@ fn everything(kind: FsKind, user: User) {
     }
     eprintln!("{}: seeds {first}..{seed}: {:?}, failed {}", score.where_, score.counts, score.failures.len());
     assert!(score.failures.is_empty(), "{} cases failed; see above and target/failing/", score.failures.len());
+    let all: u64 = score.counts.values().sum();
+    let held = score.counts.get(HELD).copied().unwrap_or_default();
+    let floor = if user == User::Root { HELD_BY_ROOT } else { HELD_BY_USER };
+    // A handful of cases says nothing of shares.
+    assert!(all < 40 || held * 100 >= floor * all, "{}: all claims held in {held} of {all} cases only", score.where_);
 }
 
 macro_rules! grounds {

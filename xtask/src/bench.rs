@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long)]
     bin: Option<std::path::PathBuf>,
     /// Jobs [default: all].
-    #[arg(value_parser = ["true", "untar", "rm", "git", "cargo", "million"])]
+    #[arg(value_parser = ["true", "edit", "untar", "rm", "git", "cargo", "million", "shell"])]
     names: Vec<String>,
 }
 
@@ -74,6 +74,17 @@ fn measure_all(args: &Args, scratch: &Scratch) -> Result<(), String> {
                 Err(why) => println!("not measured: million by uid {user}: {why}"),
             }
         }
+    }
+    if wanted("shell") {
+        steps::run(workspace::cargo().args([
+            "run",
+            "--release",
+            "--quiet",
+            "-p",
+            "backstop-core",
+            "--example",
+            "shell-cost",
+        ]))?;
     }
     Ok(())
 }

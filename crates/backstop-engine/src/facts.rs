@@ -7,6 +7,7 @@ mod gone;
 pub mod lens;
 mod near;
 mod sides;
+mod spent;
 
 use std::collections::HashMap;
 

@@ -46,7 +46,6 @@ pub fn probe() -> Machine {
         ),
         ability("seccomp-notify", "attempted connections are told", trial(by_caller(), listener)),
         ability("landlock-scope", "signals and abstract sockets stay inside", trial(by_caller(), scope)),
-        ability("cgroup-v2", "limits per run through control groups", cgroup()),
     ];
     Machine { abilities }
 }
@@ -140,7 +139,7 @@ fn proc() -> io::Result<String> {
 
 fn listener() -> io::Result<String> {
     process::no_new_privileges()?;
-    match seccomp::install(true, seccomp::Sockets::All)? {
+    match seccomp::install(seccomp::Tell::Connects, seccomp::Sockets::All)? {
         Some(_) => Ok(String::new()),
         None => Err(io::Error::other("this kernel has no listener, or another one listens")),
     }
@@ -154,18 +153,6 @@ fn scope() -> io::Result<String> {
     } else {
         Err(io::Error::other(format!("version {version}; signals and abstract sockets need 6 (Linux 6.12)")))
     }
-}
-
-fn cgroup() -> io::Result<String> {
-    let own = std::fs::read_to_string("/proc/self/cgroup")?;
-    let path =
-        own.lines().find_map(|l| l.strip_prefix("0::")).ok_or_else(|| io::Error::other("no version 2 hierarchy"))?;
-    let at = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
-        .iter()
-        .map(|base| format!("{base}{path}"))
-        .find(|at| std::fs::metadata(format!("{at}/cgroup.procs")).is_ok())
-        .ok_or_else(|| io::Error::other("version 2 is not mounted"))?;
-    if sys::writable(at.as_bytes()) { Ok(at) } else { Err(io::Error::other(format!("{at} is not writable"))) }
 }
 
 #[cfg(test)]

@@ -82,8 +82,25 @@ pub struct Rehearsal {
     pub nested: Vec<Bytes>,
     /// What it tried to reach outside.
     pub doors: Vec<Door>,
+    /// In the read lane, what it tried to write first.
+    pub refused: Option<Bytes>,
     /// What a person should know.
     pub notes: Vec<String>,
+}
+
+impl Rehearsal {
+    /// What to say of a command that was taken for one that only reads, where that may have been wrong.
+    /// Exit code 1 alone is an answer ("no match", "they differ").
+    pub fn wrong_guess(&self) -> Option<String> {
+        let rest = "it is known to only read, so it ran in place without any right to write";
+        // What it did well without is no matter.
+        let refused = self.refused.as_ref().filter(|path| self.exit.code() != 0 || !outside::doors::is_luxury(path));
+        match refused {
+            Some(path) => Some(format!("{rest}, and was refused to write {}: backstop run --rehearse", path.quoted())),
+            None if self.exit.code() > 1 => Some(format!("{rest}; if that is why it failed: backstop run --rehearse")),
+            None => None,
+        }
+    }
 }
 
 /// Why there was no rehearsal, or it was cut off. Nothing of it took effect.

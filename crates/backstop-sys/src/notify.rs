@@ -1,8 +1,11 @@
-//! Hears of `connect` calls, and of `sendto` with an address, in the view, and lets each go on. Reads the address for a report only:
-//! the caller could change it meanwhile, so nothing may rest on it.
+//! Hears of calls that the filter tells (attempts to connect, or to change something by its path), and lets
+//! each go on. Reads addresses and paths for a report only: the caller could change them meanwhile, so
+//! nothing may rest on them.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+
+use crate::seccomp::path_argument;
 
 /// Where a program wanted to connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +24,17 @@ pub struct Attempt {
     /// The process, as numbered outside.
     pub pid: u32,
     /// Its aim; none where it can't be read or is of a family that is not told.
-    pub to: Option<Address>,
+    pub to: Option<Aim>,
+}
+
+/// What was attempted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// To connect.
+    Connect(Address),
+    /// To change what lies at a path, which is taken from the directory with this descriptor; none is the
+    /// working directory.
+    Write(Option<i32>, Vec<u8>),
 }
 
 #[repr(C)]
@@ -56,17 +69,48 @@ pub fn next(listener: BorrowedFd<'_>, seen: impl FnOnce(Attempt)) -> io::Result<
     if unsafe { libc::ioctl(listener.as_raw_fd(), RECEIVE as _, &raw mut notif) } != 0 {
         return gone_is_fine(io::Error::last_os_error());
     }
-    // `sendto` has the address in its last two arguments, `connect` right behind the socket.
-    let at = if i64::from(notif.nr) == libc::SYS_sendto { 4 } else { 1 };
-    let len = notif.args[at + 1].min(128) as usize;
-    let to = read_memory(notif.pid, notif.args[at], len).ok().and_then(|bytes| address(&bytes));
-    seen(Attempt { pid: notif.pid, to });
+    seen(Attempt { pid: notif.pid, to: aim(&notif) });
     let response = Response { id: notif.id, val: 0, error: 0, flags: CONTINUE };
     // SAFETY: the number encodes the struct's size, 24 bytes; the kernel only reads it.
     if unsafe { libc::ioctl(listener.as_raw_fd(), SEND as _, &raw const response) } != 0 {
         return gone_is_fine(io::Error::last_os_error());
     }
     Ok(())
+}
+
+fn aim(notif: &Notif) -> Option<Aim> {
+    let nr = libc::c_long::from(notif.nr);
+    if let Some(at) = path_argument(nr) {
+        let dir = at.checked_sub(1).map(|dir| notif.args[dir] as i32).filter(|fd| *fd >= 0);
+        // The old `link` and `symlink` have another path before it, and no directory.
+        let legacy = cfg!(target_arch = "x86_64") && matches!(nr, LINK | SYMLINK);
+        return Some(Aim::Write(if legacy { None } else { dir }, path(notif.pid, notif.args[at])?));
+    }
+    // `sendto` has the address in its last two arguments, `connect` right behind the socket.
+    let at = if nr == libc::SYS_sendto { 4 } else { 1 };
+    let len = notif.args[at + 1].min(128) as usize;
+    address(&read_memory(notif.pid, notif.args[at], len).ok()?).map(Aim::Connect)
+}
+
+/// Their numbers where they exist, on x86_64.
+const LINK: libc::c_long = 86;
+const SYMLINK: libc::c_long = 88;
+
+/// The path at an address of another process. A page at a time: what lies behind its end may be nothing.
+fn path(pid: u32, from: u64) -> Option<Vec<u8>> {
+    const PAGE: u64 = 4096;
+    let mut all = Vec::new();
+    let mut at = from;
+    while all.len() < libc::PATH_MAX as usize {
+        let bytes = read_memory(pid, at, (PAGE - at % PAGE) as usize).ok()?;
+        if let Some(end) = bytes.iter().position(|b| *b == 0) {
+            all.extend_from_slice(&bytes[..end]);
+            return Some(all);
+        }
+        at += bytes.len() as u64;
+        all.extend(bytes);
+    }
+    None
 }
 
 fn gone_is_fine(e: io::Error) -> io::Result<()> {
@@ -112,6 +156,13 @@ fn address(bytes: &[u8]) -> Option<Address> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_read_to_its_end() {
+        let text = std::ffi::CString::new("x".repeat(4000)).expect("no zero within");
+        assert_eq!(path(std::process::id(), text.as_ptr() as u64), Some(text.to_bytes().to_vec()));
+        assert_eq!(path(std::process::id(), 0), None);
+    }
 
     #[test]
     fn addresses_are_read() {

@@ -1,5 +1,5 @@
 //! The filter on system calls that a command in the view runs under. Takes what is to be told and
-//! whether sockets with a name can be made; installs it for good in this process and all it starts.
+//! which sockets can be made; installs it for good in this process and all it starts.
 //!
 //! Written out here and not by a crate: numbers of another architecture, and x32 numbers, have to
 //! fail as "no such call", not kill the program; the crates at hand only kill.
@@ -103,7 +103,69 @@ const fn op(code: u16, jt: u8, jf: u8, k: u32) -> sock_filter {
     sock_filter { code, jt, jf, k }
 }
 
-fn program(tell_connect: bool, sockets: Sockets) -> Vec<sock_filter> {
+/// Calls that change something by its path, and which of their arguments that path is.
+const WRITES: &[(c_long, usize)] = &[
+    (libc::SYS_fchmodat, 1),
+    (SYS_FCHMODAT2, 1),
+    (libc::SYS_fchownat, 1),
+    (libc::SYS_linkat, 3),
+    (libc::SYS_lremovexattr, 0),
+    (libc::SYS_lsetxattr, 0),
+    (libc::SYS_mkdirat, 1),
+    (libc::SYS_mknodat, 1),
+    (libc::SYS_removexattr, 0),
+    (libc::SYS_renameat, 1),
+    (libc::SYS_renameat2, 1),
+    (libc::SYS_setxattr, 0),
+    (libc::SYS_symlinkat, 2),
+    (libc::SYS_truncate, 0),
+    (libc::SYS_unlinkat, 1),
+    (libc::SYS_utimensat, 1),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_chmod, 0),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_chown, 0),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_creat, 0),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_lchown, 0),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_link, 1),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_mkdir, 0),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_mknod, 0),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_rename, 0),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_rmdir, 0),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_symlink, 1),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_unlink, 0),
+];
+
+/// Since 6.6; one number on every architecture.
+const SYS_FCHMODAT2: c_long = 452;
+
+/// Calls that open a path, which argument the path is, and which the flags are.
+const OPENS: &[(c_long, usize, u32)] = &[
+    (libc::SYS_openat, 1, 2),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_open, 0, 1),
+];
+
+/// Flags of an opening that is meant to change something.
+const TO_WRITE: u32 = (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) as u32;
+
+/// Which argument of a call that was told is the path it would change; none where it changes none.
+/// With an argument before it, that one is the directory the path is taken from.
+pub(crate) fn path_argument(nr: c_long) -> Option<usize> {
+    let opens = OPENS.iter().map(|(nr, path, _)| (*nr, *path));
+    WRITES.iter().copied().chain(opens).find(|(n, _)| *n == nr).map(|(_, path)| path)
+}
+
+fn program(tell: Tell, sockets: Sockets) -> Vec<sock_filter> {
     let mut p =
         vec![op(LOAD, 0, 0, ARCH), op(EQ, 1, 0, THIS_ARCH), op(RET, 0, 0, errno(libc::ENOSYS)), op(LOAD, 0, 0, NR)];
     if cfg!(target_arch = "x86_64") {
@@ -116,7 +178,12 @@ fn program(tell_connect: bool, sockets: Sockets) -> Vec<sock_filter> {
     }
     // Its flags lie in memory, where a filter can't look; C libraries fall back to `clone`.
     simple(libc::SYS_clone3, errno(libc::ENOSYS));
-    if tell_connect {
+    if tell == Tell::Writes {
+        for (nr, _) in WRITES {
+            simple(*nr, NOTIFY);
+        }
+    }
+    if tell != Tell::Nothing {
         simple(libc::SYS_connect, NOTIFY);
         // With an address it is a connection of one message; without, it goes where `connect` led.
         p.extend([
@@ -129,15 +196,24 @@ fn program(tell_connect: bool, sockets: Sockets) -> Vec<sock_filter> {
             op(RET, 0, 0, ALLOW),
         ]);
     }
-    if sockets == Sockets::None {
+    if tell == Tell::Writes {
+        for (nr, _, flags) in OPENS {
+            p.extend([
+                op(EQ, 0, 4, *nr as u32),
+                op(LOAD, 0, 0, arg_low(*flags)),
+                op(SET, 0, 1, TO_WRITE),
+                op(RET, 0, 0, NOTIFY),
+                op(RET, 0, 0, ALLOW),
+            ]);
+        }
+    }
+    let families = sockets.families();
+    if !families.is_empty() {
+        let n = families.len() as u8;
         // Pairs stay: they have no name, so they lead nowhere.
-        p.extend([
-            op(EQ, 0, 4, libc::SYS_socket as u32),
-            op(LOAD, 0, 0, arg_low(0)),
-            op(EQ, 0, 1, libc::AF_UNIX as u32),
-            op(RET, 0, 0, errno(libc::EACCES)),
-            op(RET, 0, 0, ALLOW),
-        ]);
+        p.extend([op(EQ, 0, n + 3, libc::SYS_socket as u32), op(LOAD, 0, 0, arg_low(0))]);
+        p.extend((0..n).map(|i| op(EQ, n - i, 0, families[usize::from(i)] as u32)));
+        p.extend([op(RET, 0, 0, errno(libc::EACCES)), op(RET, 0, 0, ALLOW)]);
     }
     let mut by_bits = |nr: c_long, arg: u32, bits: u32| {
         p.extend([
@@ -162,20 +238,46 @@ fn program(tell_connect: bool, sockets: Sockets) -> Vec<sock_filter> {
     p
 }
 
-/// Which local sockets a command can make.
+/// Which sockets a command can make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sockets {
     /// Any; where they lead is the view's matter.
     All,
-    /// None but pairs: in a view that shows the machine's own sockets, each would lead to a program outside.
-    None,
+    /// Those that a network namespace holds. Others (to the machine's hypervisor, its crypto engine, its
+    /// bluetooth) know no namespace, so a run without a network would have one after all.
+    Held,
+    /// As [`Sockets::Held`], and no local ones but pairs: in a view that shows the machine's own sockets,
+    /// each would lead to a program outside.
+    Nameless,
 }
 
-/// Installs the filter; needs `no_new_privs`. With `tell_connect` the listener is given on which
-/// every `connect`, and every `sendto` with an address, is told; none where the kernel has no such thing.
-pub fn install(tell_connect: bool, sockets: Sockets) -> io::Result<Option<OwnedFd>> {
-    if tell_connect {
-        match load(&program(true, sockets), libc::SECCOMP_FILTER_FLAG_NEW_LISTENER) {
+impl Sockets {
+    /// The families that are let through; empty is all.
+    const fn families(self) -> &'static [i32] {
+        match self {
+            Self::All => &[],
+            Self::Held => &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK],
+            Self::Nameless => &[libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK],
+        }
+    }
+}
+
+/// What is told while it happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tell {
+    /// Nothing.
+    Nothing,
+    /// Every `connect`, and every `sendto` with an address.
+    Connects,
+    /// These, and every call that would change something by its path.
+    Writes,
+}
+
+/// Installs the filter; needs `no_new_privs`. Where something is to be told the listener is given on
+/// which it is; none where the kernel has no such thing.
+pub fn install(tell: Tell, sockets: Sockets) -> io::Result<Option<OwnedFd>> {
+    if tell != Tell::Nothing {
+        match load(&program(tell, sockets), libc::SECCOMP_FILTER_FLAG_NEW_LISTENER) {
             // SAFETY: with this flag the kernel gives a descriptor that it has just made for us.
             Ok(fd) => return Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) })),
             // Before 5.0, or a filter of a caller listens already.
@@ -183,7 +285,7 @@ pub fn install(tell_connect: bool, sockets: Sockets) -> io::Result<Option<OwnedF
             Err(e) => return Err(e),
         }
     }
-    load(&program(false, sockets), 0).map(|_| None)
+    load(&program(Tell::Nothing, sockets), 0).map(|_| None)
 }
 
 fn load(program: &[sock_filter], flags: libc::c_ulong) -> io::Result<i32> {
@@ -244,25 +346,55 @@ mod tests {
             (libc::SYS_sendto, [3, 4096, 5, 0, 1 << 32, 16], NOTIFY),
             (libc::SYS_execve, [0; 6], ALLOW),
         ] {
-            assert_eq!(verdict(&program(true, Sockets::All), THIS_ARCH, nr as u32, args), expected, "{nr} {args:?}");
+            assert_eq!(
+                verdict(&program(Tell::Connects, Sockets::All), THIS_ARCH, nr as u32, args),
+                expected,
+                "{nr} {args:?}"
+            );
         }
-        assert_eq!(verdict(&program(false, Sockets::All), THIS_ARCH, libc::SYS_connect as u32, [0; 6]), ALLOW);
+        assert_eq!(verdict(&program(Tell::Nothing, Sockets::All), THIS_ARCH, libc::SYS_connect as u32, [0; 6]), ALLOW);
         assert_eq!(
-            verdict(&program(false, Sockets::All), THIS_ARCH, libc::SYS_sendto as u32, [3, 4096, 5, 0, 4096, 16]),
+            verdict(
+                &program(Tell::Nothing, Sockets::All),
+                THIS_ARCH,
+                libc::SYS_sendto as u32,
+                [3, 4096, 5, 0, 4096, 16]
+            ),
             ALLOW
         );
-        assert_eq!(verdict(&program(true, Sockets::All), 0x4000_0003, 21, [0; 6]), enosys, "a 32-bit call");
+        assert_eq!(verdict(&program(Tell::Connects, Sockets::All), 0x4000_0003, 21, [0; 6]), enosys, "a 32-bit call");
+        let eacces = errno(libc::EACCES);
         for (sockets, family, expected) in [
-            (Sockets::None, libc::AF_UNIX, errno(libc::EACCES)),
-            (Sockets::None, libc::AF_INET, ALLOW),
+            (Sockets::Nameless, libc::AF_UNIX, eacces),
+            (Sockets::Nameless, libc::AF_INET, ALLOW),
+            (Sockets::Nameless, libc::AF_NETLINK, ALLOW),
+            (Sockets::Nameless, libc::AF_VSOCK, eacces),
+            (Sockets::Held, libc::AF_UNIX, ALLOW),
+            (Sockets::Held, libc::AF_INET6, ALLOW),
+            (Sockets::Held, libc::AF_VSOCK, eacces),
+            (Sockets::Held, libc::AF_ALG, eacces),
             (Sockets::All, libc::AF_UNIX, ALLOW),
+            (Sockets::All, libc::AF_VSOCK, ALLOW),
         ] {
             let args = [family as u64, 1, 0, 0, 0, 0];
-            assert_eq!(verdict(&program(true, sockets), THIS_ARCH, libc::SYS_socket as u32, args), expected);
+            assert_eq!(verdict(&program(Tell::Connects, sockets), THIS_ARCH, libc::SYS_socket as u32, args), expected);
+        }
+        let (reading, writing) = (libc::O_RDONLY | libc::O_CLOEXEC, libc::O_WRONLY | libc::O_APPEND);
+        for (nr, args, expected) in [
+            (libc::SYS_openat, [0, 0, reading as u64, 0, 0, 0], ALLOW),
+            (libc::SYS_openat, [0, 0, writing as u64, 0, 0, 0], NOTIFY),
+            (libc::SYS_openat, [0, 0, libc::O_CREAT as u64, 0, 0, 0], NOTIFY),
+            (libc::SYS_unlinkat, [0; 6], NOTIFY),
+            (libc::SYS_connect, [0; 6], NOTIFY),
+            (libc::SYS_mount, [0; 6], eperm),
+            (libc::SYS_socket, [libc::AF_UNIX as u64, 1, 0, 0, 0, 0], eacces),
+        ] {
+            let got = verdict(&program(Tell::Writes, Sockets::Nameless), THIS_ARCH, nr as u32, args);
+            assert_eq!(got, expected, "{nr} {args:?} while only reading");
         }
         if cfg!(target_arch = "x86_64") {
             assert_eq!(
-                verdict(&program(true, Sockets::All), THIS_ARCH, 0x4000_0000 | 165, [0; 6]),
+                verdict(&program(Tell::Connects, Sockets::All), THIS_ARCH, 0x4000_0000 | 165, [0; 6]),
                 enosys,
                 "an x32 call"
             );

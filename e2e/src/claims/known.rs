@@ -57,9 +57,11 @@ pub fn reason(stderr: &str) -> String {
 }
 
 /// True when a run was held for a reason that a person decides in any mode: further names of a file
-/// may lie outside the workspace.
+/// may lie outside the workspace, a file gives more rights to whoever runs it, or what is named as a
+/// repository's directory is none that can be read.
 pub fn asks(stderr: &str) -> bool {
-    reason(stderr).contains("linked-elsewhere")
+    let reason = reason(stderr);
+    ["linked-elsewhere", "gives-rights", "could not be measured: git"].iter().any(|why| reason.contains(why))
 }
 
 /// True when a run was denied because a device node was among its effects: policy's floor.

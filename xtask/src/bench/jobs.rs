@@ -23,6 +23,8 @@ pub struct Job {
     argv: Vec<String>,
     /// What is true afterwards, as a script, wherever the work was not to be thrown away.
     proof: &'static str,
+    /// True for what is known to only read: it has a lane of its own, so it is rehearsed apart.
+    pub reads: bool,
 }
 
 /// Wall and CPU time of each phase, in microseconds.
@@ -56,7 +58,16 @@ pub fn all(files: u32) -> Vec<Job> {
     let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let tree = TREE.replace("\"$1\"", &files.to_string());
     vec![
-        Job { name: "true", folder: "true", make: String::new(), reset: "", argv: words("true"), proof: "" },
+        Job { name: "true", folder: "true", make: String::new(), reset: "", argv: words("true"), proof: "", reads: true },
+        Job {
+            name: "edit",
+            folder: "edit",
+            make: "git init -q && printf 'pub fn f() {}\n' >lib.rs && git add -A && git -c user.name=b -c user.email=b@b commit -qm all".to_owned(),
+            reset: "printf 'pub fn f() {}\n' >lib.rs",
+            argv: words("sed -i s/f/g/ lib.rs"),
+            proof: "grep -q g lib.rs",
+            reads: false,
+        },
         Job {
             name: "untar",
             folder: "untar",
@@ -64,6 +75,7 @@ pub fn all(files: u32) -> Vec<Job> {
             reset: "rm -rf tree",
             argv: words("tar xf tree.tar"),
             proof: "test -d tree",
+            reads: false,
         },
         Job {
             name: "rm",
@@ -72,6 +84,7 @@ pub fn all(files: u32) -> Vec<Job> {
             reset: "test -d tree || tar xf tree.tar",
             argv: words("rm -rf tree"),
             proof: "test ! -e tree",
+            reads: false,
         },
         Job {
             name: "git",
@@ -80,6 +93,7 @@ pub fn all(files: u32) -> Vec<Job> {
             reset: "",
             argv: words("git status --short"),
             proof: "",
+            reads: true,
         },
         Job {
             name: "cargo",
@@ -88,6 +102,7 @@ pub fn all(files: u32) -> Vec<Job> {
             reset: "rm -rf target",
             argv: words("cargo build --offline --quiet"),
             proof: "test -x target/debug/small",
+            reads: false,
         },
     ]
 }
@@ -104,7 +119,7 @@ pub fn run(scratch: &Scratch, systems: &[System], jobs: &[Job], rounds: u32) -> 
     let mut samples = Samples::default();
     let mut able: Vec<(&Job, System)> = Vec::new();
     for job in jobs {
-        for system in systems {
+        for system in systems.iter().filter(|s| job.reads || s.way != Way::Rehearsed) {
             match prepare(scratch, *system, job) {
                 Ok(()) => able.push((job, *system)),
                 Err(why) => samples.left_out.push(format!("{} by {}: {why}", job.name, system.name())),
@@ -155,7 +170,7 @@ fn one(scratch: &Scratch, system: System, job: &Job, samples: &mut Samples) -> R
     let layer = own.join("layer");
     let trace = own.join("out/trace");
     let mut env = environment(&own, system.uid);
-    if system.way == Way::Backstop {
+    if system.guards() {
         // Also takes away what a run that failed has left.
         drop(phases(&trace));
         env.push(("BACKSTOP_TRACE".into(), trace.display().to_string()));
@@ -174,7 +189,7 @@ fn one(scratch: &Scratch, system: System, job: &Job, samples: &mut Samples) -> R
         // overlayfs leaves its work directory with mode 000.
         script(scratch, system.uid, &own, "chmod -R u+rwx layer/work && rm -rf layer")?;
     }
-    if system.way == Way::Backstop {
+    if system.guards() {
         let told = samples.phases.entry((job.name, system)).or_default();
         for (phase, wall, cpu) in phases(&trace) {
             told.entry(phase).or_default().push((wall, cpu));

@@ -8,8 +8,14 @@ use super::million::Found;
 use super::scratch::Scratch;
 use super::systems::{System, Way};
 
-/// `backstop run -- true`: CPU milliseconds as root and as a user.
+/// `backstop run --rehearse -- true`: CPU milliseconds as root and as a user.
 const START: [(bool, f64); 2] = [(true, 6.0), (false, 12.0)];
+/// What is known to only read, beside doing it natively, where it has something to do.
+const READ: f64 = 1.1;
+/// Facts and policy of a small effect: CPU milliseconds.
+const JUDGE_MS: f64 = 3.0;
+/// The phases of a run that are facts and policy.
+const JUDGING: [&str; 3] = ["facts", "law", "judge"];
 /// CPU of a job beside the bare kernel overlay.
 const OVERLAY: f64 = 1.15;
 /// Ledger beside `find`; commit and undo in milliseconds; peak memory in MiB.
@@ -58,8 +64,8 @@ pub fn ratios(jobs: &[Job], systems: &[System], samples: &Samples) {
                 ratio(cpu, overlay),
                 median(done, |s| s.rss_kib) as f64 / 1024.0,
             );
-            if system.way == Way::Backstop {
-                verdicts.extend(verdict(name, *system, cpu, overlay));
+            if system.guards() {
+                verdicts.extend(verdict(name, *system, cpu, (native, overlay)));
             }
         }
     }
@@ -68,6 +74,10 @@ pub fn ratios(jobs: &[Job], systems: &[System], samples: &Samples) {
     );
     for line in &samples.left_out {
         println!("not measured: {line}");
+    }
+    for ((_, system), phases) in samples.phases.iter().filter(|((job, _), _)| *job == "edit") {
+        let cpu = JUDGING.iter().filter_map(|p| phases.get(*p)).map(|v| middle(v.iter().map(|x| x.1))).sum();
+        verdicts.push(line(&format!("facts and policy of edit, {}", system.name()), ms(cpu), JUDGE_MS, "ms CPU"));
     }
     for line in verdicts {
         println!("{line}");
@@ -82,14 +92,17 @@ pub fn ratios(jobs: &[Job], systems: &[System], samples: &Samples) {
     }
 }
 
-fn verdict(job: &str, system: System, cpu: i64, overlay: Option<i64>) -> Option<String> {
-    let (found, aim, what) = match (job, overlay) {
-        ("true", _) => {
+fn verdict(job: &str, system: System, cpu: i64, (native, overlay): (Option<i64>, Option<i64>)) -> Option<String> {
+    let beside = |base: i64| cpu as f64 / base.max(1) as f64;
+    let (found, aim, what) = match (job, system.way) {
+        ("true", Way::Rehearsed) => {
             let aim = START.iter().find(|(root, _)| *root == (system.uid == 0)).map(|(_, aim)| *aim)?;
             (ms(cpu), aim, "ms CPU")
         }
-        ("undo of rm", _) | (_, None) => return None,
-        (_, Some(overlay)) => (cpu as f64 / overlay.max(1) as f64, OVERLAY, "times the bare overlay"),
+        ("git", Way::Backstop) => (beside(native?), READ, "times native"),
+        // Its aim is that of the start and of judging; what the edit itself costs is nothing.
+        ("undo of rm" | "true" | "edit", _) => return None,
+        _ => (beside(overlay?), OVERLAY, "times the bare overlay"),
     };
     Some(line(&format!("{job}, {}", system.name()), found, aim, what))
 }

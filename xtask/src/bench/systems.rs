@@ -16,8 +16,11 @@ pub enum Way {
     BwrapBind,
     /// bwrap with an overlay on the workspace, thrown away afterwards.
     BwrapOverlay,
-    /// `backstop run`: view of the whole machine, ledger, judgement, journal, audit log and commit.
+    /// `backstop run`: view of the whole machine, ledger, judgement, journal, audit log and commit; what
+    /// is known to only read runs in place.
     Backstop,
+    /// `backstop run --rehearse`: the same, also for what is known to only read.
+    Rehearsed,
 }
 
 /// A way, done by a user.
@@ -30,6 +33,11 @@ pub struct System {
 }
 
 impl System {
+    /// True for Backstop itself, which tells its phases.
+    pub fn guards(&self) -> bool {
+        matches!(self.way, Way::Backstop | Way::Rehearsed)
+    }
+
     /// For tables.
     pub fn name(&self) -> String {
         let way = match self.way {
@@ -38,6 +46,7 @@ impl System {
             Way::BwrapBind => "bwrap bind",
             Way::BwrapOverlay => "bwrap tmp-overlay",
             Way::Backstop => "backstop",
+            Way::Rehearsed => "backstop --rehearse",
         };
         format!("{way}{}", if self.uid == 0 { ", root" } else { ", user" })
     }
@@ -54,6 +63,9 @@ impl System {
                 .chain([text(ws), "--tmp-overlay".to_owned(), text(ws)])
                 .collect(),
             Way::Backstop => vec![text(&scratch.bin), "run".into(), "--workspace".into(), text(ws), "--".into()],
+            Way::Rehearsed => {
+                vec![text(&scratch.bin), "run".into(), "--rehearse".into(), "--workspace".into(), text(ws), "--".into()]
+            }
         };
         line.extend_from_slice(argv);
         line
@@ -85,6 +97,7 @@ pub fn available(user: u32) -> Vec<System> {
             systems.push(System { way: Way::BwrapOverlay, uid });
         }
         systems.push(System { way: Way::Backstop, uid });
+        systems.push(System { way: Way::Rehearsed, uid });
     }
     systems
 }

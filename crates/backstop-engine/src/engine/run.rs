@@ -29,10 +29,6 @@ use crate::trace::Trace;
 use crate::transaction::{Kind, PLAN, Transaction, TransactionError, plan_bytes};
 use crate::volume::{Leftover, OpenVolume, leftovers, tidy};
 
-/// What to say where a command of the read lane failed; 1 is an answer ("no match", "they differ").
-const READ_ONLY: &str = "it is known to only read, so it ran in place without any right to write; if that is why it \
-                         failed: backstop run --rehearse";
-
 /// A rehearsal that was measured.
 struct Rehearsed {
     /// Which transaction was the last before the ledger looked.
@@ -63,8 +59,8 @@ impl Engine {
         trace.phase("rehearse");
         // On an error the mark of life stays: whoever opens the state directory next finds the run as
         // one that was cut off, gives it up and clears its part of the vaults.
-        if reads && rehearsal.exit.code() > 1 {
-            record.notes.push(READ_ONLY.to_owned());
+        if reads {
+            record.notes.extend(rehearsal.wrong_guess());
         }
         let mut outcome = self.conclude(&mut record, rehearsal, options, person, &mut trace)?;
         // What became of the run is settled; trouble from here on is a remark and takes nothing back.
@@ -195,11 +191,15 @@ impl Engine {
             trace.phase("facts");
             let law = standing.insert(self.standing(&record.request));
             record.notes.extend(law.note());
-            law.judge(&findings, policy::floor(&effects, &ground))
+            trace.phase("law");
+            let judgement = law.judge(&findings, policy::floor(&effects, &ground));
+            trace.phase("judge");
+            judgement
         };
         keep_own_times(&mut plan, &ground, &effects);
         record.totals = Some(effects.totals());
         let digest = self.write_effects(record.id, &effects)?;
+        trace.phase("effects");
         record.digest = Some(digest);
         record.judgement = Some(judgement.clone());
         // Directories' times alone are no effect to show, but they are something to commit.
@@ -216,8 +216,8 @@ impl Engine {
         });
         if let Some(law) = &standing {
             self.note_rules(record, law)?;
+            trace.phase("rules");
         }
-        trace.phase("judge");
         let done = Rehearsed { applied, effects, plan, t0: rehearsal.t0, volumes: rehearsal.volumes };
         if done.plan.ops.is_empty() {
             record.state = State::NoEffect;

@@ -8,7 +8,7 @@ mod pick;
 mod settle;
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use backstop_core::effect::EffectSet;
 use backstop_core::facts::{Access, AgentSettings, Sqlite, Terraform, Told};
@@ -16,6 +16,7 @@ use backstop_core::lens::{Budget, LensKind};
 use backstop_core::policy::Ground;
 
 use super::Sides;
+use super::spent::Spent;
 use files::Files;
 use settle::Book;
 
@@ -36,7 +37,7 @@ pub struct Limits {
     pub sniffs: u64,
     /// Bytes of one Terraform state.
     pub state_bytes: u64,
-    /// Time for all of it.
+    /// Computing, everything together. Waiting (for a disk, for other processes) may take a few times as long.
     pub time: Duration,
     /// Bytes of all files together, databases apart.
     pub total_bytes: u64,
@@ -79,8 +80,8 @@ pub struct Seen {
 /// outside the workspace; in it and in scratch, files of a home only where a home reads them.
 pub fn look(effects: &EffectSet, sides: &dyn Sides, ground: &Ground, limits: &Limits) -> Seen {
     let workspace = ground.workspace.as_ref();
-    let start = Instant::now();
-    let late = || start.elapsed() > limits.time;
+    let spent = Spent::start();
+    let late = || spent.late(limits.time);
     let picked = pick::pick(effects, sides, ground, limits, &late);
     let mut book = Book::new();
     for (dir, why) in &picked.left_out {

@@ -19,7 +19,7 @@ use backstop_sys::inherit::{self, Access};
 use backstop_sys::landlock::{self, Confined};
 use backstop_sys::ns;
 use backstop_sys::process::{self, Signals};
-use backstop_sys::seccomp::{self, Sockets};
+use backstop_sys::seccomp::{self, Sockets, Tell};
 
 use self::view::View;
 
@@ -128,8 +128,12 @@ fn give_up_rights(recipe: &Recipe, view: &View, channel: &Channel) -> Result<Opt
     process::seal().map_err(Trouble::at("seal the first process"))?;
     // After everything that changes rights, which would undo it.
     process::die_with_parent().map_err(Trouble::at("tie the run to its parent"))?;
-    let sockets = if recipe.reads { Sockets::None } else { Sockets::All };
-    seccomp::install(true, sockets).map_err(Trouble::at("install the system call filter"))
+    let (tell, sockets) = match (recipe.reads, recipe.net) {
+        (true, _) => (Tell::Writes, Sockets::Nameless),
+        (false, Net::None) => (Tell::Connects, Sockets::Held),
+        (false, Net::Host) => (Tell::Connects, Sockets::All),
+    };
+    seccomp::install(tell, sockets).map_err(Trouble::at("install the system call filter"))
 }
 
 /// Without root and in the read lane, also writing: a pipe on a read-only mount can be written to, as far as mounts go. As

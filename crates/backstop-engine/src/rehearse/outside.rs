@@ -2,12 +2,12 @@
 //! Hears of attempted connections, watches the disk, and ends the run when it is told to end.
 
 pub(super) mod descriptors;
-mod doors;
+pub(super) mod doors;
 mod space;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::Cover;
@@ -41,6 +41,14 @@ pub(super) fn rehearse(input: &RehearseInput<'_>) -> Result<Rehearsal, RehearseE
         Err(RehearseError::NoOverlay { why: tried, .. }) => {
             why.extend(tried);
             Err(RehearseError::NoOverlay { why, help: help(root) })
+        }
+        // Root's places outside its user namespace are read-only then: that has to be explained.
+        Ok(mut done) if root => {
+            done.notes.push(format!(
+                "root's own view can't be had here, so this was rehearsed as an ordinary user's: {}",
+                why.join("; ")
+            ));
+            Ok(done)
         }
         other => other,
     }
@@ -90,6 +98,7 @@ struct Told {
     notes: Vec<String>,
     fallbacks: Vec<(u32, String)>,
     ready: bool,
+    refused: Option<Bytes>,
     stdin_at: Option<u64>,
 }
 
@@ -115,6 +124,7 @@ impl Told {
             left_behind: self.left_behind,
             nested: self.nested,
             doors: self.doors,
+            refused: self.refused,
             notes,
         })
     }
@@ -159,7 +169,7 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
         if waited.is_err() {
             init.kill().map_err(RehearseError::io("end the run"))?;
         }
-        let doors = beside.doors.seen();
+        let (doors, refused) = (beside.doors.seen(), beside.doors.refused());
         drop(beside);
         init.reap().map_err(RehearseError::io("wait for the run's end"))?;
         match waited {
@@ -167,7 +177,7 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
             Err(RehearseError::View(_)) if !input.reads && none_left(prepared, &told) => {
                 Err(no_overlay(prepared, &told.fallbacks))
             }
-            waited => waited.map(|()| Told { doors, ..told }),
+            waited => waited.map(|()| Told { doors, refused, ..told }),
         }
     });
     let restored = caller_mask.set().and_then(|()| foreground.restore());
@@ -221,10 +231,13 @@ struct Beside<'a> {
 impl Beside<'_> {
     /// Returns when the first process is dead or has closed the channel, or with what stops the run.
     fn wait(&mut self) -> Result<(), RehearseError> {
+        // A deadline and no pause without events: a program that connects all the time is no less able to
+        // fill a disk.
+        let mut look = Instant::now() + LOOK;
         loop {
             let ready = backstop_sys::wait::readable(
                 &[Some(self.channel.as_fd()), Some(self.signals.as_fd()), self.listener.as_ref().map(AsFd::as_fd)],
-                LOOK,
+                look.saturating_duration_since(Instant::now()),
             )
             .map_err(RehearseError::io("wait for the run"))?;
             if ready[1].any() {
@@ -251,8 +264,9 @@ impl Beside<'_> {
                 };
                 self.message(Message::decode(&text).ok_or(RehearseError::Lost)?, handles.pop())?;
             }
-            if ready.iter().all(|r| !r.any()) {
+            if Instant::now() >= look {
                 self.space.check()?;
+                look = Instant::now() + LOOK;
             }
         }
     }

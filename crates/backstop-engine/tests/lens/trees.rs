@@ -70,7 +70,8 @@ impl Trees {
         })
     }
 
-    fn at(&self, path: &Bytes, side: Side) -> PathBuf {
+    /// Where a path lies.
+    pub fn at(&self, path: &Bytes, side: Side) -> PathBuf {
         self.root(side).join(path.as_path().strip_prefix("/").unwrap())
     }
 

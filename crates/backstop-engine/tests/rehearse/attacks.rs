@@ -63,17 +63,23 @@ const WAYS: &[&str] = &[
 ];
 
 pub fn nothing_leads_out(who: Who) {
-    let s = Scratch::new(who);
+    no_way_is_open(&Scratch::new(who));
+}
+
+/// Tries them all; there is no vault where nothing can be written.
+pub fn no_way_is_open(s: &Scratch) {
     let mut script = String::new();
     for (n, way) in WAYS.iter().enumerate() {
         script.push_str(&format!("( {way} ) >/dev/null 2>&1 && echo way {n}\n"));
     }
+    script.push_str("echo tried\n");
     fs::write(s.tree().join("ways"), script).expect("write");
     let d = s.run(&["sh", "ways"]);
     let open: Vec<&str> =
         d.stdout.lines().filter_map(|l| WAYS.get(l.strip_prefix("way ")?.parse::<usize>().ok()?).copied()).collect();
     assert!(open.is_empty(), "open: {open:#?}\n{}", d.stderr);
-    assert!(s.state().join("vault").exists());
+    assert!(d.stdout.ends_with("tried\n"), "{}", d.stderr);
+    assert!(s.state().exists() && !s.state().join("x").exists());
 }
 
 pub fn sockets_of_the_machine_are_shut_and_told(who: Who) {
@@ -140,4 +146,79 @@ pub fn no_packet_leaves_without_a_network(who: Who) {
     let d = crate::runner::done(&output);
     assert_eq!(d.stdout, "loopback works\n", "{}", d.stderr);
     assert_eq!(d.told["doors"], json!([{"shut": true, "to": "192.0.2.1:80", "who": "python3"}]));
+}
+
+/// One attempt of each kind, at a program that listens on the machine's loopback device and at an address
+/// that is nobody's; then the families that know no network namespace.
+pub const NETWORKS: &str = r#"
+import os, socket, sys
+tcp, udp, tcp6, udp6 = map(int, sys.argv[1:])
+def attempt(what, act):
+    try:
+        if act(): print('open', what)
+    except OSError: pass
+def echo(family, at):
+    s = socket.socket(family, socket.SOCK_DGRAM); s.settimeout(1)
+    s.sendto(b'x', at)
+    return s.recv(1) == b'y'
+def connect(family, at):
+    s = socket.socket(family); s.settimeout(2); s.connect(at)
+    return True
+def ping(family, kind, at, first):
+    s = socket.socket(family, kind, 1 if family == socket.AF_INET else 58); s.settimeout(1)
+    s.sendto(bytes([first, 0, 0, 0, 0, 1, 0, 1]), at)
+    return s.recv(1500)
+attempt('tcp', lambda: connect(socket.AF_INET, ('127.0.0.1', tcp)))
+attempt('udp', lambda: echo(socket.AF_INET, ('127.0.0.1', udp)))
+attempt('tcp6', lambda: connect(socket.AF_INET6, ('::1', tcp6)))
+attempt('udp6', lambda: echo(socket.AF_INET6, ('::1', udp6)))
+def leaves(family, at):
+    s = socket.socket(family, socket.SOCK_DGRAM)
+    return s.sendto(b'x', at) == 1
+attempt('udp out', lambda: leaves(socket.AF_INET, ('192.0.2.1', 53)))
+attempt('udp6 out', lambda: leaves(socket.AF_INET6, ('2001:db8::1', 53)))
+for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
+    attempt('ping', lambda: ping(socket.AF_INET, kind, ('192.0.2.1', 0), 8))
+    attempt('ping6', lambda: ping(socket.AF_INET6, kind, ('2001:db8::1', 0), 128))
+for name, family in (('vsock', 40), ('alg', 38), ('bluetooth', 31), ('packet', 17), ('can', 29), ('key', 15)):
+    attempt(name, lambda: socket.socket(family, socket.SOCK_DGRAM) and True)
+    attempt(name, lambda: socket.socket(family, socket.SOCK_STREAM) and True)
+    attempt(name, lambda: socket.socket(family, socket.SOCK_RAW) and True)
+attempt('alg', lambda: socket.socket(38, socket.SOCK_SEQPACKET) and True)
+print('tried')
+"#;
+
+/// Ports of programs that answer outside: TCP, UDP, and the same over IPv6 (0 where this machine has none).
+pub fn listeners() -> [String; 4] {
+    let answer = |at: &str| {
+        let Ok(socket) = std::net::UdpSocket::bind(at) else { return 0 };
+        let port = socket.local_addr().expect("an address").port();
+        std::thread::spawn(move || {
+            let mut byte = [0];
+            while let Ok((_, from)) = socket.recv_from(&mut byte) {
+                socket.send_to(b"y", from).expect("an answer");
+            }
+        });
+        port
+    };
+    let accept = |at: &str| {
+        let Ok(listener) = std::net::TcpListener::bind(at) else { return 0 };
+        let port = listener.local_addr().expect("an address").port();
+        std::thread::spawn(move || listener.incoming().for_each(drop));
+        port
+    };
+    [accept("127.0.0.1:0"), answer("127.0.0.1:0"), accept("[::1]:0"), answer("[::1]:0")].map(|p| p.to_string())
+}
+
+pub fn no_kind_of_socket_leaves_without_a_network(who: Who) {
+    let s = Scratch::new(who);
+    let ports = listeners();
+    let mut argv = vec!["python3", "-c", NETWORKS];
+    argv.extend(ports.iter().map(String::as_str));
+    // The attempts work where nothing holds them: what is refused below is refused by the view.
+    let plain = std::process::Command::new("python3").args(&argv[1..]).output().expect("python3 runs");
+    let plain = String::from_utf8(plain.stdout).expect("text");
+    assert!(plain.contains("open tcp\nopen udp\n"), "{plain}");
+    let d = crate::runner::done(&s.command("none", &argv).output().expect("runs"));
+    assert_eq!(d.stdout, "tried\n", "{}", d.stderr);
 }

@@ -213,6 +213,28 @@ pub fn too_much_is_stopped(who: Who) {
     assert!(start.elapsed() < Duration::from_secs(10));
 }
 
+pub fn too_much_is_stopped_while_it_connects_without_pause(who: Who) {
+    let s = Scratch::new(who);
+    let script = "
+import socket, time
+big, until = open('big', 'wb'), time.time() + 20
+for _ in range(80): big.write(bytes(1 << 20))
+big.flush(); __import__('os').fsync(big.fileno())
+while time.time() < until:
+    try: socket.socket(socket.AF_UNIX).connect('nobody')
+    except OSError: pass
+    time.sleep(0.05)
+";
+    let c = s.command("none", &["python3", "-c", script]);
+    let args: Vec<_> = c.get_args().map(|a| if a == "-" { "20000000".into() } else { a.to_owned() }).collect();
+    let mut limited = std::process::Command::new(c.get_program());
+    limited.args(args).current_dir(s.tree()).env("HOME", s.home()).stdin(Stdio::null());
+    let start = Instant::now();
+    let d = done(&limited.output().expect("runs"));
+    assert_eq!(d.error(), "stopped: the command wrote more than 20000000 bytes");
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+}
+
 pub fn inside_knows_it_is_inside(who: Who) {
     let s = Scratch::new(who);
     let d = s.sh("cat /run/backstop/inside; echo x > /run/backstop/inside || rm /run/backstop/inside || exit 3");

@@ -9,7 +9,8 @@ use backstop_core::id::RunId;
 use backstop_core::request::{Command, Net, Request};
 use backstop_engine::rehearse::{RehearseInput, rehearse};
 
-/// `STATE root|user none|host LIMIT COMMAND…`
+/// `STATE root|user[-reads] none|host LIMIT COMMAND…`; `-reads` takes the command for one that only reads,
+/// whatever the reader says, which no option of the command line can.
 pub fn main(args: &[String]) {
     let [state, mode, net, limit, argv @ ..] = args else { panic!("too few arguments") };
     let (uid, gid) = (id("-u"), id("-g"));
@@ -36,8 +37,8 @@ pub fn main(args: &[String]) {
         stdout_to_stderr: false,
         grace: Duration::from_millis(100),
         upper_limit: limit.parse().ok(),
-        force_user: mode == "user",
-        reads: false,
+        force_user: mode.starts_with("user"),
+        reads: mode.ends_with("-reads"),
     };
     let started = std::time::Instant::now();
     let result = match rehearse(&input) {
@@ -48,6 +49,7 @@ pub fn main(args: &[String]) {
             "left_behind": r.left_behind,
             "doors": r.doors,
             "notes": r.notes,
+            "hint": r.wrong_guess(),
             "mounts": r.mounts,
             "t0": r.t0,
             "layers": r.layers.iter().map(|l| serde_json::json!({

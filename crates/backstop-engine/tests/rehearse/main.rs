@@ -5,6 +5,7 @@
 mod attacks;
 mod cases;
 mod driver;
+mod lane;
 mod mounts;
 mod runner;
 mod ways;
@@ -31,11 +32,18 @@ cases![
     cases::a_hidden_working_directory_is_a_clear_error,
     cases::only_pipes_are_inherited,
     cases::too_much_is_stopped,
+    cases::too_much_is_stopped_while_it_connects_without_pause,
     cases::inside_knows_it_is_inside,
     attacks::nothing_leads_out,
     attacks::sockets_of_the_machine_are_shut_and_told,
     attacks::outside_processes_are_out_of_reach,
     attacks::no_packet_leaves_without_a_network,
+    attacks::no_kind_of_socket_leaves_without_a_network,
+    lane::what_would_write_is_refused_and_told,
+    lane::what_only_reads_says_what_it_says_without_backstop,
+    lane::nothing_leads_out_while_only_reading,
+    lane::sockets_of_the_machine_are_shut_while_only_reading,
+    lane::no_network_is_there_while_only_reading_without_one,
     ways::pipes_and_sockets_in_read_only_places_are_out_of_reach,
     ways::what_is_the_run_s_own_can_be_written_to,
     mounts::a_tmpfs_has_a_layer_and_a_vault_of_its_own,
@@ -47,6 +55,7 @@ cases![
     mounts::a_bind_mount_does_not_lead_to_what_is_hidden,
     mounts::a_file_mounted_on_a_file_is_read_only,
     mounts::a_machine_that_allows_no_view_is_refused_with_advice,
+    mounts::a_root_that_gets_only_a_users_view_is_told_why,
 ];
 
 fn main() {

@@ -143,6 +143,25 @@ pub fn a_machine_that_allows_no_view_is_refused_with_advice(who: Who) {
     assert!(d.error().contains("a new user namespace: No space left on device"), "{}", d.error());
 }
 
+pub fn a_root_that_gets_only_a_users_view_is_told_why(who: Who) {
+    if who == Who::User {
+        return;
+    }
+    let s = Scratch::new(who);
+    s.clear();
+    // Root in name only: its own view can't be had, a user's can.
+    let inner = s.command("host", &["true"]);
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-Ur", "-m", "sh", "-ec", "exec \"$@\"", "sh"]);
+    command.arg(s.dir.path().join("driver")).args(inner.get_args().skip_while(|a| *a != "--driver"));
+    command.current_dir(s.tree()).env("HOME", s.home()).stdin(std::process::Stdio::null());
+    let d = crate::runner::done(&command.output().expect("unshare runs"));
+    assert_eq!(d.code(), 0, "{}", d.stderr);
+    let notes = d.told["notes"].as_array().expect("a list");
+    let told = notes.iter().filter_map(|n| n.as_str()).find(|n| n.starts_with("root's own view can't be had here"));
+    assert!(told.is_some_and(|t| t.contains("overlay") || t.contains("namespace")), "{notes:?}");
+}
+
 pub fn a_bind_mount_does_not_lead_to_what_is_hidden(who: Who) {
     let s = Scratch::new(who);
     for name in ["whole", "inner"] {

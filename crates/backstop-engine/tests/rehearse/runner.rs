@@ -21,6 +21,7 @@ pub enum Who {
 pub struct Scratch {
     pub dir: tempfile::TempDir,
     pub who: Who,
+    reads: bool,
 }
 
 /// What a rehearsal gave.
@@ -51,9 +52,14 @@ impl Scratch {
             fs::create_dir(dir.path().join(name)).expect("mkdir");
         }
         fs::set_permissions(home.join("state"), fs::Permissions::from_mode(0o700)).expect("chmod");
-        let scratch = Self { dir, who };
+        let scratch = Self { dir, who, reads: false };
         scratch.own();
         scratch
+    }
+
+    /// The same, and every command is taken for one that only reads.
+    pub fn reads(who: Who) -> Self {
+        Self { reads: true, ..Self::new(who) }
     }
 
     /// Gives everything in the home to who rehearses.
@@ -87,7 +93,8 @@ impl Scratch {
             }
         };
         let mode = if self.who == Who::Root { "root" } else { "user" };
-        command.arg("--driver").arg(self.state()).args([mode, net, "-"]).args(argv);
+        let mode = format!("{mode}{}", if self.reads { "-reads" } else { "" });
+        command.arg("--driver").arg(self.state()).args([&mode, net, "-"]).args(argv);
         command.current_dir(self.tree()).env("HOME", self.home()).env_remove("TMPDIR").stdin(Stdio::null());
         command
     }

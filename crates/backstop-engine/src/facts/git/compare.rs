@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use backstop_core::bytes::Bytes;
 use backstop_core::facts::{Git, Told, long};
+use backstop_core::quoted::Quoted;
 
 use super::eyes::Eyes;
 use super::fate::Judge;
@@ -438,12 +439,9 @@ fn shown(name: &[u8]) -> Option<(&'static str, String)> {
     Some((what, text(short)))
 }
 
-/// Text from outside; what is no UTF-8 is escaped.
+/// Text from outside, spelled harmlessly: it stands in sentences for a person, and in documents.
 pub(super) fn text(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => bytes.escape_ascii().to_string(),
-    }
+    Quoted(bytes).to_string()
 }
 
 /// `1 commit`, `2,000 commits`.

@@ -4,42 +4,33 @@
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Read};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::FileType;
-use backstop_sys::process::thread_cpu;
 
 use super::Limits;
 use super::trouble::Trouble;
 use crate::engine::Side;
 use crate::facts::Sides;
-
-/// How much longer than it may compute the lens may take: a busy machine or a slow disk.
-const WAIT: u32 = 4;
+use crate::facts::spent::Spent;
 
 /// Names with what they are.
 pub(super) type Names = Vec<(Bytes, FileType)>;
 
 /// What is read through, and what it has cost.
 pub(super) struct Eyes<'a> {
-    began: (Instant, Duration),
     hashed: Cell<u64>,
     /// What one lens run may take.
     pub(super) limits: &'a Limits,
     sides: &'a dyn Sides,
+    spent: Spent,
     troubles: RefCell<Vec<String>>,
 }
 
 impl<'a> Eyes<'a> {
     pub(super) fn new(sides: &'a dyn Sides, limits: &'a Limits) -> Self {
-        Self {
-            began: (Instant::now(), thread_cpu()),
-            hashed: Cell::new(0),
-            limits,
-            sides,
-            troubles: RefCell::default(),
-        }
+        Self { hashed: Cell::new(0), limits, sides, spent: Spent::start(), troubles: RefCell::default() }
     }
 
     /// Notes that something could not be measured.
@@ -60,12 +51,12 @@ impl<'a> Eyes<'a> {
 
     /// How long the lens has computed.
     pub(super) fn computed(&self) -> Duration {
-        thread_cpu().saturating_sub(self.began.1)
+        self.spent.computed()
     }
 
     /// True when the lens has taken all the time it may.
     pub(super) fn late(&self) -> bool {
-        self.computed() > self.limits.time || self.began.0.elapsed() > WAIT * self.limits.time
+        self.spent.late(self.limits.time)
     }
 
     /// Takes `size` bytes from what may be hashed; false when there is not so much left.
