@@ -2,7 +2,6 @@
 //! name of a file is its claim. `ws` is the workspace, `home` a home, `tmp` scratch, all else outside.
 
 #[path = "lens_git/scene.rs"]
-#[expect(dead_code, reason = "the git lens's own tests look at it alone; these look at all facts")]
 mod scene;
 #[path = "lens_git/trees.rs"]
 mod trees;
