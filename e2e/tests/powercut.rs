@@ -5,7 +5,6 @@
 //!
 //! `BACKSTOP_DEEP=1` cuts at every point on xfs and btrfs too, not only at every third.
 
-use std::fs;
 use std::path::Path;
 
 use backstop_e2e::faults::{Breaks, Found, Ready, Scenario, faults_bin, scenarios, stands_still};

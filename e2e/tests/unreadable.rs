@@ -20,7 +20,7 @@ fn an_edit_beside_an_unreadable_directory_is_a_conflict() {
                 fs::create_dir(dir.join(path)).expect("a directory");
                 chown(dir.join(path), Some(1000), Some(1000)).expect("the user's");
             }
-            fs::set_permissions(dir.join("d/shut"), Permissions::from_mode(0)).expect("shut");
+            fs::set_permissions(dir.join("d/shut"), Permissions::from_mode(0o000)).expect("shut");
             for path in ["d/a/f", "d/z/f"] {
                 fs::write(dir.join(path), "old\n").expect("a file");
             }
