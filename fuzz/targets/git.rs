@@ -8,6 +8,8 @@ use libfuzzer_sys::fuzz_target;
 mod props;
 #[path = "../../crates/backstop-engine/tests/lens_git/scene.rs"]
 mod scene;
+#[path = "../../crates/backstop-engine/tests/lens_git/sight.rs"]
+mod sight;
 #[path = "../../crates/backstop-engine/tests/lens_git/trees.rs"]
 mod trees;
 

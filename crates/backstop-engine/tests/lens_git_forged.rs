@@ -5,6 +5,8 @@
 mod props;
 #[path = "lens_git/scene.rs"]
 mod scene;
+#[path = "lens_git/sight.rs"]
+mod sight;
 #[path = "lens_git/trees.rs"]
 mod trees;
 

@@ -11,9 +11,10 @@ use backstop_core::bytes::Bytes;
 use backstop_core::effect::FileType;
 use backstop_engine::Side;
 use backstop_engine::facts::Sides;
-use backstop_engine::facts::git::{Limits, look};
+use backstop_engine::facts::git::{Limits, Lost, Watch, look};
 
-use crate::scene::{Scene, Sight};
+use crate::scene::Scene;
+use crate::sight::Sight;
 
 /// Packed and loose objects with deltas, a merge, a stash, a worktree, ignored and changed files.
 const BEFORE: &str = r#"
@@ -108,15 +109,28 @@ pub fn holds(data: &[u8]) {
     path.push(format!("backstop-forged-{}-{:?}", std::process::id(), std::thread::current().id()));
     fs::write(&path, bytes).expect("written");
     let forged = Forged { stage, place, after: how & 2 != 0, bytes: &path };
-    let mut files = 0;
-    let seen = look(&stage.scene.effects, &forged, &Limits::default(), &|_| false, &mut |lost| {
-        assert!(lost.path.is_beneath(Bytes::from(trees.work.as_path()).as_slice()), "{}", lost.path.quoted());
-        files += lost.files;
-    });
+    let mut counted = Counted { files: 0, work: Bytes::from(trees.work.as_path()) };
+    let seen = look(&stage.scene.effects, &forged, &Limits::default(), &|_| false, &mut counted);
+    let files = counted.files;
     fs::remove_file(&path).expect("removed");
     assert!(files < 10_000, "{files} of a few are lost");
     for text in seen.told.iter().map(|t| &t.text).chain(&seen.incomplete) {
         assert!(!text.is_empty() && !text.chars().any(char::is_control), "{text:?}");
+    }
+}
+
+/// Counts what is lost.
+struct Counted {
+    files: u64,
+    work: Bytes,
+}
+
+impl Watch for Counted {
+    fn dir(&mut self, _: &Bytes, _: &[(Bytes, FileType)]) {}
+
+    fn file(&mut self, lost: &Lost, _: Option<&File>) {
+        assert!(lost.path.is_beneath(self.work.as_slice()), "{}", lost.path.quoted());
+        self.files += lost.files;
     }
 }
 
