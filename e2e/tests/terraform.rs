@@ -156,7 +156,8 @@ fn in_the_facts(facts: &Value) -> Result<(), Failed> {
             format!("a database outside is lost, and the facts say of what is lost: {}", facts["losing"]).into()
         );
     }
-    if facts["terraform"]["lineage_changed"] == 1 {
+    // Terraform's own copy of the state before, beside it, counts as well.
+    if facts["terraform"]["lineage_changed"].as_i64().is_some_and(|n| n >= 1) {
         return Ok(());
     }
     Err(format!("the swapped state is no fact: {}", facts["terraform"]).into())
