@@ -104,6 +104,9 @@ fn work(arena: &Arena, prefix: &str) -> Result<(Said, Duration), Broken> {
     Ok((said, begun.elapsed()))
 }
 
+/// The one command of the day that a person is asked about: a whole repository goes away.
+const ASKED: &str = "rm -rf fromb app.bundle";
+
 fn day(who: Who) -> Result<(), Failed> {
     let plain = morning(who, false)?;
     let (said, plain_time) = work(&plain, "bash -c")?;
@@ -120,7 +123,8 @@ fn day(who: Who) -> Result<(), Failed> {
         return Err(format!("{} commands of the day fail under Backstop\n  {}", said.code, said.words()).into());
     }
     let held = std::fs::read_to_string(arena.at("/tmp/day.held")).unwrap_or_default();
-    match (held.lines().count(), who) {
+    let asked: Vec<&str> = held.lines().map(str::trim).filter(|l| !l.is_empty() && *l != ASKED).collect();
+    match (asked.len(), who) {
         (0, Who::Root) | (1.., Who::User) => {}
         (_, Who::Root) => return Err(format!("these were held, and need not have been:\n{held}").into()),
         (_, Who::User) => return Err(format!("nothing was held: it is no longer true that {HELD_AS_USER}").into()),

@@ -49,11 +49,16 @@ fn without_links(line: &str) -> String {
     words.join(" ")
 }
 
-/// Why a run was held, from what Backstop said: the line with the rule.
+/// Why a run was held, from what Backstop said: the line with the rule, and the one that says why.
 pub fn reason(stderr: &str) -> String {
-    let line = stderr.lines().map(str::trim).find(|l| l.starts_with("rule")).or_else(|| stderr.lines().next());
+    let lines: Vec<&str> = stderr.lines().map(str::trim).collect();
+    let at = lines.iter().position(|l| l.starts_with("rule"));
+    let said = at.map_or_else(
+        || lines.iter().take(1).copied().collect(),
+        |at| lines[at..].iter().take(2).copied().collect::<Vec<_>>(),
+    );
     // Counted by rule, so without the place of this one case.
-    line.unwrap_or("no reason given").split_whitespace().filter(|w| !w.contains('/')).collect::<Vec<_>>().join(" ")
+    said.iter().flat_map(|l| l.split_whitespace()).filter(|w| !w.contains('/')).collect::<Vec<_>>().join(" ")
 }
 
 /// True when a run was held for a reason that a person decides in any mode: further names of a file
