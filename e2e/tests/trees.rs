@@ -56,6 +56,10 @@ const HELD: &str = "all claims held";
 const HELD_BY_ROOT: u64 = 80;
 const HELD_BY_USER: u64 = 30;
 
+/// Seeds that are known to fail, and why; each is checked to fail still.
+const NOT_YET: [(&str, &str, &str); 1] =
+    [("xfs-root", "1", "a directory that was exchanged and then moved twice gets a new mtime on XFS")];
+
 struct Score {
     where_: String,
     counts: BTreeMap<String, u64>,
@@ -64,6 +68,14 @@ struct Score {
 
 impl Score {
     fn take(&mut self, ground: &Ground, name: &str, case: &Case) {
+        let not_yet = NOT_YET.iter().find(|(place, seed, _)| *place == self.where_ && *seed == name);
+        if let Some((_, _, why)) = not_yet {
+            match play(ground, case) {
+                Err(_) => *self.counts.entry(format!("not yet: {why}")).or_default() += 1,
+                Ok(_) => self.failures.push(format!("{} {name} passes: take it out of NOT_YET", self.where_)),
+            }
+            return;
+        }
         match play(ground, case) {
             Ok(verdict) => {
                 let what = match verdict {

@@ -26,7 +26,7 @@ enum After<'a> {
     Broken(Incomplete),
 }
 
-/// See [`super::compare`].
+/// See [`super::compare()`].
 pub(super) fn compare(before: &Files<'_>, after: Option<&Files<'_>>, budget: &mut Budget<'_>) -> Seen<Sqlite> {
     let pages = match pages::open(before, budget) {
         Ok(Opened::Database(pages)) => pages,
