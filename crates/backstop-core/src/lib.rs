@@ -10,6 +10,7 @@ pub mod classes;
 pub mod digest;
 pub mod effect;
 pub mod facts;
+pub mod hook;
 pub mod id;
 pub mod lens;
 pub mod machine;

@@ -1,0 +1,55 @@
+//! Cline's dialect: exit codes mean nothing to it, one object on standard output does.
+
+use serde_json::{Value, json};
+
+use super::super::call::{Agent, Call, Event, Tool, Unreadable};
+use super::field::{bytes, object, text};
+use super::{Reply, tools};
+
+pub fn read(value: &Value) -> Result<Call, Unreadable> {
+    let name = text(value, &["hookName"]).ok_or(Unreadable::Missing("hookName"))?;
+    let asks = matches!(name, "tool_call" | "PreToolUse");
+    let tool = if asks { used(value)? } else { Tool::None };
+    Ok(Call {
+        agent: Agent::Cline,
+        call: value.get("tool_call").and_then(|t| bytes(t, &["id"])),
+        cwd: value.get("workspaceInfo").and_then(|w| bytes(w, &["rootPath"])),
+        event: if asks { Event::BeforeTool } else { Event::Other },
+        pascal: false,
+        session: value
+            .get("sessionContext")
+            .and_then(|s| bytes(s, &["rootSessionId"]))
+            .or_else(|| bytes(value, &["taskId"])),
+        subagent: bytes(value, &["parent_agent_id"]).and_then(|_| bytes(value, &["agent_id"])),
+        tool,
+    })
+}
+
+fn used(value: &Value) -> Result<Tool, Unreadable> {
+    if let Some(call) = value.get("tool_call") {
+        let name = text(call, &["name"]).ok_or(Unreadable::Missing("tool name"))?;
+        let input = object(call.get("input")).ok_or(Unreadable::Missing("tool input"))?;
+        return Ok(tools::tool(Agent::Cline, name, &input));
+    }
+    let call = value.get("preToolUse").ok_or(Unreadable::Missing("tool"))?;
+    let name = text(call, &["toolName"]).ok_or(Unreadable::Missing("tool name"))?;
+    let mut input = object(call.get("parameters")).ok_or(Unreadable::Missing("tool input"))?;
+    // Here a list is a text that holds one.
+    if let Some(list) = input.get("commands").and_then(Value::as_str) {
+        input["commands"] = serde_json::from_str(list).map_err(|_| Unreadable::Missing("list of commands"))?;
+    }
+    Ok(tools::tool(Agent::Cline, name, &input))
+}
+
+pub fn stop(reason: &str) -> Reply {
+    let reason = if reason.is_empty() { "stopped by Backstop" } else { reason };
+    Reply::json(&json!({"cancel": true, "errorMessage": reason}))
+}
+
+pub fn pass() -> Reply {
+    Reply::json(&json!({"cancel": false}))
+}
+
+pub fn rewrite(input: &Value) -> Reply {
+    Reply::json(&json!({"cancel": false, "overrideInput": input}))
+}

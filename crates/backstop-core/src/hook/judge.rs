@@ -1,0 +1,165 @@
+//! What a hook's call is answered, before any dialect. Decides nothing about effects: a command is sent
+//! into a rehearsal, or, where the client lets nobody rewrite it, the agent is told the line to use.
+
+use super::{Call, Event, Shell, Tool, quote, rewrites};
+use crate::bytes::Bytes;
+use crate::shell::{self, lane};
+
+/// What the hook knows of its own side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// The absolute path of this program: a bare name is looked up on a path that agents can change.
+    pub program: String,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Let the client go on as it would.
+    Pass,
+    /// Let it go on with these commands in place of its own, one for one.
+    Run(Vec<String>),
+    /// It may not, and why, for the model to act on.
+    Deny(String),
+    /// A text for the model at the start of its session.
+    Note(String),
+    /// The files a tool would change, to be judged by their places.
+    Edits(Vec<Bytes>),
+}
+
+/// What the agent is told at the start of its session.
+const NOTE: &str = "Shell commands here run through Backstop: each runs once on a copy-on-write view, and what it would \
+                    really change is judged. Changes in the workspace take effect at once and can be undone \
+                    (`backstop undo @last`). Exit code 75 means held: nothing took effect, and a person decides; go on \
+                    with other work, or wait (`backstop wait RUN`). Exit code 77 means denied: the same effect in other \
+                    words is denied as well. `backstop show RUN` tells what would change.";
+
+/// Verbs that look or take back: an agent's own.
+const OWN: [&str; 8] = ["discard", "doctor", "help", "log", "runs", "show", "undo", "wait"];
+
+/// The answer to a call.
+pub fn judge(call: &Call, door: &Door) -> Answer {
+    match call.event {
+        Event::SessionStart => return Answer::Note(NOTE.to_owned()),
+        Event::SessionEnd | Event::Other => return Answer::Pass,
+        Event::BeforeTool => {}
+    }
+    match &call.tool {
+        Tool::None | Tool::Looks | Tool::Delegates => Answer::Pass,
+        Tool::Shell(shell) => commands(call, shell, door),
+        Tool::Edit(edit) if edit.paths.is_empty() => Answer::Deny(format!(
+            "Backstop can't tell which files `{}` would change. Do it with a shell command, which is rehearsed.",
+            edit.name
+        )),
+        Tool::Edit(edit) => Answer::Edits(edit.paths.iter().map(|p| absolute(call, p)).collect()),
+        Tool::Types => Answer::Deny(
+            "Backstop can't see what typing into a running program does. Put the whole work into one command."
+                .to_owned(),
+        ),
+        Tool::Unknown { name } => Answer::Deny(format!(
+            "Backstop doesn't know the tool `{name}`, so it is taken for one that executes. Use the shell tool, whose \
+             commands are rehearsed."
+        )),
+    }
+}
+
+fn absolute(call: &Call, path: &Bytes) -> Bytes {
+    match &call.cwd {
+        Some(cwd) if !path.as_slice().starts_with(b"/") => cwd.join(path.as_slice()),
+        _ => path.clone(),
+    }
+}
+
+fn commands(call: &Call, shell: &Shell, door: &Door) -> Answer {
+    let mut lines = Vec::new();
+    for command in &shell.commands {
+        match own(command, door) {
+            Own::Verb(line) => lines.push(line),
+            Own::Peoples(verb) => {
+                return Answer::Deny(format!(
+                    "`backstop {verb}` is for people: it lets something through or changes the rules. Tell the person \
+                     you work for what is held and why it is needed; wait with `backstop wait RUN`."
+                ));
+            }
+            Own::No if rewrites(call) => lines.push(guarded(call, command, door)),
+            Own::No if reads(command) || is_guarded(command, door) => lines.push(command.clone()),
+            Own::No => {
+                return Answer::Deny(format!(
+                    "Commands go through Backstop here, which rehearses them first. Use exactly this line:\n{}",
+                    guarded(call, command, door)
+                ));
+            }
+        }
+    }
+    if lines == shell.commands { Answer::Pass } else { Answer::Run(lines) }
+}
+
+/// The same command, in a rehearsal.
+fn guarded(call: &Call, command: &str, door: &Door) -> String {
+    let mut line = format!("{} run --agent {}", word(&door.program), call.agent.name());
+    let mut option = |name: &str, value: &Option<Bytes>| {
+        // An id that is no text is an id that nobody could type; then the run has none.
+        if let Some(text) = value.as_ref().and_then(|v| std::str::from_utf8(v.as_slice()).ok()) {
+            line.push_str(&format!(" {name}={}", word(text)));
+        }
+    };
+    option("--session", &call.session);
+    option("--subagent", &call.subagent);
+    option("--call", &call.call);
+    line.push_str(" -c ");
+    line.push_str(&quote(command));
+    line
+}
+
+/// A word that needs no quotes stays readable.
+fn word(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-./:@%+,".contains(&b);
+    if !text.is_empty() && text.bytes().all(plain) { text.to_owned() } else { quote(text) }
+}
+
+enum Own {
+    /// A call of Backstop itself that an agent may make, by this program's own path.
+    Verb(String),
+    /// A verb of people's.
+    Peoples(String),
+    /// Not a call of Backstop alone.
+    No,
+}
+
+/// The words of a line that is one plain command and nothing else: no redirection, no assignment, no
+/// substitution, nothing that starts it or that it is fed from.
+fn plain(command: &str) -> Option<Vec<String>> {
+    let script = shell::read(command.as_bytes());
+    let [one] = script.commands.as_slice() else { return None };
+    let more = !one.redirects.is_empty() || !one.assignments.is_empty() || !one.wrappers.is_empty();
+    if !script.is_clear() || !script.loose.is_empty() || more || one.fed || one.feeds || one.own {
+        return None;
+    }
+    one.argv()?.into_iter().map(|w| String::from_utf8(w.as_slice().to_vec()).ok()).collect()
+}
+
+fn is_program(word: &str, door: &Door) -> bool {
+    word == door.program || word == "backstop"
+}
+
+fn own(command: &str, door: &Door) -> Own {
+    let Some(words) = plain(command) else { return Own::No };
+    let [program, verb, ..] = words.as_slice() else { return Own::No };
+    if !is_program(program, door) {
+        return Own::No;
+    }
+    if OWN.contains(&verb.as_str()) {
+        let rest = words[1..].iter().map(|w| word(w));
+        return Own::Verb(std::iter::once(word(&door.program)).chain(rest).collect::<Vec<_>>().join(" "));
+    }
+    if verb == "run" { Own::No } else { Own::Peoples(verb.clone()) }
+}
+
+/// True for `backstop run …` by this program's own path, and nothing beside it.
+fn is_guarded(command: &str, door: &Door) -> bool {
+    plain(command).is_some_and(|w| w.first() == Some(&door.program) && w.get(1).is_some_and(|v| v == "run"))
+}
+
+fn reads(command: &str) -> bool {
+    lane::lane(&shell::read(command.as_bytes())) == lane::Lane::Read
+}

@@ -1,0 +1,106 @@
+//! The cases of `corpus/hook/`: what each client hands its hook, and to the letter what it is answered. The
+//! inputs are what real clients said, their paths shortened; Cursor's, Windsurf's, Kiro's, Droid's, Goose's
+//! and Amp's are what their documentation says.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the corpus is files, and a shell is the judge of quotes"
+)]
+
+use std::fs;
+use std::path::Path;
+
+use backstop_core::hook::{Agent, Answer, Door, Reply, judge, note, pass, quote, read, reply, stop};
+use proptest::prelude::*;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    why: String,
+    agent: String,
+    input: String,
+    reply: Expected,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    code: u8,
+    #[serde(default)]
+    out: String,
+    #[serde(default)]
+    err: String,
+}
+
+fn answered(agent: Agent, input: &[u8]) -> Reply {
+    let door = Door { program: "/usr/bin/backstop".to_owned() };
+    let call = match read(agent, input) {
+        Ok(call) => call,
+        Err(error) => return stop(agent, None, &error.to_string()),
+    };
+    match judge(&call, &door) {
+        Answer::Pass => pass(agent),
+        Answer::Run(commands) => reply(&call, &commands),
+        Answer::Deny(reason) => stop(agent, Some(&call), &reason),
+        Answer::Note(text) => note(&call, &text),
+        Answer::Edits(_) => panic!("edits are judged by the engine"),
+    }
+}
+
+#[test]
+fn every_client_is_answered_to_the_letter() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/hook");
+    let mut seen = Vec::new();
+    for entry in fs::read_dir(dir).expect("the corpus") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().expect("a name").display().to_string();
+        let case: Case =
+            toml::from_str(&fs::read_to_string(&path).expect("a case")).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(!case.why.is_empty(), "{name}");
+        let agent = Agent::parse(&case.agent).unwrap_or_else(|| panic!("{name}: no such agent"));
+        let got = answered(agent, case.input.as_bytes());
+        assert_eq!((got.code, got.err.trim_end()), (case.reply.code, case.reply.err.trim_end()), "{name}");
+        let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+        assert_eq!(json(&got.out), json(&case.reply.out), "{name}: {}", got.out);
+        assert_eq!(got.out.lines().count(), usize::from(!case.reply.out.is_empty()), "{name}: one object or nothing");
+        seen.push(agent);
+    }
+    for agent in Agent::ALL {
+        assert!(seen.contains(&agent), "{} has no case", agent.name());
+    }
+}
+
+proptest! {
+    /// Whatever a client hands over, the answer is one that it reads: one object, or a reason with exit code 2.
+    #[test]
+    fn nothing_is_answered_with_a_consent_by_accident(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        for agent in Agent::ALL {
+            let got = answered(agent, &bytes);
+            let stops = (got.code == 2 && !got.err.trim().is_empty() && got.out.is_empty())
+                || (got.code == 0 && serde_json::from_str::<serde_json::Value>(&got.out).is_ok());
+            prop_assert!(stops, "{}: {got:?}", agent.name());
+        }
+    }
+
+    /// A shell gives back every text as it was.
+    #[test]
+    fn a_quoted_text_is_one_word(text in "[^\u{0}]{0,300}") {
+        let script = backstop_core::shell::read(format!("x {}", quote(&text)).as_bytes());
+        let argv = script.commands[0].argv().expect("literal");
+        prop_assert_eq!(argv.len(), 2);
+        prop_assert_eq!(argv[1].as_slice(), text.as_bytes());
+    }
+}
+
+#[test]
+fn a_shell_gives_back_what_was_quoted() {
+    let long = "a'b\"c$d`e\\\n".repeat(10_000);
+    for text in ["", "'", "''", "a'b", "\n", "$(x) `y` \\ \" !", "\t\u{7f}é", long.as_str()] {
+        let script = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(script.path(), format!("printf %s {}", quote(text))).expect("written");
+        let out = std::process::Command::new("sh").arg(script.path()).output().expect("sh");
+        assert_eq!(out.stdout, text.as_bytes(), "{}", text.len());
+    }
+}
