@@ -94,6 +94,8 @@ const DENY_INSTALL: [&str; 1] = ["--debug"];
 
 fn deny() -> Result<(), String> {
     tools::cargo_tool("deny", &DENY_INSTALL)?;
+    // Crates for other systems too, which no build here has brought: offline, their licences can't be read.
+    steps::run(workspace::cargo().args(["fetch", "--locked"]))?;
     steps::run(workspace::cargo().args([
         "deny",
         "--offline",
