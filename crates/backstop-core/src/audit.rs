@@ -15,7 +15,7 @@ use crate::effect::Totals;
 use crate::id::RunId;
 use crate::policy::Judgement;
 use crate::policy::law::{Layer, Refusal};
-use crate::request::{Command, Net, Request};
+use crate::request::{Asker, Command, Net, Request};
 use crate::run::{Exit, LeftBehind};
 use crate::time::Timestamp;
 
@@ -238,6 +238,9 @@ pub enum Body {
     /// The intent to run a command; durable before it starts.
     #[serde(rename = "run.requested")]
     RunRequested {
+        /// The coding agent, where one asks; unchecked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asker: Option<Asker>,
         /// What.
         command: Command,
         /// Where.
@@ -315,9 +318,22 @@ impl Body {
     pub fn requested(run: RunId, request: &Request) -> Self {
         // Destructured, so that a new field of the request has to be thought about here. The
         // environment's names are left out (a hundred per entry); turns don't matter to the record.
-        let Request { command, cwd, env_keys: _, gid, net, parallel: _, profile: _, reason, session, uid, workspace } =
-            request;
+        let Request {
+            asker,
+            command,
+            cwd,
+            env_keys: _,
+            gid,
+            net,
+            parallel: _,
+            profile: _,
+            reason,
+            session,
+            uid,
+            workspace,
+        } = request;
         Self::RunRequested {
+            asker: asker.clone(),
             command: command.clone(),
             cwd: cwd.clone(),
             gid: *gid,

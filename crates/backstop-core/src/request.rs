@@ -113,10 +113,27 @@ pub struct NestedRequest {
     pub session: Option<Bytes>,
 }
 
+/// The coding agent that asks, as its client's hook says; unchecked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Asker {
+    /// Its name: `claude`, `codex`.
+    pub agent: Bytes,
+    /// The tool call's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Bytes>,
+    /// The sub-agent, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subagent: Option<Bytes>,
+}
+
 /// A request to run a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    /// The coding agent, where one asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asker: Option<Asker>,
     /// What to run.
     pub command: Command,
     /// Where.

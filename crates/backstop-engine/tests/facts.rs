@@ -66,6 +66,7 @@ fn found(case: &Case) -> (Findings, Bytes) {
         ..Ground::default()
     };
     let request = Request {
+        asker: None,
         command: Command::Line(case.command.as_str().into()),
         cwd: at("ws"),
         env_keys: Vec::new(),

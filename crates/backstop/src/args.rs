@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use backstop_core::hook::Agent;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 const AFTER: &str = "\
@@ -73,6 +75,12 @@ pub enum Verb {
     /// Rehearse an accident on scratch data, and the way back
     #[command(subcommand)]
     Drill(Drill),
+    /// Answer a coding agent's hook: its JSON on standard input, the answer in its own dialect
+    Hook {
+        /// The agent
+        #[arg(value_parser = agent())]
+        agent: Agent,
+    },
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -110,7 +118,7 @@ impl Verb {
             Self::Vault(Vault::Status(a)) => a.json,
             Self::Vault(Vault::Prune { json, .. }) => *json,
             Self::Log(a) => a.json,
-            Self::Drill(_) | Self::Completions { .. } | Self::Man { .. } | Self::Help { .. } => false,
+            Self::Drill(_) | Self::Hook { .. } | Self::Completions { .. } | Self::Man { .. } | Self::Help { .. } => false,
         }
     }
 }
@@ -155,6 +163,15 @@ pub struct Run {
     /// Groups runs: an agent's session id
     #[arg(long, value_name = "ID")]
     pub session: Option<OsString>,
+    /// The coding agent that asks, as its hook says it
+    #[arg(long, value_name = "NAME")]
+    pub agent: Option<OsString>,
+    /// Its tool call
+    #[arg(long, value_name = "ID", requires = "agent")]
+    pub call: Option<OsString>,
+    /// Its sub-agent, where one asks
+    #[arg(long, value_name = "ID", requires = "agent")]
+    pub subagent: Option<OsString>,
     /// What the command may reach, as far as the machine's settings allow [default: from the profile]
     #[arg(long, value_enum)]
     pub net: Option<NetArg>,
@@ -466,6 +483,12 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
     let n: u64 = digits.parse().map_err(|_| wrong())?;
     n.checked_mul(unit).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+/// One of the agents, by its name.
+fn agent() -> impl TypedValueParser<Value = Agent> {
+    PossibleValuesParser::new(Agent::ALL.map(Agent::name))
+        .try_map(|name| Agent::parse(&name).ok_or("there is no such agent"))
 }
 
 /// Reads a size: a whole number of bytes, or of a unit.

@@ -138,6 +138,7 @@ impl Person for Visitor {
 
 fn request(scene: &Scene, caller: Caller) -> Request {
     Request {
+        asker: None,
         command: Command::Line(scene.command.clone()),
         cwd: scene.web.clone(),
         env_keys: porch::env_keys(),

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use backstop_core::bytes::Bytes;
 use backstop_core::classes::Classes;
 use backstop_core::machine::Machine;
-use backstop_core::request::{Command, NestedRequest, Request};
+use backstop_core::request::{Asker, Command, NestedRequest, Request};
 use backstop_engine::Failure;
 
 pub use machine::{FILE, is_set, machine, settle, still};
@@ -73,7 +73,14 @@ pub fn request(
     let forbidden = Forbidden::new(accounts, std::env::var_os("HOME"), classes.clone());
     let given = typed.workspace.as_ref().map(|dir| workspace::given(dir, &forbidden)).transpose()?;
     let workspace = given.unwrap_or_else(|| workspace::found(&cwd, caller.uid, &forbidden));
+    let text = |value: &Option<std::ffi::OsString>| value.as_deref().map(Bytes::from);
+    let asker = text(&typed.agent).map(|agent| Asker {
+        agent,
+        call: text(&typed.call),
+        subagent: text(&typed.subagent),
+    });
     Ok(Request {
+        asker,
         command: command(typed)?,
         cwd: cwd.into(),
         env_keys: env_keys(),

@@ -1,6 +1,7 @@
 //! One file a verb: takes what was typed, asks the engine, prints. Decides nothing but the exit code.
 
 mod doctor;
+mod hook;
 mod look;
 mod meta;
 mod policy;
@@ -70,6 +71,7 @@ pub fn dispatch(verb: Verb) -> Done {
         Verb::Audit(Audit::Verify(json)) => records::verify(json.json),
         Verb::Doctor(json) => doctor::doctor(json.json),
         Verb::Drill(Drill::Incident(typed)) => crate::drill::incident(&typed),
+        Verb::Hook { agent } => hook::hook(agent),
         Verb::Completions { shell } => meta::completions(shell),
         Verb::Man { dir } => meta::man(&dir),
         Verb::Help { topic } => meta::help(topic.as_deref()),

@@ -100,6 +100,7 @@ impl Scene {
     fn request(&self, line: &str) -> Request {
         let owner = fs::metadata(self.dir.path()).expect("ours");
         Request {
+            asker: None,
             command: Command::Line(line.into()),
             cwd: Bytes::from(self.at("w")),
             env_keys: Vec::new(),

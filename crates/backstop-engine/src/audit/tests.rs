@@ -37,6 +37,7 @@ fn run(n: u32) -> RunId {
 fn story(n: u32) -> Vec<Body> {
     let run = run(n);
     let request = Request {
+        asker: None,
         command: Command::Argv(vec!["rm".into(), "-rf".into(), "temp/*".into()]),
         cwd: "/srv/www".into(),
         env_keys: Vec::new(),

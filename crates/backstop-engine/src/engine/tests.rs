@@ -50,6 +50,7 @@ impl Person for Nobody {
 
 fn request(workspace: &str, parallel: bool) -> Request {
     Request {
+        asker: None,
         command: Command::Argv(vec![Bytes::from("true")]),
         cwd: Bytes::from("/srv/a"),
         env_keys: Vec::new(),

@@ -15,6 +15,7 @@ pub fn main(args: &[String]) {
     let [state, mode, net, limit, argv @ ..] = args else { panic!("too few arguments") };
     let (uid, gid) = (id("-u"), id("-g"));
     let request = Request {
+        asker: None,
         command: Command::Argv(argv.iter().map(|a| Bytes::from(a.as_str())).collect()),
         cwd: Bytes::from(std::env::current_dir().expect("a directory")),
         env_keys: Vec::new(),

@@ -85,6 +85,7 @@ pub fn outcome(command: &str, state: State, set: EffectSet) -> Outcome {
         ..Ground::default()
     };
     let request = Request {
+        asker: None,
         command: Command::Line(command.into()),
         cwd: "/var/www".into(),
         env_keys: Vec::new(),
