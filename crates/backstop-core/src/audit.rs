@@ -263,6 +263,18 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         workspace: Option<Bytes>,
     },
+    /// A client's own tool did what it was allowed to: this is what was found on the disk.
+    #[serde(rename = "run.observed")]
+    RunObserved {
+        /// False where the content is not what the tool had said.
+        as_rehearsed: bool,
+        /// The digest of the effects.
+        digest: Digest,
+        /// The run.
+        run: RunId,
+        /// Sums of the effects.
+        totals: Totals,
+    },
     /// Its effects were taken back.
     #[serde(rename = "run.undone")]
     RunUndone {
@@ -364,6 +376,7 @@ impl Body {
             Self::RunFailed { .. } => "run.failed",
             Self::RunHeld { .. } => "run.held",
             Self::RunJudged { .. } => "run.judged",
+            Self::RunObserved { .. } => "run.observed",
             Self::RunRedone { .. } => "run.redone",
             Self::RunRedoing { .. } => "run.redoing",
             Self::RunRehearsed { .. } => "run.rehearsed",
@@ -393,6 +406,7 @@ impl Body {
             | Self::RunFailed { run, .. }
             | Self::RunHeld { run }
             | Self::RunJudged { run, .. }
+            | Self::RunObserved { run, .. }
             | Self::RunRedone { run }
             | Self::RunRedoing { run, .. }
             | Self::RunRehearsed { run, .. }

@@ -7,10 +7,12 @@
 
 mod call;
 mod dialect;
+mod edit;
 mod judge;
 mod words;
 
 pub use call::{Agent, Call, Edit, Event, Shell, Tool, Unreadable};
 pub use dialect::{Reply, note, pass, read, reply, rewrites, stop};
+pub use edit::{Change, Hunk, Part, What};
 pub use judge::{Answer, Door, judge};
 pub use words::quote;

@@ -26,6 +26,8 @@ pub enum State {
     Denied,
     /// Shown by `--dry-run`; nothing took effect.
     DryRun,
+    /// A client's own tool may do it; what became of it is not known yet.
+    Allowed,
     /// Its effects are on the disk.
     Committed,
     /// Its effects were taken back.
@@ -45,6 +47,7 @@ impl State {
             Self::Held => "held",
             Self::Denied => "denied",
             Self::DryRun => "dry-run",
+            Self::Allowed => "allowed",
             Self::Committed => "committed",
             Self::Undone => "undone",
             Self::Discarded => "discarded",
@@ -53,12 +56,13 @@ impl State {
     }
 
     /// Every state.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Rehearsing,
         Self::NoEffect,
         Self::Held,
         Self::Denied,
         Self::DryRun,
+        Self::Allowed,
         Self::Committed,
         Self::Undone,
         Self::Discarded,

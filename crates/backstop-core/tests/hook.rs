@@ -45,7 +45,8 @@ fn answered(agent: Agent, input: &[u8]) -> Reply {
         Answer::Run(commands) => reply(&call, &commands),
         Answer::Deny(reason) => stop(agent, Some(&call), &reason),
         Answer::Note(text) => note(&call, &text),
-        Answer::Edits(_) => panic!("edits are judged by the engine"),
+        Answer::Edited(_) | Answer::Ended => pass(agent),
+        Answer::Edit(_) => panic!("edits are judged by the engine"),
     }
 }
 

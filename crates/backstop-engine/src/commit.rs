@@ -92,6 +92,11 @@ impl Site {
         self.volume.as_ref().map(|(v, _)| v.root())
     }
 
+    /// Makes the run's place for copies, where it is missing.
+    pub fn make_keep(&self) -> io::Result<()> {
+        self.run_dir().map_or(Ok(()), |run| backstop_sys::fs::ensure_dir(run, b"keep", 0o700))
+    }
+
     fn run_dir(&self) -> Option<BorrowedFd<'_>> {
         self.volume.as_ref().map(|(_, r)| r.as_fd())
     }

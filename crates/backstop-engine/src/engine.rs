@@ -2,6 +2,7 @@
 //! pass them are here; each verb has its own file.
 
 mod court;
+mod edit;
 mod find;
 mod look;
 mod recover;
@@ -9,6 +10,8 @@ mod run;
 mod takeback;
 mod turn;
 mod vault;
+
+pub use edit::Unchanged;
 
 use std::path::Path;
 
@@ -76,6 +79,8 @@ pub struct RunOptions {
     pub dry_run: bool,
     /// Hold even when allowed.
     pub hold: bool,
+    /// Where it is allowed, commit nothing: a client's own tool does it (`Engine::rehearse_edit`).
+    pub leave: bool,
     /// Judge it whatever was denied before: a person wants it.
     pub anew: bool,
     /// Rehearse even what is known to only read.

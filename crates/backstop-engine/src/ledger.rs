@@ -24,6 +24,7 @@ use backstop_core::effect::{Conflict, Crossing, Effect, Mount};
 use backstop_core::plan::{Keep, Op};
 use backstop_core::time::Timestamp;
 
+pub(crate) use content::{hash as digest_of, node};
 pub use measure::measure;
 pub(crate) use openers::Openers;
 pub(crate) use tally::Count;

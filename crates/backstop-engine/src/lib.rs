@@ -26,7 +26,7 @@ pub mod volume;
 
 pub use engine::{
     Answer, Beneath, Engine, Filter, Listed, Outcome, Person, Pruned, Recovered, RunOptions, Side, Step, Stopped,
-    UndoOptions, UndoReport, Unreachable, Unreadable, VaultStatus, VolumeStatus, Which,
+    Unchanged, UndoOptions, UndoReport, Unreachable, Unreadable, VaultStatus, VolumeStatus, Which,
 };
 pub use failure::{Failure, FailureKind};
 pub use settings::{Durability, Settings};

@@ -118,7 +118,9 @@ impl Verb {
             Self::Vault(Vault::Status(a)) => a.json,
             Self::Vault(Vault::Prune { json, .. }) => *json,
             Self::Log(a) => a.json,
-            Self::Drill(_) | Self::Hook { .. } | Self::Completions { .. } | Self::Man { .. } | Self::Help { .. } => false,
+            Self::Drill(_) | Self::Hook { .. } | Self::Completions { .. } | Self::Man { .. } | Self::Help { .. } => {
+                false
+            }
         }
     }
 }

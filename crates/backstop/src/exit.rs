@@ -30,7 +30,7 @@ pub fn of_outcome(outcome: &Outcome) -> u8 {
         State::Held if outcome.effects.conflicts.is_empty() => HELD,
         State::Held => CONFLICT,
         State::Denied | State::Discarded => DENIED,
-        State::DryRun => OK,
+        State::DryRun | State::Allowed => OK,
         State::Rehearsing | State::Failed => FAILED,
     }
 }

@@ -18,6 +18,16 @@ pub enum Trouble {
     Output(io::Error),
 }
 
+impl Trouble {
+    /// What failed.
+    pub fn failure(self) -> Failure {
+        match self {
+            Self::Failed(failure, _) => failure,
+            Self::Output(error) => Failure::because("cannot write the output", &error),
+        }
+    }
+}
+
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure, None)

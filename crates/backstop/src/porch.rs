@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::classes::Classes;
+use backstop_core::hook::{Call, Tool};
 use backstop_core::machine::Machine;
 use backstop_core::request::{Asker, Command, NestedRequest, Request};
 use backstop_engine::Failure;
@@ -21,6 +22,7 @@ pub use workspace::Forbidden;
 
 use crate::args::Run;
 use crate::out::Trouble;
+use crate::verb::House;
 
 /// Who calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,11 +76,8 @@ pub fn request(
     let given = typed.workspace.as_ref().map(|dir| workspace::given(dir, &forbidden)).transpose()?;
     let workspace = given.unwrap_or_else(|| workspace::found(&cwd, caller.uid, &forbidden));
     let text = |value: &Option<std::ffi::OsString>| value.as_deref().map(Bytes::from);
-    let asker = text(&typed.agent).map(|agent| Asker {
-        agent,
-        call: text(&typed.call),
-        subagent: text(&typed.subagent),
-    });
+    let asker =
+        text(&typed.agent).map(|agent| Asker { agent, call: text(&typed.call), subagent: text(&typed.subagent) });
     Ok(Request {
         asker,
         command: command(typed)?,
@@ -91,6 +90,42 @@ pub fn request(
         reason: typed.reason.as_deref().map(Bytes::from),
         session: typed.session.as_deref().map(Bytes::from),
         uid: caller.uid,
+        workspace: workspace.map(Bytes::from),
+    })
+}
+
+/// The request for what a client's file tool would do: `line` does the same.
+pub fn edit_request(call: &Call, key: &Bytes, line: &str, house: &House) -> Result<Request, Failure> {
+    let machine = machine().map_err(Trouble::failure)?;
+    let (profile, net) = settle(&machine, None, None).map_err(Trouble::failure)?;
+    let cwd = match &call.cwd {
+        Some(cwd) if cwd.as_path().is_dir() => cwd.as_path().to_owned(),
+        _ => current_dir()?,
+    };
+    let classes = house.engine.settings().kinds.classes.clone();
+    let forbidden = Forbidden::new(&house.accounts, std::env::var_os("HOME"), classes);
+    let workspace = workspace::found(&cwd, house.caller.uid, &forbidden);
+    let name = match &call.tool {
+        Tool::Edit(edit) => edit.name.as_str(),
+        _ => "",
+    };
+    Ok(Request {
+        asker: Some(Asker {
+            agent: call.agent.name().into(),
+            call: Some(key.clone()),
+            subagent: call.subagent.clone(),
+        }),
+        command: Command::Line(line.into()),
+        cwd: cwd.into(),
+        env_keys: env_keys(),
+        gid: house.caller.gid,
+        net,
+        // A build that goes on in the workspace must not keep an edit waiting: the client would not.
+        parallel: true,
+        profile: profile.name().to_owned(),
+        reason: Some(Bytes::new(format!("what the tool {name} of {} would do", call.agent.name()))),
+        session: call.session.clone(),
+        uid: house.caller.uid,
         workspace: workspace.map(Bytes::from),
     })
 }

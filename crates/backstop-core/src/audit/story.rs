@@ -133,7 +133,11 @@ impl Story {
 const fn takes_effect(body: &Body) -> bool {
     matches!(
         body,
-        Body::RunCommitting { .. } | Body::RunCommitted { .. } | Body::RunRedoing { .. } | Body::RunRedone { .. }
+        Body::RunCommitting { .. }
+            | Body::RunCommitted { .. }
+            | Body::RunObserved { .. }
+            | Body::RunRedoing { .. }
+            | Body::RunRedone { .. }
     )
 }
 
@@ -143,7 +147,9 @@ fn may_follow(body: &Body, door: Door) -> bool {
     match body {
         Body::RunRehearsed { .. } => door == D::Requested,
         Body::RunJudged { .. } => door == D::Rehearsed,
-        Body::RunHeld { .. } | Body::RunDenied { .. } | Body::RunDryRun { .. } => door == D::Judged,
+        Body::RunHeld { .. } | Body::RunDenied { .. } | Body::RunDryRun { .. } | Body::RunObserved { .. } => {
+            door == D::Judged
+        }
         Body::RunCommitting { .. } => matches!(door, D::Judged | D::Held),
         Body::RunCommitted { .. } => door == D::Committing,
         Body::RunUndoing { .. } => door == D::Committed,
@@ -177,6 +183,8 @@ fn unauthorised(body: &Body, life: &Life) -> Option<String> {
             *by
         }
         Body::RunRedoing { by, .. } => *by,
+        // Left to the tool by the rules alone.
+        Body::RunObserved { .. } => By::Rule,
         Body::RunCommitted { .. } if !matches!(life.door, Door::Committing) => {
             return Some("committed without an intent that says who let it through".to_owned());
         }
@@ -220,6 +228,10 @@ impl Life {
             Body::RunUndoing { .. } => self.start(Door::Undoing, Door::Committed),
             Body::RunRedoing { .. } => self.start(Door::Redoing, Door::Undone),
             Body::RunCommitted { .. } | Body::RunRedone { .. } => self.door = Door::Committed,
+            Body::RunObserved { digest, .. } => {
+                self.digest = Some(*digest);
+                self.door = Door::Committed;
+            }
             Body::RunUndone { .. } => self.door = Door::Undone,
             Body::RunConflict { .. } | Body::RunFailed { .. } => self.door = self.fallback(),
             Body::Recovered { now, .. } => {

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
+use super::edit::Change;
 use crate::bytes::Bytes;
+use crate::digest::Digest;
 
 /// The agents whose hooks are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,6 +89,8 @@ impl Agent {
 pub enum Event {
     /// Before a tool is used: the one that can be answered.
     BeforeTool,
+    /// After a tool was used.
+    AfterTool,
     /// A session begins: a note to the model is taken.
     SessionStart,
     /// A session ends.
@@ -114,6 +118,13 @@ pub struct Call {
     pub subagent: Option<Bytes>,
     /// What is to be used; `Tool::None` where no tool is.
     pub tool: Tool,
+}
+
+impl Call {
+    /// Names this call of a tool that changes files: the same before and after.
+    pub fn key(&self, edit: &Edit) -> Bytes {
+        self.call.clone().unwrap_or_else(|| edit.key())
+    }
 }
 
 /// What a tool would do.
@@ -154,10 +165,17 @@ pub struct Shell {
 /// Changes of files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
+    /// The files, as named, and what becomes of each; empty where they can't be told from the input.
+    pub changes: Vec<Change>,
     /// The tool's name.
     pub name: String,
-    /// The files, as named; empty where they can't be told from the input.
-    pub paths: Vec<Bytes>,
+}
+
+impl Edit {
+    /// Names this edit where the client gives its calls no ids: the same before and after.
+    pub fn key(&self) -> Bytes {
+        Bytes::new(Digest::of("backstop edit v1", &[format!("{self:?}").as_bytes()]).hex())
+    }
 }
 
 /// Why a call can't be read. The answer is the one that stops the client.

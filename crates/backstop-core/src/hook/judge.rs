@@ -1,7 +1,7 @@
 //! What a hook's call is answered, before any dialect. Decides nothing about effects: a command is sent
 //! into a rehearsal, or, where the client lets nobody rewrite it, the agent is told the line to use.
 
-use super::{Call, Event, Shell, Tool, quote, rewrites};
+use super::{Call, Change, Event, Shell, Tool, What, quote, rewrites};
 use crate::bytes::Bytes;
 use crate::shell::{self, lane};
 
@@ -23,8 +23,12 @@ pub enum Answer {
     Deny(String),
     /// A text for the model at the start of its session.
     Note(String),
-    /// The files a tool would change, to be judged by their places.
-    Edits(Vec<Bytes>),
+    /// The files that a tool would change, by their absolute paths: to be rehearsed.
+    Edit(Vec<Change>),
+    /// A tool that changes files has been used.
+    Edited(Bytes),
+    /// The session has ended.
+    Ended,
 }
 
 /// What the agent is told at the start of its session.
@@ -41,17 +45,24 @@ const OWN: [&str; 8] = ["discard", "doctor", "help", "log", "runs", "show", "und
 pub fn judge(call: &Call, door: &Door) -> Answer {
     match call.event {
         Event::SessionStart => return Answer::Note(NOTE.to_owned()),
-        Event::SessionEnd | Event::Other => return Answer::Pass,
+        Event::SessionEnd => return Answer::Ended,
+        Event::Other => return Answer::Pass,
+        Event::AfterTool => {
+            return match &call.tool {
+                Tool::Edit(edit) => Answer::Edited(call.key(edit)),
+                _ => Answer::Pass,
+            };
+        }
         Event::BeforeTool => {}
     }
     match &call.tool {
         Tool::None | Tool::Looks | Tool::Delegates => Answer::Pass,
         Tool::Shell(shell) => commands(call, shell, door),
-        Tool::Edit(edit) if edit.paths.is_empty() => Answer::Deny(format!(
+        Tool::Edit(edit) if edit.changes.is_empty() => Answer::Deny(format!(
             "Backstop can't tell which files `{}` would change. Do it with a shell command, which is rehearsed.",
             edit.name
         )),
-        Tool::Edit(edit) => Answer::Edits(edit.paths.iter().map(|p| absolute(call, p)).collect()),
+        Tool::Edit(edit) => Answer::Edit(edit.changes.iter().map(|change| placed(call, change)).collect()),
         Tool::Types => Answer::Deny(
             "Backstop can't see what typing into a running program does. Put the whole work into one command."
                 .to_owned(),
@@ -61,6 +72,15 @@ pub fn judge(call: &Call, door: &Door) -> Answer {
              commands are rehearsed."
         )),
     }
+}
+
+/// The same change by absolute paths.
+fn placed(call: &Call, change: &Change) -> Change {
+    let what = match &change.what {
+        What::Move(to, hunks) => What::Move(absolute(call, to), hunks.clone()),
+        other => other.clone(),
+    };
+    Change { path: absolute(call, &change.path), what }
 }
 
 fn absolute(call: &Call, path: &Bytes) -> Bytes {

@@ -30,14 +30,14 @@ use crate::transaction::{Kind, PLAN, Transaction, TransactionError, plan_bytes};
 use crate::volume::{Leftover, OpenVolume, leftovers, tidy};
 
 /// A rehearsal that was measured.
-struct Rehearsed {
+pub(super) struct Rehearsed {
     /// Which transaction was the last before the ledger looked.
     applied: Vec<u8>,
-    effects: EffectSet,
-    plan: Plan,
+    pub(super) effects: EffectSet,
+    pub(super) plan: Plan,
     /// When it began, by each volume's clock.
     t0: Vec<Timestamp>,
-    volumes: Vec<OpenVolume>,
+    pub(super) volumes: Vec<OpenVolume>,
 }
 
 impl Engine {
@@ -284,6 +284,9 @@ impl Engine {
                 self.keep_plan(record.id, &done)?;
                 self.close(record, done, Leftover::Work, entries, trace)
             }
+            Some(Answer::Commit) if options.leave && judgement.decision == Decision::Allow => {
+                self.leave(record, done, &entries)
+            }
             Some(Answer::Commit) => {
                 self.records.write(&entries)?;
                 self.store.write_json(record.id, super::T0, &done.t0, false)?;
@@ -511,7 +514,7 @@ impl Engine {
     }
 
     /// Writes the effects, a header line and a line each, as they are hashed.
-    fn write_effects(&self, id: RunId, set: &EffectSet) -> Result<backstop_core::digest::Digest, Failure> {
+    pub(super) fn write_effects(&self, id: RunId, set: &EffectSet) -> Result<backstop_core::digest::Digest, Failure> {
         let (digest, lines) = set.lines();
         self.store.write(id, EFFECTS, &lines, false)?;
         Ok(digest)

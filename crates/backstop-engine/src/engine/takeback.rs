@@ -8,6 +8,7 @@ use backstop_core::plan::{Direction, Plan};
 use backstop_core::policy::{self, Decision};
 use backstop_core::run::{RunRecord, State};
 
+use super::edit::Unchanged;
 use super::look::Kept;
 use super::{Engine, Filter, Outcome, Person, SETTLE, Step, Stopped, UndoOptions, UndoReport, Which};
 use crate::beside::beside;
@@ -103,6 +104,10 @@ impl Engine {
         match record.state {
             State::Held | State::DryRun | State::Failed => {}
             State::Discarded | State::Denied | State::NoEffect => return Ok(record),
+            State::Allowed => {
+                return Err(Failure::usage(format!("{id} was left to a tool, which may be about to write"))
+                    .next(format!("when it has written, take it back: backstop undo {id}")));
+            }
             State::Rehearsing => {
                 return Err(Failure::usage(format!("{id} is still running")).next("stop it where it runs"));
             }
@@ -128,6 +133,9 @@ impl Engine {
         options: UndoOptions,
         person: &mut dyn Person,
     ) -> Result<UndoReport, Failure> {
+        // What a tool has written meanwhile is taken back in its turn; one that can't be looked at stops
+        // nothing but itself.
+        drop(self.settle_edits(None, Unchanged::Wait)?);
         let mut runs = self.chosen(which, State::Committed)?;
         runs.sort_unstable();
         runs.reverse();

@@ -191,7 +191,7 @@ impl Engine {
     fn may_go(&self, id: RunId, age: Duration) -> bool {
         match self.record_if_any(id) {
             // A held run's bytes are not a copy of anything; a running one's are in use.
-            Ok(Some(record)) if matches!(record.state, State::Held | State::Rehearsing) => false,
+            Ok(Some(record)) if matches!(record.state, State::Held | State::Rehearsing | State::Allowed) => false,
             // A record from the future (the clock went back) is as young as can be.
             Ok(Some(record)) => {
                 let seconds = clock::now().seconds_since(record.updated);

@@ -78,6 +78,7 @@ pub const fn word(record: &RunRecord) -> (&'static str, Ink) {
         State::Discarded => ("discarded", Ink::Faint),
         State::NoEffect => ("no effect", Ink::Faint),
         State::Rehearsing => ("rehearsing", Ink::Place),
+        State::Allowed => ("allowed", Ink::Made),
     }
 }
 
@@ -269,6 +270,7 @@ pub fn next(record: &RunRecord, set: &EffectSet) -> Option<String> {
         State::Committed => Some(format!("take it back: backstop undo {id}")),
         State::DryRun => Some("nothing was changed; the same line without --dry-run does it".to_owned()),
         State::Failed => Some(format!("see what is known: backstop show {id} · backstop doctor")),
+        State::Allowed => Some("a tool of the agent's own does it; what it did is looked at when it has".to_owned()),
         State::Rehearsing | State::NoEffect | State::Undone | State::Discarded => None,
     }
 }

@@ -55,6 +55,10 @@ fn said(body: &Body) -> (String, Ink) {
             let rules: Vec<String> = judgement.reasons.iter().take(3).map(|r| quoted(&r.rule)).collect();
             (format!("{} {}", judgement.decision.name(), rules.join(", ")), Ink::Place)
         }
+        Body::RunObserved { totals, as_rehearsed, .. } => {
+            let word = if *as_rehearsed { "a tool did it" } else { "a tool did something else" };
+            (format!("{word}: {}", list::brief(totals)), Ink::Made)
+        }
         Body::RunHeld { .. } => ("waits for a person".to_owned(), Ink::Changed),
         Body::RunDenied { .. } => ("nothing took effect".to_owned(), Ink::Lost),
         Body::RunDryRun { .. } => ("shown only".to_owned(), Ink::Faint),

@@ -1,14 +1,15 @@
 //! `hook AGENT`: what a client's hook is answered. Whatever goes wrong here must not read as consent: a
 //! panic, a broken input and a deadline of our own end in the answer that stops that client.
 
+mod edit;
+
 use std::io::{self, Read as _, Write as _};
 use std::panic;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use backstop_core::bytes::Bytes;
-use backstop_core::hook::{self, Agent, Answer, Call, Door, Reply};
+use backstop_core::hook::{self, Agent, Answer, Door, Reply};
 use backstop_engine::Failure;
 
 use crate::out::Done;
@@ -79,8 +80,17 @@ fn answer(agent: Agent) -> Reply {
         Answer::Run(commands) => hook::reply(&call, &commands),
         Answer::Deny(reason) => hook::stop(agent, Some(&call), &reason),
         Answer::Note(text) => hook::note(&call, &text),
-        Answer::Edits(paths) => edits(&call, paths),
+        Answer::Edit(changes) => ours(agent, edit::before(&call, &changes)),
+        Answer::Edited(key) => ours(agent, edit::after(&call, &key)),
+        Answer::Ended => ours(agent, edit::ended(&call)),
     }
+}
+
+fn ours(agent: Agent, reply: Result<Reply, Failure>) -> Reply {
+    reply.unwrap_or_else(|failure| {
+        let next = failure.next.iter().map(|n| format!("; {n}")).collect::<String>();
+        stopped(agent, &format!("{}{next}", failure.what))
+    })
 }
 
 /// The absolute path of this program. One that is no text could not be typed into a client's JSON.
@@ -90,9 +100,4 @@ fn program() -> Result<String, String> {
         return Err(format!("{} was replaced while it ran; try again", path.display()));
     }
     path.into_os_string().into_string().map_err(|_| "its own path is not UTF-8".to_owned())
-}
-
-fn edits(call: &Call, _paths: Vec<Bytes>) -> Reply {
-    let failure = Failure::usage("files are not judged yet");
-    hook::stop(call.agent, Some(call), &failure.what)
 }

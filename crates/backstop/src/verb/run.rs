@@ -46,6 +46,7 @@ pub fn run(typed: &Run) -> Done {
         anew: false,
         dry_run: typed.dry_run,
         hold: typed.hold,
+        leave: false,
         rehearse: typed.rehearse,
         stdout_to_stderr: typed.json,
     };
@@ -135,7 +136,13 @@ fn tell(outcome: &Outcome, json: bool) {
         State::NoEffect => out::say(&message::quiet(outcome, style)),
         State::Committed if style.terminal => out::say(&message::outcome(outcome, style)),
         State::Committed => out::say(&message::quiet(outcome, style)),
-        State::Held | State::Denied | State::Failed | State::Discarded | State::Undone | State::Rehearsing => {
+        State::Held
+        | State::Denied
+        | State::Failed
+        | State::Discarded
+        | State::Undone
+        | State::Allowed
+        | State::Rehearsing => {
             out::say(&message::outcome(outcome, style));
         }
     }

@@ -19,6 +19,6 @@ pub fn read(value: &Value) -> Result<Call, Unreadable> {
         pascal: false,
         session: None,
         subagent: None,
-        tool: tools::tool(Agent::Amp, "Bash", value),
+        tool: tools::tool("Bash", value),
     })
 }

@@ -11,10 +11,10 @@ pub fn read(agent: Agent, value: &Value) -> Result<Call, Unreadable> {
     let name = text(value, &["hook_event_name", "event", "hookEventName"]).ok_or(Unreadable::Missing("event name"))?;
     let event = event(name);
     let tool = match event {
-        Event::BeforeTool => {
+        Event::BeforeTool | Event::AfterTool => {
             let name = text(value, &["tool_name"]).ok_or(Unreadable::Missing("tool name"))?;
             let input = object(value.get("tool_input")).ok_or(Unreadable::Missing("tool input"))?;
-            tools::tool(agent, name, &input)
+            tools::tool(name, &input)
         }
         Event::SessionStart | Event::SessionEnd | Event::Other => Tool::None,
     };
@@ -33,6 +33,7 @@ pub fn read(agent: Agent, value: &Value) -> Result<Call, Unreadable> {
 pub fn event(name: &str) -> Event {
     match name {
         "PreToolUse" | "preToolUse" | "BeforeTool" => Event::BeforeTool,
+        "PostToolUse" | "postToolUse" | "AfterTool" | "PostToolUseFailure" => Event::AfterTool,
         "SessionStart" | "sessionStart" | "agentSpawn" => Event::SessionStart,
         "SessionEnd" | "sessionEnd" => Event::SessionEnd,
         _ => Event::Other,

@@ -8,13 +8,22 @@ use super::{Reply, tools};
 
 pub fn read(value: &Value) -> Result<Call, Unreadable> {
     let name = text(value, &["hookName"]).ok_or(Unreadable::Missing("hookName"))?;
-    let asks = matches!(name, "tool_call" | "PreToolUse");
-    let tool = if asks { used(value)? } else { Tool::None };
+    let event = match name {
+        "tool_call" | "PreToolUse" => Event::BeforeTool,
+        "tool_result" | "PostToolUse" => Event::AfterTool,
+        _ => Event::Other,
+    };
+    let tool = match event {
+        Event::BeforeTool => used(value)?,
+        // Nothing depends on it but when an edit is looked at.
+        Event::AfterTool => used(value).unwrap_or(Tool::None),
+        _ => Tool::None,
+    };
     Ok(Call {
         agent: Agent::Cline,
         call: value.get("tool_call").and_then(|t| bytes(t, &["id"])),
         cwd: value.get("workspaceInfo").and_then(|w| bytes(w, &["rootPath"])),
-        event: if asks { Event::BeforeTool } else { Event::Other },
+        event,
         pascal: false,
         session: value
             .get("sessionContext")
@@ -29,7 +38,7 @@ fn used(value: &Value) -> Result<Tool, Unreadable> {
     if let Some(call) = value.get("tool_call") {
         let name = text(call, &["name"]).ok_or(Unreadable::Missing("tool name"))?;
         let input = object(call.get("input")).ok_or(Unreadable::Missing("tool input"))?;
-        return Ok(tools::tool(Agent::Cline, name, &input));
+        return Ok(tools::tool(name, &input));
     }
     let call = value.get("preToolUse").ok_or(Unreadable::Missing("tool"))?;
     let name = text(call, &["toolName"]).ok_or(Unreadable::Missing("tool name"))?;
@@ -38,7 +47,7 @@ fn used(value: &Value) -> Result<Tool, Unreadable> {
     if let Some(list) = input.get("commands").and_then(Value::as_str) {
         input["commands"] = serde_json::from_str(list).map_err(|_| Unreadable::Missing("list of commands"))?;
     }
-    Ok(tools::tool(Agent::Cline, name, &input))
+    Ok(tools::tool(name, &input))
 }
 
 pub fn stop(reason: &str) -> Reply {

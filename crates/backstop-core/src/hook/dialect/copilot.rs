@@ -14,13 +14,17 @@ pub fn read(value: &Value) -> Result<Call, Unreadable> {
     let tool = match text(value, &["toolName"]) {
         Some(name) => {
             let input = object(value.get("toolArgs")).ok_or(Unreadable::Missing("toolArgs"))?;
-            tools::tool(Agent::Copilot, name, &input)
+            tools::tool(name, &input)
         }
         // Its other events don't name themselves; what has no tool is none of the first.
         None if value.get("toolArgs").is_some() => return Err(Unreadable::Missing("toolName")),
         None => Tool::None,
     };
-    let event = if tool == Tool::None { Event::Other } else { Event::BeforeTool };
+    let event = match tool {
+        Tool::None => Event::Other,
+        _ if value.get("toolResult").is_some() => Event::AfterTool,
+        _ => Event::BeforeTool,
+    };
     Ok(Call {
         agent: Agent::Copilot,
         call: bytes(value, &["toolCallId"]),

@@ -16,10 +16,11 @@ pub fn read(value: &Value) -> Result<Call, Unreadable> {
                 Shell { background: false, commands: vec![line.to_owned()], description: None, input: Value::Null };
             (Event::BeforeTool, Tool::Shell(shell))
         }
-        "preToolUse" | "beforeMCPExecution" => {
-            let name = text(value, &["tool_name"]).ok_or(Unreadable::Missing("tool name"))?;
+        "preToolUse" | "beforeMCPExecution" | "postToolUse" => {
+            let named = text(value, &["tool_name"]).ok_or(Unreadable::Missing("tool name"))?;
             let input = object(value.get("tool_input")).ok_or(Unreadable::Missing("tool input"))?;
-            (Event::BeforeTool, tools::tool(Agent::Cursor, name, &input))
+            let event = if name == "postToolUse" { Event::AfterTool } else { Event::BeforeTool };
+            (event, tools::tool(named, &input))
         }
         "sessionStart" => (Event::SessionStart, Tool::None),
         "sessionEnd" => (Event::SessionEnd, Tool::None),

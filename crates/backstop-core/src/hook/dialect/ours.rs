@@ -10,14 +10,15 @@ use super::{Reply, tools};
 pub fn read(agent: Agent, value: &Value) -> Result<Call, Unreadable> {
     let event = match text(value, &["event"]).ok_or(Unreadable::Missing("event"))? {
         "tool" => Event::BeforeTool,
+        "after" => Event::AfterTool,
         "start" => Event::SessionStart,
         "end" => Event::SessionEnd,
         _ => Event::Other,
     };
-    let tool = if event == Event::BeforeTool {
+    let tool = if matches!(event, Event::BeforeTool | Event::AfterTool) {
         let name = text(value, &["tool"]).ok_or(Unreadable::Missing("tool"))?;
         let input = object(value.get("args")).ok_or(Unreadable::Missing("args"))?;
-        tools::tool(agent, name, &input)
+        tools::tool(name, &input)
     } else {
         Tool::None
     };

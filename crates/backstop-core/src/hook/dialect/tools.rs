@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::super::call::{Agent, Edit, Shell, Tool};
+use super::super::call::{Edit, Shell, Tool};
+use super::super::edit::{Change, Part, What, patch};
 use super::field::text;
 use crate::bytes::Bytes;
 
@@ -142,7 +143,7 @@ const DELEGATES: [&str; 13] = [
 const TYPES: [&str; 2] = ["write_bash", "write_stdin"];
 
 /// What `name` with `input` would do.
-pub fn tool(agent: Agent, name: &str, input: &Value) -> Tool {
+pub fn tool(name: &str, input: &Value) -> Tool {
     let lower = name.to_ascii_lowercase();
     let is = |names: &[&str]| names.contains(&lower.as_str());
     if is(&TYPES) {
@@ -157,7 +158,7 @@ pub fn tool(agent: Agent, name: &str, input: &Value) -> Tool {
         return Tool::Looks;
     }
     if is(&EDITS) {
-        return Tool::Edit(Edit { name: name.to_owned(), paths: paths(agent, &lower, input) });
+        return Tool::Edit(Edit { changes: changes(&lower, input), name: name.to_owned() });
     }
     if is(&DELEGATES) {
         return Tool::Delegates;
@@ -231,33 +232,79 @@ pub fn with(input: &Value, commands: &[String]) -> Value {
     input
 }
 
-/// The files that an edit names.
-fn paths(_agent: Agent, tool: &str, input: &Value) -> Vec<Bytes> {
-    const ONE: [&str; 9] = [
-        "file_path",
-        "filePath",
-        "absolute_path",
-        "path",
-        "notebook_path",
-        "target_file",
-        "file",
-        "filename",
-        "TargetFile",
-    ];
-    let mut found: Vec<Bytes> = text(input, &ONE).map(Bytes::from).into_iter().collect();
-    if let Some(patch) = text(input, &["patch", "input", "patchText", "command"]).filter(|_| tool.contains("patch")) {
-        found.extend(in_patch(patch));
+const FILE: [&str; 9] = [
+    "file_path",
+    "filePath",
+    "absolute_path",
+    "path",
+    "notebook_path",
+    "target_file",
+    "file",
+    "filename",
+    "TargetFile",
+];
+
+/// The files that an edit names, and what becomes of each.
+fn changes(tool: &str, input: &Value) -> Vec<Change> {
+    let mut found: Vec<Change> = Vec::new();
+    if let Some(path) = text(input, &FILE).map(Bytes::from) {
+        found.push(Change { path, what: whole(tool, input) });
     }
+    if let Some(text) = text(input, &["patch", "input", "patchText", "command"]).filter(|_| tool.contains("patch")) {
+        found.extend(patch(text));
+    }
+    // Several files with their own passages each.
     for entry in input.get("edits").and_then(Value::as_array).into_iter().flatten() {
-        found.extend(text(entry, &ONE).map(Bytes::from));
+        if let Some(path) = text(entry, &FILE).map(Bytes::from) {
+            found.push(Change { path, what: part(entry).map_or(What::Unknown, |part| What::Parts(vec![part])) });
+        }
     }
-    found.sort_unstable();
-    found.dedup();
+    // One file several times: what it ends with takes reading them one after the other.
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found.dedup_by(|b, a| {
+        let same = a.path == b.path;
+        if same {
+            a.what = match (std::mem::replace(&mut a.what, What::Unknown), &b.what) {
+                (What::Parts(mut parts), What::Parts(more)) => {
+                    parts.extend(more.iter().cloned());
+                    What::Parts(parts)
+                }
+                _ => What::Unknown,
+            };
+        }
+        same
+    });
     found
 }
 
-/// The files that a patch in the `*** Begin Patch` form names.
-fn in_patch(patch: &str) -> impl Iterator<Item = Bytes> + '_ {
-    const HEADS: [&str; 4] = ["*** Add File: ", "*** Update File: ", "*** Delete File: ", "*** Move to: "];
-    patch.lines().filter_map(|line| HEADS.iter().find_map(|h| line.strip_prefix(h))).map(|p| Bytes::from(p.trim()))
+/// What becomes of the one file that an input names.
+fn whole(tool: &str, input: &Value) -> What {
+    let insert = input.get("insert_line").is_some() || tool.contains("notebook") || tool.contains("insert");
+    if insert {
+        return What::Unknown;
+    }
+    if let Some(content) = text(input, &["content", "file_text", "fileText", "contents", "text"]) {
+        return What::Whole(content.to_owned());
+    }
+    if tool.contains("delete") {
+        return What::Delete;
+    }
+    if let Some(part) = part(input) {
+        return What::Parts(vec![part]);
+    }
+    parts(input.get("edits")).map_or(What::Unknown, What::Parts)
+}
+
+/// The passages of a list.
+pub fn parts(list: Option<&Value>) -> Option<Vec<Part>> {
+    let list = list?.as_array().filter(|l| !l.is_empty())?;
+    list.iter().map(part).collect()
+}
+
+/// A passage and what stands there instead.
+fn part(input: &Value) -> Option<Part> {
+    let old = text(input, &["old_string", "oldString", "old_str", "oldText", "old_text"])?;
+    let new = text(input, &["new_string", "newString", "new_str", "newText", "new_text"])?;
+    let flag = |name| input.get(name).and_then(Value::as_bool) == Some(true);
+    Some(Part { all: flag("replace_all") || flag("replaceAll"), new: new.to_owned(), old: old.to_owned() })
 }

@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::super::call::{Agent, Call, Edit, Event, Shell, Tool, Unreadable};
+use super::super::edit::{Change, What};
 use super::field::{bytes, object, text};
+use super::tools;
 
 pub fn read(value: &Value) -> Result<Call, Unreadable> {
     let name = text(value, &["agent_action_name"]).ok_or(Unreadable::Missing("agent_action_name"))?;
@@ -15,9 +17,9 @@ pub fn read(value: &Value) -> Result<Call, Unreadable> {
                 Shell { background: false, commands: vec![line.to_owned()], description: None, input: info.clone() };
             (Event::BeforeTool, Tool::Shell(shell))
         }
-        "pre_write_code" => {
-            let paths = bytes(&info, &["file_path"]).into_iter().collect();
-            (Event::BeforeTool, Tool::Edit(Edit { name: name.to_owned(), paths }))
+        "pre_write_code" | "post_write_code" => {
+            let event = if name == "pre_write_code" { Event::BeforeTool } else { Event::AfterTool };
+            (event, Tool::Edit(Edit { changes: written(&info), name: "write_code".to_owned() }))
         }
         "pre_mcp_tool_use" => {
             let tool = text(&info, &["mcp_tool_name", "tool_name"]).unwrap_or(name);
@@ -36,4 +38,11 @@ pub fn read(value: &Value) -> Result<Call, Unreadable> {
         subagent: None,
         tool,
     })
+}
+
+/// The file that is written, with its passages where they are told.
+fn written(info: &Value) -> Vec<Change> {
+    let parts = tools::parts(info.get("edits"));
+    let what = parts.map_or(What::Unknown, What::Parts);
+    bytes(info, &["file_path"]).map(|path| Change { path, what }).into_iter().collect()
 }

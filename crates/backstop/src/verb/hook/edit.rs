@@ -1,0 +1,194 @@
+//! A file tool's call: its effect is rehearsed with the content that the input tells, and judged; then the
+//! tool does it itself, or is stopped. What it did becomes a run when it has.
+
+use std::fs::{self, File};
+use std::io::{self, Seek as _, Write as _};
+use std::os::fd::OwnedFd;
+
+use backstop_core::bytes::Bytes;
+use backstop_core::hook::{self, Call, Change, Reply, Tool, What, quote};
+use backstop_core::run::State;
+use backstop_engine::{Failure, FailureKind, Outcome, Unchanged};
+use rustix::fs::MemfdFlags;
+
+use crate::inside;
+use crate::person::Terminal;
+use crate::porch;
+use crate::screen::message;
+use crate::screen::style::Style;
+use crate::verb::House;
+
+/// Bigger files are not read to tell what a tool makes of them.
+const LIMIT: u64 = 64 << 20;
+
+/// Before the tool.
+pub fn before(call: &Call, changes: &[Change]) -> Result<Reply, Failure> {
+    // All that happens in here is rehearsed already.
+    if inside::is_inside() {
+        return Ok(hook::pass(call.agent));
+    }
+    let work = Work::of(changes)?;
+    let mut house = House::open()?;
+    // What earlier tools did is known by now, mostly: it is on record before what comes next.
+    if let Some(session) = &call.session {
+        house.engine.settle_edits(Some(session), Unchanged::Wait)?;
+    }
+    let request = porch::edit_request(call, &key(call), &work.line, &house)?;
+    let outcome = {
+        let _streams = Streams::lend(work.input)?;
+        house.engine.rehearse_edit(request, &mut Terminal::new(false, false))?
+    };
+    Ok(match outcome.record.state {
+        State::Allowed | State::NoEffect => hook::pass(call.agent),
+        _ => hook::stop(call.agent, Some(call), &told(&outcome)),
+    })
+}
+
+/// After the tool, whether it did anything or not. Its run is there then; what can't be looked at now is
+/// looked at before the next thing happens.
+pub fn after(call: &Call, key: &Bytes) -> Result<Reply, Failure> {
+    if !inside::is_inside() {
+        let mut house = House::open()?;
+        if let Some(run) = house.engine.allowed_edit(call.session.as_ref(), key)? {
+            house.engine.settle_edit(run, Unchanged::GiveUp)?;
+        }
+    }
+    Ok(hook::pass(call.agent))
+}
+
+/// At the end of a session: nothing of it is about to write any more.
+pub fn ended(call: &Call) -> Result<Reply, Failure> {
+    if let (false, Some(session)) = (inside::is_inside(), &call.session) {
+        House::open()?.engine.settle_edits(Some(session), Unchanged::GiveUp)?;
+    }
+    Ok(hook::pass(call.agent))
+}
+
+/// What the model is told: nothing was written, why, and what can be done.
+fn told(outcome: &Outcome) -> String {
+    let mut text = message::outcome(outcome, Style::PLAIN);
+    if outcome.record.state == State::Held {
+        text.push_str(&format!(
+            "The tool was stopped; nothing was written. When a person lets {id} through, the files are written by \
+             that: don't repeat the edit. Go on with other work, or wait: backstop wait {id}\n",
+            id = outcome.record.id
+        ));
+    }
+    text
+}
+
+fn key(call: &Call) -> Bytes {
+    match &call.tool {
+        Tool::Edit(edit) => call.key(edit),
+        _ => Bytes::default(),
+    }
+}
+
+/// The same change as a shell's work: a line, and what it reads.
+struct Work {
+    input: OwnedFd,
+    line: String,
+}
+
+impl Work {
+    fn of(changes: &[Change]) -> Result<Self, Failure> {
+        let mut steps = Vec::new();
+        let mut input = Vec::new();
+        let alone = changes.len() == 1;
+        for change in changes {
+            step(change, alone, &mut steps, &mut input)?;
+        }
+        Ok(Self {
+            input: memory(&input).map_err(|e| Failure::because("cannot hold the content", &e))?,
+            line: steps.join(" && "),
+        })
+    }
+}
+
+fn step(change: &Change, alone: bool, steps: &mut Vec<String>, input: &mut Vec<u8>) -> Result<(), Failure> {
+    let path = word(&change.path)?;
+    if change.what == What::Delete {
+        steps.push(format!("rm -- {path}"));
+        return Ok(());
+    }
+    let content = change.what.content(content(&change.path)?.as_deref());
+    let to = match &change.what {
+        What::Move(to, _) => to,
+        _ => &change.path,
+    };
+    let parent = to.parent();
+    if !parent.is_empty() && !parent.as_path().exists() {
+        steps.push(format!("mkdir -p -- {}", word(&parent)?));
+    }
+    let target = word(to)?;
+    steps.push(match content {
+        // What it writes is not known: it counts as the loss of all that is there.
+        None => format!(": >{target}"),
+        Some(content) if alone => {
+            input.extend_from_slice(&content);
+            format!("cat >{target}")
+        }
+        Some(content) if content.is_empty() => format!(": >{target}"),
+        Some(content) => {
+            input.extend_from_slice(&content);
+            format!("dd bs=64K iflag=fullblock,count_bytes count={} status=none of={target}", content.len())
+        }
+    });
+    if let What::Move(..) = change.what {
+        steps.push(format!("rm -- {path}"));
+    }
+    Ok(())
+}
+
+fn word(path: &Bytes) -> Result<String, Failure> {
+    let text = std::str::from_utf8(path.as_slice()).map_err(|_| Failure::usage("the file's name is not UTF-8"))?;
+    Ok(quote(text))
+}
+
+/// What is at the path now; none where nothing is.
+fn content(path: &Bytes) -> Result<Option<Vec<u8>>, Failure> {
+    let failed = |e: &io::Error| Failure::because(format!("cannot read {}", path.quoted()), e);
+    match fs::metadata(path.as_path()) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(&e)),
+        Ok(meta) if !meta.is_file() => return Err(Failure::usage(format!("{} is no file", path.quoted()))),
+        Ok(meta) if meta.len() > LIMIT => {
+            return Err(Failure::new(FailureKind::Refused, format!("{} is bigger than 64 MiB", path.quoted()))
+                .next("change it with a shell command, which is rehearsed"));
+        }
+        Ok(_) => {}
+    }
+    fs::read(path.as_path()).map(Some).map_err(|e| failed(&e))
+}
+
+fn memory(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let mut file = File::from(rustix::fs::memfd_create("edit", MemfdFlags::CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
+/// While it lives, the rehearsed command reads `input`, and what it says goes nowhere: both streams of this
+/// process are the client's.
+struct Streams {
+    err: OwnedFd,
+}
+
+impl Streams {
+    fn lend(input: OwnedFd) -> Result<Self, Failure> {
+        let lend = || -> io::Result<Self> {
+            rustix::stdio::dup2_stdin(input)?;
+            let err = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?;
+            rustix::stdio::dup2_stderr(File::options().write(true).open("/dev/null")?)?;
+            Ok(Self { err })
+        };
+        lend().map_err(|e| Failure::because("cannot lend the streams", &e))
+    }
+}
+
+impl Drop for Streams {
+    fn drop(&mut self) {
+        // Where that fails, the reason is lost, and the exit code stays.
+        let _lost = rustix::stdio::dup2_stderr(&self.err);
+    }
+}
