@@ -1,59 +1,23 @@
 //! `undo --beside`: what was there comes back next to what somebody has made of it since, as it was, and
 //! nothing else is touched. On the real pipeline, in a scratch directory.
 
+mod place;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
-struct Place {
-    dir: tempfile::TempDir,
-}
+use place::Place;
 
-impl Place {
-    fn new() -> Self {
-        let place = Self { dir: tempfile::tempdir().expect("temp") };
-        fs::create_dir_all(place.at("w")).expect("workspace");
-        place
-    }
-
-    fn at(&self, path: &str) -> PathBuf {
-        self.dir.path().canonicalize().expect("real").join(path)
-    }
-
-    fn output(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_backstop"));
-        command
-            .args(args)
-            .current_dir(self.at("w"))
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("NO_COLOR", "1")
-            .env("XDG_STATE_HOME", self.at("state"))
-            .stdin(Stdio::null());
-        command.output().expect("backstop starts")
-    }
-
-    fn say(&self, args: &[&str], code: i32) -> String {
-        let output = self.output(args);
-        let text = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {text}");
-        text
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.at("w").join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
-    }
-
-    /// The one name in the workspace that begins like this and goes on with `.before-`.
-    fn before(&self, name: &str) -> PathBuf {
-        let begins = format!("{name}.before-r-");
-        let all = fs::read_dir(self.at("w")).expect("listed").map(|e| e.expect("entry").path());
-        let found: Vec<PathBuf> =
-            all.filter(|p| p.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(&begins))).collect();
-        assert_eq!(found.len(), 1, "{found:?}");
-        found[0].clone()
-    }
+/// The one name in the workspace that begins like this and goes on with `.before-`.
+fn before(place: &Place, name: &str) -> PathBuf {
+    let begins = format!("{name}.before-r-");
+    let all = fs::read_dir(place.at("w")).expect("listed").map(|e| e.expect("entry").path());
+    let found: Vec<PathBuf> =
+        all.filter(|p| p.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(&begins))).collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    found[0].clone()
 }
 
 #[test]
@@ -78,12 +42,12 @@ fn what_was_there_comes_back_beside_as_it_was() {
     place.say(&["undo", "--beside", "@last"], 0);
     for name in ["written", "replaced", "deleted"] {
         assert_eq!(place.read(name), format!("{name}, a person's\n"));
-        let before = place.before(name);
+        let before = before(&place, name);
         assert_eq!(fs::read_to_string(&before).expect("there"), format!("{name}, old\n"));
         assert_eq!(fs::metadata(&before).expect("there").mode() & 0o7777, 0o640, "{name}");
     }
     assert_eq!(place.read("alone"), "alone, old\n", "nobody was in the way");
-    let before = place.before("written");
+    let before = before(&place, "written");
     assert_eq!(fs::metadata(&before).expect("there").mtime_nsec(), old.mtime_nsec());
     if mine.is_ok_and(|s| s.success()) {
         let read = Command::new("getfattr").args(["--only-values", "-n", "user.mark"]).arg(&before).output();
@@ -119,7 +83,7 @@ fn what_was_renamed_and_edited_stays_and_the_replaced_one_comes_beside() {
     fs::rename(place.at("w/new"), place.at("w/b")).expect("replaced");
     place.say(&["undo", "--beside", "@last"], 0);
     assert_eq!(place.read("b"), "a person's\n");
-    assert_eq!(fs::read_to_string(place.before("b")).expect("there"), "b\n");
+    assert_eq!(fs::read_to_string(before(&place, "b")).expect("there"), "b\n");
     place.say(&["audit", "verify"], 0);
 }
 
@@ -138,5 +102,5 @@ fn where_it_cannot_be_put_beside_nothing_is_done() {
     fs::create_dir(place.at("w/d")).expect("a directory");
     place.say(&["undo", "--beside", "@last"], 0);
     assert_eq!(place.read("d/x"), "x, old\n");
-    assert_eq!(fs::read_to_string(place.before("y")).expect("there"), "y, old\n");
+    assert_eq!(fs::read_to_string(before(&place, "y")).expect("there"), "y, old\n");
 }

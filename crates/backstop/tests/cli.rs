@@ -86,6 +86,8 @@ fn help() {
       vault        Look after what undo needs
       recover      Finish or take back what a crash left half done
       drill        Rehearse an accident on scratch data, and the way back
+      hook         Answer a coding agent's hook: its JSON on standard input, the answer in its own
+                   dialect
       completions  Print completions for a shell
       help         Explain a command or a topic: exit-codes, states, undo, policy, classes, settings
 
@@ -145,6 +147,15 @@ fn help_of_run() {
 
           --session <ID>
               Groups runs: an agent's session id
+
+          --agent <NAME>
+              The coding agent that asks, as its hook says it
+
+          --call <ID>
+              Its tool call
+
+          --subagent <ID>
+              Its sub-agent, where one asks
 
           --net <NET>
               What the command may reach, as far as the machine's settings allow [default: from the
@@ -313,7 +324,7 @@ fn help_of_the_other_verbs() {
 
     Options:
           --state <STATE>  Only this state [possible values: rehearsing, no-effect, held, denied,
-                           dry-run, committed, undone, discarded, failed]
+                           dry-run, allowed, committed, undone, discarded, failed]
           --session <ID>   Only this session
           --json           Print one JSON document
       -h, --help           Print help
@@ -769,6 +780,7 @@ fn audit_log(place: &Place) -> std::path::PathBuf {
     for (n, (id, session)) in [("r-2x7k3f", Some("s")), ("r-2x7k3g", None)].into_iter().enumerate() {
         let run = RunId::parse(id).expect("id");
         let requested = Body::RunRequested {
+            asker: None,
             command: backstop_core::request::Command::Line("rm -rf /var/www/temp/*\u{1b}[2J".into()),
             cwd: "/var/www".into(),
             gid: 33,

@@ -1,66 +1,13 @@
 //! What the verbs say and do where something is damaged, too new, out of reach or cut short: each
 //! test on the real pipeline, in a scratch directory with a state directory of its own.
 
+mod place;
+
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-struct Place {
-    dir: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        let place = Self { dir: tempfile::tempdir().expect("temp") };
-        fs::create_dir_all(place.at("w")).expect("workspace");
-        fs::create_dir_all(place.at("home")).expect("home");
-        place
-    }
-
-    fn at(&self, path: &str) -> PathBuf {
-        self.dir.path().canonicalize().expect("real").join(path)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_backstop"));
-        command
-            .args(args)
-            .current_dir(self.at("w"))
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("NO_COLOR", "1")
-            .env("HOME", self.at("home"))
-            .env("XDG_STATE_HOME", self.at("state"))
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn output(&self, args: &[&str]) -> Output {
-        self.command(args).output().expect("backstop starts")
-    }
-
-    fn json(&self, args: &[&str], code: i32) -> serde_json::Value {
-        let output = self.output(args);
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output));
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{args:?}: {e}: {}", text(&output)))
-    }
-
-    /// The ids of all runs, newest first.
-    fn ids(&self) -> Vec<String> {
-        let runs = self.json(&["runs", "--json"], 0);
-        let runs = runs["runs"].as_array().expect("a list").iter();
-        runs.map(|r| r["id"].as_str().expect("an id").to_owned()).collect()
-    }
-
-    fn record(&self, id: &str) -> PathBuf {
-        self.at("state/backstop/runs").join(id).join("run.json")
-    }
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8([&output.stdout[..], &output.stderr].concat()).expect("UTF-8")
-}
+use place::{Place, text};
 
 #[test]
 fn one_damaged_record_hides_no_other_run() {

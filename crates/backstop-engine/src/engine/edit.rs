@@ -111,7 +111,8 @@ impl Engine {
     }
 
     fn left(&self, session: Option<&Bytes>) -> Result<Vec<RunRecord>, Failure> {
-        self.all_runs(&Filter { state: Some(State::Allowed), session: session.cloned() })
+        // One whose record is damaged can't be settled, and is no reason to leave out the others.
+        Ok(self.runs(&Filter { state: Some(State::Allowed), session: session.cloned() })?.runs)
     }
 
     /// Allowed: keeps what the tool is going to change, and leaves the rest to it.
