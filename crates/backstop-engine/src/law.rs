@@ -45,10 +45,11 @@ impl Places {
         }
     }
 
-    /// Where a user's and a project's rules are taken from: their directories, and where those or files in
-    /// them really are. Whoever writes there changes the rules.
+    /// Where a user's and a project's rules and classes are taken from: their directories, and where those
+    /// or files in them really are. Whoever writes there changes the rules.
     pub(crate) fn below(&self) -> Vec<Bytes> {
-        files::sources(&[self.user.as_deref(), self.project.as_deref()])
+        let classes = self.user.as_deref().map(|dir| dir.with_file_name(kinds::FILE));
+        files::sources(&[self.user.as_deref(), self.project.as_deref()], classes.as_deref())
     }
 }
 

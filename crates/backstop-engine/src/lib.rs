@@ -23,6 +23,7 @@ pub mod store;
 mod trace;
 mod transaction;
 pub mod volume;
+mod ways;
 
 pub use engine::{
     Answer, Beneath, Engine, Filter, Listed, Outcome, Person, Pruned, Recovered, RunOptions, Side, Step, Stopped,

@@ -139,3 +139,27 @@ fn ctrl_c_while_it_rehearses_leaves_nothing() {
     assert!(!place.at("w/a").exists() && !place.at("ready").exists());
     assert_eq!(place.output(&["run", "--", "touch", "c"]).status.code(), Some(0), "nothing is in the way");
 }
+
+/// Where rules and start-up files are reached by links, the links and what they lead to count as well.
+#[test]
+fn a_home_s_files_are_known_behind_links() {
+    let place = Place::new();
+    fs::create_dir_all(place.at("w/dots/.config")).expect("made");
+    std::os::unix::fs::symlink("../w/dots/.config", place.at("home/.config")).expect("linked");
+    std::os::unix::fs::symlink(place.at("w/dots/.bashrc"), place.at("home/.bashrc")).expect("linked");
+    std::os::unix::fs::symlink("dots", place.at("w/way")).expect("linked");
+    fs::create_dir(place.at("w/.backstop")).expect("made");
+    fs::write(place.at("w/dots/own.cedar"), "").expect("written");
+    std::os::unix::fs::symlink("../way/own.cedar", place.at("w/.backstop/own.cedar")).expect("linked");
+    for (line, why) in [
+        ("mkdir -p dots/.config/systemd/user && echo x > dots/.config/systemd/user/x.service", "what runs by itself"),
+        ("echo evil > dots/.bashrc", "every new shell runs"),
+        ("mkdir empty && ln -sfn empty way", "rules"),
+        ("rm way", "rules"),
+    ] {
+        let output = place.output(&["run", "-c", line]);
+        assert_ne!(output.status.code(), Some(0), "{line}: {}", text(&output));
+        assert!(text(&output).contains(why), "{line}: {}", text(&output));
+    }
+    assert_eq!(place.output(&["run", "-c", "echo x > dots/notes"]).status.code(), Some(0));
+}

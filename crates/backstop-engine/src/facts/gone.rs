@@ -178,7 +178,9 @@ impl Watch for Gone<'_> {
     fn dir(&mut self, path: &Bytes, names: &[(Bytes, FileType)]) {
         self.go_to(path);
         let all: HashSet<&[u8]> = names.iter().map(|(name, _)| name.as_slice()).collect();
-        if all.contains(&b"HEAD"[..]) && all.contains(&b"objects"[..]) {
+        // Two names alone would let anything hide beneath.
+        let refs = [&b"refs"[..], b"packed-refs", b"commondir"].iter().any(|name| all.contains(name));
+        if refs && all.contains(&b"HEAD"[..]) && all.contains(&b"objects"[..]) {
             self.store = Some(path.join(b"objects"));
         }
         if *path != self.top.0 {

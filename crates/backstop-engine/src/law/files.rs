@@ -11,6 +11,7 @@ use backstop_core::policy::law::{Layer, Profile, Refusal, Source};
 use backstop_sys::fs as sys;
 
 use super::Places;
+use crate::ways::ways;
 
 /// More bytes are no such file; an agent could put anything into its workspace.
 const LONGEST: u64 = 256 * 1024;
@@ -64,16 +65,19 @@ pub(super) fn gather(
     (sources, refusals)
 }
 
-/// These directories, and where they and the policy files in them really are.
-pub(super) fn sources(dirs: &[Option<&Path>]) -> Vec<Bytes> {
-    let mut all = Vec::new();
-    for dir in dirs.iter().copied().flatten() {
-        all.push(Bytes::from(dir));
+/// These places, with every link that leads to one of them, or from it to where its rules really are.
+pub(super) fn sources(dirs: &[Option<&Path>], file: Option<&Path>) -> Vec<Bytes> {
+    let mut all: Vec<Bytes> = Vec::new();
+    for (place, beneath) in dirs.iter().map(|d| (d, true)).chain([(&file, false)]) {
+        let Some(place) = place else { continue };
+        all.push(Bytes::from(*place));
         // What can't be listed can't be loaded either, and denies.
-        let files = list(dir).unwrap_or_default();
-        let real = files.iter().map(PathBuf::as_path).chain([dir]).filter_map(|p| fs::canonicalize(p).ok());
-        all.extend(real.map(Bytes::from).filter(|p| !p.is_beneath(dir.as_os_str().as_encoded_bytes())));
+        let files = if beneath { list(place).unwrap_or_default() } else { Vec::new() };
+        let real = files.iter().map(PathBuf::as_path).chain([*place]).flat_map(ways).map(Bytes::from);
+        all.extend(real.filter(|p| !p.is_beneath(place.as_os_str().as_encoded_bytes())));
     }
+    all.sort_unstable();
+    all.dedup();
     all
 }
 

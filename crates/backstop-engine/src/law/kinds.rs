@@ -14,6 +14,9 @@ use super::files::{only_roots, read, shown, unreadable, untrusted};
 /// The administrator's file.
 pub const SYSTEM: &str = "/etc/backstop/classes.toml";
 
+/// The name of a user's file, beside the directory of the user's rules.
+pub(super) const FILE: &str = "classes.toml";
+
 /// The kinds of places and contents, and the files they come from.
 #[derive(Clone, Debug, Default)]
 pub struct Kinds {

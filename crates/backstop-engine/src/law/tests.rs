@@ -210,3 +210,20 @@ fn a_change_of_classes_is_another_set_and_a_broken_file_of_them_denies() {
     assert_eq!(decide(&broken, "classes: workspace"), (Decision::Deny, "policy-not-loaded classes.toml".to_owned()));
     assert!(matches!(broken.entry(), Some(Body::PolicyRefused { fallback: false, .. })));
 }
+
+#[test]
+fn the_places_of_rules_are_all_that_leads_to_them() {
+    use std::os::unix::fs::symlink;
+    let dir = tempfile::tempdir().expect("temp");
+    let at = |path: &str| dir.path().canonicalize().expect("real").join(path);
+    fs::create_dir_all(at("files")).expect("made");
+    fs::create_dir_all(at("home/backstop")).expect("made");
+    symlink("files", at("dots")).expect("linked");
+    fs::write(at("files/x.cedar"), "").expect("written");
+    symlink(at("dots"), at("home/backstop/policy")).expect("linked");
+    symlink("../../dots/classes.toml", at("home/backstop/classes.toml")).expect("linked");
+    let places = Places { system: at("none"), user: Some(at("home/backstop/policy")), project: None };
+    let expected =
+        ["dots", "files", "files/classes.toml", "files/x.cedar", "home/backstop/classes.toml", "home/backstop/policy"];
+    assert_eq!(places.below(), expected.map(|e| Bytes::from(at(e))));
+}

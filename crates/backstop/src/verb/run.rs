@@ -96,8 +96,10 @@ pub fn retry(one: &OneRun) -> Done {
 /// `backstop commit`: exit 0 when it took effect, whatever the command's own code was.
 pub fn commit(one: &OneRun) -> Done {
     inside::people_only("commit")?;
+    let machine = porch::machine()?;
     let mut house = House::open()?;
     let id = house.find(&one.run)?;
+    porch::still(&machine, &house.engine.record(id)?.request)?;
     let mut person = Terminal::new(false, !one.json);
     let outcome = house.engine.commit(id, &mut person)?;
     person.clear();

@@ -30,6 +30,27 @@ pub(super) fn is_hook(rel: &[u8], effect: &Effect) -> bool {
     }
 }
 
+/// True where `to`, as the configuration of a submodule names it, is a place in the repository that the
+/// submodule belongs to.
+fn is_within(config: &Bytes, to: &[u8]) -> bool {
+    const MODULES: &[u8] = b"/.git/modules/";
+    let config = config.as_slice();
+    let Some(at) = config.windows(MODULES.len()).position(|w| w == MODULES) else { return false };
+    let (repository, below) = (&config[..at], &config[at + 1..]);
+    // From the directory of the configuration on, and never above the repository.
+    let mut here: Vec<&[u8]> = below.split(|b| *b == b'/').collect();
+    here.pop();
+    for part in to.split(|b| *b == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." if here.pop().is_none() => return false,
+            b".." => {}
+            name => here.push(name),
+        }
+    }
+    !repository.is_empty() && !to.starts_with(b"/") && here.first().is_some_and(|first| *first != b".git")
+}
+
 /// True for a configuration that git reads for every repository of a user or machine.
 pub(super) fn is_global(path: &Bytes) -> bool {
     let path = path.as_slice();
@@ -51,8 +72,27 @@ pub(super) fn added(eyes: &Eyes<'_>, path: &Bytes, from: &Bytes) -> Result<Vec<S
     let before: BTreeSet<Setting> = read(from, Side::Before).unwrap_or_default().into_iter().collect();
     let after = read(path, Side::After)?;
     // Each submodule's configuration says where its working tree is.
-    let module = path.as_slice().windows(14).any(|w| w == b"/.git/modules/");
-    let everyday = |s: &Setting| module && s.0 == "core.worktree";
+    let everyday = |s: &Setting| s.0 == "core.worktree" && is_within(path, &s.1);
     let new = after.into_iter().filter(|s| config::weighs(&s.0, &s.1) && !everyday(s) && !before.contains(s));
     Ok(new.map(|(key, value)| format!("{key} = {}", text(&value))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_submodule_s_tree_is_within_its_repository() {
+        for (config, to, within) in [
+            ("/w/.git/modules/lib/config", "../../../lib", true),
+            ("/w/.git/modules/a/b/config", "../../../../deep/lib", true),
+            ("/w/.git/modules/lib/config", "../../../../other", false),
+            ("/w/.git/modules/lib/config", "../../..", false),
+            ("/w/.git/modules/lib/config", "../../hooks", false),
+            ("/w/.git/modules/lib/config", "/home/ann", false),
+            ("/w/.git/config", "../lib", false),
+        ] {
+            assert_eq!(is_within(&config.into(), to.as_bytes()), within, "{config} {to}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ use super::Limits;
 use super::files::leads_to;
 use crate::engine::Side;
 use crate::facts::Sides;
+use crate::ways::ways;
 
 /// Everything that will be looked at.
 #[derive(Default)]
@@ -215,10 +216,8 @@ impl Picker<'_> {
         };
         let read = |home: &Bytes| {
             let place = home.join(part);
-            let real = |p: &Bytes| p.as_path().canonicalize().ok().map(Bytes::from);
-            // A new file in a directory that is a link has no real place of its own so far.
-            let beneath = real(&place.parent()).map(|dir| dir.join(place.name()));
-            beneath.as_ref() == Some(path) || real(&place).as_ref() == Some(path)
+            // Its last part may be missing: it is about to be made, behind a link to where it will be.
+            ways(place.as_path()).iter().any(|way| way == path.as_path())
         };
         !self.ground.homes.iter().any(read)
     }
