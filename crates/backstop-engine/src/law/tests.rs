@@ -213,7 +213,6 @@ fn a_change_of_classes_is_another_set_and_a_broken_file_of_them_denies() {
 
 #[test]
 fn the_places_of_rules_are_all_that_leads_to_them() {
-    use std::os::unix::fs::symlink;
     let dir = tempfile::tempdir().expect("temp");
     let at = |path: &str| dir.path().canonicalize().expect("real").join(path);
     fs::create_dir_all(at("files")).expect("made");
