@@ -85,6 +85,9 @@ pub struct RunOptions {
     pub anew: bool,
     /// Rehearse even what is known to only read.
     pub rehearse: bool,
+    /// The descriptor of a pipe that a line's shell says its last directory to, so that the shell outside
+    /// can go there as well.
+    pub cwd_to: Option<u16>,
     /// Send the child's standard output to standard error (for `--json`).
     pub stdout_to_stderr: bool,
 }

@@ -34,6 +34,8 @@ pub struct RehearseInput<'a> {
     pub hide: &'a [Bytes],
     /// Sends the command's standard output to standard error.
     pub stdout_to_stderr: bool,
+    /// The pipe that a line's shell says its last directory to.
+    pub cwd_to: Option<u16>,
     /// What processes that outlive the command get before they are asked to end.
     pub grace: Duration,
     /// The run is stopped when it has written more than this, in bytes.

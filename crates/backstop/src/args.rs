@@ -174,6 +174,9 @@ pub struct Run {
     /// Its sub-agent, where one asks
     #[arg(long, value_name = "ID", requires = "agent")]
     pub subagent: Option<OsString>,
+    /// Say LINE's last directory to this pipe, so that the shell outside can go there as well
+    #[arg(long, value_name = "FD", requires = "line", value_parser = clap::value_parser!(u16).range(3..))]
+    pub cwd_to: Option<u16>,
     /// What the command may reach, as far as the machine's settings allow [default: from the profile]
     #[arg(long, value_enum)]
     pub net: Option<NetArg>,

@@ -157,6 +157,9 @@ fn help_of_run() {
           --subagent <ID>
               Its sub-agent, where one asks
 
+          --cwd-to <FD>
+              Say LINE's last directory to this pipe, so that the shell outside can go there as well
+
           --net <NET>
               What the command may reach, as far as the machine's settings allow [default: from the
               profile]

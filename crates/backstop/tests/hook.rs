@@ -38,18 +38,22 @@ impl Client {
         assert_eq!((after.status.code(), text(&after).as_str()), (Some(0), ""), "{tool} {input}");
     }
 
-    /// A command, as the client runs what the hook gave it.
-    fn shell(&self, line: &str, code: i32) {
+    /// A command, as the client runs what the hook gave it: in a shell that goes on. What it prints, and
+    /// where that shell is afterwards.
+    fn shell(&self, line: &str, code: i32) -> (String, String) {
         let said = self.hook("PreToolUse", "Bash", &json!({"command": line}), "toolu_sh");
         let answer: Value = serde_json::from_slice(&said.stdout).expect("JSON");
         let rewritten = answer["hookSpecificOutput"]["updatedInput"]["command"].as_str().expect("a command");
-        let mut bash = self.place.command(&[]);
+        let environment = self.place.command(&[]);
         let mut shell = Command::new("bash");
-        shell.args(["-c", rewritten]).current_dir(self.place.at("w")).env_clear().stdin(Stdio::null());
-        shell.envs(bash.get_envs().filter_map(|(k, v)| Some((k, v?))));
+        shell.args(["-c", "eval \"$1\"; code=$?; pwd -P >&2; exit $code", "bash", rewritten]);
+        shell.current_dir(self.place.at("w")).env_clear().stdin(Stdio::null());
+        shell.envs(environment.get_envs().filter_map(|(k, v)| Some((k, v?))));
         let output = shell.output().expect("bash");
         assert_eq!(output.status.code(), Some(code), "{line}: {}", text(&output));
-        bash.stdin(Stdio::null());
+        let said = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        let place = said(output.stderr).lines().last().unwrap_or_default().to_owned();
+        (said(output.stdout), place)
     }
 
     fn file(&self, name: &str) -> String {
@@ -123,6 +127,36 @@ fn shell_and_file_tools_are_taken_back_together() {
     place.say(&["undo", "--session", "s-1"], 0);
     assert_eq!(tree(place), start);
     place.say(&["audit", "verify"], 0);
+}
+
+#[test]
+fn the_next_command_begins_where_the_last_one_ended() {
+    let client = Client::new();
+    let at = |name: &str| client.file(name);
+    fs::create_dir(client.place.at("w/there")).expect("made");
+    for (line, code, said, place) in [
+        ("cd there && echo hi", 0, "hi\n", "there"),
+        ("mkdir 'new one' && cd 'new one' && pwd -P >../log; cat ../log", 0, "", "new one"),
+        ("cd there; exit 3", 3, "", "there"),
+        ("(cd there); pwd >/dev/null", 0, "", ""),
+        ("cd nowhere; echo on", 0, "on\n", ""),
+        ("cd there; cat <<'E'\nit's\nE\n", 0, "it's\n", "there"),
+        // Held: what did not take effect leads nowhere.
+        ("mkdir -p .git/hooks && cd .git/hooks && echo x >pre-commit && chmod +x pre-commit", 75, "", ""),
+        ("true | cd there", 0, "", ""),
+        ("trap 'echo mine' EXIT; cd there", 0, "mine\n", ""),
+    ] {
+        if code == 75 {
+            let made = Command::new("git").args(["init", "-q"]).current_dir(at("")).status().expect("git");
+            assert!(made.success());
+        }
+        let (out, here) = client.shell(line, code);
+        let expected = if place.is_empty() { at("").trim_end_matches('/').to_owned() } else { at(place) };
+        assert_eq!(here, expected, "{line}");
+        if !line.contains("log") {
+            assert_eq!(out, said, "{line}");
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a hook's call is answered, before any dialect. Decides nothing about effects: a command is sent
 //! into a rehearsal, or, where the client lets nobody rewrite it, the agent is told the line to use.
 
-use super::{Call, Change, Event, Shell, Tool, What, quote, rewrites};
+use super::{Agent, Call, Change, Event, Shell, Tool, What, quote, rewrites};
 use crate::bytes::Bytes;
 use crate::shell::{self, lane};
 
@@ -126,9 +126,29 @@ fn guarded(call: &Call, command: &str, door: &Door) -> String {
     option("--session", &call.session);
     option("--subagent", &call.subagent);
     option("--call", &call.call);
-    line.push_str(" -c ");
-    line.push_str(&quote(command));
-    line
+    if !carries(call.agent) || !may_leave(command) {
+        return format!("{line} -c {}", quote(command));
+    }
+    // Output goes on as it comes; what the substitution catches is the directory alone. The exit code is the
+    // command's, and what did not take effect leads nowhere.
+    format!(
+        "{{ __backstop=0; __backstop_cwd=$({line} --cwd-to 9 -c {} 9>&1 >&8 8>&-) || __backstop=$?; \
+         case $__backstop in 74|75|77) ;; *) [ ! -d \"$__backstop_cwd\" ] || cd -- \"$__backstop_cwd\" ;; esac; \
+         (exit $__backstop); }} 8>&1",
+        quote(command)
+    )
+}
+
+/// True where the client's next command begins in the directory that this one ends in.
+const fn carries(agent: Agent) -> bool {
+    matches!(agent, Agent::Claude | Agent::Copilot)
+}
+
+/// True where a command may end in another directory than it began in. Wrong guesses cost a longer line,
+/// or that the next command begins where this one did.
+fn may_leave(command: &str) -> bool {
+    let words = command.split(|c: char| c.is_whitespace() || ";&|(){}".contains(c));
+    words.into_iter().any(|word| ["cd", "pushd", "popd", "source", ".", "eval"].contains(&word))
 }
 
 /// A word that needs no quotes stays readable.

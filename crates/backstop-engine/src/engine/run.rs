@@ -125,6 +125,7 @@ impl Engine {
             state: &self.settings.state,
             home: self.settings.home.as_ref(),
             hide: &self.settings.hide,
+            cwd_to: options.cwd_to,
             stdout_to_stderr: options.stdout_to_stderr,
             grace: self.settings.grace,
             upper_limit: self.settings.upper_limit,

@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use backstop_core::bytes::Bytes;
-use backstop_core::request::Net;
+use backstop_core::request::{Command, Net};
 use backstop_sys::fs::{self as sys, Stat};
 
 pub(super) use self::ways::Ways;
@@ -260,11 +260,13 @@ fn run_entries(net: Net) -> Vec<(Bytes, RunEntry)> {
 }
 
 fn argv(input: &RehearseInput<'_>) -> Result<Vec<CString>, RehearseError> {
-    input
-        .request
-        .command
-        .argv()
-        .iter()
+    let mut argv = input.request.command.argv();
+    if let (Some(pipe), Command::Line(line)) = (input.cwd_to, &input.request.command) {
+        // A line that sets a trap of its own for the end, or becomes another program, says nothing.
+        let say = format!("trap 'pwd -P >&{pipe}' EXIT; ");
+        argv[2] = Bytes::new([say.as_bytes(), line.as_slice()].concat());
+    }
+    argv.into_iter()
         .map(|a| CString::new(a.as_slice()))
         .collect::<Result<_, _>>()
         .map_err(|e| RehearseError::Io { what: "pass the arguments on", source: e.into() })

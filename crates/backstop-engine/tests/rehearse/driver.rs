@@ -36,6 +36,7 @@ pub fn main(args: &[String]) {
         home: home.as_ref(),
         hide: &[],
         stdout_to_stderr: false,
+        cwd_to: None,
         grace: Duration::from_millis(100),
         upper_limit: limit.parse().ok(),
         force_user: mode.starts_with("user"),

@@ -47,6 +47,7 @@ pub fn run(typed: &Run) -> Done {
         dry_run: typed.dry_run,
         hold: typed.hold,
         leave: false,
+        cwd_to: typed.cwd_to,
         rehearse: typed.rehearse,
         stdout_to_stderr: typed.json,
     };
