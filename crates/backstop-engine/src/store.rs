@@ -145,7 +145,7 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreE
 impl Store {
     /// Opens the state directory, making it (mode 0700) where it is missing.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        for dir in [path.to_owned(), path.join("runs"), path.join("open"), path.join("locks")] {
+        for dir in [path.to_owned(), path.join("runs"), path.join("open"), path.join("left"), path.join("locks")] {
             DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(io_error("make", &dir))?;
         }
         let meta = fs::metadata(path).map_err(io_error("look at", path))?;
@@ -340,6 +340,21 @@ impl Store {
     /// What `mark_open` wrote.
     pub(crate) fn read_mark<T: Versioned>(&self, id: RunId) -> Result<Option<T>, StoreError> {
         self.read_own(&format!("open/{id}"))
+    }
+
+    /// Notes that a run was left to a client's tool, or that it no longer is.
+    pub(crate) fn mark_left(&self, id: RunId, is: bool) -> Result<(), StoreError> {
+        let path = self.path.join("left").join(id.to_string());
+        let marked = if is { fs::write(&path, b"") } else { fs::remove_file(&path) };
+        match marked {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error("note what is left to a tool in", &path)(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The runs that were left to a client's tool.
+    pub(crate) fn left(&self) -> Result<Vec<RunId>, StoreError> {
+        ids_in(&self.path.join("left"))
     }
 
     /// Waits for a lock.

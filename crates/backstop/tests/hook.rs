@@ -199,6 +199,10 @@ fn without_a_word_after_it_a_tool_is_looked_at_before_the_next_thing() {
     let other = json!({"file_path": client.file("b"), "content": "b\n"});
     client.tool("Write", &other, "t2", |p| fs::write(p.at("w/b"), "b\n").expect("written"));
     fs::write(place.at("w/a"), "new\n").expect("written");
+    // What a command does then is not the tool's.
+    client.shell("echo more >> a", 0);
+    place.say(&["undo", "@last"], 0);
+    assert_eq!(place.read("a"), "new\n");
     place.say(&["undo", "--session", "s-1"], 0);
     assert_eq!(place.read("a"), "old\n");
     assert!(!place.at("w/b").exists());

@@ -21,7 +21,7 @@ use backstop_sys::fs::{self as sys, Stat};
 use serde::{Deserialize, Serialize};
 
 use super::run::Rehearsed;
-use super::{Engine, Filter, Outcome, Person, RunOptions};
+use super::{Engine, Outcome, Person, RunOptions};
 use crate::commit::{CommitError, Receipt, Site, Sites, Touched, at_place, at_slot, touched};
 use crate::failure::Failure;
 use crate::ledger::{digest_of, node};
@@ -111,8 +111,17 @@ impl Engine {
     }
 
     fn left(&self, session: Option<&Bytes>) -> Result<Vec<RunRecord>, Failure> {
-        // One whose record is damaged can't be settled, and is no reason to leave out the others.
-        Ok(self.runs(&Filter { state: Some(State::Allowed), session: session.cloned() })?.runs)
+        let mut left = Vec::new();
+        for id in self.store.left()? {
+            match self.record(id) {
+                Ok(r) if r.state != State::Allowed => self.store.mark_left(id, false)?,
+                Ok(r) if session.is_none() || r.request.session.as_ref() == session => left.push(r),
+                // One whose record is damaged can't be settled, and is no reason to leave out the others.
+                _ => {}
+            }
+        }
+        left.reverse();
+        Ok(left)
     }
 
     /// Allowed: keeps what the tool is going to change, and leaves the rest to it.
@@ -132,6 +141,7 @@ impl Engine {
         self.store.write_json(id, LEFT, &left, true)?;
         record.state = State::Allowed;
         self.records.write(entries)?;
+        self.store.mark_left(id, true)?;
         self.save(record, true)?;
         Ok(Outcome { record: record.clone(), effects: done.effects })
     }
@@ -155,6 +165,7 @@ impl Engine {
                 record.state = State::Discarded;
                 self.save(&mut record, true)?;
                 self.records.write(&[Body::RunDiscarded { by: By::Rule, run: id }])?;
+                self.store.mark_left(id, false)?;
                 record.notes.extend(self.sweep(id, Leftover::All));
             }
             return Ok(None);
@@ -176,6 +187,7 @@ impl Engine {
         let digest = record.digest.unwrap_or_else(|| effects.digest());
         self.records.write(&[Body::RunObserved { as_rehearsed, digest, run: id, totals: effects.totals() }])?;
         self.store.note_applied(id)?;
+        self.store.mark_left(id, false)?;
         Ok(Some(record))
     }
 }

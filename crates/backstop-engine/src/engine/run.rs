@@ -16,6 +16,7 @@ use backstop_core::shell::Script;
 use backstop_core::shell::lane::{Lane, lane};
 use backstop_core::time::Timestamp;
 
+use super::edit::Unchanged;
 use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, SETTLE, Step};
 use crate::clock;
 use crate::commit::{Bounds, Checked, CommitError, History, Site, check, known};
@@ -45,6 +46,10 @@ impl Engine {
     pub fn run(&mut self, request: Request, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure> {
         self.sound()?;
         let mut trace = Trace::start();
+        // What the session's tools did so far comes before what this command does.
+        if let Some(session) = &request.session {
+            drop(self.settle_edits(Some(session), Unchanged::Wait)?);
+        }
         // A guess that only saves time: behind the same walls and without any right to write, a command
         // that would write after all fails.
         let reads = !options.rehearse && lane(&reading::script(&request)) == Lane::Read;

@@ -29,10 +29,6 @@ pub fn before(call: &Call, changes: &[Change]) -> Result<Reply, Failure> {
     }
     let work = Work::of(changes)?;
     let mut house = House::open()?;
-    // What earlier tools did is known by now, mostly: it is on record before what comes next.
-    if let Some(session) = &call.session {
-        house.engine.settle_edits(Some(session), Unchanged::Wait)?;
-    }
     let request = porch::edit_request(call, &key(call), &work.line, &house)?;
     let outcome = {
         let _streams = Streams::lend(work.input)?;
