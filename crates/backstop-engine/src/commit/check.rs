@@ -302,13 +302,12 @@ impl Checker<'_> {
             |ino, ctime| (ctime >= bound || self.is_foreign(vol, ino)) && self.settled(vol, ino, ctime).is_none();
         // What can't be looked into now couldn't be when a person was asked about just that; where it
         // could, its mode or owner was changed since.
-        let denied = |ino, ctime, path: &Bytes| {
-            late(ino, ctime).then(|| Conflict { path: path.clone(), why: "it can't be looked into".to_owned() })
-        };
+        let shut = |path: Bytes| Conflict { path, why: "it can't be looked into".to_owned() };
+        let denied = || late(top.ino, Timestamp::from(top.ctime)).then(|| shut(path.clone()));
         let refused = |e: &io::Error| e.kind() == io::ErrorKind::PermissionDenied;
         let dir = match sys::open_dir_read(root, place.path.as_slice()) {
             Err(e) if refused(&e) => {
-                let conflict = denied(top.ino, Timestamp::from(top.ctime), &path);
+                let conflict = denied();
                 self.out.conflicts.extend(conflict);
                 return Ok(());
             }
@@ -328,14 +327,19 @@ impl Checker<'_> {
             skip: &skip,
             openers: &openers,
             foreign: &foreign,
+            shut: &late,
             progress: &progress,
         };
         let found: Vec<Conflict> = match count.run() {
-            Err(e) if refused(&e) => denied(top.ino, Timestamp::from(top.ctime), &path).into_iter().collect(),
+            Err(e) if refused(&e) => denied().into_iter().collect(),
             other => {
                 let counted = other.map_err(failed)?;
                 let changed = counted.changed.into_iter().map(|path| Conflict { path, why: CHANGED.to_owned() });
-                changed.chain(counted.denied.iter().filter_map(|d| denied(d.ino, d.ctime, &d.path))).collect()
+                let mut found: Vec<Conflict> = changed.chain(counted.denied.into_iter().map(shut)).collect();
+                if let (Some(last), 1..) = (found.last_mut(), counted.denied_more) {
+                    last.why.push_str(&format!(", nor can {} more", counted.denied_more));
+                }
+                found
             }
         };
         self.out.conflicts.extend(found);

@@ -164,13 +164,21 @@ impl<'a> Guard<'a> {
             Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => return Ok(false),
             other => other.map_err(at.step("look beneath"))?,
         };
-        let found = Mutex::new(Vec::new());
+        let (found, closed) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
         let foreign = |s: &Stat| {
             let ours = s.is_dir() || Timestamp::from(s.ctime) < began || self.before.contains_key(&(vol, s.ino));
             if !ours {
                 found.lock().unwrap_or_else(PoisonError::into_inner).push(s.ino);
             }
             !ours
+        };
+        // A directory that was shut since: what else was done to it nobody can tell.
+        let shut = |ino, ctime| {
+            let theirs = ctime >= began && !self.before.contains_key(&(vol, ino));
+            if theirs {
+                closed.lock().unwrap_or_else(PoisonError::into_inner).push(ino);
+            }
+            theirs
         };
         let (progress, openers) = (AtomicU64::new(0), Openers::default());
         let count = Count {
@@ -179,24 +187,23 @@ impl<'a> Guard<'a> {
             skip: &HashSet::new(),
             openers: &openers,
             foreign: &foreign,
+            shut: &shut,
             progress: &progress,
         };
         let counted = match count.run() {
             Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => return Ok(false),
             other => other.map_err(at.step("look beneath"))?,
         };
-        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut some = !found.is_empty();
-        // A directory that was shut after the crash: what else was done to it nobody can tell.
-        let shut = counted.denied.iter().filter(|d| d.ctime >= began && !self.before.contains_key(&(vol, d.ino)));
-        for denied in shut {
-            self.foreign.borrow_mut().entry((vol, denied.ino)).or_insert_with(|| denied.path.clone());
-            some = true;
-        }
-        let mut paths = counted.changed.into_iter();
-        for ino in found {
-            let path = paths.next().unwrap_or_else(|| at.shown.clone());
-            self.foreign.borrow_mut().entry((vol, ino)).or_insert(path);
+        let mut foreign = self.foreign.borrow_mut();
+        let mut some = false;
+        for (inos, paths) in [(found, counted.changed), (closed, counted.denied)] {
+            let mut paths = paths.into_iter();
+            // Only some are named; the others go by the directory.
+            for ino in inos.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                let path = paths.next().unwrap_or_else(|| at.shown.clone());
+                foreign.entry((vol, ino)).or_insert(path);
+                some = true;
+            }
         }
         Ok(some)
     }
