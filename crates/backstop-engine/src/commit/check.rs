@@ -2,7 +2,7 @@
 //! undo and redo, as the last transaction left it. O(changes), and for what goes as a whole directory
 //! everything beneath. Reads only.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::AtomicU64;
@@ -77,9 +77,11 @@ struct Checker<'a> {
     /// What the steps looked at so far would have put elsewhere.
     ahead: Ahead,
     /// Today's places of what they would have taken out of directories.
-    taken_out: Vec<Place>,
+    taken_out: BTreeSet<Place>,
     /// Vault slots through which objects only pass from one place to another.
     stages: HashSet<&'a Slot>,
+    /// The conflicts that are noted: a step that keeps and the step that writes look at the same place.
+    said: HashSet<(Bytes, String)>,
     out: Checked,
 }
 
@@ -97,8 +99,9 @@ pub(crate) fn check(
         sites,
         bounds,
         ahead: Ahead::default(),
-        taken_out: Vec::new(),
+        taken_out: BTreeSet::new(),
         stages,
+        said: HashSet::new(),
         out: Checked::default(),
     };
     checker.run()?;
@@ -175,7 +178,7 @@ impl Checker<'_> {
         };
         let from = if direction == Direction::Forward { from } else { to };
         if let Some(Spot::Place(place)) = self.ahead.today(from) {
-            self.taken_out.push(place);
+            self.taken_out.insert(place);
         }
         self.ahead.step(op, direction);
     }
@@ -189,8 +192,7 @@ impl Checker<'_> {
 
     fn conflict(&mut self, at: &Spot, why: &str) {
         let conflict = Conflict { path: self.shown(at), why: why.to_owned() };
-        // A step that keeps and the step that writes look at the same place.
-        if !self.out.conflicts.contains(&conflict) {
+        if self.said.insert((conflict.path.clone(), conflict.why.clone())) {
             self.out.conflicts.push(conflict);
         }
     }
@@ -313,10 +315,15 @@ impl Checker<'_> {
             }
             other => other.map_err(failed)?,
         };
+        let edge = match place.path.as_slice() {
+            b"" => Bytes::default(),
+            path => Bytes::new([path, b"/"].concat()),
+        };
         let skip: HashSet<Bytes> = self
             .taken_out
-            .iter()
-            .filter(|p| p.vol == place.vol && *p != place && p.path.is_beneath(place.path.as_slice()))
+            .range(Place { path: edge.clone(), vol: 0 }..)
+            .take_while(|p| p.path.as_slice().starts_with(edge.as_slice()))
+            .filter(|p| p.vol == place.vol && *p != place)
             .map(|p| shown(self.sites, p))
             .collect();
         let (progress, openers) = (AtomicU64::new(0), Openers::default());
