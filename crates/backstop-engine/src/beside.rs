@@ -116,7 +116,10 @@ impl Maker<'_> {
     }
 
     /// The steps for a content that was kept: the copy itself goes into the tree, with owner, mode, times
-    /// and attributes that the file had before. (Backwards the last comes first.)
+    /// and attributes that the file had before. (Backwards the last comes first.) What the run did not
+    /// change is taken from the file itself, so what somebody has changed of it since shows in both. Left out
+    /// are set-id bits, which nobody wants on a further name, and where the run kept the time of the last
+    /// change, that time: it is noted nowhere, and the copy has the one of the commit.
     fn content(&mut self, at: &Place, ino: u64, old: &Slot) -> Result<Vec<Op>, CommitError> {
         let Some(kept) = at_slot(self.sites, old)? else { return Ok(Vec::new()) };
         let Some(stat) = look(&kept)? else { return Ok(Vec::new()) };
@@ -128,12 +131,16 @@ impl Maker<'_> {
             uid: stat.uid,
             xattrs: Vec::new(),
         };
-        let noted = self.metas.get(&(at.vol, ino)).map(|&before| before.clone());
-        let mut was = noted.unwrap_or_else(|| plain.clone());
-        // Those that the run did not change are still at the file, wherever it is.
-        if let Some(own) = at_place(self.sites, at)?
-            && look(&own)?.is_some_and(|now| now.ino == ino)
-        {
+        let own = match at_place(self.sites, at)? {
+            Some(own) => look(&own)?.filter(|now| now.ino == ino).map(|now| (own, now)),
+            None => None,
+        };
+        let mut was = match (self.metas.get(&(at.vol, ino)), &own) {
+            (Some(&before), _) => before.clone(),
+            (None, Some((_, now))) => like(&plain, now, backstop_sys::process::is_root()),
+            (None, None) => plain.clone(),
+        };
+        if let Some((own, _)) = own {
             for name in sys::xattr_names_at(own.dir(), own.name()).map_err(own.step("read the attributes of"))? {
                 let changed = was.xattrs.iter().any(|(n, _)| n.as_slice() == name);
                 if changed || !(name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_access")) {
@@ -145,10 +152,21 @@ impl Maker<'_> {
         }
         // What the copy never had needs not be taken from it.
         was.xattrs.retain(|(_, value)| value.is_some());
-        let bare = Meta { xattrs: was.xattrs.iter().map(|(name, _)| (name.clone(), None)).collect(), ..plain };
+        let undressed = Meta { xattrs: was.xattrs.iter().map(|(name, _)| (name.clone(), None)).collect(), ..plain };
         let place = self.place(at)?;
-        let dress = Op::Meta { after: bare, at: place.clone(), before: was, ino: stat.ino };
+        let dress = Op::Meta { after: undressed, at: place.clone(), before: was, ino: stat.ino };
         Ok(vec![dress, Op::Move { from: Spot::Place(place), ino: stat.ino, to: Spot::Slot(old.clone()) }])
+    }
+}
+
+/// Owner and mode of a file for a copy of it. Only root can give it to others; elsewhere one that has another
+/// owner or group is for its maker alone, as whom the bits would let in is not whom they were meant for.
+fn like(copy: &Meta, file: &sys::Stat, root: bool) -> Meta {
+    let mode = file.mode & 0o777;
+    if root || (file.uid, file.gid) == (copy.uid, copy.gid) {
+        Meta { gid: file.gid, mode, uid: file.uid, ..copy.clone() }
+    } else {
+        Meta { mode: mode & 0o700, ..copy.clone() }
     }
 }
 
