@@ -241,6 +241,11 @@ fn failing(ground: &Ground, scenario: &Scenario, verb: Breaks, after: &Tree) -> 
                 return Err(at(format!("success was claimed, but the tree is as {found:?}: {ran}")));
             }
             let text = ran.stderr.to_lowercase();
+            for (is, not) in [(Found::After, "all before it was taken back"), (Found::Before, "all steps were done")] {
+                if found == is && text.contains(not) {
+                    return Err(at(format!("the tree is as {found:?}, but it says otherwise: {ran}")));
+                }
+            }
             if ran.code != 0 && !text.contains(words) {
                 return Err(at(format!("the message does not say why: {ran}")));
             }

@@ -398,6 +398,7 @@ impl From<TransactionError> for Failure {
     fn from(error: TransactionError) -> Self {
         match error {
             TransactionError::Commit(e) | TransactionError::TakenBack(e) => e.into(),
+            TransactionError::Unsettled { ref cause, .. } => Self::because(error.to_string(), cause.as_ref()),
             TransactionError::Store(e) => e.into(),
             TransactionError::Audit(e) => e.into(),
             TransactionError::Stuck { .. } => Self::internal(error.to_string()).next("mend the cause first"),

@@ -111,7 +111,7 @@ pub(crate) struct Ended {
     pub beside: Vec<Bytes>,
 }
 
-/// Why it did not come to its end. Nothing of it is on the disk, unless `Stuck`.
+/// Why it did not come to its end. Nothing of it is on the disk, unless `Unsettled` or `Stuck`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TransactionError {
     /// Before the intent: something is not as the plan knows it, or failed. Nothing was done.
@@ -120,6 +120,16 @@ pub(crate) enum TransactionError {
     /// A step met something else than the plan knows, or failed; all was taken back, and the log says so.
     #[error(transparent)]
     TakenBack(CommitError),
+    /// All steps were done (or taken back), but that can't be made durable or be recorded: `recover` goes on
+    /// when the cause is mended.
+    #[error("all steps were {}, but that can't be made durable and be recorded", ended(*.done))]
+    Unsettled {
+        /// Done, or taken back.
+        done: bool,
+        /// Why.
+        #[source]
+        cause: Box<TransactionError>,
+    },
     /// The state directory failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -244,16 +254,16 @@ impl Transaction<'_> {
             let ours = |vol, ino| fresh.is_ours(vol, ino);
             let (first, beside) = self.retreat(direction, first, &before, ran, None, &ours)?;
             let first = told(first, &beside);
-            self.settle(kind, false, &[called_off(run, &first)])?;
+            self.settle(kind, false, &[called_off(run, &first)]).map_err(unsettled(false))?;
             return Err(TransactionError::TakenBack(first));
         }
-        self.receive(direction, &before, None, &|_, _| true)?;
+        self.receive(direction, &before, None, &|_, _| true).map_err(unsettled(true))?;
         let entry = match kind {
             Kind::Commit => Body::RunCommitted { run },
             Kind::Undo => Body::RunUndone { run },
             Kind::Redo => Body::RunRedone { run },
         };
-        self.settle(kind, true, &[entry])
+        self.settle(kind, true, &[entry]).map_err(unsettled(true))
     }
 
     fn receipts(&self) -> Result<Vec<Receipt>, TransactionError> {
@@ -291,7 +301,7 @@ impl Transaction<'_> {
             Err(second) => return Err(TransactionError::Stuck { first, second }),
         };
         // What was moved there and back has other change times, and they are our doing.
-        self.receive(opposite(failed), before, guard, ours)?;
+        self.receive(opposite(failed), before, guard, ours).map_err(unsettled(false))?;
         Ok((first, beside))
     }
 
@@ -383,7 +393,10 @@ impl Transaction<'_> {
         let mut look = |op: &Op| guard.map_or(Ok(()), |guard| guard.look(op, direction, self.sites));
         let applied = commit::apply(self.plan, direction, self.sites, &|_| false, &mut look, &mut |_| {});
         let (done, beside) = match applied {
-            Ok(()) => self.receive(direction, &before, guard, &|_, _| true).map(|()| (true, Vec::new()))?,
+            Ok(()) => {
+                let received = self.receive(direction, &before, guard, &|_, _| true);
+                received.map(|()| (true, Vec::new())).map_err(unsettled(true))?
+            }
             Err(first) => {
                 self.retreat(direction, first, &before, None, guard, &|_, _| true).map(|(_, beside)| (false, beside))?
             }
@@ -425,6 +438,15 @@ fn told(error: CommitError, beside: &[Bytes]) -> CommitError {
         conflict.why.push_str(&format!("; what was there before is now {}", path.quoted()));
     }
     CommitError::Conflict { conflict }
+}
+
+const fn ended(done: bool) -> &'static str {
+    if done { "done" } else { "taken back" }
+}
+
+/// What goes wrong behind the last step leaves all of them done, or taken back.
+fn unsettled(done: bool) -> impl Fn(TransactionError) -> TransactionError {
+    move |cause| TransactionError::Unsettled { done, cause: Box::new(cause) }
 }
 
 const fn opposite(direction: Direction) -> Direction {

@@ -375,3 +375,39 @@ fn an_edit_that_stopped_an_undo_stops_the_next_one_too() {
     }
     scene.audit_holds();
 }
+
+#[test]
+fn what_is_done_but_not_recorded_is_not_said_to_be_taken_back() {
+    let scene = Scene::new();
+    let file = scene.at("w/file");
+    fs::write(&file, "old\n").expect("write");
+    let mut in_the_way = None;
+    let block = |_| {
+        if in_the_way.is_none() && read(&file) == "new\n" {
+            let plan = find(&scene.at("state"), "plan.json").expect("a plan");
+            let receipts = plan.with_file_name("receipts.jsonl");
+            fs::create_dir(&receipts).expect("there are none yet");
+            in_the_way = Some(receipts);
+        }
+    };
+    let mut person = Meanwhile { asked: || {}, applied: block };
+    let request = scene.request("echo new > file");
+    let failure = scene.open().run(request, &RunOptions::default(), &mut person).expect_err("it can't be recorded");
+    assert!(failure.what.starts_with("all steps were done"), "{failure}");
+    assert!(!failure.what.contains("taken back"), "{failure}");
+    assert!(failure.next.iter().any(|n| n.contains("backstop recover")), "{:?}", failure.next);
+    assert_eq!(read(&file), "new\n");
+    fs::remove_dir(in_the_way.expect("made")).expect("the cause is mended");
+    let run = scene.open().recovered()[0].id;
+    assert_eq!(scene.open().record(run).expect("a record").state, State::Committed);
+    assert_eq!(read(&file), "new\n");
+    scene.audit_holds();
+}
+
+/// The first file of that name beneath a directory.
+fn find(dir: &Path, name: &str) -> Option<PathBuf> {
+    let mut entries: Vec<PathBuf> = fs::read_dir(dir).expect("listed").map(|e| e.expect("entry").path()).collect();
+    entries.sort();
+    let here = entries.iter().find(|p| p.ends_with(name)).cloned();
+    here.or_else(|| entries.iter().filter(|p| p.is_dir()).find_map(|p| find(p, name)))
+}

@@ -367,8 +367,9 @@ impl Engine {
                 _ => None,
             };
             let told = matches!(error, TransactionError::TakenBack(_));
+            let unsettled = matches!(error, TransactionError::Unsettled { .. });
             let failure = Failure::from(error);
-            if !self.is_settled(record.id) {
+            if unsettled || !self.is_settled(record.id) {
                 // Not a word more in record and log: they would say that it has ended, and then nobody
                 // would finish it or take it back.
                 return Err(failure.next(SETTLE));
