@@ -141,7 +141,7 @@ fn edited(ground: &Ground, scenario: &Scenario, verb: Breaks, after: &Tree) -> R
             ready.recover(Some(&format!("kill:{}", point % 7))).map_err(at)?;
             let ran = ready.expect(0, |r| r.recover(None)).map_err(at)?;
             ready.keeps(&edits).map_err(|e| at(format!("{e}\nafter {ran}")))?;
-            told += usize::from(ran.stderr.contains("somebody else changed it after the crash"));
+            told += usize::from(ran.stderr.contains("somebody else changed it meanwhile"));
             let stamps = ready.stamps().map_err(at)?;
             ready.expect(0, |r| r.recover(None)).map_err(at)?;
             if ready.stamps().map_err(at)? != stamps {

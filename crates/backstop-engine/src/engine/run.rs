@@ -363,10 +363,12 @@ impl Engine {
         if let Err(error) = result {
             let met = match &error {
                 TransactionError::Commit(CommitError::Conflict { conflict })
-                | TransactionError::TakenBack(CommitError::Conflict { conflict }) => Some(conflict.clone()),
+                | TransactionError::TakenBack { first: CommitError::Conflict { conflict }, .. } => {
+                    Some(conflict.clone())
+                }
                 _ => None,
             };
-            let told = matches!(error, TransactionError::TakenBack(_));
+            let told = matches!(error, TransactionError::TakenBack { .. });
             let unsettled = matches!(error, TransactionError::Unsettled { .. });
             let failure = Failure::from(error);
             if unsettled || !self.is_settled(record.id) {
