@@ -409,9 +409,9 @@ impl Transaction<'_> {
                 let received = self.receive(direction, &before, &|_| guard.foreign(), &|_, _| true);
                 received.map(|()| (true, Vec::new())).map_err(unsettled(true))?
             }
-            Err(first) => {
-                self.retreat(direction, first, &before, None, &guard, &|_, _| true).map(|(_, beside)| (false, beside))?
-            }
+            Err(first) => self
+                .retreat(direction, first, &before, None, &guard, &|_, _| true)
+                .map(|(_, beside)| (false, beside))?,
         };
         let left = guard.foreign().iter().map(Foreign::told).collect();
         Ok(Ended { done, left, beside })

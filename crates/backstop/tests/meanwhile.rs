@@ -503,3 +503,26 @@ fn find(dir: &Path, name: &str) -> Option<PathBuf> {
     let here = entries.iter().find(|p| p.ends_with(name)).cloned();
     here.or_else(|| entries.iter().filter(|p| p.is_dir()).find_map(|p| find(p, name)))
 }
+
+#[test]
+fn a_new_file_that_was_worked_on_stays_when_a_later_step_fails() {
+    let scene = Scene::new();
+    let at = |name: &str| scene.at("w").join(name);
+    fs::write(at("b"), "b before\n").expect("write");
+    let mut saved = false;
+    let save = |_| {
+        if !saved && at("a").exists() {
+            fs::write(at("a"), "personal\n").expect("saved");
+            fs::write(at("b"), "b, edited\n").expect("edited");
+            saved = true;
+        }
+    };
+    let mut person = Meanwhile { asked: || {}, applied: save };
+    let request = scene.request("echo by the run > a; echo by the run >> b");
+    let outcome = scene.open().run(request, &RunOptions::default(), &mut person).expect("a conflict is an outcome");
+    assert_eq!(outcome.record.state, State::Held);
+    scene.open().discard(outcome.record.id).expect("it is held");
+    assert_eq!(read(&at("a")), "personal\n");
+    assert_eq!(read(&at("b")), "b, edited\n");
+    scene.audit_holds();
+}
