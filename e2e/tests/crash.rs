@@ -141,7 +141,7 @@ fn edited(ground: &Ground, scenario: &Scenario, verb: Breaks, after: &Tree) -> R
             ready.recover(Some(&format!("kill:{}", point % 7))).map_err(at)?;
             let ran = ready.expect(0, |r| r.recover(None)).map_err(at)?;
             ready.keeps(&edits).map_err(|e| at(format!("{e}\nafter {ran}")))?;
-            told += usize::from(ran.stderr.contains("somebody else changed it after the crash"));
+            told += usize::from(ran.stderr.contains("somebody else changed it meanwhile"));
             let stamps = ready.stamps().map_err(at)?;
             ready.expect(0, |r| r.recover(None)).map_err(at)?;
             if ready.stamps().map_err(at)? != stamps {
@@ -241,6 +241,11 @@ fn failing(ground: &Ground, scenario: &Scenario, verb: Breaks, after: &Tree) -> 
                 return Err(at(format!("success was claimed, but the tree is as {found:?}: {ran}")));
             }
             let text = ran.stderr.to_lowercase();
+            for (is, not) in [(Found::After, "all before it was taken back"), (Found::Before, "all steps were done")] {
+                if found == is && text.contains(not) {
+                    return Err(at(format!("the tree is as {found:?}, but it says otherwise: {ran}")));
+                }
+            }
             if ran.code != 0 && !text.contains(words) {
                 return Err(at(format!("the message does not say why: {ran}")));
             }

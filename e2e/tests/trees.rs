@@ -56,9 +56,33 @@ const HELD: &str = "all claims held";
 const HELD_BY_ROOT: u64 = 80;
 const HELD_BY_USER: u64 = 30;
 
-/// Seeds that are known to fail, and why; each is checked to fail still.
-const NOT_YET: [(&str, &str, &str); 1] =
-    [("xfs-root", "1", "a directory that was exchanged and then moved twice gets a new mtime on XFS")];
+/// A seed that is known to fail; checked to fail still, and like this.
+struct NotYet {
+    ground: &'static str,
+    seed: &'static str,
+    /// A part of each line that says how.
+    error: &'static str,
+    why: &'static str,
+}
+
+const NOT_YET: [NotYet; 1] = [NotYet {
+    ground: "xfs-root",
+    seed: "1",
+    error: ".wh.a: mtime: ",
+    // Where a name was deleted before, overlayfs renames onto it by an exchange with the whiteout, and XFS
+    // gives a directory that is exchanged with something in another directory a new mtime. So it has one in
+    // the rehearsal already, and nothing tells it from one that the command's own entries gave it.
+    why: "on XFS a directory gets a new mtime in the rehearsal when it is moved to a name deleted before",
+}];
+
+impl NotYet {
+    /// True where every difference is the one that is known.
+    fn explains(&self, error: &str) -> bool {
+        // A headline, a line for each difference, what the program said.
+        let mut lines = error.lines().skip(1).take_while(|l| l.starts_with("  ")).peekable();
+        lines.peek().is_some() && lines.all(|l| l.trim_start().starts_with(self.error))
+    }
+}
 
 struct Score {
     where_: String,
@@ -68,10 +92,12 @@ struct Score {
 
 impl Score {
     fn take(&mut self, ground: &Ground, name: &str, case: &Case) {
-        let not_yet = NOT_YET.iter().find(|(place, seed, _)| *place == self.where_ && *seed == name);
-        if let Some((_, _, why)) = not_yet {
+        if let Some(known) = NOT_YET.iter().find(|n| n.ground == self.where_ && n.seed == name) {
             match play(ground, case) {
-                Err(_) => *self.counts.entry(format!("not yet: {why}")).or_default() += 1,
+                Err(e) if known.explains(&e) => {
+                    *self.counts.entry(format!("not yet: {}", known.why)).or_default() += 1;
+                }
+                Err(e) => self.failures.push(format!("{} {name} fails otherwise than is known: {e}", self.where_)),
                 Ok(_) => self.failures.push(format!("{} {name} passes: take it out of NOT_YET", self.where_)),
             }
             return;
@@ -149,6 +175,17 @@ grounds! {
     as_plain_on_xfs_as_user: Xfs, Plain;
     as_plain_on_btrfs_as_user: Btrfs, Plain;
     as_plain_on_tmpfs_as_user: Tmpfs, Plain;
+}
+
+#[test]
+fn a_known_failure_excuses_no_other() {
+    let known = &NOT_YET[0];
+    let (head, time, other) =
+        ("committed, against plain: the tree differs:", "  .wh.a: mtime: 1.2 -> 3.4", "  a: gone");
+    assert!(known.explains(&format!("{head}\n{time}\nexit 9")));
+    for error in [head, &format!("{head}\n{time}\n{other}\nexit 9"), "undo failed: exit 125\n  .wh.b: mtime: 1"] {
+        assert!(!known.explains(error), "{error}");
+    }
 }
 
 /// The yardstick itself: without Backstop two runs of a case end in the same tree.

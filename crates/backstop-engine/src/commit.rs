@@ -24,7 +24,7 @@ pub(crate) use check::{Bounds, Checked, Known, check, known};
 pub(crate) use fresh::Fresh;
 pub(crate) use guard::Guard;
 pub(crate) use keep::keep;
-pub(crate) use receipt::{Foreign, History, Receipt, Seen, Touched, touched};
+pub(crate) use receipt::{Foreign, History, Left, Receipt, Seen, Touched, touched};
 
 /// What is said of a transaction that a step has failed in.
 pub(crate) const TAKEN_BACK: &str = "the step failed, and all before it was taken back";

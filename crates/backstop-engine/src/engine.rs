@@ -400,7 +400,12 @@ impl From<CommitError> for Failure {
 impl From<TransactionError> for Failure {
     fn from(error: TransactionError) -> Self {
         match error {
-            TransactionError::Commit(e) | TransactionError::TakenBack(e) => e.into(),
+            TransactionError::Commit(e) => e.into(),
+            TransactionError::TakenBack { first, rest } => {
+                let failure = Self::from(first);
+                Self { what: failure.what + &rest, ..failure }
+            }
+            TransactionError::Unsettled { ref cause, .. } => Self::because(error.to_string(), cause.as_ref()),
             TransactionError::Store(e) => e.into(),
             TransactionError::Audit(e) => e.into(),
             TransactionError::Stuck { .. } => Self::internal(error.to_string()).next("mend the cause first"),

@@ -2,6 +2,7 @@
 //! apply, write the receipt, close. After a kill at any point `finish` brings it to its end or takes
 //! it back. Takes a plan that was checked and authorised; decides nothing.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 
 use backstop_core::audit::{Body, By};
@@ -111,15 +112,30 @@ pub(crate) struct Ended {
     pub beside: Vec<Bytes>,
 }
 
-/// Why it did not come to its end. Nothing of it is on the disk, unless `Stuck`.
+/// Why it did not come to its end. Nothing of it is on the disk, unless `Unsettled` or `Stuck`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TransactionError {
     /// Before the intent: something is not as the plan knows it, or failed. Nothing was done.
     #[error(transparent)]
     Commit(#[from] CommitError),
     /// A step met something else than the plan knows, or failed; all was taken back, and the log says so.
-    #[error(transparent)]
-    TakenBack(CommitError),
+    #[error("{first}{rest}")]
+    TakenBack {
+        /// Why.
+        first: CommitError,
+        /// What was left as it is, and what was put beside.
+        rest: String,
+    },
+    /// All steps were done (or taken back), but that can't be made durable or be recorded: `recover` goes on
+    /// when the cause is mended.
+    #[error("all steps were {}, but that can't be made durable and be recorded", ended(*.done))]
+    Unsettled {
+        /// Done, or taken back.
+        done: bool,
+        /// Why.
+        #[source]
+        cause: Box<TransactionError>,
+    },
     /// The state directory failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -198,6 +214,7 @@ impl Transaction<'_> {
             self.store.write(self.id, if self.beside { BESIDE } else { PLAN }, &bytes, true)?;
         }
         let receipts = self.receipts()?.len() as u64;
+        let began = self.moments()?;
         let _uninterrupted = Uninterrupted::begin();
         self.store.mark_open(
             self.id,
@@ -207,7 +224,7 @@ impl Transaction<'_> {
                 receipts,
                 before: before.iter().map(|(&(vol, ino), seen)| (vol, ino, seen.ctime)).collect(),
                 files: before.iter().map(|(&(vol, ino), seen)| (vol, ino, seen.size, seen.mtime)).collect(),
-                began: self.moments()?,
+                began: began.clone(),
                 version: Intent::VERSION,
             },
         )?;
@@ -230,30 +247,34 @@ impl Transaction<'_> {
             return Err(error.into());
         }
         let skip = |ino| checked.foreign.contains(&ino);
-        let mut fresh = Fresh::new(self.plan, direction, &before, self.sites);
+        let fresh = RefCell::new(Fresh::new(self.plan, direction, &before, self.sites));
         let mut done = 0;
         let mut counted = |n: u64| {
             done = n;
             progress(n);
         };
-        let applied = commit::apply(self.plan, direction, self.sites, &skip, &mut |op| fresh.look(op), &mut counted);
+        let mut look = |op: &Op| fresh.borrow_mut().look(op);
+        let mut did = |op: &Op, left| fresh.borrow_mut().did(op, left);
+        let applied = commit::apply(self.plan, direction, self.sites, &skip, &mut look, &mut did, &mut counted);
+        let fresh = fresh.into_inner();
         if let Err(first) = applied {
             // A step that meets a conflict has done nothing; one that fails may have done a part.
             let failed = u64::from(!matches!(first, CommitError::Conflict { .. }));
             let ran = usize::try_from(done + failed).ok();
             let ours = |vol, ino| fresh.is_ours(vol, ino);
-            let (first, beside) = self.retreat(direction, first, &before, ran, None, &ours)?;
-            let first = told(first, &beside);
-            self.settle(kind, false, &[called_off(run, &first)])?;
-            return Err(TransactionError::TakenBack(first));
+            let guard = Guard::new(self.plan, &before, &began, true).knowing(fresh.left().clone());
+            let (first, beside) = self.retreat(direction, first, &before, ran, &guard, &ours)?;
+            let (first, rest) = told(first, &guard.foreign(), &beside);
+            self.settle(kind, false, &[called_off(run, &first, &rest)]).map_err(unsettled(false))?;
+            return Err(TransactionError::TakenBack { first, rest });
         }
-        self.receive(direction, &before, None, &|_, _| true)?;
+        self.receive(direction, &before, &|now| fresh.foreign(now), &|_, _| true).map_err(unsettled(true))?;
         let entry = match kind {
             Kind::Commit => Body::RunCommitted { run },
             Kind::Undo => Body::RunUndone { run },
             Kind::Redo => Body::RunRedone { run },
         };
-        self.settle(kind, true, &[entry])
+        self.settle(kind, true, &[entry]).map_err(unsettled(true))
     }
 
     fn receipts(&self) -> Result<Vec<Receipt>, TransactionError> {
@@ -283,7 +304,7 @@ impl Transaction<'_> {
         first: CommitError,
         before: &Objects,
         done: Option<usize>,
-        guard: Option<&Guard<'_>>,
+        guard: &Guard<'_>,
         ours: &dyn Fn(u16, u64) -> bool,
     ) -> Result<(CommitError, Vec<Bytes>), TransactionError> {
         let beside = match commit::take_back(self.plan, failed, self.sites, done, guard) {
@@ -291,7 +312,7 @@ impl Transaction<'_> {
             Err(second) => return Err(TransactionError::Stuck { first, second }),
         };
         // What was moved there and back has other change times, and they are our doing.
-        self.receive(opposite(failed), before, guard, ours)?;
+        self.receive(opposite(failed), before, &|_| guard.foreign(), ours).map_err(unsettled(false))?;
         Ok((first, beside))
     }
 
@@ -306,17 +327,18 @@ impl Transaction<'_> {
         Ok(moments)
     }
 
-    /// All steps are done: makes them durable as far as asked for, then writes the receipt.
+    /// All steps are done: makes them durable as far as asked for, then writes the receipt. `others` says
+    /// what somebody else changed meanwhile, where objects are now like this.
     fn receive(
         &mut self,
         direction: Direction,
         before: &Objects,
-        guard: Option<&Guard<'_>>,
+        others: &dyn Fn(&Objects) -> Vec<Foreign>,
         ours: &dyn Fn(u16, u64) -> bool,
     ) -> Result<(), TransactionError> {
         self.sync_if_needed()?;
         let after = commit::touched(self.plan, self.sites, direction)?;
-        let mut foreign = guard.map(Guard::foreign).unwrap_or_default();
+        let mut foreign = others(&after);
         let known: HashSet<(u16, u64)> = foreign.iter().map(|f| (f.vol, f.ino)).collect();
         let touched = after
             .into_iter()
@@ -379,16 +401,19 @@ impl Transaction<'_> {
         }
         let before = intent.seen();
         let guard = Guard::new(self.plan, &before, &intent.began, !intent.files.is_empty());
-        let guard = Some(&guard);
-        let mut look = |op: &Op| guard.map_or(Ok(()), |guard| guard.look(op, direction, self.sites));
-        let applied = commit::apply(self.plan, direction, self.sites, &|_| false, &mut look, &mut |_| {});
+        let mut look = |op: &Op| guard.look(op, direction, self.sites);
+        let applied =
+            commit::apply(self.plan, direction, self.sites, &|_| false, &mut look, &mut |_, _| {}, &mut |_| {});
         let (done, beside) = match applied {
-            Ok(()) => self.receive(direction, &before, guard, &|_, _| true).map(|()| (true, Vec::new()))?,
-            Err(first) => {
-                self.retreat(direction, first, &before, None, guard, &|_, _| true).map(|(_, beside)| (false, beside))?
+            Ok(()) => {
+                let received = self.receive(direction, &before, &|_| guard.foreign(), &|_, _| true);
+                received.map(|()| (true, Vec::new())).map_err(unsettled(true))?
             }
+            Err(first) => self
+                .retreat(direction, first, &before, None, &guard, &|_, _| true)
+                .map(|(_, beside)| (false, beside))?,
         };
-        let left = guard.iter().flat_map(|guard| guard.foreign()).map(|f| f.told()).collect();
+        let left = guard.foreign().iter().map(Foreign::told).collect();
         Ok(Ended { done, left, beside })
     }
 }
@@ -411,20 +436,40 @@ impl Drop for Uninterrupted {
 }
 
 /// What the audit log says of a transaction that was begun and taken back.
-fn called_off(run: RunId, error: &CommitError) -> Body {
+fn called_off(run: RunId, error: &CommitError, rest: &str) -> Body {
     match error {
         CommitError::Conflict { conflict } => Body::RunConflict { count: 1, paths: vec![conflict.path.clone()], run },
-        _ => Body::RunFailed { run, why: Failure::because(commit::TAKEN_BACK, error).what },
+        _ => Body::RunFailed { run, why: Failure::because(commit::TAKEN_BACK, error).what + rest },
     }
 }
 
-/// The error, with where old things were put because their places are taken.
-fn told(error: CommitError, beside: &[Bytes]) -> CommitError {
-    let CommitError::Conflict { mut conflict } = error else { return error };
-    for path in beside {
-        conflict.why.push_str(&format!("; what was there before is now {}", path.quoted()));
+/// The error, and what is to be said with it: what somebody else changed and was left, and where old things
+/// were put because their places are taken. (A conflict says it itself, since it is listed as such.)
+fn told(error: CommitError, left: &[Foreign], beside: &[Bytes]) -> (CommitError, String) {
+    let mut rest = String::new();
+    for foreign in left {
+        let path = foreign.path.quoted();
+        rest.push_str(&format!("; what somebody else changed meanwhile was left as it is: {path}"));
     }
-    CommitError::Conflict { conflict }
+    for path in beside {
+        rest.push_str(&format!("; what was there before is now {}", path.quoted()));
+    }
+    match error {
+        CommitError::Conflict { mut conflict } => {
+            conflict.why.push_str(&rest);
+            (CommitError::Conflict { conflict }, String::new())
+        }
+        other => (other, rest),
+    }
+}
+
+const fn ended(done: bool) -> &'static str {
+    if done { "done" } else { "taken back" }
+}
+
+/// What goes wrong behind the last step leaves all of them done, or taken back.
+fn unsettled(done: bool) -> impl Fn(TransactionError) -> TransactionError {
+    move |cause| TransactionError::Unsettled { done, cause: Box::new(cause) }
 }
 
 const fn opposite(direction: Direction) -> Direction {

@@ -104,3 +104,22 @@ fn where_it_cannot_be_put_beside_nothing_is_done() {
     assert_eq!(place.read("d/x"), "x, old\n");
     assert_eq!(fs::read_to_string(before(&place, "y")).expect("there"), "y, old\n");
 }
+
+#[test]
+fn what_only_its_content_was_changed_of_keeps_owner_and_mode_beside() {
+    let place = Place::new();
+    let file = place.at("w/file");
+    fs::write(&file, "old\n").expect("write");
+    let owner = (fs::metadata(&file).expect("there").uid() == 0).then_some(65_534);
+    std::os::unix::fs::chown(&file, owner, owner).expect("root's to give, else as it is");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("ours");
+    let old = fs::metadata(&file).expect("there");
+    // The time is put back, so that nothing but the content differs.
+    place.say(&["run", "-c", "touch -r file t; echo x >> file; touch -r t file; rm t"], 0);
+    fs::write(&file, "a person's\n").expect("write");
+    place.say(&["undo", "--beside", "@last"], 0);
+    let kept = before(&place, "file");
+    assert_eq!(fs::read_to_string(&kept).expect("there"), "old\n");
+    let kept = fs::metadata(&kept).expect("there");
+    assert_eq!((kept.uid(), kept.gid(), kept.mode()), (old.uid(), old.gid(), old.mode()));
+}

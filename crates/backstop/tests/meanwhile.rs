@@ -375,3 +375,154 @@ fn an_edit_that_stopped_an_undo_stops_the_next_one_too() {
     }
     scene.audit_holds();
 }
+
+#[test]
+fn a_save_made_after_its_step_and_before_one_that_fails_stays() {
+    // Between the step that writes the content and the one that sets the times, and after both.
+    for when in [1, 2] {
+        let scene = Scene::new();
+        let at = |name: &str| scene.at("w").join(name);
+        for name in ["a", "b"] {
+            fs::write(at(name), format!("{name} before\n")).expect("write");
+        }
+        let mut steps = 0;
+        let save = |_| {
+            steps += u64::from(steps > 0 || read(&at("a")).ends_with("by the run\n"));
+            if steps == when {
+                fs::write(at("a"), "a before\na personal\n").expect("saved, as long as what the run wrote");
+                fs::write(at("b"), "b, edited\n").expect("edited");
+            }
+        };
+        let mut person = Meanwhile { asked: || {}, applied: save };
+        let request = scene.request("echo by the run >> a; echo by the run >> b");
+        let outcome = scene.open().run(request, &RunOptions::default(), &mut person).expect("a conflict is an outcome");
+        assert_eq!(outcome.record.state, State::Held, "{when}");
+        assert_eq!(read(&at("a")), "a before\na personal\n", "{when}");
+        assert_eq!(read(&at("a.before-conflict")), "a before\n", "{when}");
+        assert_eq!(read(&at("b")), "b, edited\n", "{when}");
+        let told = outcome.record.notes.join("\n");
+        let path = Bytes::from(at("a")).quoted().to_string();
+        assert!(told.contains(&format!("what somebody else changed meanwhile was left as it is: {path}")), "{told}");
+        assert!(told.contains("a.before-conflict"), "{told}");
+        scene.open().discard(outcome.record.id).expect("it is held");
+        assert_eq!(read(&at("a")), "a before\na personal\n", "{when}");
+        scene.audit_holds();
+    }
+}
+
+#[test]
+fn a_save_made_during_an_undo_that_is_taken_back_stays_and_stops_the_next() {
+    let scene = Scene::new();
+    let at = |name: &str| scene.at("w").join(name);
+    for name in ["a", "b"] {
+        fs::write(at(name), format!("{name} before\n")).expect("write");
+    }
+    let mut nobody = Meanwhile { asked: || {}, applied: |_| {} };
+    let request = scene.request("echo by the run >> a; echo by the run >> b");
+    let run = scene.open().run(request, &RunOptions::default(), &mut nobody).expect("runs").record;
+    let which = Which::Runs(vec![run.id]);
+    let mut saved = false;
+    // Backwards b comes first.
+    let save = |_| {
+        if !saved && read(&at("b")) == "b before\n" {
+            fs::write(at("b"), "personal\n").expect("saved");
+            fs::write(at("a"), "a, edited\n").expect("edited");
+            saved = true;
+        }
+    };
+    let mut person = Meanwhile { asked: || {}, applied: save };
+    let report = scene.open().undo(&which, UndoOptions::default(), &mut person).expect("a report");
+    let (_, stopped) = report.stopped.expect("it stopped");
+    assert!(stopped.what.contains("b.before-conflict"), "{}", stopped.what);
+    assert_eq!(read(&at("b.before-conflict")), "b before\nby the run\n");
+    let report = scene.open().undo(&which, UndoOptions::default(), &mut nobody).expect("a report");
+    assert!(report.stopped.is_some());
+    assert_eq!(read(&at("b")), "personal\n");
+    scene.audit_holds();
+}
+
+#[test]
+fn a_save_made_after_its_step_of_a_commit_that_goes_on_stops_the_undo() {
+    let scene = Scene::new();
+    let at = |name: &str| scene.at("w").join(name);
+    for name in ["a", "b"] {
+        fs::write(at(name), format!("{name} before\n")).expect("write");
+    }
+    let mut saved = false;
+    // The step that writes the other one into its file comes after all that is done to the first.
+    let save = |_| {
+        if !saved && read(&at("b")).ends_with("by the run\n") {
+            fs::write(at("a"), "personal\n").expect("saved");
+            saved = true;
+        }
+    };
+    let mut person = Meanwhile { asked: || {}, applied: save };
+    let request = scene.request("echo by the run >> a; echo by the run >> b");
+    let run = scene.open().run(request, &RunOptions::default(), &mut person).expect("runs").record;
+    assert_eq!(run.state, State::Committed);
+    let mut nobody = Meanwhile { asked: || {}, applied: |_| {} };
+    let which = Which::Runs(vec![run.id]);
+    let report = scene.open().undo(&which, UndoOptions::default(), &mut nobody).expect("a report");
+    assert!(report.stopped.is_some());
+    assert_eq!(read(&at("a")), "personal\n");
+    scene.audit_holds();
+}
+
+#[test]
+fn what_is_done_but_not_recorded_is_not_said_to_be_taken_back() {
+    let scene = Scene::new();
+    let file = scene.at("w/file");
+    fs::write(&file, "old\n").expect("write");
+    let mut in_the_way = None;
+    let block = |_| {
+        if in_the_way.is_none() && read(&file) == "new\n" {
+            let plan = find(&scene.at("state"), "plan.json").expect("a plan");
+            let receipts = plan.with_file_name("receipts.jsonl");
+            fs::create_dir(&receipts).expect("there are none yet");
+            in_the_way = Some(receipts);
+        }
+    };
+    let mut person = Meanwhile { asked: || {}, applied: block };
+    let request = scene.request("echo new > file");
+    let failure = scene.open().run(request, &RunOptions::default(), &mut person).expect_err("it can't be recorded");
+    assert!(failure.what.starts_with("all steps were done"), "{failure}");
+    assert!(!failure.what.contains("taken back"), "{failure}");
+    assert!(failure.next.iter().any(|n| n.contains("backstop recover")), "{:?}", failure.next);
+    assert_eq!(read(&file), "new\n");
+    fs::remove_dir(in_the_way.expect("made")).expect("the cause is mended");
+    let run = scene.open().recovered()[0].id;
+    assert_eq!(scene.open().record(run).expect("a record").state, State::Committed);
+    assert_eq!(read(&file), "new\n");
+    scene.audit_holds();
+}
+
+/// The first file of that name beneath a directory.
+fn find(dir: &Path, name: &str) -> Option<PathBuf> {
+    let mut entries: Vec<PathBuf> = fs::read_dir(dir).expect("listed").map(|e| e.expect("entry").path()).collect();
+    entries.sort();
+    let here = entries.iter().find(|p| p.ends_with(name)).cloned();
+    here.or_else(|| entries.iter().filter(|p| p.is_dir()).find_map(|p| find(p, name)))
+}
+
+#[test]
+fn a_new_file_that_was_worked_on_stays_when_a_later_step_fails() {
+    let scene = Scene::new();
+    let at = |name: &str| scene.at("w").join(name);
+    fs::write(at("b"), "b before\n").expect("write");
+    let mut saved = false;
+    let save = |_| {
+        if !saved && at("a").exists() {
+            fs::write(at("a"), "personal\n").expect("saved");
+            fs::write(at("b"), "b, edited\n").expect("edited");
+            saved = true;
+        }
+    };
+    let mut person = Meanwhile { asked: || {}, applied: save };
+    let request = scene.request("echo by the run > a; echo by the run >> b");
+    let outcome = scene.open().run(request, &RunOptions::default(), &mut person).expect("a conflict is an outcome");
+    assert_eq!(outcome.record.state, State::Held);
+    scene.open().discard(outcome.record.id).expect("it is held");
+    assert_eq!(read(&at("a")), "personal\n");
+    assert_eq!(read(&at("b")), "b, edited\n");
+    scene.audit_holds();
+}

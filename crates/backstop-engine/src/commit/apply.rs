@@ -9,23 +9,31 @@ use backstop_core::bytes::Bytes;
 use backstop_core::plan::{Direction, Meta, Op, Place, Plan, Slot, Spot};
 use backstop_sys::fs::{self as sys, Pin, Stat, Time};
 
-use super::{At, CommitError, Guard, Sites, at_place, at_slot};
+use super::{At, CommitError, Guard, Seen, Sites, at_place, at_slot};
 use crate::fault;
 
 /// Carries out all steps. On an error some may be done: the caller takes them back. `look` is asked
-/// before each: a conflict where somebody else changed what the step would work on.
+/// before each: a conflict where somebody else changed what the step would work on. `did` hears how each
+/// has left the file that it wrote into or dressed; nothing where it failed halfway.
 pub(crate) fn apply(
     plan: &Plan,
     direction: Direction,
     sites: &Sites,
     skip_times: &dyn Fn(u64) -> bool,
     look: &mut dyn FnMut(&Op) -> Result<(), CommitError>,
+    did: &mut dyn FnMut(&Op, Option<Seen>),
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), CommitError> {
     let mut done = 0;
     for op in in_order(plan, direction) {
         look(op)?;
-        step(op, direction, sites, skip_times)?;
+        let left = step(op, direction, sites, skip_times);
+        match &left {
+            // It has done nothing.
+            Err(CommitError::Conflict { .. }) => {}
+            other => did(op, other.as_ref().ok().copied().flatten()),
+        }
+        left?;
         done += 1;
         progress(done);
     }
@@ -33,14 +41,14 @@ pub(crate) fn apply(
 }
 
 /// Takes back what an `apply` that failed has done: the other way round, the first `done` steps of it
-/// (all of them where nobody knows how far it came). What somebody else put in the way meanwhile stays;
-/// what was kept then comes back beside it. Gives those places.
+/// (all of them where nobody knows how far it came). What somebody else put in the way or changed
+/// meanwhile stays; what was kept then comes back beside it. Gives those places.
 pub(crate) fn take_back(
     plan: &Plan,
     failed: Direction,
     sites: &Sites,
     done: Option<usize>,
-    guard: Option<&Guard<'_>>,
+    guard: &Guard<'_>,
 ) -> Result<Vec<Bytes>, CommitError> {
     let back = match failed {
         Direction::Forward => Direction::Backward,
@@ -63,10 +71,10 @@ pub(crate) fn take_back(
         if !due {
             continue;
         }
-        let looked = guard.map_or(Ok(()), |guard| guard.look(op, back, sites));
+        let looked = guard.look(op, back, sites);
         match looked.and_then(|()| step(op, back, sites, &|_| false)) {
             Err(CommitError::Conflict { .. }) => beside.extend(put_beside(op, back, sites, guard)?),
-            other => other?,
+            other => guard.did(op, other?),
         }
     }
     Ok(beside)
@@ -74,21 +82,12 @@ pub(crate) fn take_back(
 
 /// The place of a step is taken by somebody else's work: what the vault has of it, and nobody else, is
 /// put beside. None where the vault has nothing of it: then the step had not run, or its object is gone.
-fn put_beside(
-    op: &Op,
-    back: Direction,
-    sites: &Sites,
-    guard: Option<&Guard<'_>>,
-) -> Result<Option<Bytes>, CommitError> {
+fn put_beside(op: &Op, back: Direction, sites: &Sites, guard: &Guard<'_>) -> Result<Option<Bytes>, CommitError> {
     let (place, slot, ino) = match (op, back) {
         // Nobody can tell whether it had been written into before it was changed: both are kept.
         (Op::Write { at, ino, old, .. }, Direction::Backward)
         | (Op::Write { at, ino, new: old, .. }, Direction::Forward) => {
-            return if guard.is_some_and(|g| g.is_foreign(at.vol, *ino)) {
-                copy_beside(at, old, sites)
-            } else {
-                Ok(None)
-            };
+            return if guard.is_foreign(at.vol, *ino) { copy_beside(at, old, sites) } else { Ok(None) };
         }
         (Op::Move { from: Spot::Place(p), ino, to: Spot::Slot(s) }, Direction::Backward)
         | (Op::Move { from: Spot::Slot(s), ino, to: Spot::Place(p) }, Direction::Forward) => (p, s, *ino),
@@ -192,23 +191,30 @@ pub(super) fn in_order(plan: &Plan, direction: Direction) -> Vec<&Op> {
     steps
 }
 
-fn step(op: &Op, direction: Direction, sites: &Sites, skip_times: &dyn Fn(u64) -> bool) -> Result<(), CommitError> {
+/// One step. Gives how it has left the file that it wrote into or dressed.
+fn step(
+    op: &Op,
+    direction: Direction,
+    sites: &Sites,
+    skip_times: &dyn Fn(u64) -> bool,
+) -> Result<Option<Seen>, CommitError> {
     use Direction::{Backward, Forward};
     match (op, direction) {
+        (Op::Write { at, ino, new, .. }, Forward) => return write(at, *ino, new, sites),
+        (Op::Write { at, ino, old, .. }, Backward) => return write(at, *ino, old, sites),
+        (Op::Meta { after, at, before, ino }, Forward) => return meta(at, *ino, before, after, sites),
+        (Op::Meta { after, at, before, ino }, Backward) => return meta(at, *ino, after, before, sites),
         (Op::Move { from, ino, to }, Forward) => rename(from, to, *ino, sites),
         (Op::Move { from, ino, to }, Backward) => rename(to, from, *ino, sites),
         (Op::Swap { at, new, old, slot }, Forward) => swap(at, slot, *new, *old, sites),
         (Op::Swap { at, new, old, slot }, Backward) => swap(at, slot, *old, *new, sites),
-        (Op::Write { at, ino, new, .. }, Forward) => write(at, *ino, new, sites),
-        (Op::Write { at, ino, old, .. }, Backward) => write(at, *ino, old, sites),
-        (Op::Meta { after, at, before, ino }, Forward) => meta(at, *ino, before, after, sites),
-        (Op::Meta { after, at, before, ino }, Backward) => meta(at, *ino, after, before, sites),
         (Op::Link { at, ino, of }, Forward) => link(at, of, *ino, sites),
         (Op::Link { at, ino, .. }, Backward) => unlink(at, *ino, sites),
         (Op::Times { ino, .. }, _) if skip_times(*ino) => Ok(()),
         (Op::Times { after, at, ino, .. }, Forward) => times(at.as_ref(), *ino, *after, sites),
         (Op::Times { before, ino, was, .. }, Backward) => times(was.as_ref(), *ino, *before, sites),
     }
+    .map(|()| None)
 }
 
 fn spot(sites: &Sites, spot: &Spot) -> Result<Option<At>, CommitError> {
@@ -348,9 +354,9 @@ fn exchange(a: &At, b: &At) -> Result<(), CommitError> {
     swapped.map_err(a.step("replace"))
 }
 
-fn write(at: &Place, ino: u64, content: &Slot, sites: &Sites) -> Result<(), CommitError> {
+fn write(at: &Place, ino: u64, content: &Slot, sites: &Sites) -> Result<Option<Seen>, CommitError> {
     if sites[usize::from(at.vol)].volume().is_none() {
-        return Ok(());
+        return Ok(None);
     }
     let (Some(place), Some(slot)) = (at_place(sites, at)?, at_slot(sites, content)?) else {
         return Err(missing(&Spot::Place(at.clone()), sites));
@@ -375,7 +381,8 @@ fn write(at: &Place, ino: u64, content: &Slot, sites: &Sites) -> Result<(), Comm
     sys::overwrite(from.as_fd(), to.as_fd()).map_err(place.step("write"))?;
     // The bytes must be there before the journal says so: a power cut would leave half of them.
     fault::point("apply.write-sync").map_err(place.step("sync"))?;
-    sys::sync_file(to.as_fd()).map_err(place.step("sync"))
+    sys::sync_file(to.as_fd()).map_err(place.step("sync"))?;
+    Ok(Some(Seen::from(&sys::stat_fd(to.as_fd()).map_err(place.step("look at"))?)))
 }
 
 fn pin(at: &At, ino: u64) -> Result<Pin, CommitError> {
@@ -386,14 +393,16 @@ fn pin(at: &At, ino: u64) -> Result<Pin, CommitError> {
     if pin.stat.ino == ino { Ok(pin) } else { Err(at.conflict("something else is there now")) }
 }
 
-fn meta(at: &Place, ino: u64, from: &Meta, to: &Meta, sites: &Sites) -> Result<(), CommitError> {
+fn meta(at: &Place, ino: u64, from: &Meta, to: &Meta, sites: &Sites) -> Result<Option<Seen>, CommitError> {
     if sites[usize::from(at.vol)].volume().is_none() {
-        return Ok(());
+        return Ok(None);
     }
     let Some(place) = at_place(sites, at)? else { return Err(missing(&Spot::Place(at.clone()), sites)) };
     let pin = pin(&place, ino)?;
     fault::point("apply.meta").map_err(place.step("set the metadata of"))?;
-    set_meta(&pin, from, to).map_err(place.step("set the metadata of"))
+    set_meta(&pin, from, to).map_err(place.step("set the metadata of"))?;
+    // A directory's times follow our own steps.
+    Ok(look(&place)?.filter(|now| now.ino == ino && !now.is_dir()).map(|now| Seen::from(&now)))
 }
 
 /// Owner first (it clears set-id bits and file capabilities), then attributes (an ACL sets mode

@@ -2,7 +2,7 @@
 //! undo and redo, as the last transaction left it. O(changes), and for what goes as a whole directory
 //! everything beneath. Reads only.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::AtomicU64;
@@ -77,9 +77,11 @@ struct Checker<'a> {
     /// What the steps looked at so far would have put elsewhere.
     ahead: Ahead,
     /// Today's places of what they would have taken out of directories.
-    taken_out: Vec<Place>,
+    taken_out: BTreeSet<Place>,
     /// Vault slots through which objects only pass from one place to another.
     stages: HashSet<&'a Slot>,
+    /// The conflicts that are noted: a step that keeps and the step that writes look at the same place.
+    said: HashSet<(Bytes, String)>,
     out: Checked,
 }
 
@@ -97,8 +99,9 @@ pub(crate) fn check(
         sites,
         bounds,
         ahead: Ahead::default(),
-        taken_out: Vec::new(),
+        taken_out: BTreeSet::new(),
         stages,
+        said: HashSet::new(),
         out: Checked::default(),
     };
     checker.run()?;
@@ -175,7 +178,7 @@ impl Checker<'_> {
         };
         let from = if direction == Direction::Forward { from } else { to };
         if let Some(Spot::Place(place)) = self.ahead.today(from) {
-            self.taken_out.push(place);
+            self.taken_out.insert(place);
         }
         self.ahead.step(op, direction);
     }
@@ -189,8 +192,7 @@ impl Checker<'_> {
 
     fn conflict(&mut self, at: &Spot, why: &str) {
         let conflict = Conflict { path: self.shown(at), why: why.to_owned() };
-        // A step that keeps and the step that writes look at the same place.
-        if !self.out.conflicts.contains(&conflict) {
+        if self.said.insert((conflict.path.clone(), conflict.why.clone())) {
             self.out.conflicts.push(conflict);
         }
     }
@@ -302,22 +304,26 @@ impl Checker<'_> {
             |ino, ctime| (ctime >= bound || self.is_foreign(vol, ino)) && self.settled(vol, ino, ctime).is_none();
         // What can't be looked into now couldn't be when a person was asked about just that; where it
         // could, its mode or owner was changed since.
-        let denied = |ino, ctime, path: &Bytes| {
-            late(ino, ctime).then(|| Conflict { path: path.clone(), why: "it can't be looked into".to_owned() })
-        };
+        let shut = |path: Bytes| Conflict { path, why: "it can't be looked into".to_owned() };
+        let denied = || late(top.ino, Timestamp::from(top.ctime)).then(|| shut(path.clone()));
         let refused = |e: &io::Error| e.kind() == io::ErrorKind::PermissionDenied;
         let dir = match sys::open_dir_read(root, place.path.as_slice()) {
             Err(e) if refused(&e) => {
-                let conflict = denied(top.ino, Timestamp::from(top.ctime), &path);
+                let conflict = denied();
                 self.out.conflicts.extend(conflict);
                 return Ok(());
             }
             other => other.map_err(failed)?,
         };
+        let edge = match place.path.as_slice() {
+            b"" => Bytes::default(),
+            path => Bytes::new([path, b"/"].concat()),
+        };
         let skip: HashSet<Bytes> = self
             .taken_out
-            .iter()
-            .filter(|p| p.vol == place.vol && *p != place && p.path.is_beneath(place.path.as_slice()))
+            .range(Place { path: edge.clone(), vol: 0 }..)
+            .take_while(|p| p.path.as_slice().starts_with(edge.as_slice()))
+            .filter(|p| p.vol == place.vol && *p != place)
             .map(|p| shown(self.sites, p))
             .collect();
         let (progress, openers) = (AtomicU64::new(0), Openers::default());
@@ -328,14 +334,19 @@ impl Checker<'_> {
             skip: &skip,
             openers: &openers,
             foreign: &foreign,
+            shut: &late,
             progress: &progress,
         };
         let found: Vec<Conflict> = match count.run() {
-            Err(e) if refused(&e) => denied(top.ino, Timestamp::from(top.ctime), &path).into_iter().collect(),
+            Err(e) if refused(&e) => denied().into_iter().collect(),
             other => {
                 let counted = other.map_err(failed)?;
                 let changed = counted.changed.into_iter().map(|path| Conflict { path, why: CHANGED.to_owned() });
-                changed.chain(counted.denied.iter().filter_map(|d| denied(d.ino, d.ctime, &d.path))).collect()
+                let mut found: Vec<Conflict> = changed.chain(counted.denied.into_iter().map(shut)).collect();
+                if let (Some(last), 1..) = (found.last_mut(), counted.denied_more) {
+                    last.why.push_str(&format!(", nor can {} more", counted.denied_more));
+                }
+                found
             }
         };
         self.out.conflicts.extend(found);

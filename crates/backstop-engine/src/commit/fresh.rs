@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use backstop_core::plan::{Direction, Op, Place, Plan, Slot, Spot};
 
 use super::check::{CHANGED, stages};
-use super::{CommitError, Seen, Sites, apply, at_place};
+use super::{CommitError, Foreign, Left, Seen, Sites, apply, at_place, shown};
 
 /// A volume and an inode.
 type Key = (u16, u64);
@@ -17,15 +17,18 @@ type Key = (u16, u64);
 enum Done {
     /// Another name, or one more or less: that gives a new change time and leaves all else.
     Named,
-    /// New content or metadata: nothing of it can be compared any more.
+    /// New content or metadata: it is compared with what our steps have left.
     Written,
 }
 
 /// What is known of the objects of a transaction that is under way.
 pub(crate) struct Fresh<'a> {
+    plan: &'a Plan,
     before: &'a BTreeMap<Key, Seen>,
     stages: HashSet<&'a Slot>,
     done: HashMap<Key, Done>,
+    /// How our steps have left what they wrote into or dressed.
+    left: HashMap<Key, Left>,
     direction: Direction,
     sites: &'a Sites,
 }
@@ -38,12 +41,38 @@ impl<'a> Fresh<'a> {
             Op::Times { at, ino, was, .. } => at.as_ref().or(was.as_ref()).map(|p| ((p.vol, *ino), Done::Named)),
             _ => None,
         });
-        Self { before, stages: stages(plan), done: times.collect(), direction, sites }
+        Self { plan, before, stages: stages(plan), done: times.collect(), left: HashMap::new(), direction, sites }
     }
 
     /// True for an object that our steps have come to: its change time is our doing.
     pub fn is_ours(&self, vol: u16, ino: u64) -> bool {
         self.done.contains_key(&(vol, ino))
+    }
+
+    /// Hears how a step has left what it wrote into or dressed; nothing where that is not known.
+    pub fn did(&mut self, op: &Op, left: Option<Seen>) {
+        let (Op::Write { at, ino, .. } | Op::Meta { at, ino, .. }) = op else { return };
+        match left {
+            Some(seen) => self.left.insert((at.vol, *ino), Left { seen, named: false }),
+            None => self.left.remove(&(at.vol, *ino)),
+        };
+    }
+
+    /// How our steps have left what they wrote into or dressed.
+    pub const fn left(&self) -> &HashMap<Key, Left> {
+        &self.left
+    }
+
+    /// What somebody else changed after our step and before the end, where objects are now like this.
+    pub fn foreign(&self, now: &BTreeMap<Key, Seen>) -> Vec<Foreign> {
+        let mut told = HashSet::new();
+        let other = |op: &Op| {
+            let (Op::Write { at, ino, .. } | Op::Meta { at, ino, .. }) = op else { return None };
+            let key = (at.vol, *ino);
+            let (left, now) = self.left.get(&key).zip(now.get(&key))?;
+            (!left.is(now) && told.insert(key)).then(|| Foreign { ino: *ino, path: shown(self.sites, at), vol: at.vol })
+        };
+        self.plan.ops.iter().filter_map(other).collect()
     }
 
     /// Looks at what a step is about to write over, change or take out of the tree.
@@ -80,20 +109,24 @@ impl<'a> Fresh<'a> {
     fn note(&mut self, vol: u16, ino: u64, done: Done) {
         let so_far = self.done.entry((vol, ino)).or_insert(done);
         *so_far = done.max(*so_far);
+        if let (Done::Named, Some(left)) = (done, self.left.get_mut(&(vol, ino))) {
+            left.named = true;
+        }
     }
 
     fn same(&self, place: &Place, ino: u64) -> Result<(), CommitError> {
         let (Some(was), done) = (self.before.get(&(place.vol, ino)), self.done.get(&(place.vol, ino))) else {
             return Ok(());
         };
-        if done == Some(&Done::Written) {
+        let left = self.left.get(&(place.vol, ino));
+        if left.is_none() && done == Some(&Done::Written) {
             return Ok(());
         }
         let Some(at) = at_place(self.sites, place)? else { return Ok(()) };
         // Another object, or none: the step says so itself. A directory's times follow our own steps.
         let Some(stat) = apply::look(&at)?.filter(|stat| stat.ino == ino && !stat.is_dir()) else { return Ok(()) };
         let now = Seen::from(&stat);
-        if (now.size, now.mtime) != (was.size, was.mtime) || (done.is_none() && now.ctime != was.ctime) {
+        if !left.copied().unwrap_or(Left { seen: *was, named: done.is_some() }).is(&now) {
             return Err(at.conflict(CHANGED));
         }
         Ok(())

@@ -1,5 +1,7 @@
-//! After a crash: tells what somebody else changed since the transaction began from what Backstop had
-//! done of it, by what the journal says of each object and by the contents that were kept. Looks only;
+//! Where steps are finished or taken back, after a crash or because one of them failed: tells what
+//! somebody else changed since the transaction began from what Backstop had done of it, by what the
+//! journal says of each object, by the contents that were kept, and by how our own steps have left it where
+//! that is known. Looks only;
 //! a change that is not ours is a conflict, so that no step writes over it or takes it away.
 
 use std::cell::RefCell;
@@ -13,16 +15,14 @@ use backstop_core::plan::{Direction, Meta, Op, Plan, Slot, Spot};
 use backstop_core::time::Timestamp;
 use backstop_sys::fs::{self as sys, Stat};
 
-use super::check::stages;
-use super::{At, CommitError, Foreign, Seen, Sites, at_place, at_slot};
+use super::check::{CHANGED, stages};
+use super::{At, CommitError, Foreign, Left, Seen, Sites, at_place, at_slot};
 use crate::ledger::{Count, Openers};
 
 /// A volume and an inode.
 type Key = (u16, u64);
 
-const WHY: &str = "somebody else changed it after the crash";
-
-/// What a recovery knows of the objects of its plan.
+/// What a recovery or a retreat knows of the objects of its plan.
 pub(crate) struct Guard<'a> {
     /// How they were before the first step.
     before: &'a BTreeMap<Key, Seen>,
@@ -35,6 +35,8 @@ pub(crate) struct Guard<'a> {
     contents: HashMap<Key, [&'a Slot; 2]>,
     /// The times that we give to objects.
     times: HashMap<Key, Vec<Timestamp>>,
+    /// How our own steps have left what they wrote into or dressed; of a crash only those that came after.
+    left: RefCell<HashMap<Key, Left>>,
     /// What somebody else changed, and where it is.
     foreign: RefCell<BTreeMap<Key, Bytes>>,
 }
@@ -55,7 +57,23 @@ impl<'a> Guard<'a> {
                 Op::Move { .. } | Op::Swap { .. } | Op::Link { .. } | Op::Times { .. } => {}
             }
         }
-        Self { before, began, noted, stages: stages(plan), contents, times, foreign: RefCell::default() }
+        let (left, foreign) = (RefCell::default(), RefCell::default());
+        Self { before, began, noted, stages: stages(plan), contents, times, left, foreign }
+    }
+
+    /// Where nothing was cut off, it is known how our own steps have left what they came to.
+    #[must_use]
+    pub fn knowing(mut self, left: HashMap<Key, Left>) -> Self {
+        self.left = RefCell::new(left);
+        self
+    }
+
+    /// Hears how a step has left what it wrote into or dressed; nothing where that is not known.
+    pub fn did(&self, op: &Op, left: Option<Seen>) {
+        if let (Op::Write { at, ino, .. } | Op::Meta { at, ino, .. }, Some(seen)) = (op, left) {
+            // It may get another name yet, as it is taken back.
+            self.left.borrow_mut().insert((at.vol, *ino), Left { seen, named: true });
+        }
     }
 
     /// True when somebody else changed this object.
@@ -108,7 +126,7 @@ impl<'a> Guard<'a> {
                 let Some((at, stat)) = found(at_place(sites, place)?, *ino)? else { return Ok(()) };
                 if !self.untouched(place.vol, &stat) && !ours(&stat, before, after) {
                     self.note(place.vol, stat.ino, &at);
-                    return Err(at.conflict(WHY));
+                    return Err(at.conflict(CHANGED));
                 }
                 self.refuse(&at, place.vol, &stat, sites)
             }
@@ -117,7 +135,7 @@ impl<'a> Guard<'a> {
     }
 
     fn refuse(&self, at: &At, vol: u16, stat: &Stat, sites: &Sites) -> Result<(), CommitError> {
-        if self.changed(at, vol, stat, sites)? { Err(at.conflict(WHY)) } else { Ok(()) }
+        if self.changed(at, vol, stat, sites)? { Err(at.conflict(CHANGED)) } else { Ok(()) }
     }
 
     /// True when nobody has done anything to it, neither we.
@@ -141,7 +159,9 @@ impl<'a> Guard<'a> {
         if !stat.is_file() || self.untouched(vol, stat) {
             return Ok(false);
         }
+        let left = self.left.borrow().get(&key).copied();
         let ours = match (self.contents.get(&key), self.before.get(&key)) {
+            _ if left.is_some() => left.is_some_and(|left| left.is(&Seen::from(stat))),
             (Some(ends), _) => between(at, ends, sites)?,
             (None, Some(seen)) if self.noted => {
                 let mtime = Timestamp::from(stat.mtime);
@@ -164,13 +184,21 @@ impl<'a> Guard<'a> {
             Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => return Ok(false),
             other => other.map_err(at.step("look beneath"))?,
         };
-        let found = Mutex::new(Vec::new());
+        let (found, closed) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
         let foreign = |s: &Stat| {
             let ours = s.is_dir() || Timestamp::from(s.ctime) < began || self.before.contains_key(&(vol, s.ino));
             if !ours {
                 found.lock().unwrap_or_else(PoisonError::into_inner).push(s.ino);
             }
             !ours
+        };
+        // A directory that was shut since: what else was done to it nobody can tell.
+        let shut = |ino, ctime| {
+            let theirs = ctime >= began && !self.before.contains_key(&(vol, ino));
+            if theirs {
+                closed.lock().unwrap_or_else(PoisonError::into_inner).push(ino);
+            }
+            theirs
         };
         let (progress, openers) = (AtomicU64::new(0), Openers::default());
         let count = Count {
@@ -179,24 +207,23 @@ impl<'a> Guard<'a> {
             skip: &HashSet::new(),
             openers: &openers,
             foreign: &foreign,
+            shut: &shut,
             progress: &progress,
         };
         let counted = match count.run() {
             Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => return Ok(false),
             other => other.map_err(at.step("look beneath"))?,
         };
-        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut some = !found.is_empty();
-        // A directory that was shut after the crash: what else was done to it nobody can tell.
-        let shut = counted.denied.iter().filter(|d| d.ctime >= began && !self.before.contains_key(&(vol, d.ino)));
-        for denied in shut {
-            self.foreign.borrow_mut().entry((vol, denied.ino)).or_insert_with(|| denied.path.clone());
-            some = true;
-        }
-        let mut paths = counted.changed.into_iter();
-        for ino in found {
-            let path = paths.next().unwrap_or_else(|| at.shown.clone());
-            self.foreign.borrow_mut().entry((vol, ino)).or_insert(path);
+        let mut foreign = self.foreign.borrow_mut();
+        let mut some = false;
+        for (inos, paths) in [(found, counted.changed), (closed, counted.denied)] {
+            let mut paths = paths.into_iter();
+            // Only some are named; the others go by the directory.
+            for ino in inos.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                let path = paths.next().unwrap_or_else(|| at.shown.clone());
+                foreign.entry((vol, ino)).or_insert(path);
+                some = true;
+            }
         }
         Ok(some)
     }

@@ -37,15 +37,15 @@ pub(crate) struct Receipt {
     pub direction: Direction,
     /// Per volume, a moment of its clock after the last step; none where the volume is gone.
     pub ends: Vec<Option<Timestamp>>,
-    /// What others changed between a crash and the recovery: theirs, though its change time is earlier
-    /// than the end.
+    /// What others changed while it was under way, or between a crash and the recovery: theirs, though its
+    /// change time is earlier than the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<Foreign>,
     /// The objects.
     pub touched: Vec<Touched>,
 }
 
-/// What somebody else changed while a transaction was unfinished after a crash.
+/// What somebody else changed while a transaction was under way, or unfinished after a crash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Foreign {
@@ -60,7 +60,7 @@ pub(crate) struct Foreign {
 impl Foreign {
     /// For a person.
     pub fn told(&self) -> Conflict {
-        Conflict { path: self.path.clone(), why: "somebody else changed it after the crash".to_owned() }
+        Conflict { path: self.path.clone(), why: super::check::CHANGED.to_owned() }
     }
 }
 
@@ -78,6 +78,22 @@ pub(crate) struct Seen {
 impl From<&sys::Stat> for Seen {
     fn from(stat: &sys::Stat) -> Self {
         Self { ctime: Timestamp::from(stat.ctime), mtime: Timestamp::from(stat.mtime), size: stat.size }
+    }
+}
+
+/// How our own steps have left an object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left {
+    /// What it looked like then.
+    pub seen: Seen,
+    /// It got another name since, or one more or less: that gives a new change time and leaves all else.
+    pub named: bool,
+}
+
+impl Left {
+    /// True where nobody else has changed it since.
+    pub fn is(&self, now: &Seen) -> bool {
+        (self.seen.size, self.seen.mtime) == (now.size, now.mtime) && (self.named || self.seen.ctime == now.ctime)
     }
 }
 

@@ -369,12 +369,15 @@ impl Engine {
         if let Err(error) = result {
             let met = match &error {
                 TransactionError::Commit(CommitError::Conflict { conflict })
-                | TransactionError::TakenBack(CommitError::Conflict { conflict }) => Some(conflict.clone()),
+                | TransactionError::TakenBack { first: CommitError::Conflict { conflict }, .. } => {
+                    Some(conflict.clone())
+                }
                 _ => None,
             };
-            let told = matches!(error, TransactionError::TakenBack(_));
+            let told = matches!(error, TransactionError::TakenBack { .. });
+            let unsettled = matches!(error, TransactionError::Unsettled { .. });
             let failure = Failure::from(error);
-            if !self.is_settled(record.id) {
+            if unsettled || !self.is_settled(record.id) {
                 // Not a word more in record and log: they would say that it has ended, and then nobody
                 // would finish it or take it back.
                 return Err(failure.next(SETTLE));

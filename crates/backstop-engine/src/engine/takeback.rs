@@ -14,7 +14,7 @@ use super::{Engine, Filter, Outcome, Person, SETTLE, Step, Stopped, UndoOptions,
 use crate::beside::beside;
 use crate::commit::{Bounds, Checked, History, Known, Receipt, Site, check};
 use crate::failure::{Failure, FailureKind};
-use crate::transaction::{Kind, RECEIPTS, Transaction};
+use crate::transaction::{Kind, RECEIPTS, Transaction, TransactionError};
 use crate::volume::{Leftover, OpenVolume};
 
 /// How many conflicts a message names; the count is always told.
@@ -271,8 +271,9 @@ impl Engine {
         let mut transaction = Transaction { store, records, id: record.id, plan, beside, sites, durability };
         let mut progress = |done| person.progress(Step::Applying, done);
         transaction.run(kind, by, digest, checked, &mut progress).map_err(|error| {
+            let unsettled = matches!(error, TransactionError::Unsettled { .. });
             let failure = Failure::from(error);
-            if self.is_settled(record.id) { failure } else { failure.next(SETTLE) }
+            if unsettled || !self.is_settled(record.id) { failure.next(SETTLE) } else { failure }
         })
     }
 

@@ -526,6 +526,7 @@ impl<'a> Book<'a> {
             skip: &inside,
             openers,
             foreign: &|s| Timestamp::from(s.ctime) >= volume.t0,
+            shut: &|_, _| true,
             progress: self.input.progress,
         };
         let counted = match count.run() {

@@ -20,7 +20,7 @@ use super::openers::Openers;
 /// Below so many entries one thread is faster than starting more.
 const ALONE: u64 = 4_000;
 
-/// How many changed paths are named; any one is a conflict.
+/// How many paths are named of what changed, and of what is shut; any one is a conflict.
 const NAMED: usize = 8;
 
 /// What to count.
@@ -35,6 +35,9 @@ pub(crate) struct Count<'a> {
     pub openers: &'a Openers,
     /// Entries that somebody else changed are named.
     pub foreign: &'a (dyn Fn(&Stat) -> bool + Sync),
+    /// Which of the directories that can't be looked into are noted, by inode and change time (of itself, or
+    /// of who may look into it).
+    pub shut: &'a (dyn Fn(u64, Timestamp) -> bool + Sync),
     /// Counts entries as they come, for a progress line.
     pub progress: &'a AtomicU64,
 }
@@ -46,20 +49,22 @@ pub(crate) struct Counted {
     pub tally: Tally,
     /// Some of the entries that changed since, if any did.
     pub changed: Vec<Bytes>,
-    /// Some of the directories that can't be looked into, if there are any; nothing beneath them counts.
-    pub denied: Vec<Denied>,
+    /// Some of the directories that can't be looked into and are noted; nothing beneath them counts.
+    pub denied: Vec<Bytes>,
+    /// How many more there are.
+    pub denied_more: u64,
     /// Who has how many of them open.
     pub open: HashMap<u32, (u64, bool)>,
 }
 
-/// A directory that can't be looked into.
-pub(crate) struct Denied {
-    /// Its path.
-    pub path: Bytes,
-    /// Its inode.
-    pub ino: u64,
-    /// When it, or who may look into it, changed last.
-    pub ctime: Timestamp,
+impl Counted {
+    fn deny(&mut self, path: impl FnOnce() -> Bytes) {
+        if self.denied.len() < NAMED {
+            self.denied.push(path());
+        } else {
+            self.denied_more += 1;
+        }
+    }
 }
 
 #[derive(Default)]
@@ -162,7 +167,10 @@ impl Count<'_> {
             all.tally.add(&part.counted.tally);
             all.changed.extend(part.counted.changed);
             all.changed.truncate(NAMED);
-            all.denied.extend(part.counted.denied);
+            all.denied_more += part.counted.denied_more;
+            for path in part.counted.denied {
+                all.deny(|| path);
+            }
             for (process, (files, writing)) in part.counted.open {
                 let count = all.open.entry(process).or_default();
                 count.0 += files;
@@ -249,7 +257,9 @@ impl Count<'_> {
         let here = Bytes::from(dir.path.as_slice());
         let denied = |part: &mut Part| {
             let (ino, ctime) = dir.seen;
-            part.counted.denied.push(Denied { path: self.path.join(here.as_slice()), ino, ctime });
+            if (self.shut)(ino, ctime) {
+                part.counted.deny(|| self.path.join(here.as_slice()));
+            }
         };
         let is_denied = |e: &io::Error| e.kind() == io::ErrorKind::PermissionDenied && !here.is_empty();
         let handle = match open_dir_read(from, &dir.path[dir.path.len() - dir.way.0..]) {
@@ -356,9 +366,26 @@ mod tests {
         let root = open_root(dir).expect("a directory");
         let path = Bytes::from(dir);
         let (openers, progress) = (Openers::default(), AtomicU64::new(0));
-        let count =
-            Count { dir: root.as_fd(), path: &path, skip, openers: &openers, foreign: &|_| false, progress: &progress };
+        let count = Count {
+            dir: root.as_fd(),
+            path: &path,
+            skip,
+            openers: &openers,
+            foreign: &|_| false,
+            shut: &|_, _| true,
+            progress: &progress,
+        };
         count.run().expect("countable")
+    }
+
+    #[test]
+    fn of_many_that_are_shut_some_are_named_and_the_others_counted() {
+        let mut counted = Counted::default();
+        for n in 0..NAMED + 12 {
+            counted.deny(|| Bytes::from(format!("/d{n}").as_str()));
+        }
+        assert_eq!((counted.denied.len(), counted.denied_more), (NAMED, 12));
+        assert_eq!(counted.denied[0], Bytes::from("/d0"));
     }
 
     #[test]
@@ -409,6 +436,7 @@ mod tests {
             skip: &skip,
             openers: &openers,
             foreign: &foreign,
+            shut: &|_, _| true,
             progress: &progress,
         };
         assert!(count.run().is_err_and(|e| e.to_string().contains("panicked")));
