@@ -81,6 +81,10 @@ pub enum Verb {
         #[arg(value_parser = agent())]
         agent: Agent,
     },
+    /// Put Backstop's hook into the configuration of coding agents, and prove it (people only)
+    Install(Install),
+    /// Take Backstop's hook out of the configuration of coding agents (people only)
+    Uninstall(Install),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -118,6 +122,7 @@ impl Verb {
             Self::Vault(Vault::Status(a)) => a.json,
             Self::Vault(Vault::Prune { json, .. }) => *json,
             Self::Log(a) => a.json,
+            Self::Install(a) | Self::Uninstall(a) => a.json,
             Self::Drill(_) | Self::Hook { .. } | Self::Completions { .. } | Self::Man { .. } | Self::Help { .. } => {
                 false
             }
@@ -458,6 +463,32 @@ pub struct Incident {
     /// How many files the database directory gets
     #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
     pub files: u32,
+}
+
+/// Options of `install` and `uninstall`.
+#[derive(Debug, Args)]
+pub struct Install {
+    /// The agents
+    #[arg(value_name = "AGENT", value_parser = agent(), required_unless_present_any = ["all", "detect"])]
+    pub agents: Vec<Agent>,
+    /// All agents that Backstop knows
+    #[arg(long, conflicts_with_all = ["agents", "detect"])]
+    pub all: bool,
+    /// The agents that are on this machine: their directory in the home, or their program
+    #[arg(long, conflicts_with = "agents")]
+    pub detect: bool,
+    /// For everybody on this machine, where agents take it from root: no user can switch it off
+    #[arg(long)]
+    pub system: bool,
+    /// Take DIR for `/`, to prepare an image
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "system")]
+    pub root: Option<PathBuf>,
+    /// Show what would be written, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Output as one JSON document.

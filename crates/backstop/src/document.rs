@@ -1,6 +1,7 @@
 //! The JSON documents: what `--json` prints, each with a schema in `docs/format/`. Values of the
 //! engine are copied into these, so that the engine may change without breaking readers.
 
+mod install;
 mod policy;
 
 use std::borrow::Cow;
@@ -19,6 +20,7 @@ use backstop_engine::{Failure, FailureKind, Listed, Outcome, Pruned, Recovered, 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use install::{AgentDocument, FileDocument, HoleDocument, InstallDocument, ProofDocument};
 pub use policy::{
     ChangedRun, PolicyCheckDocument, PolicyExplainDocument, PolicyShowDocument, PolicySimulateDocument,
     PolicyTestDocument, TrialDocument,
@@ -475,6 +477,8 @@ impl AuditDocument {
 pub struct DoctorDocument {
     /// What was tried.
     pub abilities: Vec<AbilityDocument>,
+    /// The agents that have Backstop's hook, proven anew.
+    pub agents: Vec<AgentDocument>,
     /// Whole homes, which are never a workspace.
     pub homes: Vec<Bytes>,
     /// Runs that wait for a person.

@@ -7,6 +7,7 @@ mod document;
 mod drill;
 mod exit;
 mod inside;
+mod install;
 mod out;
 mod person;
 mod porch;

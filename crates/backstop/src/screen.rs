@@ -3,6 +3,7 @@
 
 pub mod diff;
 pub mod doctor;
+pub mod install;
 pub mod list;
 pub mod message;
 pub mod page;

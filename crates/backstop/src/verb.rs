@@ -2,6 +2,7 @@
 
 mod doctor;
 mod hook;
+mod install;
 mod look;
 mod meta;
 mod policy;
@@ -72,6 +73,8 @@ pub fn dispatch(verb: Verb) -> Done {
         Verb::Doctor(json) => doctor::doctor(json.json),
         Verb::Drill(Drill::Incident(typed)) => crate::drill::incident(&typed),
         Verb::Hook { agent } => hook::hook(agent),
+        Verb::Install(typed) => install::install(&typed),
+        Verb::Uninstall(typed) => install::uninstall(&typed),
         Verb::Completions { shell } => meta::completions(shell),
         Verb::Man { dir } => meta::man(&dir),
         Verb::Help { topic } => meta::help(topic.as_deref()),

@@ -19,6 +19,7 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         ("facts", schema::json()),
         ("failure", schema_for!(FailureDocument)),
         ("findings", schema_for!(Findings)),
+        ("install", schema_for!(InstallDocument)),
         ("policy-check", schema_for!(PolicyCheckDocument)),
         ("policy-explain", schema_for!(PolicyExplainDocument)),
         ("policy-show", schema_for!(PolicyShowDocument)),

@@ -8,7 +8,7 @@ use backstop_engine::VaultStatus;
 
 use super::message::{line, quoted};
 use super::style::{Ink, Style, pad};
-use super::{report, size};
+use super::{install, report, size};
 use crate::document::{DoctorDocument, MachineDocument};
 
 /// The page.
@@ -41,6 +41,7 @@ pub fn page(found: &DoctorDocument, vault: &VaultStatus, now: Timestamp, style: 
     line(&mut out, style, "homes", &places(&found.homes));
     line(&mut out, style, "state", &found.state.quoted().to_string());
     line(&mut out, style, "held", &size::counted(found.held, "run waits for a person", "runs wait for a person"));
+    out.push_str(&install::proven(&found.agents, style));
     out.push('\n');
     out.push_str(&report::vault(vault, now, style));
     out

@@ -16,7 +16,8 @@ use crate::screen::doctor::page;
 use crate::screen::style::Style;
 use crate::{clock, exit, inside, porch};
 
-/// `backstop doctor`: exit 1 where runs can't be rehearsed here, or the settings stop them.
+/// `backstop doctor`: exit 1 where runs can't be rehearsed here, the settings stop them, or an agent's
+/// hook is not proven.
 pub fn doctor(json: bool) -> Done {
     inside::records_needed("doctor")?;
     let house = House::open()?;
@@ -29,8 +30,11 @@ pub fn doctor(json: bool) -> Done {
     let status = house.engine.vault_status()?;
     let held = house.engine.runs(&Filter { state: Some(State::Held), session: None })?.runs.len() as u64;
     let settings = house.engine.settings();
+    let agents = super::install::proven();
+    let unproven = agents.iter().any(|a| a.proof.as_ref().is_some_and(|p| !p.ok));
     let found = DoctorDocument {
         abilities: probed.abilities.iter().map(ability).collect(),
+        agents,
         homes: settings.homes.clone(),
         held,
         machine: machine.as_ref().map(in_force),
@@ -47,7 +51,7 @@ pub fn doctor(json: bool) -> Done {
     } else {
         out::print(&page(&found, &status, clock::now(), Style::of(&io::stdout())))?;
     }
-    Ok(if probed.can_rehearse() && machine.is_some() { exit::OK } else { exit::FOUND })
+    Ok(if probed.can_rehearse() && machine.is_some() && !unproven { exit::OK } else { exit::FOUND })
 }
 
 fn in_force(machine: &Machine) -> MachineDocument {

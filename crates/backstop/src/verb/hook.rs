@@ -94,7 +94,7 @@ fn ours(agent: Agent, reply: Result<Reply, Failure>) -> Reply {
 }
 
 /// The absolute path of this program. One that is no text could not be typed into a client's JSON.
-fn program() -> Result<String, String> {
+pub fn program() -> Result<String, String> {
     let path = std::env::current_exe().map_err(|e| format!("it can't tell its own path: {e}"))?;
     if !path.exists() {
         return Err(format!("{} was replaced while it ran; try again", path.display()));
