@@ -14,5 +14,5 @@ mod words;
 pub use call::{Agent, Call, Edit, Event, Shell, Tool, Unreadable};
 pub use dialect::{Reply, note, pass, read, reply, rewrites, stop};
 pub use edit::{Change, Hunk, Part, What};
-pub use judge::{Answer, Door, judge};
+pub use judge::{Answer, judge};
 pub use words::quote;

@@ -80,7 +80,14 @@ impl Machine {
             let before = e.span().and_then(|s| text.get(..s.start)).unwrap_or_default();
             MachineError::Syntax { line: before.matches('\n').count() + 1, what: e.message().replace('\n', " ") }
         })?;
-        let profile = raw.profile.unwrap_or_default();
+        // Who says only what may be named means that a run which names nothing goes by that as well.
+        let default = Profile::default();
+        let first = raw.may.iter().flatten().next().copied();
+        let profile = match (raw.profile, &raw.may) {
+            (Some(profile), _) => profile,
+            (None, Some(may)) if !may.contains(&default) => first.unwrap_or(default),
+            _ => default,
+        };
         // Who names a profile means it: no other can be named then, unless the file says so.
         let mut may = match (raw.may, raw.profile) {
             (Some(may), _) => may,

@@ -11,7 +11,7 @@
 use std::fs;
 use std::path::Path;
 
-use backstop_core::hook::{Agent, Answer, Door, Reply, judge, note, pass, quote, read, reply, stop};
+use backstop_core::hook::{Agent, Answer, Reply, judge, note, pass, quote, read, reply, stop};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -35,12 +35,11 @@ struct Expected {
 }
 
 fn answered(agent: Agent, input: &[u8]) -> Reply {
-    let door = Door { program: "/usr/bin/backstop".to_owned() };
     let call = match read(agent, input) {
         Ok(call) => call,
         Err(error) => return stop(agent, None, &error.to_string()),
     };
-    match judge(&call, &door) {
+    match judge(&call, "/usr/bin/backstop") {
         Answer::Pass => pass(agent),
         Answer::Run(commands) => reply(&call, &commands),
         Answer::Deny(reason) => stop(agent, Some(&call), &reason),
@@ -50,15 +49,20 @@ fn answered(agent: Agent, input: &[u8]) -> Reply {
     }
 }
 
+fn cases() -> Vec<(String, Case)> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/hook");
+    let read = |path: &Path| {
+        let name = path.file_stem().expect("a name").display().to_string();
+        let text = fs::read_to_string(path).expect("a case");
+        (name.clone(), toml::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}")))
+    };
+    fs::read_dir(dir).expect("the corpus").map(|entry| read(&entry.expect("an entry").path())).collect()
+}
+
 #[test]
 fn every_client_is_answered_to_the_letter() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/hook");
     let mut seen = Vec::new();
-    for entry in fs::read_dir(dir).expect("the corpus") {
-        let path = entry.expect("an entry").path();
-        let name = path.file_stem().expect("a name").display().to_string();
-        let case: Case =
-            toml::from_str(&fs::read_to_string(&path).expect("a case")).unwrap_or_else(|e| panic!("{name}: {e}"));
+    for (name, case) in cases() {
         assert!(!case.why.is_empty(), "{name}");
         let agent = Agent::parse(&case.agent).unwrap_or_else(|| panic!("{name}: no such agent"));
         let got = answered(agent, case.input.as_bytes());
@@ -73,15 +77,42 @@ fn every_client_is_answered_to_the_letter() {
     }
 }
 
+/// Every recorded input with one part of it missing, or of another type.
+#[test]
+fn an_input_that_is_otherwise_than_recorded_is_no_consent() {
+    use serde_json::Value;
+    let mut tried = 0;
+    for (name, case) in cases() {
+        let agent = Agent::parse(&case.agent).expect("known");
+        let Ok(Value::Object(whole)) = serde_json::from_str(&case.input) else { continue };
+        // What passes as it is has nothing to be stopped.
+        if answered(agent, case.input.as_bytes()) == pass(agent) {
+            continue;
+        }
+        for key in whole.keys() {
+            for broken in [None, Some(Value::from(7)), Some(Value::Null), Some(Value::Array(Vec::new()))] {
+                let mut input = whole.clone();
+                match broken {
+                    None => drop(input.remove(key)),
+                    Some(value) => drop(input.insert(key.clone(), value)),
+                }
+                let got = answered(agent, Value::Object(input).to_string().as_bytes());
+                assert_ne!(got, pass(agent), "{name} without {key}: {got:?}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 500, "{tried}");
+}
+
 proptest! {
-    /// Whatever a client hands over, the answer is one that it reads: one object, or a reason with exit code 2.
+    /// Whatever bytes a client hands over, the answer is the one that stops it.
     #[test]
     fn nothing_is_answered_with_a_consent_by_accident(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         for agent in Agent::ALL {
             let got = answered(agent, &bytes);
-            let stops = (got.code == 2 && !got.err.trim().is_empty() && got.out.is_empty())
-                || (got.code == 0 && serde_json::from_str::<serde_json::Value>(&got.out).is_ok());
-            prop_assert!(stops, "{}: {got:?}", agent.name());
+            let error = read(agent, &bytes).expect_err("no call");
+            prop_assert_eq!(got, stop(agent, None, &error.to_string()), "{}", agent.name());
         }
     }
 

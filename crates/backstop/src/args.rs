@@ -46,7 +46,7 @@ pub enum Verb {
     /// Let a held run take effect (people only)
     Commit(OneRun),
     /// Give up a held run; nothing of it takes effect
-    Discard(OneRun),
+    Discard(Discard),
     /// Take committed runs back, newest first
     Undo(Undo),
     /// Bring undone runs back, oldest first (people only)
@@ -110,7 +110,8 @@ impl Verb {
         match self {
             Self::Run(a) => a.json,
             Self::Show(a) => a.json,
-            Self::Commit(a) | Self::Discard(a) | Self::Retry(a) => a.json,
+            Self::Commit(a) | Self::Retry(a) => a.json,
+            Self::Discard(a) => a.one.json,
             Self::Wait(a) => a.json,
             Self::Undo(a) => a.which.json,
             Self::Redo(a) => a.json,
@@ -283,6 +284,17 @@ pub struct OneRun {
     pub json: bool,
 }
 
+/// Options of `discard`.
+#[derive(Debug, Args)]
+pub struct Discard {
+    /// Which run
+    #[command(flatten)]
+    pub one: OneRun,
+    /// Refuse runs of other sessions than this: what an agent's hook adds
+    #[arg(long, value_name = "ID", hide = true)]
+    pub only_of: Option<OsString>,
+}
+
 /// Options of `wait`.
 #[derive(Debug, Args)]
 pub struct WaitFor {
@@ -322,6 +334,9 @@ pub struct Undo {
     /// Put the old one beside what changed since, as `name.before-RUN`, instead of stopping
     #[arg(long)]
     pub beside: bool,
+    /// Refuse runs of other sessions than this: what an agent's hook adds
+    #[arg(long, value_name = "ID", hide = true)]
+    pub only_of: Option<OsString>,
 }
 
 /// Options of `runs`.

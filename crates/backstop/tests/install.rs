@@ -10,8 +10,8 @@ use place::{Place, text};
 use serde_json::Value;
 
 const AGENTS: [&str; 14] = [
-    "amp", "claude", "cline", "codex", "copilot", "cursor", "droid", "gemini", "goose", "kiro", "opencode", "pi", "qwen",
-    "windsurf",
+    "amp", "claude", "cline", "codex", "copilot", "cursor", "droid", "gemini", "goose", "kiro", "opencode", "pi",
+    "qwen", "windsurf",
 ];
 
 /// What is said, with the places of this test and of the program made plain.
@@ -63,7 +63,8 @@ fn every_agent_is_installed_proven_and_taken_out() {
     }
     let doctor = place.output(&["doctor", "--json"]);
     let doctor: Value = serde_json::from_slice(&doctor.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&doctor)));
-    let proven: Vec<&str> = doctor["agents"].as_array().expect("agents").iter().filter_map(|a| a["agent"].as_str()).collect();
+    let proven: Vec<&str> =
+        doctor["agents"].as_array().expect("agents").iter().filter_map(|a| a["agent"].as_str()).collect();
     assert_eq!(proven, AGENTS);
     place.json(&["uninstall", "--all", "--json"], 0);
     let left: Vec<_> = fs::read_dir(place.at("home")).expect("home").collect();
@@ -112,7 +113,8 @@ fn only_agents_that_are_there_are_found() {
     fs::create_dir(place.at("home/.gemini")).expect("made");
     fs::create_dir(place.at("home/.codex")).expect("made");
     let found = place.json(&["install", "--detect", "--json"], 0);
-    let names: Vec<&str> = found["agents"].as_array().expect("agents").iter().filter_map(|a| a["agent"].as_str()).collect();
+    let names: Vec<&str> =
+        found["agents"].as_array().expect("agents").iter().filter_map(|a| a["agent"].as_str()).collect();
     assert_eq!(names, ["codex", "gemini"]);
 }
 
@@ -143,9 +145,11 @@ fn a_hook_that_is_switched_off_or_replaced_is_not_proven() {
     assert_eq!(found["agents"][0]["proof"]["ok"], false, "{found:#}");
     // Installed anew, it is this program again.
     place.say(&["install", "claude"], 0);
-    assert!(!read(&place, "home/.claude/settings.json").contains("bin/backstop hook claude || exit 2\"") || {
-        read(&place, "home/.claude/settings.json").contains(env!("CARGO_BIN_EXE_backstop"))
-    });
+    assert!(
+        !read(&place, "home/.claude/settings.json").contains("bin/backstop hook claude || exit 2\"") || {
+            read(&place, "home/.claude/settings.json").contains(env!("CARGO_BIN_EXE_backstop"))
+        }
+    );
 }
 
 #[test]

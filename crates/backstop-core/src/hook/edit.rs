@@ -104,8 +104,8 @@ fn lines(hunks: &[Hunk], before: &[u8]) -> Option<Vec<u8>> {
             _ => at + have[at..].iter().position(|l| l.trim_ascii() == anchor.trim_ascii())? + 1,
         };
         let is_here = |start: &usize| {
-            have[*start..].iter().zip(&hunk.old).filter(|(have, old)| **have == old.as_bytes()).count()
-                == hunk.old.len()
+            let here = &have[*start..];
+            here.len() >= hunk.old.len() && here.iter().zip(&hunk.old).all(|(have, old)| *have == old.as_bytes())
         };
         // Lines that are only added stand behind their anchor, or at the end.
         let start = match hunk.old.as_slice() {
@@ -126,7 +126,8 @@ fn lines(hunks: &[Hunk], before: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The files of a patch in the `*** Begin Patch` form (OpenAI's `apply_patch`), and what becomes of each.
-/// A line that belongs nowhere makes its file unknown: the tool may read it otherwise.
+/// A line that belongs nowhere makes its file unknown, and one that looks like a heading makes all of it
+/// untold: the tool reads headings with spaces around them, and a file must not be missed.
 pub fn patch(text: &str) -> Vec<Change> {
     let mut changes: Vec<Change> = Vec::new();
     for line in text.lines() {
@@ -139,7 +140,17 @@ pub fn patch(text: &str) -> Vec<Change> {
             changes.push(change);
             continue;
         }
-        let Some(last) = changes.last_mut() else { continue };
+        let known = ["*** Begin Patch", "*** End Patch", "*** End of File"].contains(&line.trim_end())
+            || line.starts_with("*** Move to: ");
+        if line.trim_start().starts_with("***") && !known {
+            return Vec::new();
+        }
+        let Some(last) = changes.last_mut() else {
+            if line.trim_end() == "*** Begin Patch" || line.trim().is_empty() {
+                continue;
+            }
+            return Vec::new();
+        };
         last.what = step(std::mem::replace(&mut last.what, What::Unknown), line);
     }
     changes
@@ -240,6 +251,18 @@ mod tests {
         let before = b"x\n  fn main()\nkeep\nold\nend";
         assert_eq!(got[2].what.content(Some(before)).as_deref(), Some(&b"x\n  fn main()\nkeep\nnew\nend\n"[..]));
         assert_eq!(got[2].what.content(Some(b"fn main()\nother\n")), None, "the lines are not there");
+    }
+
+    #[test]
+    fn a_heading_that_is_not_read_hides_no_file() {
+        for text in [
+            "*** Begin Patch\n *** Add File: .git/hooks/x\n+evil\n*** Update File: ok\n@@\n+a\n*** End Patch\n",
+            "*** Begin Patch\n*** Add File: a\n+x\n  *** Delete File: b\n*** End Patch\n",
+            "*** Rename File: a\n",
+            "something before\n*** Delete File: a\n",
+        ] {
+            assert_eq!(patch(text), [], "{text}");
+        }
     }
 
     #[test]

@@ -3,14 +3,7 @@
 
 use super::{Agent, Call, Change, Event, Shell, Tool, What, quote, rewrites};
 use crate::bytes::Bytes;
-use crate::shell::{self, lane};
-
-/// What the hook knows of its own side.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Door {
-    /// The absolute path of this program: a bare name is looked up on a path that agents can change.
-    pub program: String,
-}
+use crate::shell;
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +34,12 @@ const NOTE: &str = "Shell commands here run through Backstop: each runs once on 
 /// Verbs that look or take back: an agent's own.
 const OWN: [&str; 8] = ["discard", "doctor", "help", "log", "runs", "show", "undo", "wait"];
 
-/// The answer to a call.
-pub fn judge(call: &Call, door: &Door) -> Answer {
+/// Those of them that change something: only for runs of the agent's own session.
+const TAKES_BACK: [&str; 2] = ["discard", "undo"];
+
+/// The answer to a call. `program` is the absolute path of this program: a bare name is looked up on a path
+/// that agents can change.
+pub fn judge(call: &Call, program: &str) -> Answer {
     match call.event {
         Event::SessionStart => return Answer::Note(NOTE.to_owned()),
         Event::SessionEnd => return Answer::Ended,
@@ -57,7 +54,7 @@ pub fn judge(call: &Call, door: &Door) -> Answer {
     }
     match &call.tool {
         Tool::None | Tool::Looks | Tool::Delegates => Answer::Pass,
-        Tool::Shell(shell) => commands(call, shell, door),
+        Tool::Shell(shell) => commands(call, shell, program),
         Tool::Edit(edit) if edit.changes.is_empty() => Answer::Deny(format!(
             "Backstop can't tell which files `{}` would change. Do it with a shell command, which is rehearsed.",
             edit.name
@@ -90,10 +87,10 @@ fn absolute(call: &Call, path: &Bytes) -> Bytes {
     }
 }
 
-fn commands(call: &Call, shell: &Shell, door: &Door) -> Answer {
+fn commands(call: &Call, shell: &Shell, program: &str) -> Answer {
     let mut lines = Vec::new();
     for command in &shell.commands {
-        match own(command, door) {
+        match own(call, command, program) {
             Own::Verb(line) => lines.push(line),
             Own::Peoples(verb) => {
                 return Answer::Deny(format!(
@@ -101,12 +98,12 @@ fn commands(call: &Call, shell: &Shell, door: &Door) -> Answer {
                      you work for what is held and why it is needed; wait with `backstop wait RUN`."
                 ));
             }
-            Own::No if rewrites(call) => lines.push(guarded(call, command, door)),
-            Own::No if reads(command) || is_guarded(command, door) => lines.push(command.clone()),
+            Own::No if rewrites(call) => lines.push(guarded(call, command, program)),
+            Own::No if is_guarded(call, command, program) => lines.push(command.clone()),
             Own::No => {
                 return Answer::Deny(format!(
                     "Commands go through Backstop here, which rehearses them first. Use exactly this line:\n{}",
-                    guarded(call, command, door)
+                    guarded(call, command, program)
                 ));
             }
         }
@@ -115,8 +112,8 @@ fn commands(call: &Call, shell: &Shell, door: &Door) -> Answer {
 }
 
 /// The same command, in a rehearsal.
-fn guarded(call: &Call, command: &str, door: &Door) -> String {
-    let mut line = format!("{} run --agent {}", word(&door.program), call.agent.name());
+fn guarded(call: &Call, command: &str, program: &str) -> String {
+    let mut line = format!("{} run --agent {}", word(program), call.agent.name());
     let mut option = |name: &str, value: &Option<Bytes>| {
         // An id that is no text is an id that nobody could type; then the run has none.
         if let Some(text) = value.as_ref().and_then(|v| std::str::from_utf8(v.as_slice()).ok()) {
@@ -178,28 +175,44 @@ fn plain(command: &str) -> Option<Vec<String>> {
     one.argv()?.into_iter().map(|w| String::from_utf8(w.as_slice().to_vec()).ok()).collect()
 }
 
-fn is_program(word: &str, door: &Door) -> bool {
-    word == door.program || word == "backstop"
+fn is_program(word: &str, program: &str) -> bool {
+    word == program || word == "backstop"
 }
 
-fn own(command: &str, door: &Door) -> Own {
+fn own(call: &Call, command: &str, program: &str) -> Own {
     let Some(words) = plain(command) else { return Own::No };
-    let [program, verb, ..] = words.as_slice() else { return Own::No };
-    if !is_program(program, door) {
+    let [first, verb, ..] = words.as_slice() else { return Own::No };
+    if !is_program(first, program) {
         return Own::No;
     }
     if OWN.contains(&verb.as_str()) {
         let rest = words[1..].iter().map(|w| word(w));
-        return Own::Verb(std::iter::once(word(&door.program)).chain(rest).collect::<Vec<_>>().join(" "));
+        let mut line = std::iter::once(word(program)).chain(rest).collect::<Vec<_>>().join(" ");
+        if TAKES_BACK.contains(&verb.as_str()) {
+            // What others did is theirs to take back.
+            let session = call.session.as_ref().and_then(|s| std::str::from_utf8(s.as_slice()).ok());
+            let Some(session) = session else { return Own::Peoples(verb.clone()) };
+            line.push_str(&format!(" --only-of={}", word(session)));
+        }
+        return Own::Verb(line);
     }
     if verb == "run" { Own::No } else { Own::Peoples(verb.clone()) }
 }
 
-/// True for `backstop run …` by this program's own path, and nothing beside it.
-fn is_guarded(command: &str, door: &Door) -> bool {
-    plain(command).is_some_and(|w| w.first() == Some(&door.program) && w.get(1).is_some_and(|v| v == "run"))
-}
-
-fn reads(command: &str) -> bool {
-    lane::lane(&shell::read(command.as_bytes())) == lane::Lane::Read
+/// True for the line that a client which rewrites nothing was told to use, with nothing beside it: no other
+/// place, profile or network than a rewritten one has.
+fn is_guarded(call: &Call, command: &str, program: &str) -> bool {
+    let Some(words) = plain(command) else { return false };
+    let [first, run, options @ .., line, _] = words.as_slice() else { return false };
+    let agent = format!("--agent {}", call.agent.name());
+    let own = |name: &str, value: &Option<Bytes>| {
+        let text = value.as_ref().and_then(|v| std::str::from_utf8(v.as_slice()).ok());
+        text.map(|text| format!("{name}={text}"))
+    };
+    let (session, subagent) = (own("--session", &call.session), own("--subagent", &call.subagent));
+    let mut rest: Vec<&str> = options.iter().map(String::as_str).collect();
+    // The call that was told it had another id.
+    rest.retain(|word| !word.starts_with("--call="));
+    let expected = [Some(agent), session, subagent].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    first == program && run == "run" && line == "-c" && rest.join(" ") == expected
 }

@@ -154,7 +154,8 @@ pub fn is_ours(entry: &serde_json::Value, ours: Ours<'_>) -> bool {
     let direct = match entry {
         serde_json::Value::String(text) => ours(text),
         serde_json::Value::Object(fields) => {
-            fields.values().any(|v| v.as_str().is_some_and(ours)) || fields.get("action").is_some_and(|a| is_ours(a, ours))
+            fields.values().any(|v| v.as_str().is_some_and(ours))
+                || fields.get("action").is_some_and(|a| is_ours(a, ours))
         }
         _ => false,
     };

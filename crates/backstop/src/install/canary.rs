@@ -27,7 +27,9 @@ pub fn payload(agent: Agent, command: &str, cwd: &Path) -> Value {
             "hookName": "tool_call", "workspaceInfo": {"rootPath": cwd},
             "tool_call": {"id": "canary", "name": "run_commands", "input": {"commands": [command]}},
         }),
-        Agent::Copilot => json!({"sessionId": "canary", "cwd": cwd, "toolName": "bash", "toolArgs": {"command": command}}),
+        Agent::Copilot => {
+            json!({"sessionId": "canary", "cwd": cwd, "toolName": "bash", "toolArgs": {"command": command}})
+        }
         Agent::Cursor => json!({
             "hook_event_name": "preToolUse", "conversation_id": "canary", "workspace_roots": [cwd], "cwd": cwd,
             "tool_name": "Shell", "tool_input": {"command": command},
@@ -56,9 +58,7 @@ pub fn stops(agent: Agent, code: Option<i32>, out: &str, err: &str) -> bool {
     let reason = |key: &str| said[key].as_str().is_some_and(|t| !t.trim().is_empty());
     match agent {
         Agent::Cline => code == Some(0) && said["cancel"] == true && reason("errorMessage"),
-        Agent::Copilot => {
-            code == Some(0) && said["permissionDecision"] == "deny" && reason("permissionDecisionReason")
-        }
+        Agent::Copilot => code == Some(0) && said["permissionDecision"] == "deny" && reason("permissionDecisionReason"),
         Agent::Cursor => code == Some(0) && said["permission"] == "deny" && reason("agent_message"),
         Agent::OpenCode | Agent::Pi => code == Some(0) && reason("deny"),
         Agent::Amp | Agent::Claude | Agent::Codex | Agent::Droid | Agent::Gemini | Agent::Goose => two(code, out, err),

@@ -60,10 +60,9 @@ fn table(agent: Agent) -> Vec<Hole> {
             hole("a hook past its time (30 s) is taken for consent, the policy's too", SANDBOX),
             hole("hooks may be missed by background agents, and are ignored by some editors", WATCH),
         ],
-        Agent::Cursor => vec![
-            user("the agent's user owns the file"),
-            hole("cloud agents read only the project's hooks", SANDBOX),
-        ],
+        Agent::Cursor => {
+            vec![user("the agent's user owns the file"), hole("cloud agents read only the project's hooks", SANDBOX)]
+        }
         Agent::Droid => vec![
             hole("the agent's user owns the file; an organisation's Hooks Policy can leave it out", SANDBOX),
             hole("a hook past its time is taken for consent", SANDBOX),
@@ -73,9 +72,7 @@ fn table(agent: Agent) -> Vec<Hole> {
             hole("GEMINI_CLI_SYSTEM_SETTINGS_PATH in the environment replaces the machine's settings", SANDBOX),
             hole("a hook past its time is taken for consent", SANDBOX),
         ],
-        Agent::Goose => vec![
-            hole("the agent's user owns the plugin; nothing on the machine stands above it", SANDBOX),
-        ],
+        Agent::Goose => vec![hole("the agent's user owns the plugin; nothing on the machine stands above it", SANDBOX)],
         Agent::Kiro => vec![
             hole("version 2 takes hooks from each agent's own file: its built-in agent has none", SANDBOX),
             hole("agents made later have no hook until `backstop install kiro` runs again", SANDBOX),
@@ -95,9 +92,8 @@ fn table(agent: Agent) -> Vec<Hole> {
             user("`disableAllHooks` in a project's settings leaves a user's hooks out"),
             hole("a hook past its time is taken for consent", SANDBOX),
         ],
-        Agent::Windsurf => vec![
-            user("the agent's user owns the file"),
-            hole("a hook past its time is taken for consent", SANDBOX),
-        ],
+        Agent::Windsurf => {
+            vec![user("the agent's user owns the file"), hole("a hook past its time is taken for consent", SANDBOX)]
+        }
     }
 }

@@ -35,9 +35,7 @@ impl Item {
         match self {
             Self::Bool(b) => CstInputValue::Bool(*b),
             Self::List(items) => CstInputValue::Array(items.iter().map(Self::cst).collect()),
-            Self::Map(pairs) => {
-                CstInputValue::Object(pairs.iter().map(|(k, v)| ((*k).to_owned(), v.cst())).collect())
-            }
+            Self::Map(pairs) => CstInputValue::Object(pairs.iter().map(|(k, v)| ((*k).to_owned(), v.cst())).collect()),
             Self::Number(n) => CstInputValue::Number(n.to_string()),
             Self::Text(t) => CstInputValue::String(t.clone()),
         }
@@ -48,9 +46,7 @@ impl Item {
         match self {
             Self::Bool(b) => Toml::from(*b),
             Self::List(items) => Toml::Array(items.iter().map(Self::inline).collect::<Array>()),
-            Self::Map(pairs) => {
-                Toml::InlineTable(pairs.iter().map(|(k, v)| (*k, v.inline())).collect::<InlineTable>())
-            }
+            Self::Map(pairs) => Toml::InlineTable(pairs.iter().map(|(k, v)| (*k, v.inline())).collect::<InlineTable>()),
             Self::Number(n) => Toml::from(*n),
             Self::Text(t) => Toml::from(t.as_str()),
         }

@@ -65,9 +65,8 @@ pub fn merge(text: &str, pieces: &[Piece], ours: Ours<'_>) -> Result<Option<Stri
             }
             What::Missing(_) => {}
             What::First(item) | What::Last(item) => {
-                let list = parent
-                    .array_value_or_create(key)
-                    .ok_or_else(|| MergeError::Shape(piece.at.join("."), "a list"))?;
+                let list =
+                    parent.array_value_or_create(key).ok_or_else(|| MergeError::Shape(piece.at.join("."), "a list"))?;
                 list.ensure_multiline();
                 if matches!(piece.what, What::First(_)) {
                     list.insert(0, item.cst());

@@ -254,8 +254,14 @@ impl Step {
             if here.is_some_and(|h| *h != item.json()) {
                 let (place, wanted) = (piece.at.join("."), item.json());
                 self.notes.push(format!("`{place}` stays as it is; Backstop would have it {wanted}"));
-            } else if here.is_none() && piece.at.last().is_some_and(|k| k.to_lowercase().contains("managed_hooks_only") || *k == "allowManagedHooksOnly") {
-                self.notes.push("from now on only the machine's own hooks are called, no user's or project's".to_owned());
+            } else if here.is_none()
+                && piece
+                    .at
+                    .last()
+                    .is_some_and(|k| k.to_lowercase().contains("managed_hooks_only") || *k == "allowManagedHooksOnly")
+            {
+                self.notes
+                    .push("from now on only the machine's own hooks are called, no user's or project's".to_owned());
             }
         }
     }

@@ -121,8 +121,9 @@ fn line_in(entry: &serde_json::Value, ours: bytes::Ours<'_>) -> Option<String> {
 fn switched_off(switch: &Switch) -> Option<String> {
     let bytes = disk::find(&switch.path).ok()?.bytes?;
     let said = bytes::value(switch.format, &bytes).ok()?;
-    (bytes::at(&said, switch.at)? == switch.off)
-        .then(|| format!("{}: `{}` is {}, so no hook is called", disk::quoted(&switch.path), switch.at.join("."), switch.off))
+    (bytes::at(&said, switch.at)? == switch.off).then(|| {
+        format!("{}: `{}` is {}, so no hook is called", disk::quoted(&switch.path), switch.at.join("."), switch.off)
+    })
 }
 
 /// One call that has to be stopped, and one that has to go on.

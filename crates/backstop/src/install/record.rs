@@ -109,9 +109,11 @@ impl Notes {
     /// # Errors
     /// Where it can't be kept.
     pub fn put_aside(&self, file: &Path, bytes: &[u8]) -> Result<PathBuf, Failure> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(|e| {
-            Failure::because(format!("cannot keep a copy of {}", disk::quoted(file)), &e)
-        })?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.dir)
+            .map_err(|e| Failure::because(format!("cannot keep a copy of {}", disk::quoted(file)), &e))?;
         let place = self.place(file, "changed");
         self.write(&place, bytes)?;
         Ok(place)

@@ -127,7 +127,8 @@ pub fn targets(agent: Agent, scope: Scope, at: &At) -> Vec<Target> {
     match agent {
         Agent::Claude => {
             let own = at.claude.clone().unwrap_or_else(|| home.join(".claude"));
-            let path = if user { own.join("settings.json") } else { root.join("etc/claude-code/managed-settings.json") };
+            let path =
+                if user { own.join("settings.json") } else { root.join("etc/claude-code/managed-settings.json") };
             let mut pieces = if user { vec![] } else { vec![missing(&["allowManagedHooksOnly"], true.into())] };
             let stop = call(&line, 30, &[("onFailure", "block".into())]);
             pieces.extend([
@@ -140,7 +141,8 @@ pub fn targets(agent: Agent, scope: Scope, at: &At) -> Vec<Target> {
         }
         Agent::Codex => vec![codex(scope, at, &line)],
         Agent::Gemini => {
-            let path = if user { home.join(".gemini/settings.json") } else { root.join("etc/gemini-cli/settings.json") };
+            let path =
+                if user { home.join(".gemini/settings.json") } else { root.join("etc/gemini-cli/settings.json") };
             let mut pieces = if user { vec![] } else { vec![missing(&["hooksConfig", "enabled"], true.into())] };
             let entry = || call(&line, 30_000, &[("name", "backstop".into())]);
             pieces.extend([
@@ -296,8 +298,7 @@ fn droid(at: &At, line: &str) -> Vec<Target> {
         ]
     };
     let folder = at.home.join(".factory");
-    let mut all =
-        vec![lists(folder.join("settings.json"), Format::Jsonc, under(&["hooks"]), &["hooks", "PreToolUse"])];
+    let mut all = vec![lists(folder.join("settings.json"), Format::Jsonc, under(&["hooks"]), &["hooks", "PreToolUse"])];
     let second = folder.join("hooks.json");
     if let Ok(bytes) = std::fs::read(&second) {
         let nested = super::bytes::value(Format::Jsonc, &bytes).is_ok_and(|v| v.get("hooks").is_some());
@@ -329,10 +330,8 @@ fn kiro(at: &At, line: &str) -> Vec<Target> {
     agents.retain(|p| p.extension().is_some_and(|e| e == "json"));
     agents.sort();
     for path in agents {
-        let entry =
-            map(vec![("matcher", "*".into()), ("command", text(line)), ("timeout_ms", Item::Number(30_000))]);
-        let pieces =
-            vec![last(&["hooks", "preToolUse"], entry.clone()), last(&["hooks", "postToolUse"], entry)];
+        let entry = map(vec![("matcher", "*".into()), ("command", text(line)), ("timeout_ms", Item::Number(30_000))]);
+        let pieces = vec![last(&["hooks", "preToolUse"], entry.clone()), last(&["hooks", "postToolUse"], entry)];
         all.push(lists(path, Format::Json, pieces, &["hooks", "preToolUse"]));
     }
     all
@@ -360,7 +359,8 @@ fn goose(at: &At, line: &str) -> Vec<Target> {
 fn cline(at: &At, line: &str) -> Vec<Target> {
     let script = |name: &str, otherwise: &str, calls| {
         // Cline reads no exit codes: what did not answer has to be answered for.
-        let text = format!("#!/bin/sh\n# Backstop's hook; `backstop uninstall cline` takes it away.\n{line}{otherwise}\n");
+        let text =
+            format!("#!/bin/sh\n# Backstop's hook; `backstop uninstall cline` takes it away.\n{line}{otherwise}\n");
         Target { path: at.home.join(".cline/hooks").join(name), body: Body::Whole { mode: 0o755, text }, calls }
     };
     let cancel = " || echo '{\"cancel\":true,\"errorMessage\":\"Backstop did not answer, so nothing was run\"}'";

@@ -190,7 +190,11 @@ fn tree(dir: &Path) -> Vec<(PathBuf, u32, Option<Vec<u8>>)> {
     all
 }
 
-fn go(agent: Agent, work: &Work<'_>, plan: fn(Agent, &Work<'_>) -> Result<Vec<super::Step>, backstop_engine::Failure>) -> Vec<Act> {
+fn go(
+    agent: Agent,
+    work: &Work<'_>,
+    plan: fn(Agent, &Work<'_>) -> Result<Vec<super::Step>, backstop_engine::Failure>,
+) -> Vec<Act> {
     let steps = plan(agent, work).unwrap_or_else(|e| panic!("{}: {e} {:?}", agent.name(), e.next));
     for step in &steps {
         act(agent, work, step).unwrap_or_else(|e| panic!("{}: {e}", agent.name()));
@@ -431,9 +435,8 @@ fn hooks() -> impl Strategy<Value = Value> {
     });
     let list = prop::collection::vec(entry, 0..3).prop_map(Value::from);
     let events = prop::sample::subsequence(vec!["PreToolUse", "PostToolUse", "SessionStart", "Stop"], 0..4);
-    (events, prop::collection::vec(list, 4)).prop_map(|(events, lists)| {
-        Value::Object(events.into_iter().map(str::to_owned).zip(lists).collect())
-    })
+    (events, prop::collection::vec(list, 4))
+        .prop_map(|(events, lists)| Value::Object(events.into_iter().map(str::to_owned).zip(lists).collect()))
 }
 
 proptest! {

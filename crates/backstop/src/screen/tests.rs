@@ -343,6 +343,7 @@ fn the_doctors_page() {
         what: what.to_owned(),
     };
     let found = DoctorDocument {
+        agents: Vec::new(),
         abilities: vec![
             ability("overlay-root", true, "a copy-on-write view of every mount", ""),
             ability("overlay-user", false, "the same without root", "EPERM: user namespaces are off"),

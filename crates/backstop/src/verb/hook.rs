@@ -5,11 +5,11 @@ mod edit;
 
 use std::io::{self, Read as _, Write as _};
 use std::panic;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use backstop_core::hook::{self, Agent, Answer, Door, Reply};
+use backstop_core::hook::{self, Agent, Answer, Reply};
 use backstop_engine::Failure;
 
 use crate::out::Done;
@@ -32,7 +32,11 @@ pub fn hook(agent: Agent) -> Done {
     });
     let reply = match worker {
         // Not waited for: it may hang in a read that never ends.
-        Ok(_) => waiting.recv_timeout(DEADLINE).unwrap_or_else(|_| stopped(agent, "it took longer than 2 s")),
+        Ok(_) => match waiting.recv_timeout(DEADLINE) {
+            Ok(reply) => reply,
+            Err(RecvTimeoutError::Timeout) => stopped(agent, "it took longer than 2 s"),
+            Err(RecvTimeoutError::Disconnected) => stopped(agent, "it failed unexpectedly"),
+        },
         Err(error) => stopped(agent, &format!("it can't start a thread: {error}")),
     };
     say(agent, &reply)
@@ -71,11 +75,11 @@ fn answer(agent: Agent) -> Reply {
         Ok(call) => call,
         Err(error) => return stopped(agent, &error.to_string()),
     };
-    let door = match program() {
-        Ok(program) => Door { program },
+    let program = match program() {
+        Ok(program) => program,
         Err(why) => return stopped(agent, &why),
     };
-    match hook::judge(&call, &door) {
+    match hook::judge(&call, &program) {
         Answer::Pass => hook::pass(agent),
         Answer::Run(commands) => hook::reply(&call, &commands),
         Answer::Deny(reason) => hook::stop(agent, Some(&call), &reason),

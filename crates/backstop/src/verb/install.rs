@@ -89,7 +89,8 @@ fn selected(typed: &Install, at: &At, scope: Scope) -> Result<Vec<Agent>, Failur
     let mut agents = if typed.all {
         Agent::ALL.into_iter().filter(has_place).collect()
     } else if typed.detect {
-        let found: Vec<Agent> = Agent::ALL.into_iter().filter(|a| install::detected(*a, at)).filter(has_place).collect();
+        let found: Vec<Agent> =
+            Agent::ALL.into_iter().filter(|a| install::detected(*a, at)).filter(has_place).collect();
         if found.is_empty() {
             let names: Vec<&str> = Agent::ALL.iter().map(|a| a.name()).collect();
             return Err(Failure::usage("no agent that Backstop knows was found here")
@@ -106,9 +107,7 @@ fn selected(typed: &Install, at: &At, scope: Scope) -> Result<Vec<Agent>, Failur
 
 /// Where things are, for the caller of this process.
 fn at(root: Option<PathBuf>) -> Result<At, Failure> {
-    let absolute = |name: &str| {
-        std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute())
-    };
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
     let home = absolute("HOME").ok_or_else(|| {
         Failure::usage("agents look for their configuration in $HOME, which is not set").next("set HOME to your home")
     })?;

@@ -1,12 +1,15 @@
 //! `discard`, `undo`, `redo`.
 
+use std::ffi::OsStr;
 use std::io;
 
 use backstop_core::bytes::Bytes;
-use backstop_engine::{Failure, UndoOptions, UndoReport, Which};
+use backstop_core::id::RunId;
+use backstop_core::run::State;
+use backstop_engine::{Failure, FailureKind, Filter, UndoOptions, UndoReport, Which};
 
 use super::House;
-use crate::args::{OneRun, Several, Undo};
+use crate::args::{Discard, Several, Undo};
 use crate::document::{RecordDocument, UndoDocument};
 use crate::out::{self, Done};
 use crate::person::Terminal;
@@ -15,10 +18,12 @@ use crate::screen::style::Style;
 use crate::{exit, inside};
 
 /// `backstop discard`.
-pub fn discard(one: &OneRun) -> Done {
+pub fn discard(typed: &Discard) -> Done {
     inside::records_needed("discard")?;
+    let one = &typed.one;
     let mut house = House::open()?;
     let id = house.find(&one.run)?;
+    its_own(&house, &[id], typed.only_of.as_deref())?;
     let record = house.engine.discard(id)?;
     if one.json {
         out::document(&RecordDocument::of(record))?;
@@ -32,7 +37,19 @@ pub fn discard(one: &OneRun) -> Done {
 pub fn undo(typed: &Undo) -> Done {
     inside::records_needed("undo")?;
     let mut house = House::open()?;
-    let which = which(&house, &typed.which)?;
+    let which = match (which(&house, &typed.which)?, typed.only_of.as_deref()) {
+        (which, None) => which,
+        (Which::Last(n), Some(session)) => {
+            let filter = Filter { state: Some(State::Committed), session: Some(session.into()) };
+            Which::Runs(house.engine.runs(&filter)?.runs.iter().take(n).map(|r| r.id).collect())
+        }
+        (Which::Runs(ids), session) => {
+            its_own(&house, &ids, session)?;
+            Which::Runs(ids)
+        }
+        (Which::Session(other), Some(session)) if other != Bytes::from(session) => return Err(not_its_own().into()),
+        (which, Some(_)) => which,
+    };
     let mut person = Terminal::new(false, false);
     let report = house.engine.undo(&which, UndoOptions { beside: typed.beside }, &mut person)?;
     person.clear();
@@ -48,6 +65,22 @@ pub fn redo(typed: &Several) -> Done {
     let report = house.engine.redo(&which, &mut person)?;
     person.clear();
     finish(&report, Way::Redo, typed.json)
+}
+
+/// An agent takes back what its own session did, and nobody else's.
+fn its_own(house: &House, ids: &[RunId], session: Option<&OsStr>) -> Result<(), Failure> {
+    let Some(session) = session.map(Bytes::from) else { return Ok(()) };
+    for id in ids {
+        if house.engine.record(*id)?.request.session.as_ref() != Some(&session) {
+            return Err(not_its_own());
+        }
+    }
+    Ok(())
+}
+
+fn not_its_own() -> Failure {
+    Failure::new(FailureKind::Refused, "refused: that is a run of another session")
+        .next("an agent takes back its own runs: backstop runs --session ID; others are their people's")
 }
 
 /// Turns what was typed into runs; all names are looked up before anything is done.

@@ -10,6 +10,10 @@ use super::{Reply, tools};
 pub fn read(agent: Agent, value: &Value) -> Result<Call, Unreadable> {
     let name = text(value, &["hook_event_name", "event", "hookEventName"]).ok_or(Unreadable::Missing("event name"))?;
     let event = event(name);
+    // A client that gives its events other names must not be let through for that.
+    if event == Event::Other && value.get("tool_name").is_some_and(|_| !is_after_the_fact(name)) {
+        return Err(Unreadable::Missing("event that is known"));
+    }
     let tool = match event {
         Event::BeforeTool | Event::AfterTool => {
             let name = text(value, &["tool_name"]).ok_or(Unreadable::Missing("tool name"))?;
@@ -38,6 +42,11 @@ pub fn event(name: &str) -> Event {
         "SessionEnd" | "sessionEnd" => Event::SessionEnd,
         _ => Event::Other,
     }
+}
+
+/// Events about a tool that stop nothing.
+fn is_after_the_fact(name: &str) -> bool {
+    ["PermissionDenied", "PermissionRequest", "Notification", "PostToolBatch", "SubagentStop"].contains(&name)
 }
 
 /// Other input for the tool. `consent` answers the client's own question, which is left to it where it can be.

@@ -11,6 +11,8 @@ pub fn read(value: &Value) -> Result<Call, Unreadable> {
     let event = match name {
         "tool_call" | "PreToolUse" => Event::BeforeTool,
         "tool_result" | "PostToolUse" => Event::AfterTool,
+        // What carries a tool and has another name might be the first of these in a later version.
+        _ if value.get("tool_call").is_some() || value.get("preToolUse").is_some() => Event::BeforeTool,
         _ => Event::Other,
     };
     let tool = match event {

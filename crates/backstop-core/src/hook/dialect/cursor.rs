@@ -16,7 +16,11 @@ pub fn read(value: &Value) -> Result<Call, Unreadable> {
                 Shell { background: false, commands: vec![line.to_owned()], description: None, input: Value::Null };
             (Event::BeforeTool, Tool::Shell(shell))
         }
-        "preToolUse" | "beforeMCPExecution" | "postToolUse" => {
+        "beforeMCPExecution" => {
+            let name = text(value, &["tool_name"]).ok_or(Unreadable::Missing("tool name"))?;
+            (Event::BeforeTool, Tool::Unknown { name: name.to_owned() })
+        }
+        "preToolUse" | "postToolUse" => {
             let named = text(value, &["tool_name"]).ok_or(Unreadable::Missing("tool name"))?;
             let input = object(value.get("tool_input")).ok_or(Unreadable::Missing("tool input"))?;
             let event = if name == "postToolUse" { Event::AfterTool } else { Event::BeforeTool };
@@ -24,12 +28,16 @@ pub fn read(value: &Value) -> Result<Call, Unreadable> {
         }
         "sessionStart" => (Event::SessionStart, Tool::None),
         "sessionEnd" => (Event::SessionEnd, Tool::None),
+        "beforeReadFile" | "beforeTabFileRead" | "beforeSubmitPrompt" => (Event::Other, Tool::None),
+        name if name.starts_with("before") || name.starts_with("pre") => {
+            return Err(Unreadable::Missing("event that is known"));
+        }
         _ => (Event::Other, Tool::None),
     };
     let root = value.get("workspace_roots").and_then(|r| r.get(0)?.as_str()).map(crate::bytes::Bytes::from);
     Ok(Call {
         agent: Agent::Cursor,
-        call: bytes(value, &["tool_use_id", "generation_id"]),
+        call: bytes(value, &["tool_use_id"]),
         cwd: bytes(value, &["cwd"]).or(root),
         event,
         pascal: false,

@@ -13,7 +13,7 @@ pub fn read(agent: Agent, value: &Value) -> Result<Call, Unreadable> {
         "after" => Event::AfterTool,
         "start" => Event::SessionStart,
         "end" => Event::SessionEnd,
-        _ => Event::Other,
+        _ => return Err(Unreadable::Missing("event that is known")),
     };
     let tool = if matches!(event, Event::BeforeTool | Event::AfterTool) {
         let name = text(value, &["tool"]).ok_or(Unreadable::Missing("tool"))?;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::call::{Edit, Shell, Tool};
 use super::super::edit::{Change, Part, What, patch};
-use super::field::text;
+use super::field::{any, only, text};
 use crate::bytes::Bytes;
 
 /// Names of shells, in lower case.
@@ -55,8 +55,18 @@ const EDITS: [&str; 27] = [
     "write_to_file",
 ];
 
+/// Those of them that look as well, by a command of their own.
+const VIEWS: [&str; 5] =
+    ["developer__text_editor", "editor", "str_replace_based_edit_tool", "str_replace_editor", "text_editor"];
+
+/// The names that contents and passages have.
+const WHOLE: [&str; 5] = ["content", "contents", "fileText", "file_text", "text"];
+const OLD: [&str; 5] = ["old_string", "oldString", "old_str", "oldText", "old_text"];
+const NEW: [&str; 5] = ["new_string", "newString", "new_str", "newText", "new_text"];
+const WRITES: [&[&str]; 3] = [&WHOLE, &OLD, &NEW];
+
 /// Names of tools that look, think, plan or ask a person; what they fetch changes nothing here.
-const LOOKS: [&str; 59] = [
+const LOOKS: [&str; 58] = [
     "ask_followup_question",
     "ask_user",
     "askuserquestion",
@@ -97,7 +107,6 @@ const LOOKS: [&str; 59] = [
     "readmcpresourcetool",
     "report_intent",
     "rg",
-    "save_memory",
     "search",
     "search_file_content",
     "search_files",
@@ -153,7 +162,7 @@ pub fn tool(name: &str, input: &Value) -> Tool {
         return shell(input).unwrap_or_else(|| Tool::Unknown { name: name.to_owned() });
     }
     // One tool with several commands: looking is one of them.
-    let looks = text(input, &["command"]).is_some_and(|c| c == "view") && is(&EDITS);
+    let looks = is(&VIEWS) && text(input, &["command"]) == Some("view") && !any(input, &WRITES.concat());
     if looks || is(&LOOKS) || is(&LOOKS_TOO) {
         return Tool::Looks;
     }
@@ -168,6 +177,10 @@ pub fn tool(name: &str, input: &Value) -> Tool {
 
 /// The commands of a shell's input: one text, a list of texts, or a program with its arguments.
 fn shell(input: &Value) -> Option<Tool> {
+    // Of two the client runs one, and nobody here knows which.
+    if KEYS.iter().chain(&["commands"]).filter(|k| input.get(k).is_some()).count() != 1 {
+        return None;
+    }
     let commands = match one(input) {
         Some(key) => match &input[key] {
             Value::String(line) => vec![line.clone()],
@@ -244,20 +257,23 @@ const FILE: [&str; 9] = [
     "TargetFile",
 ];
 
-/// The files that an edit names, and what becomes of each.
+/// The files that an edit names, and what becomes of each; none where that can't be told.
 fn changes(tool: &str, input: &Value) -> Vec<Change> {
+    const PATCH: [&str; 4] = ["command", "input", "patch", "patchText"];
     let mut found: Vec<Change> = Vec::new();
-    if let Some(path) = text(input, &FILE).map(Bytes::from) {
-        found.push(Change { path, what: whole(tool, input) });
+    if any(input, &FILE) {
+        let Some(path) = only(input, &FILE).filter(|p| !p.is_empty()) else { return Vec::new() };
+        found.push(Change { path: Bytes::from(path), what: whole(tool, input) });
     }
-    if let Some(text) = text(input, &["patch", "input", "patchText", "command"]).filter(|_| tool.contains("patch")) {
-        found.extend(patch(text));
+    if tool.contains("patch") && any(input, &PATCH) {
+        let Some(files) = only(input, &PATCH).map(patch).filter(|files| !files.is_empty()) else { return Vec::new() };
+        found.extend(files);
     }
     // Several files with their own passages each.
-    for entry in input.get("edits").and_then(Value::as_array).into_iter().flatten() {
-        if let Some(path) = text(entry, &FILE).map(Bytes::from) {
-            found.push(Change { path, what: part(entry).map_or(What::Unknown, |part| What::Parts(vec![part])) });
-        }
+    for entry in input.get("edits").and_then(Value::as_array).into_iter().flatten().filter(|e| any(e, &FILE)) {
+        let Some(path) = only(entry, &FILE).filter(|p| !p.is_empty()) else { return Vec::new() };
+        let what = part(entry).map_or(What::Unknown, |part| What::Parts(vec![part]));
+        found.push(Change { path: Bytes::from(path), what });
     }
     // One file several times: what it ends with takes reading them one after the other.
     found.sort_by(|a, b| a.path.cmp(&b.path));
@@ -279,20 +295,17 @@ fn changes(tool: &str, input: &Value) -> Vec<Change> {
 
 /// What becomes of the one file that an input names.
 fn whole(tool: &str, input: &Value) -> What {
+    let lists = input.get("edits").is_some();
+    let kinds = [any(input, &WHOLE), any(input, &OLD) || any(input, &NEW), lists];
     let insert = input.get("insert_line").is_some() || tool.contains("notebook") || tool.contains("insert");
-    if insert {
-        return What::Unknown;
+    match kinds {
+        _ if insert => What::Unknown,
+        _ if tool.contains("delete") => What::Delete,
+        [true, false, false] => only(input, &WHOLE).map_or(What::Unknown, |text| What::Whole(text.to_owned())),
+        [false, true, false] => part(input).map_or(What::Unknown, |part| What::Parts(vec![part])),
+        [false, false, true] => parts(input.get("edits")).map_or(What::Unknown, What::Parts),
+        _ => What::Unknown,
     }
-    if let Some(content) = text(input, &["content", "file_text", "fileText", "contents", "text"]) {
-        return What::Whole(content.to_owned());
-    }
-    if tool.contains("delete") {
-        return What::Delete;
-    }
-    if let Some(part) = part(input) {
-        return What::Parts(vec![part]);
-    }
-    parts(input.get("edits")).map_or(What::Unknown, What::Parts)
 }
 
 /// The passages of a list.
@@ -301,10 +314,66 @@ pub fn parts(list: Option<&Value>) -> Option<Vec<Part>> {
     list.iter().map(part).collect()
 }
 
-/// A passage and what stands there instead.
+/// A passage and what stands there instead, which may be nothing.
 fn part(input: &Value) -> Option<Part> {
-    let old = text(input, &["old_string", "oldString", "old_str", "oldText", "old_text"])?;
-    let new = text(input, &["new_string", "newString", "new_str", "newText", "new_text"])?;
+    let (old, new) = (only(input, &OLD)?, only(input, &NEW)?);
     let flag = |name| input.get(name).and_then(Value::as_bool) == Some(true);
     Some(Part { all: flag("replace_all") || flag("replaceAll"), new: new.to_owned(), old: old.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn edit(name: &str, input: Value) -> Vec<Change> {
+        match tool(name, &input) {
+            Tool::Edit(edit) => edit.changes,
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_an_input_tells_of_its_file() {
+        let part = |old: &str, new: &str| What::Parts(vec![Part { all: false, new: new.into(), old: old.into() }]);
+        for (name, input, what) in [
+            ("Write", json!({"file_path": "/a", "content": ""}), Some(What::Whole(String::new()))),
+            ("Edit", json!({"file_path": "/a", "old_string": "x", "new_string": ""}), Some(part("x", ""))),
+            ("Edit", json!({"file_path": "/a", "old_string": "", "new_string": "x"}), Some(part("", "x"))),
+            ("Edit", json!({"file_path": "/a", "old_string": "x"}), Some(What::Unknown)),
+            (
+                "Edit",
+                json!({"file_path": "/a", "old_string": "x", "new_string": "y", "content": "z"}),
+                Some(What::Unknown),
+            ),
+            ("create", json!({"path": "/a", "file_text": "x", "content": "y"}), Some(What::Unknown)),
+            ("delete_file", json!({"target_file": "/a", "content": "x"}), Some(What::Delete)),
+            ("NotebookEdit", json!({"notebook_path": "/a", "new_source": "x"}), Some(What::Unknown)),
+            (
+                "str_replace_editor",
+                json!({"command": "insert", "path": "/a", "insert_line": 1, "text": "x"}),
+                Some(What::Unknown),
+            ),
+            // Two names for one thing: nobody knows which the client reads.
+            ("create", json!({"path": "/etc/x", "file_path": "/a", "content": "x"}), None),
+            ("Write", json!({"file_path": "/a", "content": "x", "command": "view"}), Some(What::Whole("x".into()))),
+        ] {
+            let got = edit(name, input.clone());
+            let expected: Vec<Change> = what.map(|what| Change { path: "/a".into(), what }).into_iter().collect();
+            assert_eq!(got, expected, "{name} {input}");
+        }
+    }
+
+    #[test]
+    fn two_commands_are_none_that_is_known() {
+        for input in
+            [json!({"command": "ls", "cmd": "rm x"}), json!({"command": "ls", "commands": ["rm x"]}), json!({})]
+        {
+            assert!(matches!(tool("Bash", &input), Tool::Unknown { .. }), "{input}");
+        }
+        let looks = |input: Value| tool("str_replace_based_edit_tool", &input) == Tool::Looks;
+        assert!(looks(json!({"command": "view", "path": "/a"})));
+        assert!(!looks(json!({"command": "view", "path": "/a", "file_text": "x"})));
+    }
 }

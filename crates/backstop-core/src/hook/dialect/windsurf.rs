@@ -26,11 +26,14 @@ pub fn read(value: &Value) -> Result<Call, Unreadable> {
             (Event::BeforeTool, Tool::Unknown { name: tool.to_owned() })
         }
         "pre_read_code" => (Event::BeforeTool, Tool::Looks),
+        "pre_user_prompt" => (Event::Other, Tool::None),
+        name if name.starts_with("pre_") => return Err(Unreadable::Missing("event that is known")),
         _ => (Event::Other, Tool::None),
     };
     Ok(Call {
         agent: Agent::Windsurf,
-        call: bytes(value, &["execution_id"]),
+        // The execution is the whole turn.
+        call: None,
         cwd: bytes(&info, &["cwd"]),
         event,
         pascal: false,

@@ -27,7 +27,10 @@ pub fn before(call: &Call, changes: &[Change]) -> Result<Reply, Failure> {
     if inside::is_inside() {
         return Ok(hook::pass(call.agent));
     }
-    let work = Work::of(changes)?;
+    let work = match Work::of(changes)? {
+        Ok(work) => work,
+        Err(untold) => return Ok(hook::stop(call.agent, Some(call), &untold)),
+    };
     let mut house = House::open()?;
     let request = porch::edit_request(call, &key(call), &work.line, &house)?;
     let outcome = {
@@ -87,27 +90,34 @@ struct Work {
 }
 
 impl Work {
-    fn of(changes: &[Change]) -> Result<Self, Failure> {
+    /// The work, or why nobody can tell it.
+    fn of(changes: &[Change]) -> Result<Result<Self, String>, Failure> {
         let mut steps = Vec::new();
         let mut input = Vec::new();
         let alone = changes.len() == 1;
         for change in changes {
-            step(change, alone, &mut steps, &mut input)?;
+            if !step(change, alone, &mut steps, &mut input)? {
+                return Ok(Err(format!(
+                    "Backstop can't tell what this would make of {}: the input doesn't say it, or the passage is not \
+                     there to the letter. Nothing was written. Write the whole file, name the passage exactly, or use a \
+                     shell command, which is rehearsed.",
+                    change.path.quoted()
+                )));
+            }
         }
-        Ok(Self {
-            input: memory(&input).map_err(|e| Failure::because("cannot hold the content", &e))?,
-            line: steps.join(" && "),
-        })
+        let input = memory(&input).map_err(|e| Failure::because("cannot hold the content", &e))?;
+        Ok(Ok(Self { input, line: steps.join(" && ") }))
     }
 }
 
-fn step(change: &Change, alone: bool, steps: &mut Vec<String>, input: &mut Vec<u8>) -> Result<(), Failure> {
+/// Adds a file's part; false where what becomes of the file can't be told.
+fn step(change: &Change, alone: bool, steps: &mut Vec<String>, input: &mut Vec<u8>) -> Result<bool, Failure> {
     let path = word(&change.path)?;
     if change.what == What::Delete {
         steps.push(format!("rm -- {path}"));
-        return Ok(());
+        return Ok(true);
     }
-    let content = change.what.content(content(&change.path)?.as_deref());
+    let Some(content) = change.what.content(content(&change.path)?.as_deref()) else { return Ok(false) };
     let to = match &change.what {
         What::Move(to, _) => to,
         _ => &change.path,
@@ -117,23 +127,17 @@ fn step(change: &Change, alone: bool, steps: &mut Vec<String>, input: &mut Vec<u
         steps.push(format!("mkdir -p -- {}", word(&parent)?));
     }
     let target = word(to)?;
-    steps.push(match content {
-        // What it writes is not known: it counts as the loss of all that is there.
-        None => format!(": >{target}"),
-        Some(content) if alone => {
-            input.extend_from_slice(&content);
-            format!("cat >{target}")
-        }
-        Some(content) if content.is_empty() => format!(": >{target}"),
-        Some(content) => {
-            input.extend_from_slice(&content);
-            format!("dd bs=64K iflag=fullblock,count_bytes count={} status=none of={target}", content.len())
-        }
+    let count = content.len();
+    steps.push(match count {
+        _ if alone => format!("cat >{target}"),
+        0 => format!(": >{target}"),
+        _ => format!("dd bs=64K iflag=fullblock,count_bytes count={count} status=none of={target}"),
     });
+    input.extend_from_slice(&content);
     if let What::Move(..) = change.what {
         steps.push(format!("rm -- {path}"));
     }
-    Ok(())
+    Ok(true)
 }
 
 fn word(path: &Bytes) -> Result<String, Failure> {
