@@ -146,18 +146,17 @@ fn sync(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// Takes a file away, and then those of `made`, innermost first, that are empty.
+/// Takes a file away; one that is gone already is no trouble.
 ///
 /// # Errors
-/// Where the file can't be removed.
-pub fn remove(file: &Path, made: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+/// Where it can't be removed.
+pub fn remove(file: &Path) -> Result<(), Failure> {
     match fs::remove_file(file) {
-        Ok(()) => {}
-        Err(e) if e.kind() == ErrorKind::NotFound => {}
-        Err(e) => return Err(Failure::because(format!("cannot remove {}", quoted(file)), &e).next(help(&e))),
+        Err(e) if e.kind() != ErrorKind::NotFound => {
+            Err(Failure::because(format!("cannot remove {}", quoted(file)), &e).next(help(&e)))
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
-    // One that somebody else has put something into stays, and so do those above it.
-    Ok(made.iter().rev().take_while(|dir| fs::remove_dir(dir).is_ok()).cloned().collect())
 }
 
 fn help(error: &io::Error) -> &'static str {
