@@ -133,7 +133,7 @@ fn come(agent: Agent, work: &Work<'_>, target: &Target) -> Result<Step, Failure>
     }
     step.act = match (&current, &step.after) {
         (None, _) => Act::Create,
-        (Some(old), Some(new)) if old == new => Act::Same,
+        (Some(old), Some(new)) if old == new && (step.found.executable || step.mode.bits & 0o100 == 0) => Act::Same,
         _ => Act::Change,
     };
     Ok(step)

@@ -102,7 +102,7 @@ impl Notes {
                 .next("make the directory above it writable, or set XDG_STATE_HOME")
         })?;
         let bytes_now = fs::read(place).ok();
-        disk::replace(&Found { bytes: bytes_now, real: place.to_owned() }, bytes, PRIVATE)
+        disk::replace(&Found { bytes: bytes_now, executable: false, real: place.to_owned() }, bytes, PRIVATE)
     }
 
     /// Keeps what is taken away although somebody has changed it, and says where.
