@@ -194,7 +194,7 @@ fn help_of_run() {
 #[test]
 fn help_of_the_other_verbs() {
     let place = Place::new();
-    let verbs: [&[&str]; 20] = [
+    let verbs: [&[&str]; 21] = [
         &["show"],
         &["commit"],
         &["discard"],
@@ -214,6 +214,7 @@ fn help_of_the_other_verbs() {
         &["vault", "prune"],
         &["recover"],
         &["drill", "incident"],
+        &["install"],
         &["completions"],
     ];
     let all: Vec<String> = verbs.iter().map(|v| place.run(&[v, &["--help"][..]].concat())).collect();

@@ -16,6 +16,8 @@ const LIMIT: u64 = 16 << 20;
 pub struct Found {
     /// What is in it; none where there is no file.
     pub bytes: Option<Vec<u8>>,
+    /// True where its owner may start it.
+    pub executable: bool,
     /// Its place behind all links.
     pub real: PathBuf,
 }
@@ -40,11 +42,11 @@ pub fn find(path: &Path) -> Result<Found, Failure> {
             Err(Failure::internal(format!("{shown} is no file")).next("take it out of the way, then say it again"))
         }
         Ok(meta) if meta.len() > LIMIT => Err(Failure::internal(format!("{shown} is bigger than 16 MiB"))),
-        Ok(_) => match fs::read(&real) {
-            Ok(bytes) => Ok(Found { bytes: Some(bytes), real }),
+        Ok(meta) => match fs::read(&real) {
+            Ok(bytes) => Ok(Found { bytes: Some(bytes), executable: meta.mode() & 0o100 != 0, real }),
             Err(e) => Err(Failure::because(format!("cannot read {shown}"), &e).next("have its owner say it")),
         },
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Found { bytes: None, real }),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Found { bytes: None, executable: false, real }),
         Err(e) => Err(Failure::because(format!("cannot read {shown}"), &e)),
     }
 }
@@ -122,7 +124,8 @@ pub fn replace(found: &Found, bytes: &[u8], mode: Mode) -> Result<(), Failure> {
             if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
                 std::os::unix::fs::fchown(temp.as_file(), Some(old.uid()), Some(old.gid())).map_err(failed)?;
             }
-            Some(old.mode() & 0o7777)
+            // A program that somebody has made a mere file is one again.
+            Some(old.mode() & 0o7777 | mode.bits & 0o111)
         }
         Err(_) => mode.shared.then_some(mode.bits),
     };
@@ -146,18 +149,17 @@ fn sync(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// Takes a file away, and then those of `made`, innermost first, that are empty.
+/// Takes a file away; one that is gone already is no trouble.
 ///
 /// # Errors
-/// Where the file can't be removed.
-pub fn remove(file: &Path, made: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+/// Where it can't be removed.
+pub fn remove(file: &Path) -> Result<(), Failure> {
     match fs::remove_file(file) {
-        Ok(()) => {}
-        Err(e) if e.kind() == ErrorKind::NotFound => {}
-        Err(e) => return Err(Failure::because(format!("cannot remove {}", quoted(file)), &e).next(help(&e))),
+        Err(e) if e.kind() != ErrorKind::NotFound => {
+            Err(Failure::because(format!("cannot remove {}", quoted(file)), &e).next(help(&e)))
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
-    // One that somebody else has put something into stays, and so do those above it.
-    Ok(made.iter().rev().take_while(|dir| fs::remove_dir(dir).is_ok()).cloned().collect())
 }
 
 fn help(error: &io::Error) -> &'static str {

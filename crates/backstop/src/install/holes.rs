@@ -50,7 +50,7 @@ fn table(agent: Agent) -> Vec<Hole> {
             hole("Cline in an editor may look for its hooks elsewhere", SANDBOX),
         ],
         Agent::Codex => vec![
-            user("Codex calls a user's hook only once you trust it: type /hooks in Codex, then trust Backstop's"),
+            user("a user's hook is called only as long as its entry is trusted, and an agent could change that"),
             user("`codex --disable hooks` leaves a user's hooks out"),
             hole("what `write_stdin` types into a shell that runs already is not shown to hooks", SANDBOX),
             hole("a hook past its time is taken for consent", SANDBOX),

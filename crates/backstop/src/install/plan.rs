@@ -51,7 +51,7 @@ pub struct Step {
     /// What will be in it; none where it goes, or is not there.
     pub after: Option<Vec<u8>>,
     pub found: Found,
-    /// Directories that are made, or go.
+    /// Directories that are made for it.
     pub made: Vec<PathBuf>,
     mode: Mode,
     /// What a person should know of it.
@@ -95,10 +95,6 @@ fn come(agent: Agent, work: &Work<'_>, target: &Target) -> Result<Step, Failure>
     let noted = noted(work, &found);
     let mut step = Step::at(target, work, found);
     step.made = disk::way(&step.found.real);
-    if let Some((note, _)) = &noted {
-        step.made = note.made.iter().map(|d| d.as_path().to_owned()).chain(step.made).collect();
-        step.made.dedup();
-    }
     let current = step.found.bytes.clone();
     match &target.body {
         Body::Whole { text, .. } => {
@@ -137,7 +133,7 @@ fn come(agent: Agent, work: &Work<'_>, target: &Target) -> Result<Step, Failure>
     }
     step.act = match (&current, &step.after) {
         (None, _) => Act::Create,
-        (Some(old), Some(new)) if old == new => Act::Same,
+        (Some(old), Some(new)) if old == new && (step.found.executable || step.mode.bits & 0o100 == 0) => Act::Same,
         _ => Act::Change,
     };
     Ok(step)
@@ -158,7 +154,6 @@ fn go(agent: Agent, work: &Work<'_>, target: &Target) -> Result<Step, Failure> {
     let mut step = Step::at(target, work, found);
     let Some(current) = step.found.bytes.clone() else { return Ok(step) };
     let note = work.notes.note(&step.found.real);
-    step.made = note.iter().flat_map(|n| &n.made).map(|d| d.as_path().to_owned()).collect();
     if let Some((_, before)) = noted(work, &step.found) {
         step.act = if before.is_some() { Act::Restore } else { Act::Remove };
         step.after = before;
@@ -278,13 +273,15 @@ pub fn act(agent: Agent, work: &Work<'_>, step: &Step) -> Result<(), Failure> {
         Act::Absent => work.notes.forget(real),
         Act::Create | Act::Change => {
             let bytes = step.after.as_deref().unwrap_or_default();
+            // Another file may have needed the same ones.
             let missing: Vec<PathBuf> = step.made.iter().filter(|d| d.symlink_metadata().is_err()).cloned().collect();
-            work.notes.keep(real, agent.name(), step.original.as_deref(), bytes, &step.made)?;
+            work.notes.keep(real, agent.name(), step.original.as_deref(), bytes)?;
+            work.notes.keep_dirs(&missing)?;
             let written =
                 disk::make(&missing, step.mode.shared).and_then(|()| disk::replace(&step.found, bytes, step.mode));
             if written.is_err() && step.act == Act::Create {
                 // Nothing was written that the note could speak of.
-                disk::remove(real, &missing).and_then(|_| work.notes.forget(real))?;
+                work.notes.forget(real)?;
             }
             written
         }
@@ -296,7 +293,7 @@ pub fn act(agent: Agent, work: &Work<'_>, step: &Step) -> Result<(), Failure> {
             if step.aside {
                 work.notes.put_aside(real, step.found.bytes.as_deref().unwrap_or_default())?;
             }
-            disk::remove(real, &step.made)?;
+            disk::remove(real)?;
             work.notes.forget(real)
         }
     }

@@ -58,6 +58,9 @@ pub fn prove(agent: Agent, scope: Scope, at: &At) -> Proof {
             Start::Line(text) | Start::Program(text) | Start::Adapter(text) => text,
         });
     }
+    if agent == Agent::Codex && scope == Scope::User {
+        proof.wrong.extend(untrusted(at));
+    }
     proof.wrong.extend(table::switches(agent, scope, at).iter().filter_map(switched_off));
     if scope == Scope::System && !backstop_engine::law::only_roots(Path::new(&at.program)) {
         let program = disk::quoted(Path::new(&at.program));
@@ -106,6 +109,24 @@ fn read(agent: Agent, at: &At, target: &Target) -> Result<Vec<Start>, String> {
                 .collect()
         }
     }
+}
+
+/// Codex calls a person's hook only once that person trusts it, and says nothing of it otherwise. What it
+/// trusts stands in its configuration, by the place of the hook in its file.
+fn untrusted(at: &At) -> Option<String> {
+    let target = table::targets(Agent::Codex, Scope::User, at).into_iter().next()?;
+    let Body::Merge { format, .. } = &target.body else { return None };
+    let found = disk::find(&target.path).ok()?;
+    let said = bytes::value(*format, &found.bytes?).ok()?;
+    let ours = |text: &str| table::is_ours(Agent::Codex, at, text);
+    let groups = bytes::at(&said, &["hooks", "PreToolUse"])?.as_array()?;
+    let group = groups.iter().position(|g| bytes::has_ours(g, &ours))?;
+    let hook = groups[group].get("hooks")?.as_array()?.iter().position(|h| bytes::is_ours(h, &ours))?;
+    let names = [&target.path, &found.real].map(|p| format!("{}:pre_tool_use:{group}:{hook}", p.to_string_lossy()));
+    let config = disk::find(&target.path.with_file_name("config.toml")).ok().and_then(|f| f.bytes).unwrap_or_default();
+    let config = bytes::value(Format::Toml, &config).unwrap_or_default();
+    let trusted = names.iter().any(|n| bytes::at(&config, &["hooks", "state", n, "trusted_hash"]).is_some());
+    (!trusted).then(|| "Codex does not call it yet: type /hooks in Codex, and trust Backstop's hooks".to_owned())
 }
 
 /// The first line of ours in an entry of a list.

@@ -15,6 +15,9 @@ use super::disk::{self, Found, Mode};
 
 const PRIVATE: Mode = Mode { bits: 0o600, shared: false };
 
+/// The directories that were made.
+const DIRS: &str = "made.json";
+
 /// The format's version.
 const VERSION: u32 = 1;
 
@@ -27,8 +30,6 @@ pub struct Note {
     pub agent: String,
     /// The digest of what was there; none where there was no file.
     pub before: Option<String>,
-    /// The directories that were made for it, outermost first.
-    pub made: Vec<Bytes>,
     /// The file, behind all links.
     pub path: Bytes,
     pub version: u32,
@@ -76,18 +77,14 @@ impl Notes {
         agent: &str,
         before: Option<&[u8]>,
         after: &[u8],
-        made: &[PathBuf],
     ) -> Result<(), Failure> {
         let failed = |e: std::io::Error| {
             Failure::because(format!("cannot keep a copy of {}", disk::quoted(file)), &e)
-                .next(format!("make {} writable, or set XDG_STATE_HOME", disk::quoted(&self.dir)))
         };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(failed)?;
         let note = Note {
             after: digest(after),
             agent: agent.to_owned(),
             before: before.map(digest),
-            made: made.iter().map(|d| Bytes::from(d.as_path())).collect(),
             path: Bytes::from(file),
             version: VERSION,
         };
@@ -100,8 +97,12 @@ impl Notes {
 
     /// Private files of ours: nobody else's secrets come out of a configuration this way.
     fn write(&self, place: &Path, bytes: &[u8]) -> Result<(), Failure> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(|e| {
+            Failure::because(format!("cannot make {}", disk::quoted(&self.dir)), &e)
+                .next("make the directory above it writable, or set XDG_STATE_HOME")
+        })?;
         let bytes_now = fs::read(place).ok();
-        disk::replace(&Found { bytes: bytes_now, real: place.to_owned() }, bytes, PRIVATE)
+        disk::replace(&Found { bytes: bytes_now, executable: false, real: place.to_owned() }, bytes, PRIVATE)
     }
 
     /// Keeps what is taken away although somebody has changed it, and says where.
@@ -109,24 +110,68 @@ impl Notes {
     /// # Errors
     /// Where it can't be kept.
     pub fn put_aside(&self, file: &Path, bytes: &[u8]) -> Result<PathBuf, Failure> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.dir)
-            .map_err(|e| Failure::because(format!("cannot keep a copy of {}", disk::quoted(file)), &e))?;
         let place = self.place(file, "changed");
         self.write(&place, bytes)?;
         Ok(place)
     }
 
-    /// Forgets a file.
+    /// Notes directories that are about to be made; several files may need the same.
+    ///
+    /// # Errors
+    /// Where that can't be kept.
+    pub fn keep_dirs(&self, made: &[PathBuf]) -> Result<(), Failure> {
+        if made.is_empty() {
+            return Ok(());
+        }
+        let mut all = self.dirs();
+        all.extend(made.iter().cloned());
+        self.write_dirs(all)
+    }
+
+    /// The directories that were made for any file.
+    fn dirs(&self) -> Vec<PathBuf> {
+        let text = fs::read(self.dir.join(DIRS)).unwrap_or_default();
+        let all: Vec<Bytes> = serde_json::from_slice(&text).unwrap_or_default();
+        all.iter().map(|b| b.as_path().to_owned()).collect()
+    }
+
+    fn write_dirs(&self, mut all: Vec<PathBuf>) -> Result<(), Failure> {
+        all.sort();
+        all.dedup();
+        let all: Vec<Bytes> = all.iter().map(|d| Bytes::from(d.as_path())).collect();
+        let text = serde_json::to_vec(&all).map_err(|e| Failure::because("cannot note directories", &e))?;
+        self.write(&self.dir.join(DIRS), &text)
+    }
+
+    /// Forgets a file, and takes the directories away that were made and are empty.
     ///
     /// # Errors
     /// Where the note can't be removed.
     pub fn forget(&self, file: &Path) -> Result<(), Failure> {
-        disk::remove(&self.place(file, "json"), &[])?;
-        disk::remove(&self.place(file, "before"), &[])?;
-        // Gone with the last note.
-        disk::remove(&self.dir.join("none"), std::slice::from_ref(&self.dir)).map(drop)
+        disk::remove(&self.place(file, "json"))?;
+        disk::remove(&self.place(file, "before"))?;
+        let mut left = self.dirs();
+        let had = left.len();
+        // Innermost first: sorted, a directory stands before what is in it. One that somebody else has put
+        // something into stays, and so do those above it.
+        left.sort();
+        left.reverse();
+        left.retain(|dir| fs::remove_dir(dir).is_err() && dir.is_dir());
+        if left.is_empty() {
+            disk::remove(&self.dir.join(DIRS))?;
+        } else if left.len() != had {
+            self.write_dirs(left)?;
+        }
+        if !self.has_notes() {
+            disk::remove(&self.dir.join(DIRS))?;
+            // What was put aside is a person's, and keeps the directory.
+            let _stays = fs::remove_dir(&self.dir);
+        }
+        Ok(())
+    }
+
+    fn has_notes(&self) -> bool {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        entries.map(|e| e.path()).any(|p| p.extension().is_some_and(|e| e == "json") && !p.ends_with(DIRS))
     }
 }

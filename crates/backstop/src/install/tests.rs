@@ -374,6 +374,20 @@ fn somebody_elses_file_in_our_place_is_left_alone() {
 }
 
 #[test]
+fn a_hook_that_can_not_be_started_any_more_is_mended() {
+    let home = Home::with("{}\n");
+    go(Agent::Cline, &home.work(), install);
+    let file = home.at.home.join(".cline/hooks/PreToolUse.sh");
+    let mode = || fs::metadata(&file).expect("there").mode() & 0o777;
+    assert_eq!(mode() & 0o100, 0o100);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("ours");
+    assert_eq!(go(Agent::Cline, &home.work(), install), [Act::Change, Act::Same]);
+    assert_eq!(mode(), 0o711);
+    go(Agent::Cline, &home.work(), plan::uninstall);
+    assert!(!home.at.home.join(".cline").exists());
+}
+
+#[test]
 fn codex_hooks_go_where_its_hooks_are() {
     let home = Home::with("{}\n");
     let config = home.at.home.join(".codex/config.toml");

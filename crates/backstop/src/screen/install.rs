@@ -69,9 +69,16 @@ pub fn proof(agent: &AgentDocument, style: Style) -> String {
     for wrong in &proof.wrong {
         line(&mut out, style, "wrong", &style.ink(Ink::Lost, quoted(wrong)).to_string());
     }
-    for hole in &agent.holes {
-        line(&mut out, style, "hole", hole.what);
-        line(&mut out, style, "", &style.ink(Ink::Faint, format!("-> {}", hole.remedy)).to_string());
+    let mut remedies: Vec<&str> = agent.holes.iter().map(|h| h.remedy).collect();
+    remedies.dedup();
+    for (nth, remedy) in remedies.iter().enumerate() {
+        if remedies[..nth].contains(remedy) {
+            continue;
+        }
+        for hole in agent.holes.iter().filter(|h| h.remedy == *remedy) {
+            line(&mut out, style, "hole", hole.what);
+        }
+        line(&mut out, style, "", &style.ink(Ink::Faint, format!("-> {remedy}")).to_string());
     }
     out
 }
