@@ -143,7 +143,8 @@ fn held(client: &'static Client) -> Result<(), Failed> {
     let played = play(&stage, client.name, &Script { steps, ..Script::default() }, LIMIT)?;
     same(&before, &data(&stage)).map_err(|e| format!("{e}\n  {}", played.words()))?;
     is_held(&stage, &played)?;
-    ensure(played.told().iter().any(|t| t.contains("is for people")), "it was not told who commits", &played)?;
+    let told = played.told().iter().any(|t| t.contains("is for people"));
+    ensure(told == client.tells_denials, &format!("it was told who commits: {told}"), &played)?;
     secrets_stay(client, &stage, &played)
 }
 
@@ -182,8 +183,8 @@ fn denied(client: &'static Client) -> Result<(), Failed> {
 
 fn edited(client: &'static Client) -> Result<(), Failed> {
     let stage = set(client, Hook::Backstop)?;
-    let notes = || fs::read_to_string(stage.arena.at("/w/work/notes.txt")).unwrap_or_default();
-    let before = stage.arena.tree_at("/w/work/notes.txt");
+    let notes = || fs::read_to_string(stage.arena.at("/w/work/notes/today.txt")).unwrap_or_default();
+    let before = stage.arena.tree_at("/w/work/notes");
     let played = play(&stage, client.name, &Script { steps: steps(client.edit), ..Script::default() }, LIMIT)?;
     ensure(notes() == "new words\n", &format!("the file says {:?}", notes()), &played)?;
     let runs = stage.runs()?;
@@ -193,7 +194,7 @@ fn edited(client: &'static Client) -> Result<(), Failed> {
     ensure(run["state"] == "committed", &format!("the run is {run}"), &played)?;
     take_back(&stage, run)?;
     ensure(notes() == "old words\n", &format!("after undo the file says {:?}", notes()), &played)?;
-    let lines = before.diff(&stage.arena.tree_at("/w/work/notes.txt"), &DiffOpts::default());
+    let lines = before.diff(&stage.arena.tree_at("/w/work/notes"), &DiffOpts::default());
     ensure(lines.is_empty(), &lines.join("\n"), &played)
 }
 

@@ -1,2 +1,2 @@
 #!/bin/sh
-exec @BESIDE@
+tee -a /run/model/after | @BESIDE@

@@ -28,6 +28,8 @@ pub struct Client {
     pub name: &'static str,
     /// True where it runs what a hook gives it in place of its own command.
     pub rewrites: bool,
+    /// True where its model is told why a hook stopped a tool; else that ends the client's run.
+    pub tells_denials: bool,
     /// Its package and version.
     pub package: &'static str,
     /// Its program, below `node_modules`; `@ARCH@` is npm's word for the machine's.
@@ -38,13 +40,15 @@ pub struct Client {
     pub always: bool,
     /// A line of bash that starts it. `$AGENT` is the program, `$KEY` the made-up key, `$PROMPT` the task.
     pub line: &'static str,
+    /// A line of bash to run once in its directory, in place of the package's own install script.
+    pub once: Option<&'static str>,
     /// Its configuration, by place.
     pub files: &'static [(&'static str, &'static str)],
     /// What puts a hook into it: more files, and more of the JSON of those above.
     pub hook: &'static [(&'static str, &'static str)],
     /// Deletes what lies behind the link: in words that the client lets pass.
     pub incident: &'static str,
-    /// Uses its file tool on `notes.txt`: tools and their inputs as JSON.
+    /// Uses its file tool on `notes/today.txt`: tools and their inputs as JSON.
     pub edit: &'static [(&'static str, &'static str)],
     /// Starts a sub-agent that the script leads, and waits for it; empty where it has none.
     pub delegate: &'static [(&'static str, &'static str)],

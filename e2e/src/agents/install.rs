@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::Broken;
+use crate::arena::PATH;
 use crate::bounded;
 
 /// The largest client takes a minute on a busy machine.
@@ -17,13 +18,16 @@ const LIMIT: Duration = Duration::from_secs(300);
 const WHOLE: &str = "installed";
 
 /// The directory that holds a package's `node_modules`, below `place`.
-pub fn install(place: &Path, name: &str, package: &str) -> Result<PathBuf, Broken> {
+///
+/// `once` is run there with an environment and a home of its own.
+pub fn install(place: &Path, name: &str, package: &str, once: Option<&str>) -> Result<PathBuf, Broken> {
     let dir = place.join(name);
     let io = |what: &str| Broken::io(format!("{what} {}", dir.display()));
     fs::create_dir_all(place).map_err(io("make the place of"))?;
     let lock = File::create(place.join(format!("{name}.lock"))).map_err(io("open the lock of"))?;
     lock.lock().map_err(io("lock"))?;
-    if fs::read_to_string(dir.join(WHOLE)).is_ok_and(|whole| whole == package) {
+    let made = format!("{package}\n{}\n", once.unwrap_or_default());
+    if fs::read_to_string(dir.join(WHOLE)).is_ok_and(|whole| whole == made) {
         return Ok(dir);
     }
     match fs::remove_dir_all(&dir) {
@@ -33,7 +37,13 @@ pub fn install(place: &Path, name: &str, package: &str) -> Result<PathBuf, Broke
     fs::create_dir(&dir).map_err(io("make"))?;
     fs::write(dir.join("package.json"), "{\"private\": true}\n").map_err(io("write into"))?;
     npm(&dir, package)?;
-    fs::write(dir.join(WHOLE), package).map_err(io("write into"))?;
+    if let Some(line) = once {
+        let mut bash = Command::new("bash");
+        bash.args(["-c", line]).current_dir(&dir).env_clear();
+        bash.env("PATH", PATH).env("HOME", dir.join("home"));
+        bounded::run(&mut bash, LIMIT)?.must(&format!("making {package} ready"))?;
+    }
+    fs::write(dir.join(WHOLE), made).map_err(io("write into"))?;
     Ok(dir)
 }
 
