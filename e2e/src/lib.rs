@@ -2,6 +2,7 @@
 //! Never touches anything outside the directories it is given.
 #![forbid(unsafe_code)]
 
+pub mod agents;
 pub mod arena;
 pub mod benign;
 pub mod bounded;

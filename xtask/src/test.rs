@@ -13,6 +13,9 @@ pub struct Args {
     /// Only format, clippy, and the tests that need no machine of their own.
     #[arg(long)]
     fast: bool,
+    /// All coding agents, and not only those that are tried every time.
+    #[arg(long, conflicts_with = "fast")]
+    all_agents: bool,
     /// Leave a step out; may be repeated.
     #[arg(long, value_name = "STEP", value_parser = STEPS)]
     without: Vec<String>,
@@ -48,8 +51,7 @@ pub fn run(args: &Args) -> Result<(), String> {
     if !steps.failed("build") && !steps.failed("faults") {
         steps.step("tests", || {
             tools::cargo_tool("nextest", &[])?;
-            let (result, summary) =
-                steps::run_watching(&mut nextest(args.fast), |l| l.trim_start().starts_with("Summary"));
+            let (result, summary) = steps::run_watching(&mut nextest(args), |l| l.trim_start().starts_with("Summary"));
             closing = summary;
             result
         });
@@ -124,13 +126,16 @@ fn faults_build() -> Command {
     command
 }
 
-fn nextest(fast: bool) -> Command {
+fn nextest(args: &Args) -> Command {
     let target = workspace::target();
     let mut command = workspace::cargo();
     command.args(["nextest", "run", "--workspace", "--profile", "ci", "--cargo-profile", PROFILE]);
     command.args(["--color", steps::color()]);
-    if fast {
+    if args.fast {
         command.args(["-E", "not package(backstop-e2e)"]);
+    }
+    if args.all_agents {
+        command.env("BACKSTOP_ALL_AGENTS", "1");
     }
     command.env("BACKSTOP_BIN", target.join(PROFILE).join("backstop"));
     command.env("BACKSTOP_FAULTS_BIN", target.join("faults").join(PROFILE).join("backstop"));

@@ -1,0 +1,2 @@
+#!/bin/sh
+tee -a /run/model/after | @BESIDE@
