@@ -88,6 +88,9 @@ fn help() {
       drill        Rehearse an accident on scratch data, and the way back
       hook         Answer a coding agent's hook: its JSON on standard input, the answer in its own
                    dialect
+      install      Put Backstop's hook into the configuration of coding agents, and prove it (people
+                   only)
+      uninstall    Take Backstop's hook out of the configuration of coding agents (people only)
       completions  Print completions for a shell
       help         Explain a command or a topic: exit-codes, states, undo, policy, classes, settings
 
@@ -481,6 +484,27 @@ fn help_of_the_other_verbs() {
           --dir <DIR>  Where to make the scratch directory [default: the temporary directory]
           --files <N>  How many files the database directory gets [default: 5000]
       -h, --help       Print help
+
+    exit 0
+    --- stdout
+    Put Backstop's hook into the configuration of coding agents, and prove it (people only)
+
+    Usage: backstop install [OPTIONS] [AGENT]...
+
+    Arguments:
+      [AGENT]...  The agents [possible values: amp, claude, cline, codex, copilot, cursor, droid,
+                  gemini, goose, kiro, opencode, pi, qwen, windsurf]
+
+    Options:
+          --all         All agents that Backstop knows
+          --detect      The agents that are on this machine: their directory in the home, or their
+                        program
+          --system      For everybody on this machine, where agents take it from root: no user can
+                        switch it off
+          --root <DIR>  Take DIR for `/`, to prepare an image
+          --dry-run     Show what would be written, and write nothing
+          --json        Print one JSON document
+      -h, --help        Print help
 
     exit 0
     --- stdout

@@ -10,8 +10,8 @@ use place::{Place, text};
 use serde_json::Value;
 
 const AGENTS: [&str; 14] = [
-    "amp", "claude", "cline", "codex", "copilot", "cursor", "droid", "gemini", "goose", "kiro", "opencode", "pi", "qwen",
-    "windsurf",
+    "amp", "claude", "cline", "codex", "copilot", "cursor", "droid", "gemini", "goose", "kiro", "opencode", "pi",
+    "qwen", "windsurf",
 ];
 
 /// What is said, with the places of this test and of the program made plain.
@@ -34,16 +34,204 @@ fn an_installation_is_shown_first_then_done_then_taken_back() {
     let place = Place::new();
     let old = "{\n  \"model\": \"opus\"\n}\n";
     write(&place, "home/.claude/settings.json", old);
-    insta::assert_snapshot!(plain(&place, &place.say(&["install", "claude", "--dry-run"], 0)), @"");
+    insta::assert_snapshot!(plain(&place, &place.say(&["install", "claude", "--dry-run"], 0)), @r#"
+    claude
+      change   $DIR/home/.claude/settings.json
+    --- $DIR/home/.claude/settings.json
+    +++ $DIR/home/.claude/settings.json
+    @@ -1,3 +1,52 @@
+     {
+    -  "model": "opus"
+    +  "model": "opus",
+    +  "hooks": {
+    +    "PreToolUse": [
+    +      {
+    +        "matcher": "*",
+    +        "hooks": [
+    +          {
+    +            "type": "command",
+    +            "command": "$BACKSTOP hook claude || exit 2",
+    +            "timeout": 30,
+    +            "onFailure": "block"
+    +          }
+    +        ]
+    +      }
+    +    ],
+    +    "PostToolUse": [
+    +      {
+    +        "matcher": "Write|Edit|MultiEdit|NotebookEdit",
+    +        "hooks": [
+    +          {
+    +            "type": "command",
+    +            "command": "$BACKSTOP hook claude || exit 2",
+    +            "timeout": 30
+    +          }
+    +        ]
+    +      }
+    +    ],
+    +    "SessionStart": [
+    +      {
+    +        "hooks": [
+    +          {
+    +            "type": "command",
+    +            "command": "$BACKSTOP hook claude || exit 2",
+    +            "timeout": 30
+    +          }
+    +        ]
+    +      }
+    +    ],
+    +    "SessionEnd": [
+    +      {
+    +        "hooks": [
+    +          {
+    +            "type": "command",
+    +            "command": "$BACKSTOP hook claude || exit 2",
+    +            "timeout": 30
+    +          }
+    +        ]
+    +      }
+    +    ]
+    +  }
+     }
+    "#);
     assert_eq!(read(&place, "home/.claude/settings.json"), old);
-    insta::assert_snapshot!(plain(&place, &place.say(&["install", "claude"], 0)), @"");
+    insta::assert_snapshot!(plain(&place, &place.say(&["install", "claude"], 0)), @r#"
+    claude
+      changed  $DIR/home/.claude/settings.json
+      proven   the hook stops what it must, and lets go on what only reads
+      hole     `claude --bare` and `--settings '{"disableAllHooks":true}'` leave a user's hooks out
+      hole     a project's own hooks run beside ours, and may give the tool another input
+               -> sudo backstop install --system closes it
+      hole     versions before 2.1.295 don't know `onFailure`: a hook past its time is taken for consent
+               -> update the client, and look at `backstop runs` now and then
+      hole     text that is no answer, with exit code 0, is taken for consent
+               -> run the whole agent in a sandbox; Backstop's own comes with a later version
+    "#);
     let installed = read(&place, "home/.claude/settings.json");
-    insta::assert_snapshot!(plain(&place, &installed), @"");
-    insta::assert_snapshot!(plain(&place, &place.say(&["uninstall", "claude", "--dry-run"], 0)), @"");
+    insta::assert_snapshot!(plain(&place, &installed), @r#"
+    {
+      "model": "opus",
+      "hooks": {
+        "PreToolUse": [
+          {
+            "matcher": "*",
+            "hooks": [
+              {
+                "type": "command",
+                "command": "$BACKSTOP hook claude || exit 2",
+                "timeout": 30,
+                "onFailure": "block"
+              }
+            ]
+          }
+        ],
+        "PostToolUse": [
+          {
+            "matcher": "Write|Edit|MultiEdit|NotebookEdit",
+            "hooks": [
+              {
+                "type": "command",
+                "command": "$BACKSTOP hook claude || exit 2",
+                "timeout": 30
+              }
+            ]
+          }
+        ],
+        "SessionStart": [
+          {
+            "hooks": [
+              {
+                "type": "command",
+                "command": "$BACKSTOP hook claude || exit 2",
+                "timeout": 30
+              }
+            ]
+          }
+        ],
+        "SessionEnd": [
+          {
+            "hooks": [
+              {
+                "type": "command",
+                "command": "$BACKSTOP hook claude || exit 2",
+                "timeout": 30
+              }
+            ]
+          }
+        ]
+      }
+    }
+    "#);
+    insta::assert_snapshot!(plain(&place, &place.say(&["uninstall", "claude", "--dry-run"], 0)), @r#"
+    claude
+      restore  $DIR/home/.claude/settings.json, the bytes from before
+    --- $DIR/home/.claude/settings.json
+    +++ $DIR/home/.claude/settings.json
+    @@ -1,52 +1,3 @@
+     {
+    -  "model": "opus",
+    -  "hooks": {
+    -    "PreToolUse": [
+    -      {
+    -        "matcher": "*",
+    -        "hooks": [
+    -          {
+    -            "type": "command",
+    -            "command": "$BACKSTOP hook claude || exit 2",
+    -            "timeout": 30,
+    -            "onFailure": "block"
+    -          }
+    -        ]
+    -      }
+    -    ],
+    -    "PostToolUse": [
+    -      {
+    -        "matcher": "Write|Edit|MultiEdit|NotebookEdit",
+    -        "hooks": [
+    -          {
+    -            "type": "command",
+    -            "command": "$BACKSTOP hook claude || exit 2",
+    -            "timeout": 30
+    -          }
+    -        ]
+    -      }
+    -    ],
+    -    "SessionStart": [
+    -      {
+    -        "hooks": [
+    -          {
+    -            "type": "command",
+    -            "command": "$BACKSTOP hook claude || exit 2",
+    -            "timeout": 30
+    -          }
+    -        ]
+    -      }
+    -    ],
+    -    "SessionEnd": [
+    -      {
+    -        "hooks": [
+    -          {
+    -            "type": "command",
+    -            "command": "$BACKSTOP hook claude || exit 2",
+    -            "timeout": 30
+    -          }
+    -        ]
+    -      }
+    -    ]
+    -  }
+    +  "model": "opus"
+     }
+    "#);
     assert_eq!(read(&place, "home/.claude/settings.json"), installed);
-    insta::assert_snapshot!(plain(&place, &place.say(&["uninstall", "claude"], 0)), @"");
+    insta::assert_snapshot!(plain(&place, &place.say(&["uninstall", "claude"], 0)), @r#"
+    claude
+      restored $DIR/home/.claude/settings.json, the bytes from before
+    "#);
     assert_eq!(read(&place, "home/.claude/settings.json"), old);
-    insta::assert_snapshot!(plain(&place, &place.say(&["uninstall", "claude"], 0)), @"");
+    insta::assert_snapshot!(plain(&place, &place.say(&["uninstall", "claude"], 0)), @r#"
+    claude
+      absent   no hook of Backstop's is there
+    "#);
 }
 
 #[test]
@@ -65,7 +253,8 @@ fn every_agent_is_installed_proven_and_taken_out() {
     }
     let doctor = place.output(&["doctor", "--json"]);
     let doctor: Value = serde_json::from_slice(&doctor.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&doctor)));
-    let proven: Vec<&str> = doctor["agents"].as_array().expect("agents").iter().filter_map(|a| a["agent"].as_str()).collect();
+    let proven: Vec<&str> =
+        doctor["agents"].as_array().expect("agents").iter().filter_map(|a| a["agent"].as_str()).collect();
     assert_eq!(proven, AGENTS);
     place.json(&["uninstall", "--all", "--json"], 0);
     let left: Vec<_> = fs::read_dir(place.at("home")).expect("home").collect();
@@ -99,7 +288,45 @@ fn the_machines_own_places_are_used() {
         let mode = fs::metadata(image.join(file)).unwrap_or_else(|e| panic!("{file}: {e}")).permissions().mode();
         assert_eq!(mode & 0o777, 0o644, "{file}");
     }
-    insta::assert_snapshot!(plain(&place, &read(&place, "image/etc/codex/requirements.toml")), @"");
+    insta::assert_snapshot!(plain(&place, &read(&place, "image/etc/codex/requirements.toml")), @r#"
+    allow_managed_hooks_only = true
+
+    [features]
+    hooks = true
+
+    [hooks]
+    managed_dir = "/work/main/target/ci"
+
+    [[hooks.PreToolUse]]
+    matcher = ".*"
+
+    [[hooks.PreToolUse.hooks]]
+    type = "command"
+    command = "$BACKSTOP hook codex || exit 2"
+    timeout = 30
+
+    [[hooks.PostToolUse]]
+    matcher = "apply_patch"
+
+    [[hooks.PostToolUse.hooks]]
+    type = "command"
+    command = "$BACKSTOP hook codex || exit 2"
+    timeout = 30
+
+    [[hooks.SessionStart]]
+
+    [[hooks.SessionStart.hooks]]
+    type = "command"
+    command = "$BACKSTOP hook codex || exit 2"
+    timeout = 30
+
+    [[hooks.SessionEnd]]
+
+    [[hooks.SessionEnd.hooks]]
+    type = "command"
+    command = "$BACKSTOP hook codex || exit 2"
+    timeout = 30
+    "#);
     let said = place.say(&["install", "pi", "--system", "--root", root], 2);
     assert!(said.contains("pi has no place for hooks of the whole machine"), "{said}");
     place.say(&["uninstall", "--all", "--system", "--root", root], 0);
@@ -128,7 +355,8 @@ fn only_agents_that_are_there_are_found() {
     fs::create_dir(place.at("home/.gemini")).expect("made");
     fs::create_dir(place.at("home/.codex")).expect("made");
     let found = place.json(&["install", "--detect", "--json"], 1);
-    let names: Vec<&str> = found["agents"].as_array().expect("agents").iter().filter_map(|a| a["agent"].as_str()).collect();
+    let names: Vec<&str> =
+        found["agents"].as_array().expect("agents").iter().filter_map(|a| a["agent"].as_str()).collect();
     assert_eq!(names, ["codex", "gemini"]);
 }
 
@@ -136,7 +364,20 @@ fn only_agents_that_are_there_are_found() {
 fn what_cant_be_read_is_named_and_stops_no_other() {
     let place = Place::new();
     write(&place, "home/.claude/settings.json", "{\n  \"model\": opus\n}\n");
-    insta::assert_snapshot!(plain(&place, &place.say(&["install", "claude", "copilot"], 125)), @"");
+    insta::assert_snapshot!(plain(&place, &place.say(&["install", "claude", "copilot"], 125)), @r#"
+    copilot
+      made     $DIR/home/.copilot/hooks/backstop.json
+      proven   the hook stops what it must, and lets go on what only reads
+      hole     `disableAllHooks` in the settings leaves a user's hooks out
+               -> sudo backstop install --system closes it
+      hole     a hook past its time (30 s) is taken for consent, the policy's too
+               -> run the whole agent in a sandbox; Backstop's own comes with a later version
+      hole     hooks may be missed by background agents, and are ignored by some editors
+               -> update the client, and look at `backstop runs` now and then
+    backstop: $DIR/home/.claude/settings.json: line 2, column 12: unexpected word
+      rule     when Backstop fails, nothing is changed
+      next     mend it there, then say it again; nothing was written
+    "#);
     assert!(place.at("home/.copilot/hooks/backstop.json").exists());
 }
 
@@ -159,9 +400,11 @@ fn a_hook_that_is_switched_off_or_replaced_is_not_proven() {
     assert_eq!(found["agents"][0]["proof"]["ok"], false, "{found:#}");
     // Installed anew, it is this program again.
     place.say(&["install", "claude"], 0);
-    assert!(!read(&place, "home/.claude/settings.json").contains("bin/backstop hook claude || exit 2\"") || {
-        read(&place, "home/.claude/settings.json").contains(env!("CARGO_BIN_EXE_backstop"))
-    });
+    assert!(
+        !read(&place, "home/.claude/settings.json").contains("bin/backstop hook claude || exit 2\"") || {
+            read(&place, "home/.claude/settings.json").contains(env!("CARGO_BIN_EXE_backstop"))
+        }
+    );
 }
 
 #[test]

@@ -1,2 +1,2 @@
 #!/bin/sh
-tee -a /run/model/after | @BESIDE@
+exec @BESIDE@

@@ -202,7 +202,6 @@ impl Stage {
         let start = Instant::now();
         let said = self.arena.sh(&line, &[], limit + STEP)?;
         let took = start.elapsed();
-        if let Ok(x) = fs::read_to_string(self.arena.at("/run/model/after")) { eprintln!("AFTER {x}"); }
         let log =
             fs::read_to_string(self.arena.at(&format!("{MODEL}/log"))).map_err(Broken::io("read the model's log"))?;
         let turns = log.lines().map(|line| {

@@ -91,7 +91,8 @@ fn commands(call: &Call, shell: &Shell, program: &str) -> Answer {
     let mut lines = Vec::new();
     for command in &shell.commands {
         match own(call, command, program) {
-            Own::Verb(line) => lines.push(line),
+            Own::Verb(line) if rewrites(call) || line == *command => lines.push(line),
+            Own::Verb(line) => return Answer::Deny(format!("Use exactly this line:\n{line}")),
             Own::Peoples(verb) => {
                 return Answer::Deny(format!(
                     "`backstop {verb}` is for people: it lets something through or changes the rules. Tell the person \
@@ -186,7 +187,7 @@ fn own(call: &Call, command: &str, program: &str) -> Own {
         return Own::No;
     }
     if OWN.contains(&verb.as_str()) {
-        let rest = words[1..].iter().map(|w| word(w));
+        let rest = words[1..].iter().filter(|w| !w.starts_with("--only-of=")).map(|w| word(w));
         let mut line = std::iter::once(word(program)).chain(rest).collect::<Vec<_>>().join(" ");
         if TAKES_BACK.contains(&verb.as_str()) {
             // What others did is theirs to take back.

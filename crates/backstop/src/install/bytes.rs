@@ -118,12 +118,16 @@ pub fn strip(
     before: Option<&[u8]>,
 ) -> Result<Vec<u8>, MergeError> {
     let outer = open(format, bytes)?;
+    let old = before;
     let before = before.and_then(|b| value(format, b).ok());
     let stripped = match format {
         Format::Json | Format::Jsonc => json::strip(&outer.text, pieces, ours, before.as_ref())?,
         Format::Toml => toml::strip(&outer.text, pieces, ours, before.as_ref())?,
     };
-    Ok(stripped.map_or_else(|| bytes.to_vec(), |text| outer.close(&text)))
+    let stripped = stripped.map_or_else(|| bytes.to_vec(), |text| outer.close(&text));
+    // Where only the end of the last line differs, it was we who ended it.
+    let same = old.filter(|old| old.trim_ascii_end() == stripped.trim_ascii_end());
+    Ok(same.map_or(stripped, <[u8]>::to_vec))
 }
 
 /// What the file says; an empty one says nothing.

@@ -52,7 +52,9 @@ pub fn merge(text: &str, pieces: &[Piece], ours: Ours<'_>) -> Result<Option<Stri
         return Ok(None);
     }
     for piece in pieces {
-        if let Some(list) = list(&object, &piece.at)? {
+        if matches!(piece.what, What::First(_) | What::Last(_))
+            && let Some(list) = list(&object, &piece.at)?
+        {
             weed(&list, ours);
         }
     }

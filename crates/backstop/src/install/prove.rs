@@ -156,7 +156,12 @@ fn try_out(agent: Agent, start: &Start) -> Result<(), String> {
         let said = said.trim().lines().next().unwrap_or("nothing").to_owned();
         return Err(format!("the canary was not stopped: {code}, {}", backstop_core::quoted::Quoted(said.as_bytes())));
     }
-    let (code, out, err) = ask(agent, start, canary::GOES_ON)?;
+    let (mut code, mut out, mut err) = ask(agent, start, canary::GOES_ON)?;
+    // A client that takes no other command is told the line to use, and that has to go on.
+    let told = format!("{out}{err}");
+    if let Some((_, line)) = told.split_once("Use exactly this line:\n") {
+        (code, out, err) = ask(agent, start, line.trim_end())?;
+    }
     if canary::stops(agent, code, &out, &err) || code != Some(0) {
         return Err(format!("even `{}` is stopped, so the agent can do nothing", canary::GOES_ON));
     }

@@ -71,16 +71,8 @@ impl Notes {
     ///
     /// # Errors
     /// Where that can't be kept; then nothing may be written.
-    pub fn keep(
-        &self,
-        file: &Path,
-        agent: &str,
-        before: Option<&[u8]>,
-        after: &[u8],
-    ) -> Result<(), Failure> {
-        let failed = |e: std::io::Error| {
-            Failure::because(format!("cannot keep a copy of {}", disk::quoted(file)), &e)
-        };
+    pub fn keep(&self, file: &Path, agent: &str, before: Option<&[u8]>, after: &[u8]) -> Result<(), Failure> {
+        let failed = |e: std::io::Error| Failure::because(format!("cannot keep a copy of {}", disk::quoted(file)), &e);
         let note = Note {
             after: digest(after),
             agent: agent.to_owned(),

@@ -13,7 +13,9 @@ fn parse(text: &str) -> Result<DocumentMut, MergeError> {
         let column = upto.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         MergeError::Syntax { line, column, what: e.message().lines().collect::<Vec<_>>().join(", ") }
     })?;
-    if document.to_string() == text { Ok(document) } else { Err(MergeError::NotKept) }
+    let written = document.to_string();
+    // A last line without an end gets one.
+    if written == text || written.strip_suffix('\n') == Some(text) { Ok(document) } else { Err(MergeError::NotKept) }
 }
 
 /// What the text says. Dates become texts.
@@ -53,7 +55,9 @@ pub fn merge(text: &str, pieces: &[Piece], ours: Ours<'_>) -> Result<Option<Stri
         return Ok(None);
     }
     for piece in pieces {
-        if let Some(list) = list(&mut document, &piece.at)? {
+        if matches!(piece.what, What::First(_) | What::Last(_))
+            && let Some(list) = list(&mut document, &piece.at)?
+        {
             weed(list, ours);
         }
     }

@@ -34,10 +34,8 @@ pub const CLIENTS: &[Client] = &[
             "apply_patch",
             r#""*** Begin Patch\n*** Update File: notes/today.txt\n@@\n-old words\n+new words\n*** End Patch\n""#,
         )],
-        delegate: &[
-            ("spawn_agent", r#"{"message": "SCRIPT-OF-THE-SUBAGENT", "task_name": "cleaner"}"#),
-            ("wait_agent|wait", r#"{"timeout_ms": 20000}"#),
-        ],
+        // This model is offered no tool that starts one.
+        delegate: &[],
         settings: "/home/agent/.codex/config.toml",
         broken: [Runs(KILLED), Runs(TIMEOUT), Runs(GARBAGE)],
     },
@@ -157,7 +155,7 @@ pub const CLIENTS: &[Client] = &[
         program: "opencode-linux-@ARCH@/bin/opencode",
         node: false,
         always: false,
-        line: "OPENCODE_DISABLE_AUTOUPDATE=1 OPENCODE_DISABLE_MODELS_FETCH=1 OPENCODE_DISABLE_LSP_DOWNLOAD=1 OPENCODE_DISABLE_DEFAULT_PLUGINS=1 npm_config_offline=true npm_config_fetch_retries=0 $AGENT run --print-logs --log-level DEBUG --auto \
+        line: "OPENCODE_DISABLE_AUTOUPDATE=1 OPENCODE_DISABLE_MODELS_FETCH=1 OPENCODE_DISABLE_LSP_DOWNLOAD=1 OPENCODE_DISABLE_DEFAULT_PLUGINS=1 npm_config_offline=true npm_config_fetch_retries=0 $AGENT run --auto \
                --format json \"$PROMPT\"",
         once: None,
         files: files!("/home/agent/.config/opencode/opencode.json": "opencode/opencode.json"),

@@ -18,6 +18,9 @@ pub fn read(value: &Value) -> Result<Call, Unreadable> {
         }
         // Its other events don't name themselves; what has no tool is none of the first.
         None if value.get("toolArgs").is_some() => return Err(Unreadable::Missing("toolName")),
+        None if value.get("tool_name").is_some() || value.get("tool_input").is_some() => {
+            return Err(Unreadable::Missing("hook_event_name"));
+        }
         None => Tool::None,
     };
     let event = match tool {

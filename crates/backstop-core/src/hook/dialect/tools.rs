@@ -25,12 +25,15 @@ const SHELLS: [&str; 13] = [
 ];
 
 /// Names of tools that change files.
-const EDITS: [&str; 27] = [
+const EDITS: [&str; 30] = [
     "apply_patch",
+    "applypatch",
     "create",
     "create_file",
     "delete_file",
+    "developer__edit",
     "developer__text_editor",
+    "developer__write",
     "edit",
     "edit_file",
     "edit_notebook",
@@ -61,8 +64,8 @@ const VIEWS: [&str; 5] =
 
 /// The names that contents and passages have.
 const WHOLE: [&str; 5] = ["content", "contents", "fileText", "file_text", "text"];
-const OLD: [&str; 5] = ["old_string", "oldString", "old_str", "oldText", "old_text"];
-const NEW: [&str; 5] = ["new_string", "newString", "new_str", "newText", "new_text"];
+const OLD: [&str; 6] = ["before", "old_string", "oldString", "old_str", "oldText", "old_text"];
+const NEW: [&str; 6] = ["after", "new_string", "newString", "new_str", "newText", "new_text"];
 const WRITES: [&[&str]; 3] = [&WHOLE, &OLD, &NEW];
 
 /// Names of tools that look, think, plan or ask a person; what they fetch changes nothing here.
@@ -128,8 +131,31 @@ const LOOKS: [&str; 58] = [
 ];
 
 /// More of them, in other spellings.
-const LOOKS_TOO: [&str; 8] =
-    ["killshell", "sleep", "update_topic", "view_image", "wait", "webfetch", "websearch", "write_todos"];
+const LOOKS_TOO: [&str; 23] = [
+    "activate_skill",
+    "ask_question",
+    "create_goal",
+    "fetch_web_content",
+    "get_goal",
+    "killshell",
+    "list_agents",
+    "list_background_processes",
+    "listagents",
+    "read_agent",
+    "read_background_output",
+    "reportfindings",
+    "request_user_input",
+    "search_codebase",
+    "sleep",
+    "tool_search",
+    "update_goal",
+    "update_topic",
+    "view_image",
+    "wait",
+    "webfetch",
+    "websearch",
+    "write_todos",
+];
 
 /// Names of tools that start another agent, or speak with one.
 const DELEGATES: [&str; 13] = [
@@ -154,7 +180,9 @@ const TYPES: [&str; 2] = ["write_bash", "write_stdin"];
 /// What `name` with `input` would do.
 pub fn tool(name: &str, input: &Value) -> Tool {
     let lower = name.to_ascii_lowercase();
-    let is = |names: &[&str]| names.contains(&lower.as_str());
+    // Codex writes the tools of its own agents with their family in front.
+    let lower = lower.strip_prefix("multi_agent_v1").unwrap_or(&lower);
+    let is = |names: &[&str]| names.contains(&lower);
     if is(&TYPES) {
         return Tool::Types;
     }
@@ -167,7 +195,7 @@ pub fn tool(name: &str, input: &Value) -> Tool {
         return Tool::Looks;
     }
     if is(&EDITS) {
-        return Tool::Edit(Edit { changes: changes(&lower, input), name: name.to_owned() });
+        return Tool::Edit(Edit { changes: changes(lower, input), name: name.to_owned() });
     }
     if is(&DELEGATES) {
         return Tool::Delegates;
