@@ -147,7 +147,8 @@ pub fn strip(
     }
     let stripped = document.to_string();
     parse(&stripped)?;
-    Ok((stripped != text).then_some(stripped))
+    let same = stripped == text || stripped.strip_suffix('\n') == Some(text);
+    Ok((!same).then_some(stripped))
 }
 
 fn existing<'a>(document: &'a mut DocumentMut, keys: &[&str]) -> Option<&'a mut dyn TableLike> {
