@@ -266,7 +266,7 @@ pub fn earlier(agent: Agent, scope: Scope, at: &At) -> Vec<Target> {
         let Body::Merge { pieces, .. } = &target.body else { return None };
         let path = target.path.with_file_name(name);
         let body = Body::Merge { format, pieces: pieces.clone() };
-        (path != target.path).then(|| Target { body, calls: Calls::Nothing, path })
+        (path != target.path).then_some(Target { body, calls: Calls::Nothing, path })
     };
     let others: &[(&str, Format)] = match (agent, scope) {
         (Agent::Codex, Scope::User) => &[("hooks.json", Format::Json), ("config.toml", Format::Toml)],

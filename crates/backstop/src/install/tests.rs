@@ -115,9 +115,8 @@ fn check(format: Format, name: &str, old: &[u8], agent: Agent, pieces: &[Piece],
     for comment in text.lines().filter(|l| l.trim_start().starts_with(mark)) {
         assert!(shown.contains(comment.trim()), "{here}: {comment}\n{shown}");
     }
-    for (was, is) in [(old.starts_with(b"\xef\xbb\xbf"), new.starts_with(b"\xef\xbb\xbf"))] {
-        assert_eq!(was, is, "{here}: the mark at the start");
-    }
+    let marked = |bytes: &[u8]| bytes.starts_with(b"\xef\xbb\xbf");
+    assert_eq!(marked(old), marked(&new), "{here}: the mark at the start");
     if text.contains("\r\n") && !text.replace("\r\n", "").contains('\n') {
         assert!(!shown.replace("\r\n", "").contains('\n'), "{here}: line ends\n{shown:?}");
     }

@@ -1,7 +1,6 @@
 //! A scratch directory with a workspace, a home and a state directory of its own, and the real program in it.
 
-// Each test program uses its own part of it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test program uses its own part of it")]
 
 use std::fs;
 use std::io::Write as _;
