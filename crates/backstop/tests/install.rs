@@ -16,7 +16,10 @@ const AGENTS: [&str; 14] = [
 
 /// What is said, with the places of this test and of the program made plain.
 fn plain(place: &Place, said: &str) -> String {
-    said.replace(env!("CARGO_BIN_EXE_backstop"), "$BACKSTOP")
+    let program = env!("CARGO_BIN_EXE_backstop");
+    let beside = program.rsplit_once('/').map_or(program, |(dir, _)| dir);
+    said.replace(program, "$BACKSTOP")
+        .replace(beside, "$BESIDE")
         .replace(place.at("").to_str().expect("UTF-8").trim_end_matches('/'), "$DIR")
 }
 
@@ -295,7 +298,7 @@ fn the_machines_own_places_are_used() {
     hooks = true
 
     [hooks]
-    managed_dir = "/work/main/target/ci"
+    managed_dir = "$BESIDE"
 
     [[hooks.PreToolUse]]
     matcher = ".*"
