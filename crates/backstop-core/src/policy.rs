@@ -110,6 +110,13 @@ impl Judgement {
         Self { decision: reasons.iter().map(|r| r.decision).max().unwrap_or(Decision::Allow), law: None, reasons }
     }
 
+    /// True where it is the effect that is denied: not rules that could not be loaded or evaluated, nor that
+    /// it was denied before, which would never end. Only such a denial is remembered.
+    pub fn denies_the_effect(&self) -> bool {
+        const OTHER: [&str; 3] = ["policy-error", "policy-not-loaded", "repeats-denied"];
+        self.reasons.iter().any(|r| r.decision == Decision::Deny && !OTHER.contains(&r.rule.as_str()))
+    }
+
     /// What one person has to type, each once, before this takes effect; empty where a plain yes is enough.
     pub fn words(&self) -> Vec<&str> {
         let mut words: Vec<&str> = self.reasons.iter().filter_map(|r| r.words.as_deref()).collect();

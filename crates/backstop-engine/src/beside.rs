@@ -11,7 +11,7 @@ use backstop_core::id::RunId;
 use backstop_core::plan::{Meta, Op, Place, Plan, Slot, Spot};
 use backstop_sys::fs as sys;
 
-use crate::commit::{At, CommitError, Site, at_place, at_slot, beside_name, shown};
+use crate::commit::{At, CommitError, Site, at_place, at_slot, beside_name, meta_of, shown};
 use crate::failure::Failure;
 
 /// A plan that takes a run back beside what is in the way, and the names that what was there would get.
@@ -123,14 +123,7 @@ impl Maker<'_> {
     fn content(&mut self, at: &Place, ino: u64, old: &Slot) -> Result<Vec<Op>, CommitError> {
         let Some(kept) = at_slot(self.sites, old)? else { return Ok(Vec::new()) };
         let Some(stat) = look(&kept)? else { return Ok(Vec::new()) };
-        let plain = Meta {
-            atime: stat.atime.into(),
-            gid: stat.gid,
-            mode: stat.mode & 0o7777,
-            mtime: stat.mtime.into(),
-            uid: stat.uid,
-            xattrs: Vec::new(),
-        };
+        let plain = meta_of(&stat);
         let own = match at_place(self.sites, at)? {
             Some(own) => look(&own)?.filter(|now| now.ino == ino).map(|now| (own, now)),
             None => None,

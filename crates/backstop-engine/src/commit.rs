@@ -4,6 +4,7 @@
 mod ahead;
 mod apply;
 mod check;
+mod entrusted;
 mod fresh;
 mod guard;
 mod keep;
@@ -15,12 +16,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::Conflict;
 use backstop_core::id::RunId;
-use backstop_core::plan::{Place, Slot};
+use backstop_core::plan::{Meta, Place, Slot};
+use backstop_core::time::Timestamp;
 
+use crate::fault;
 use crate::volume::{OpenVolume, VolumeError, reopen};
 
 pub(crate) use apply::{apply, beside_name, take_back};
 pub(crate) use check::{Bounds, Checked, Known, check, known};
+pub(crate) use entrusted::{Entrusted, found, keep as entrust, receipt};
 pub(crate) use fresh::Fresh;
 pub(crate) use guard::Guard;
 pub(crate) use keep::keep;
@@ -93,8 +97,11 @@ impl Site {
     }
 
     /// Makes the run's place for copies, where it is missing.
-    pub fn make_keep(&self) -> io::Result<()> {
-        self.run_dir().map_or(Ok(()), |run| backstop_sys::fs::ensure_dir(run, b"keep", 0o700))
+    pub fn make_keep(&self) -> Result<(), CommitError> {
+        let Some(run) = self.run_dir() else { return Ok(()) };
+        let step =
+            |source| CommitError::Step { what: "make a place to keep copies on", path: self.root.clone(), source };
+        fault::point("keep.dir").and_then(|()| backstop_sys::fs::ensure_dir(run, b"keep", 0o700)).map_err(step)
     }
 
     fn run_dir(&self) -> Option<BorrowedFd<'_>> {
@@ -104,6 +111,27 @@ impl Site {
 
 /// The file systems of a transaction, in the plan's order.
 pub(crate) type Sites = [Site];
+
+/// A moment of each file system's own clock; none where it is gone.
+pub(crate) fn moments(sites: &Sites) -> Result<Vec<Option<Timestamp>>, CommitError> {
+    let moment = |site: &Site| {
+        let step = |source| CommitError::Step { what: "read the clock of", path: site.root.clone(), source };
+        site.volume().map(OpenVolume::now).transpose().map_err(step)
+    };
+    sites.iter().map(moment).collect()
+}
+
+/// The metadata of an object, but for its attributes.
+pub(crate) fn meta_of(stat: &backstop_sys::fs::Stat) -> Meta {
+    Meta {
+        atime: stat.atime.into(),
+        gid: stat.gid,
+        mode: stat.mode & 0o7777,
+        mtime: stat.mtime.into(),
+        uid: stat.uid,
+        xattrs: Vec::new(),
+    }
+}
 
 /// The path a person knows a place by.
 pub(crate) fn shown(sites: &Sites, place: &Place) -> Bytes {

@@ -8,6 +8,7 @@ mod fate;
 mod kept;
 mod measure;
 mod moves;
+mod observed;
 mod openers;
 mod overlay;
 mod planner;
@@ -24,8 +25,8 @@ use backstop_core::effect::{Conflict, Crossing, Effect, Mount};
 use backstop_core::plan::{Keep, Op};
 use backstop_core::time::Timestamp;
 
-pub(crate) use content::{hash as digest_of, node};
 pub use measure::measure;
+pub(crate) use observed::observed;
 pub(crate) use openers::Openers;
 pub(crate) use tally::Count;
 

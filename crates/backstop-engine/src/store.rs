@@ -68,6 +68,7 @@ pub struct Store {
     dir: OwnedFd,
     runs: OwnedFd,
     open: OwnedFd,
+    left: OwnedFd,
 }
 
 /// A stored value whose file says which version of its format it is.
@@ -166,6 +167,7 @@ impl Store {
             dir: open(path)?,
             runs: open(&path.join("runs"))?,
             open: open(&path.join("open"))?,
+            left: open(&path.join("left"))?,
         })
     }
 
@@ -342,10 +344,15 @@ impl Store {
         self.read_own(&format!("open/{id}"))
     }
 
-    /// Notes that a run was left to a client's tool, or that it no longer is.
+    /// Notes that a run was left to a client's tool (durably: nobody would look for it otherwise), or that it
+    /// no longer is.
     pub(crate) fn mark_left(&self, id: RunId, is: bool) -> Result<(), StoreError> {
-        let path = self.path.join("left").join(id.to_string());
-        let marked = if is { fs::write(&path, b"") } else { fs::remove_file(&path) };
+        let name = id.to_string();
+        let path = self.path.join("left").join(&name);
+        let marked = match is {
+            true => sys::write_durable(self.left.as_fd(), name.as_bytes(), b""),
+            false => sys::remove_file(self.left.as_fd(), name.as_bytes()),
+        };
         match marked {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error("note what is left to a tool in", &path)(e)),
             _ => Ok(()),

@@ -214,7 +214,7 @@ impl Transaction<'_> {
             self.store.write(self.id, if self.beside { BESIDE } else { PLAN }, &bytes, true)?;
         }
         let receipts = self.receipts()?.len() as u64;
-        let began = self.moments()?;
+        let began = commit::moments(self.sites)?;
         let _uninterrupted = Uninterrupted::begin();
         self.store.mark_open(
             self.id,
@@ -316,17 +316,6 @@ impl Transaction<'_> {
         Ok((first, beside))
     }
 
-    /// A moment of each file system's own clock.
-    fn moments(&self) -> Result<Vec<Option<Timestamp>>, CommitError> {
-        let mut moments = Vec::new();
-        for site in self.sites {
-            let now = site.volume().map(crate::volume::OpenVolume::now).transpose();
-            let step = |source| CommitError::Step { what: "read the clock of", path: site.root.clone(), source };
-            moments.push(now.map_err(step)?);
-        }
-        Ok(moments)
-    }
-
     /// All steps are done: makes them durable as far as asked for, then writes the receipt. `others` says
     /// what somebody else changed meanwhile, where objects are now like this.
     fn receive(
@@ -356,7 +345,7 @@ impl Transaction<'_> {
                 foreign.extend(last.foreign.into_iter().filter(|f| !known.contains(&(f.vol, f.ino))));
                 Receipt { direction, ends: last.ends, foreign, touched }
             }
-            _ => Receipt { direction, ends: self.moments()?, foreign, touched },
+            _ => Receipt { direction, ends: commit::moments(self.sites)?, foreign, touched },
         };
         Ok(self.store.append_json(self.id, RECEIPTS, &receipt)?)
     }

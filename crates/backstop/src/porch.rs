@@ -10,9 +10,10 @@ use std::path::PathBuf;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::classes::Classes;
-use backstop_core::hook::{Call, Tool};
+use backstop_core::hook::Call;
 use backstop_core::machine::Machine;
-use backstop_core::request::{Asker, Command, NestedRequest, Request};
+use backstop_core::policy::law::Profile;
+use backstop_core::request::{Asker, Command, NestedRequest, Net, Request};
 use backstop_engine::Failure;
 
 pub use machine::{FILE, is_set, machine, settle, still};
@@ -22,7 +23,6 @@ pub use workspace::Forbidden;
 
 use crate::args::Run;
 use crate::out::Trouble;
-use crate::verb::House;
 
 /// Who calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,71 +62,82 @@ pub fn nested(typed: &Run, command: &Command) -> Result<NestedRequest, Failure> 
     })
 }
 
+/// Who calls, on what machine: what requests are made of besides what is asked.
+pub struct Here<'a> {
+    /// The accounts of the machine.
+    pub accounts: &'a [Account],
+    /// Who calls.
+    pub caller: Caller,
+    /// The kinds of places.
+    pub classes: &'a Classes,
+    /// The machine's settings.
+    pub machine: &'a Machine,
+}
+
+impl Here<'_> {
+    fn forbidden(&self) -> Forbidden {
+        Forbidden::new(self.accounts, std::env::var_os("HOME"), self.classes.clone())
+    }
+
+    /// A request from `cwd`, by the machine's own profile, in the workspace that is found there.
+    fn request(
+        &self,
+        command: Command,
+        cwd: PathBuf,
+        wanted: (Option<Profile>, Option<Net>),
+    ) -> Result<Request, Trouble> {
+        let (profile, net) = settle(self.machine, wanted.0, wanted.1)?;
+        let workspace = workspace::found(&cwd, self.caller.uid, &self.forbidden());
+        Ok(Request {
+            asker: None,
+            command,
+            cwd: cwd.into(),
+            env_keys: env_keys(),
+            gid: self.caller.gid,
+            net,
+            parallel: false,
+            profile: profile.name().to_owned(),
+            reason: None,
+            session: None,
+            uid: self.caller.uid,
+            workspace: workspace.map(Bytes::from),
+        })
+    }
+}
+
 /// The request that `typed` stands for, here and now.
-pub fn request(
-    typed: &Run,
-    caller: Caller,
-    accounts: &[Account],
-    classes: &Classes,
-    machine: &Machine,
-) -> Result<Request, Trouble> {
-    let (profile, net) = settle(machine, typed.profile.map(|p| p.law()), typed.net.map(|n| n.asked()))?;
-    let cwd = current_dir()?;
-    let forbidden = Forbidden::new(accounts, std::env::var_os("HOME"), classes.clone());
-    let given = typed.workspace.as_ref().map(|dir| workspace::given(dir, &forbidden)).transpose()?;
-    let workspace = given.unwrap_or_else(|| workspace::found(&cwd, caller.uid, &forbidden));
+pub fn request(typed: &Run, here: &Here<'_>) -> Result<Request, Trouble> {
     let text = |value: &Option<std::ffi::OsString>| value.as_deref().map(Bytes::from);
-    let asker =
-        text(&typed.agent).map(|agent| Asker { agent, call: text(&typed.call), subagent: text(&typed.subagent) });
+    let wanted = (typed.profile.map(|p| p.law()), typed.net.map(|n| n.asked()));
+    let mut request = here.request(command(typed)?, current_dir()?, wanted)?;
+    if let Some(dir) = &typed.workspace {
+        request.workspace = workspace::given(dir, &here.forbidden())?.map(Bytes::from);
+    }
+    let asker = |agent| Asker { agent, call: text(&typed.call), subagent: text(&typed.subagent) };
     Ok(Request {
-        asker,
-        command: command(typed)?,
-        cwd: cwd.into(),
-        env_keys: env_keys(),
-        gid: caller.gid,
-        net,
+        asker: text(&typed.agent).map(asker),
         parallel: typed.parallel,
-        profile: profile.name().to_owned(),
-        reason: typed.reason.as_deref().map(Bytes::from),
-        session: typed.session.as_deref().map(Bytes::from),
-        uid: caller.uid,
-        workspace: workspace.map(Bytes::from),
+        reason: text(&typed.reason),
+        session: text(&typed.session),
+        ..request
     })
 }
 
-/// The request for what a client's file tool would do: `line` does the same.
-pub fn edit_request(call: &Call, key: &Bytes, line: &str, house: &House) -> Result<Request, Failure> {
-    let machine = machine().map_err(Trouble::failure)?;
-    let (profile, net) = settle(&machine, None, None).map_err(Trouble::failure)?;
+/// The request for what the file tool `name` of a client would do as its call `key`: `line` does the same.
+pub fn edit_request(call: &Call, (name, key): (&str, Bytes), line: &str, here: &Here<'_>) -> Result<Request, Trouble> {
     let cwd = match &call.cwd {
         Some(cwd) if cwd.as_path().is_dir() => cwd.as_path().to_owned(),
+        // Clients start their hooks where they work.
         _ => current_dir()?,
     };
-    let classes = house.engine.settings().kinds.classes.clone();
-    let forbidden = Forbidden::new(&house.accounts, std::env::var_os("HOME"), classes);
-    let workspace = workspace::found(&cwd, house.caller.uid, &forbidden);
-    let name = match &call.tool {
-        Tool::Edit(edit) => edit.name.as_str(),
-        _ => "",
-    };
+    let agent = call.agent.name();
     Ok(Request {
-        asker: Some(Asker {
-            agent: call.agent.name().into(),
-            call: Some(key.clone()),
-            subagent: call.subagent.clone(),
-        }),
-        command: Command::Line(line.into()),
-        cwd: cwd.into(),
-        env_keys: env_keys(),
-        gid: house.caller.gid,
-        net,
+        asker: Some(Asker { agent: agent.into(), call: Some(key), subagent: call.subagent.clone() }),
         // A build that goes on in the workspace must not keep an edit waiting: the client would not.
         parallel: true,
-        profile: profile.name().to_owned(),
-        reason: Some(Bytes::new(format!("what the tool {name} of {} would do", call.agent.name()))),
+        reason: Some(Bytes::new(format!("what the tool {name} of {agent} would do"))),
         session: call.session.clone(),
-        uid: house.caller.uid,
-        workspace: workspace.map(Bytes::from),
+        ..here.request(Command::Line(line.into()), cwd, (None, None))?
     })
 }
 

@@ -12,11 +12,12 @@ mod takeback;
 mod vault;
 
 use backstop_core::id::RunId;
+use backstop_core::machine::Machine;
 use backstop_engine::{Engine, Failure, Settings};
 
 use crate::args::{Audit, Drill, Vault, Verb};
 use crate::out::{self, Done};
-use crate::porch::{self, Account, Caller};
+use crate::porch::{self, Account, Caller, Here};
 use crate::screen::message;
 use crate::screen::style::Style;
 
@@ -37,6 +38,12 @@ impl House {
         let (settings, accounts) = porch::settings(caller)?;
         let engine = open(settings)?;
         Ok(Self { caller, accounts, engine })
+    }
+
+    /// What the porch makes requests of.
+    pub fn here<'a>(&'a self, machine: &'a Machine) -> Here<'a> {
+        let classes = &self.engine.settings().kinds.classes;
+        Here { accounts: &self.accounts, caller: self.caller, classes, machine }
     }
 
     /// The run that `text` names.

@@ -249,6 +249,63 @@ fn a_person_s_later_work_is_not_overwritten() {
 }
 
 #[test]
+fn what_cannot_be_told_is_stopped_and_says_what_to_do() {
+    let client = Client::new();
+    let place = &client.place;
+    fs::write(place.at("w/a"), "old\n").expect("written");
+    fs::File::create(place.at("w/big")).and_then(|f| f.set_len((64 << 20) + 1)).expect("a big file");
+    for (tool, input, part) in [
+        (
+            "Edit",
+            json!({"file_path": client.file("a"), "old_string": "none", "new_string": "x"}),
+            "not there to the letter",
+        ),
+        ("NotebookEdit", json!({"notebook_path": client.file("n.ipynb"), "new_source": "x"}), "use a shell command"),
+        ("Edit", json!({"file_path": client.file("big"), "old_string": "a", "new_string": "b"}), "bigger than 64 MiB"),
+        ("Write", json!({"file_path": client.file(""), "content": "x"}), "is no file"),
+    ] {
+        let said = client.hook("PreToolUse", tool, &input, "t1");
+        assert_eq!((said.status.code(), said.stdout.len()), (Some(2), 0), "{tool} {input}");
+        assert!(text(&said).contains(part), "{tool}: {}", text(&said));
+    }
+    assert_eq!(place.read("a"), "old\n");
+    place.say(&["runs"], 0);
+    assert!(place.ids().is_empty());
+}
+
+#[test]
+fn an_edit_waits_for_no_build() {
+    let client = Client::new();
+    let place = &client.place;
+    fs::write(place.at("w/a"), "old\n").expect("written");
+    let mut build = place.command(&["run", "-c", "touch built; sleep 4"]).spawn().expect("starts");
+    // Its turn has begun when its record is there.
+    while place.ids().is_empty() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let write = json!({"file_path": client.file("a"), "content": "new\n"});
+    client.tool("Write", &write, "t1", |p| fs::write(p.at("w/a"), "new\n").expect("written"));
+    assert!(build.try_wait().expect("known").is_none(), "the build goes on");
+    assert_eq!(build.wait().expect("ends").code(), Some(0));
+    assert!(place.at("w/built").exists());
+}
+
+#[test]
+fn an_agent_takes_back_its_own_session_s_runs_only() {
+    let client = Client::new();
+    let place = &client.place;
+    client.shell("echo mine >mine", 0);
+    place.say(&["run", "--session", "other", "-c", "echo theirs >theirs"], 0);
+    let theirs = place.ids()[0].clone();
+    for line in ["backstop undo @last", "backstop undo --session other", &format!("backstop discard {theirs}")] {
+        client.shell(line, 77);
+    }
+    assert_eq!(place.read("theirs"), "theirs\n");
+    client.shell("backstop undo --last 1", 0);
+    assert!(!place.at("w/mine").exists() && place.at("w/theirs").exists());
+}
+
+#[test]
 fn nothing_that_goes_wrong_is_a_consent() {
     let client = Client::new();
     let place = &client.place;

@@ -18,6 +18,7 @@ impl Scene {
         }
         let scene = Self(tempfile::tempdir().expect("temp"));
         fs::create_dir(scene.at("w")).expect("workspace");
+        fs::create_dir(scene.at("home")).expect("home");
         let copied = Command::new("cp").args(["-a", "/etc"]).arg(scene.at("etc")).status().expect("cp");
         assert!(copied.success());
         fs::create_dir_all(scene.at("etc/backstop/policy")).expect("directories");
@@ -42,6 +43,7 @@ impl Scene {
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("ETC", self.at("etc"))
+            .env("HOME", self.at("home"))
             .env("XDG_STATE_HOME", self.at("state"))
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())

@@ -21,6 +21,7 @@ pub const TOKEN: &str = "made-up-deploy-token-7215ee9c7d9dc229";
 
 const STEP: Duration = Duration::from_secs(30);
 const MODEL: &str = "/run/model";
+const GUARD: &str = "/guard/backstop";
 
 /// What there is to lose. `temp` is the link of the incident: what it leads to lies outside the workspace.
 const FIXTURE: &str = r#"
@@ -140,23 +141,25 @@ impl Stage {
     }
 
     fn configure(&self, hook: Hook) -> Result<(), Broken> {
-        let (command, beside, seconds) = match hook {
-            Hook::None => (String::new(), String::new(), 0),
+        // What an adapter starts by itself, what a configuration has as its line, and what it has for events
+        // that stop nothing.
+        let (program, command, beside, seconds) = match hook {
+            Hook::None => ("", String::new(), String::new(), 0),
             Hook::Backstop => {
-                let line = format!("/guard/backstop hook {}", self.client.name);
-                (line.clone(), line, 10)
+                let line = format!("{GUARD} hook {}", self.client.name);
+                (GUARD, line.clone(), line, 10)
             }
             Hook::Faulty(fault) => {
                 let script = format!("#!/bin/sh\necho called >> {MODEL}/calls\n{}\n", fault.script());
                 self.write("/opt/hook.sh", &script)?;
-                ("/opt/hook.sh".to_owned(), "true".to_owned(), 1)
+                ("/opt/hook.sh", "/opt/hook.sh".to_owned(), "true".to_owned(), 1)
             }
         };
         let hooks = if hook == Hook::None { &[] } else { self.client.hook };
         for (path, text) in self.client.files.iter().chain(hooks) {
             let text =
                 text.replace("@HOOK@", &command).replace("@BESIDE@", &beside).replace("@KEY@", &self.client.key());
-            let text = text.replace("@SECONDS@", &format!("{seconds}"));
+            let text = text.replace("@BACKSTOP@", program).replace("@SECONDS@", &format!("{seconds}"));
             self.write(path, &text.replace("@MILLIS@", &format!("{}", seconds * 1000)))?;
         }
         let own = format!(

@@ -152,12 +152,8 @@ pub enum Tool {
 /// Commands for a shell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shell {
-    /// True where it goes on when the call has ended.
-    pub background: bool,
     /// The lines.
     pub commands: Vec<String>,
-    /// What the agent says it is for.
-    pub description: Option<String>,
     /// The tool's whole input, which a rewrite gives back with other commands.
     pub input: Value,
 }

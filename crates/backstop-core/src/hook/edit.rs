@@ -53,7 +53,7 @@ pub struct Hunk {
 
 impl What {
     /// The content afterwards, from the content before; none where the file is gone then, or where that
-    /// can't be told ([`What::Unknown`], or a passage that is not there: then the tool fails by itself).
+    /// can't be told ([`What::Unknown`], or a passage that is not there to the letter).
     pub fn content(&self, before: Option<&[u8]>) -> Option<Vec<u8>> {
         match self {
             Self::Whole(text) => Some(text.clone().into_bytes()),

@@ -112,18 +112,25 @@ fn commands(call: &Call, shell: &Shell, program: &str) -> Answer {
     if lines == shell.commands { Answer::Pass } else { Answer::Run(lines) }
 }
 
+/// The options of a run that say who asks: the agent, then what is known of the rest.
+fn asker(call: &Call) -> Vec<String> {
+    let ids = [("--session", &call.session), ("--subagent", &call.subagent), ("--call", &call.call)];
+    // An id that is no text is an id that nobody could type; then the run has none.
+    let known = ids.into_iter().filter_map(|(name, id)| Some(format!("{name}={}", text(id.as_ref()?)?)));
+    ["--agent".to_owned(), call.agent.name().to_owned()].into_iter().chain(known).collect()
+}
+
+fn text(bytes: &Bytes) -> Option<&str> {
+    std::str::from_utf8(bytes.as_slice()).ok()
+}
+
 /// The same command, in a rehearsal.
 fn guarded(call: &Call, command: &str, program: &str) -> String {
-    let mut line = format!("{} run --agent {}", word(program), call.agent.name());
-    let mut option = |name: &str, value: &Option<Bytes>| {
-        // An id that is no text is an id that nobody could type; then the run has none.
-        if let Some(text) = value.as_ref().and_then(|v| std::str::from_utf8(v.as_slice()).ok()) {
-            line.push_str(&format!(" {name}={}", word(text)));
-        }
-    };
-    option("--session", &call.session);
-    option("--subagent", &call.subagent);
-    option("--call", &call.call);
+    let words = asker(call).into_iter().map(|option| match option.split_once('=') {
+        Some((name, id)) => format!("{name}={}", word(id)),
+        None => option,
+    });
+    let line = format!("{} run {}", word(program), words.collect::<Vec<_>>().join(" "));
     if !carries(call.agent) || !may_leave(command) {
         return format!("{line} -c {}", quote(command));
     }
@@ -176,14 +183,10 @@ fn plain(command: &str) -> Option<Vec<String>> {
     one.argv()?.into_iter().map(|w| String::from_utf8(w.as_slice().to_vec()).ok()).collect()
 }
 
-fn is_program(word: &str, program: &str) -> bool {
-    word == program || word == "backstop"
-}
-
 fn own(call: &Call, command: &str, program: &str) -> Own {
     let Some(words) = plain(command) else { return Own::No };
     let [first, verb, ..] = words.as_slice() else { return Own::No };
-    if !is_program(first, program) {
+    if first != program && first != "backstop" {
         return Own::No;
     }
     if OWN.contains(&verb.as_str()) {
@@ -191,8 +194,7 @@ fn own(call: &Call, command: &str, program: &str) -> Own {
         let mut line = std::iter::once(word(program)).chain(rest).collect::<Vec<_>>().join(" ");
         if TAKES_BACK.contains(&verb.as_str()) {
             // What others did is theirs to take back.
-            let session = call.session.as_ref().and_then(|s| std::str::from_utf8(s.as_slice()).ok());
-            let Some(session) = session else { return Own::Peoples(verb.clone()) };
+            let Some(session) = call.session.as_ref().and_then(text) else { return Own::Peoples(verb.clone()) };
             line.push_str(&format!(" --only-of={}", word(session)));
         }
         return Own::Verb(line);
@@ -205,15 +207,9 @@ fn own(call: &Call, command: &str, program: &str) -> Own {
 fn is_guarded(call: &Call, command: &str, program: &str) -> bool {
     let Some(words) = plain(command) else { return false };
     let [first, run, options @ .., line, _] = words.as_slice() else { return false };
-    let agent = format!("--agent {}", call.agent.name());
-    let own = |name: &str, value: &Option<Bytes>| {
-        let text = value.as_ref().and_then(|v| std::str::from_utf8(v.as_slice()).ok());
-        text.map(|text| format!("{name}={text}"))
-    };
-    let (session, subagent) = (own("--session", &call.session), own("--subagent", &call.subagent));
-    let mut rest: Vec<&str> = options.iter().map(String::as_str).collect();
     // The call that was told it had another id.
-    rest.retain(|word| !word.starts_with("--call="));
-    let expected = [Some(agent), session, subagent].into_iter().flatten().collect::<Vec<_>>().join(" ");
-    first == program && run == "run" && line == "-c" && rest.join(" ") == expected
+    let but_call = |options: &[String]| -> Vec<String> {
+        options.iter().filter(|word| !word.starts_with("--call=")).cloned().collect()
+    };
+    first == program && run == "run" && line == "-c" && but_call(options) == but_call(&asker(call))
 }

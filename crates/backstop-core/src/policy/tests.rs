@@ -229,3 +229,18 @@ fn a_file_that_gives_rights_asks_wherever_it_lies() {
         assert_eq!(judged(vec![e]).0, Decision::Allow);
     }
 }
+
+#[test]
+fn only_a_denial_of_the_effect_counts_as_one() {
+    let of = |rules: &[(Decision, &str)]| Judgement::of(rules.iter().map(|(d, rule)| Reason::new(*d, rule)).collect());
+    for (rules, counts) in [
+        (&[(Decision::Deny, "floor-system")][..], true),
+        (&[(Decision::Deny, "repeats-denied"), (Decision::Deny, "database")], true),
+        (&[(Decision::Deny, "repeats-denied"), (Decision::Ask, "database")], false),
+        (&[(Decision::Deny, "policy-not-loaded"), (Decision::Deny, "policy-error")], false),
+        (&[(Decision::Ask, "database")], false),
+        (&[], false),
+    ] {
+        assert_eq!(of(rules).denies_the_effect(), counts, "{rules:?}");
+    }
+}

@@ -17,11 +17,7 @@ const MANY: usize = 16;
 pub(crate) fn keep(plan: &Plan, sites: &Sites, progress: &mut dyn FnMut(u64)) -> Result<(), CommitError> {
     let mut bytes = 0;
     for site in sites {
-        if let Some(run) = site.run_dir() {
-            let step =
-                |source| CommitError::Step { what: "make a place to keep copies on", path: site.root.clone(), source };
-            fault::point("keep.dir").and_then(|()| sys::ensure_dir(run, b"keep", 0o700)).map_err(step)?;
-        }
+        site.make_keep()?;
     }
     let each = plan.keeps.len() < MANY;
     for keep in &plan.keeps {

@@ -6,7 +6,7 @@ use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
 use backstop_core::facts::{Context, Findings, People};
 use backstop_core::plan::Plan;
-use backstop_core::policy::{Decision, Ground, Reason};
+use backstop_core::policy::{Ground, Judgement};
 use backstop_core::request::Request;
 use backstop_core::run::RunRecord;
 use backstop_core::shell::Script;
@@ -17,9 +17,6 @@ use crate::law::Places;
 use crate::memory::Denial;
 use crate::volume::OpenVolume;
 use crate::{clock, facts, reading};
-
-/// Rules that deny whatever the effect is.
-const NOT_ITS_OWN: [&str; 3] = ["policy-error", "policy-not-loaded", "repeats-denied"];
 
 impl Engine {
     /// What the effects mean; kept with the run, so that it can be explained later. `anew` is a person's
@@ -56,11 +53,9 @@ impl Engine {
         Ok(findings)
     }
 
-    /// Remembers the effect of a run that was denied for what it is: not for rules that could not be
-    /// loaded, nor once more for having been denied before, which would never end.
+    /// Remembers the effect of a run that was denied for what it is.
     pub(super) fn remember_denial(&self, record: &RunRecord) -> Result<(), Failure> {
-        let its_own = |r: &&Reason| r.decision == Decision::Deny && !NOT_ITS_OWN.contains(&r.rule.as_str());
-        if record.judgement.iter().flat_map(|j| &j.reasons).find(its_own).is_none() {
+        if !record.judgement.as_ref().is_some_and(Judgement::denies_the_effect) {
             return Ok(());
         }
         let findings: Option<Findings> = self.store.read_json(record.id, FINDINGS)?;

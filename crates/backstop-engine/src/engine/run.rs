@@ -47,15 +47,17 @@ impl Engine {
         self.sound()?;
         let mut trace = Trace::start();
         // What the session's tools did so far comes before what this command does.
-        if let Some(session) = &request.session {
-            drop(self.settle_edits(Some(session), Unchanged::Wait)?);
-        }
+        let unsettled = match &request.session {
+            Some(session) => self.settle_edits(Some(session), Unchanged::Wait)?,
+            None => Vec::new(),
+        };
         // A guess that only saves time: behind the same walls and without any right to write, a command
         // that would write after all fails.
         let reads = !options.rehearse && lane(&reading::script(&request)) == Lane::Read;
         // Whoever only reads waits for nobody.
         let turn = if reads { None } else { self.turn(&request, person)? };
         let (mut record, _alive) = self.begin(request, turn.as_ref())?;
+        record.notes.extend(unsettled);
         trace.phase("begin");
         let rehearsal = match self.rehearse(&record, options, reads) {
             Ok(rehearsal) => rehearsal,

@@ -133,13 +133,14 @@ impl Engine {
         options: UndoOptions,
         person: &mut dyn Person,
     ) -> Result<UndoReport, Failure> {
-        // What a tool has written meanwhile is taken back in its turn; one that can't be looked at stops
-        // nothing but itself.
-        drop(self.settle_edits(None, Unchanged::Wait)?);
+        // What a tool has written meanwhile is taken back in its turn.
+        let unsettled = self.settle_edits(None, Unchanged::Wait)?;
         let mut runs = self.chosen(which, State::Committed)?;
         runs.sort_unstable();
         runs.reverse();
-        self.take(&runs, Kind::Undo, options, person)
+        let mut report = self.take(&runs, Kind::Undo, options, person)?;
+        report.notes.extend(unsettled);
+        Ok(report)
     }
 
     /// Brings undone runs back, oldest first.

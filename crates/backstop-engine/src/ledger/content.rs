@@ -24,7 +24,7 @@ pub(super) fn attributes(dir: BorrowedFd<'_>, name: &[u8], prefix: &str) -> io::
 }
 
 /// The SHA-256 of a file.
-pub(crate) fn hash(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Digest> {
+pub(super) fn hash(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Digest> {
     let file = std::fs::File::from(open_file(dir, name)?);
     let mut hasher = ContentHasher::default();
     let mut buffer = vec![0; 1 << 16];
@@ -51,7 +51,7 @@ pub(super) fn target(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Bytes> {
 }
 
 /// A `Node` without content.
-pub(crate) fn node(stat: &Stat) -> Node {
+pub(super) fn node(stat: &Stat) -> Node {
     let file_type = FileType::from_mode(stat.mode);
     let device = matches!(file_type, FileType::CharDevice | FileType::BlockDevice);
     Node {

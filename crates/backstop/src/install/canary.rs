@@ -1,7 +1,5 @@
 //! The canary: a call of the shell tool in each client's own words, and what of the answers stops that client.
 
-use std::path::Path;
-
 use backstop_core::hook::Agent;
 use serde_json::{Value, json};
 
@@ -12,8 +10,7 @@ pub const STOPS: &str = "backstop commit canary";
 pub const GOES_ON: &str = "ls";
 
 /// What the client hands its hook before `command` is run.
-pub fn payload(agent: Agent, command: &str, cwd: &Path) -> Value {
-    let cwd = cwd.to_string_lossy();
+pub fn payload(agent: Agent, command: &str, cwd: &str) -> Value {
     let claude = |event: &str, tool: &str| {
         json!({
             "session_id": "canary", "cwd": cwd, "hook_event_name": event, "tool_name": tool,

@@ -163,6 +163,8 @@ fn go(agent: Agent, work: &Work<'_>, target: &Target) -> Result<Step, Failure> {
         Body::Whole { .. } if is_marked(agent, &current) => {
             step.act = Act::Remove;
             step.aside = true;
+            let aside = disk::quoted(&work.notes.aside(&step.found.real));
+            step.notes.push(format!("somebody has changed it: what is in it is kept as {aside}"));
         }
         Body::Whole { .. } => {
             step.act = Act::Foreign;
@@ -299,17 +301,19 @@ pub fn act(agent: Agent, work: &Work<'_>, step: &Step) -> Result<(), Failure> {
     }
 }
 
-/// True where something of the agent's hook stands in its files.
-pub fn installed(agent: Agent, scope: Scope, at: &At) -> bool {
-    table::targets(agent, scope, at).iter().any(|target| {
-        let Ok(Found { bytes: Some(bytes), .. }) = disk::find(&target.path) else { return false };
-        match &target.body {
-            Body::Whole { .. } => is_marked(agent, &bytes),
+/// True where something of the agent's hook stands in its files, or a note says that it did: a file that
+/// somebody broke or took away since is no reason to say nothing of it.
+pub fn installed(agent: Agent, work: &Work<'_>) -> bool {
+    table::targets(agent, work.scope, work.at).iter().any(|target| {
+        let Ok(found) = disk::find(&target.path) else { return work.notes.note(&target.path).is_some() };
+        let stands = |bytes: &[u8]| match &target.body {
+            Body::Whole { .. } => is_marked(agent, bytes),
             Body::Merge { format, pieces } => {
-                let ours = |text: &str| table::is_ours(agent, at, text);
-                bytes::strip(*format, &bytes, pieces, &ours, None).is_ok_and(|left| left != bytes)
+                let ours = |text: &str| table::is_ours(agent, work.at, text);
+                bytes::strip(*format, bytes, pieces, &ours, None).is_ok_and(|left| left != bytes)
             }
-        }
+        };
+        found.bytes.as_deref().is_some_and(stands) || work.notes.note(&found.real).is_some()
     })
 }
 

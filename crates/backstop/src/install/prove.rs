@@ -2,11 +2,12 @@
 //! starts it, and its answer has to be the one that stops that client. No client and no model is needed.
 
 use std::io::{Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use backstop_core::hook::Agent;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::bytes::{self, Format};
 use super::disk;
@@ -14,7 +15,7 @@ use super::table::{self, At, Body, Calls, Scope, Target};
 use super::{canary, table::Switch};
 
 /// Beyond the hook's own deadline of two seconds.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl Proof {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Start {
     Line(String),
-    Program(String),
+    Program(PathBuf),
     Adapter(String),
 }
 
@@ -55,7 +56,8 @@ pub fn prove(agent: Agent, scope: Scope, at: &At) -> Proof {
             proof.wrong.push(why);
         }
         proof.started.push(match start {
-            Start::Line(text) | Start::Program(text) | Start::Adapter(text) => text,
+            Start::Line(text) | Start::Adapter(text) => text,
+            Start::Program(path) => disk::quoted(&path),
         });
     }
     if agent == Agent::Codex && scope == Scope::User {
@@ -89,7 +91,7 @@ fn read(agent: Agent, at: &At, target: &Target) -> Result<Vec<Start>, String> {
     }
     match &target.calls {
         Calls::Nothing => Ok(vec![]),
-        Calls::Program => Ok(vec![Start::Program(found.real.to_string_lossy().into_owned())]),
+        Calls::Program => Ok(vec![Start::Program(found.real.clone())]),
         Calls::Adapter => {
             let text = String::from_utf8_lossy(&bytes);
             if !matches!(&target.body, Body::Whole { text: wanted, .. } if *wanted == text) {
@@ -122,10 +124,12 @@ fn untrusted(at: &At) -> Option<String> {
     let groups = bytes::at(&said, &["hooks", "PreToolUse"])?.as_array()?;
     let group = groups.iter().position(|g| bytes::has_ours(g, &ours))?;
     let hook = groups[group].get("hooks")?.as_array()?.iter().position(|h| bytes::is_ours(h, &ours))?;
-    let names = [&target.path, &found.real].map(|p| format!("{}:pre_tool_use:{group}:{hook}", p.to_string_lossy()));
+    // A path that is no text stands in no configuration.
+    let texts = [&target.path, &found.real].into_iter().filter_map(|p| p.to_str());
+    let mut names = texts.map(|p| format!("{p}:pre_tool_use:{group}:{hook}"));
     let config = disk::find(&target.path.with_file_name("config.toml")).ok().and_then(|f| f.bytes).unwrap_or_default();
     let config = bytes::value(Format::Toml, &config).unwrap_or_default();
-    let trusted = names.iter().any(|n| bytes::at(&config, &["hooks", "state", n, "trusted_hash"]).is_some());
+    let trusted = names.any(|n| bytes::at(&config, &["hooks", "state", &n, "trusted_hash"]).is_some());
     (!trusted).then(|| "Codex does not call it yet: type /hooks in Codex, and trust Backstop's hooks".to_owned())
 }
 
@@ -169,7 +173,8 @@ fn try_out(agent: Agent, start: &Start) -> Result<(), String> {
 }
 
 fn ask(agent: Agent, start: &Start, command: &str) -> Result<(Option<i32>, String, String), String> {
-    let place = std::env::temp_dir();
+    // Any directory will do; the payload is JSON, so it has to be text.
+    let place = std::env::temp_dir().into_os_string().into_string().unwrap_or_else(|_| "/".to_owned());
     let mut program = match start {
         Start::Line(line) => {
             let mut shell = Command::new(if agent == Agent::Copilot { "bash" } else { "sh" });
@@ -204,18 +209,13 @@ fn ask(agent: Agent, start: &Start, command: &str) -> Result<(Option<i32>, Strin
 
 /// An answer fits a pipe, so nobody has to read while it is waited for.
 fn wait(child: &mut Child) -> Result<Option<i32>, String> {
-    let start = Instant::now();
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Ok(status.code()),
-            Ok(None) if start.elapsed() < DEADLINE => std::thread::sleep(Duration::from_millis(2)),
-            Ok(None) => {
-                // It may have ended in between.
-                let _gone = child.kill();
-                let _reaped = child.wait();
-                return Err(format!("the hook did not answer within {} s", DEADLINE.as_secs()));
-            }
-            Err(e) => return Err(format!("the hook can't be waited for: {e}")),
-        }
+    let failed = |e: std::io::Error| format!("the hook can't be waited for: {e}");
+    let process = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).map_err(|e| failed(e.into()))?;
+    let ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&DEADLINE)).map_err(|e| failed(e.into()))?;
+    if ended == 0 {
+        // It may have ended in between.
+        let _gone = child.kill();
     }
+    let status = child.wait().map_err(failed)?;
+    if ended == 0 { Err(format!("the hook did not answer within {} s", DEADLINE.tv_sec)) } else { Ok(status.code()) }
 }

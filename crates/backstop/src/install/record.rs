@@ -97,14 +97,17 @@ impl Notes {
         disk::replace(&Found { bytes: bytes_now, executable: false, real: place.to_owned() }, bytes, PRIVATE)
     }
 
-    /// Keeps what is taken away although somebody has changed it, and says where.
+    /// Where what is taken away is kept, if somebody has changed it.
+    pub fn aside(&self, file: &Path) -> PathBuf {
+        self.place(file, "changed")
+    }
+
+    /// Keeps it there.
     ///
     /// # Errors
     /// Where it can't be kept.
-    pub fn put_aside(&self, file: &Path, bytes: &[u8]) -> Result<PathBuf, Failure> {
-        let place = self.place(file, "changed");
-        self.write(&place, bytes)?;
-        Ok(place)
+    pub fn put_aside(&self, file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+        self.write(&self.aside(file), bytes)
     }
 
     /// Notes directories that are about to be made; several files may need the same.

@@ -231,13 +231,13 @@ fn install_and_uninstall_give_the_old_bytes_back() {
                 assert!(acts.iter().all(|a| matches!(a, Act::Create | Act::Change)), "{here}: {acts:?}");
                 let installed = (tree(&at.home), tree(&at.root));
                 assert_ne!(installed, start, "{here}");
-                assert!(plan::installed(agent, scope, &at), "{here}");
+                assert!(plan::installed(agent, &work), "{here}");
                 let acts = go(agent, &work, install);
                 assert!(acts.iter().all(|a| *a == Act::Same), "{here}: {acts:?}");
                 assert_eq!((tree(&at.home), tree(&at.root)), installed, "{here}: a second time");
                 go(agent, &work, plan::uninstall);
                 assert_eq!((tree(&at.home), tree(&at.root)), start, "{here}");
-                assert!(!plan::installed(agent, scope, &at), "{here}");
+                assert!(!plan::installed(agent, &work), "{here}");
                 assert!(!dir.join("state/install").exists(), "{here}: a note stays");
             }
         }

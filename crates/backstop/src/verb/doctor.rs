@@ -30,7 +30,12 @@ pub fn doctor(json: bool) -> Done {
     let status = house.engine.vault_status()?;
     let held = house.engine.runs(&Filter { state: Some(State::Held), session: None })?.runs.len() as u64;
     let settings = house.engine.settings();
-    let agents = super::install::proven();
+    let proven = super::install::proven(&settings.state);
+    if let Err(failure) = &proven {
+        out::failure(failure, None);
+    }
+    let known = proven.is_ok();
+    let agents = proven.unwrap_or_default();
     let unproven = agents.iter().any(|a| a.proof.as_ref().is_some_and(|p| !p.ok));
     let found = DoctorDocument {
         abilities: probed.abilities.iter().map(ability).collect(),
@@ -51,7 +56,7 @@ pub fn doctor(json: bool) -> Done {
     } else {
         out::print(&page(&found, &status, clock::now(), Style::of(&io::stdout())))?;
     }
-    Ok(if probed.can_rehearse() && machine.is_some() && !unproven { exit::OK } else { exit::FOUND })
+    Ok(if probed.can_rehearse() && machine.is_some() && known && !unproven { exit::OK } else { exit::FOUND })
 }
 
 fn in_force(machine: &Machine) -> MachineDocument {

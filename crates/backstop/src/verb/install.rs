@@ -2,7 +2,7 @@
 //! whole before its first file is written; one that can't be done stops no other.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use backstop_core::bytes::Bytes;
 use backstop_core::hook::Agent;
@@ -59,7 +59,7 @@ fn each(typed: &Install, plan: Plan, prove: bool) -> Done {
                 }
             }
             Err(failure) => {
-                code = exit::of_failure(failure.kind);
+                code = code.max(exit::of_failure(failure.kind));
                 out::failure(&failure, None);
                 document.failed = Some(failure.what);
             }
@@ -145,16 +145,16 @@ fn fill(document: &mut AgentDocument, agent: Agent, scope: Scope, at: &At) {
     document.holes = install::holes(agent, scope).iter().map(HoleDocument::of).collect();
 }
 
-/// The agents that have Backstop's hook, each proven anew; for `doctor`.
-pub fn proven() -> Vec<AgentDocument> {
-    let Ok(at) = at(None) else { return Vec::new() };
+/// The agents that have Backstop's hook, or had it by the notes of `state`, each proven anew; for `doctor`.
+pub fn proven(state: &Path) -> Result<Vec<AgentDocument>, Failure> {
+    let at = at(None)?;
     let pairs = Agent::ALL.into_iter().flat_map(|a| [(a, Scope::User), (a, Scope::System)]);
-    pairs
-        .filter(|(agent, scope)| install::installed(*agent, *scope, &at))
+    Ok(pairs
+        .filter(|(agent, scope)| install::installed(*agent, &Work::new(&at, state, *scope)))
         .map(|(agent, scope)| {
             let mut document = empty(agent, scope);
             fill(&mut document, agent, scope, &at);
             document
         })
-        .collect()
+        .collect())
 }

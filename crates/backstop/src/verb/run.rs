@@ -40,8 +40,7 @@ pub fn run(typed: &Run) -> Done {
     let machine = porch::machine()?;
     let mut house = House::open()?;
     house.engine.limit_writes(typed.write_limit);
-    let classes = &house.engine.settings().kinds.classes;
-    let request = porch::request(typed, house.caller, &house.accounts, classes, &machine)?;
+    let request = porch::request(typed, &house.here(&machine))?;
     let options = RunOptions {
         anew: false,
         dry_run: typed.dry_run,

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 pub struct Place {
@@ -39,6 +39,11 @@ impl Place {
 
     pub fn output(&self, args: &[&str]) -> Output {
         self.command(args).output().expect("backstop starts")
+    }
+
+    /// Exit code and both streams, as a snapshot has them.
+    pub fn run(&self, args: &[&str]) -> String {
+        transcript(&self.output(args), self.dir.path())
     }
 
     /// What it prints on both streams, where it ends with that code.
@@ -85,4 +90,19 @@ impl Place {
 
 pub fn text(output: &Output) -> String {
     String::from_utf8([&output.stdout[..], &output.stderr].concat()).expect("UTF-8")
+}
+
+/// Exit code and both streams, the place's own path as `$DIR`.
+pub fn transcript(output: &Output, place: &Path) -> String {
+    let place = place.canonicalize().expect("real");
+    let plain = |bytes: &[u8]| {
+        String::from_utf8(bytes.to_vec()).expect("UTF-8").replace(place.to_str().expect("UTF-8"), "$DIR")
+    };
+    let mut text = format!("exit {}\n", output.status.code().map_or("signal".to_owned(), |c| c.to_string()));
+    for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+        if !bytes.is_empty() {
+            text.push_str(&format!("--- {name}\n{}", plain(bytes)));
+        }
+    }
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }

@@ -159,7 +159,7 @@ pub const CLIENTS: &[Client] = &[
                --format json \"$PROMPT\"",
         once: None,
         files: files!("/home/agent/.config/opencode/opencode.json": "opencode/opencode.json"),
-        hook: files!("/home/agent/.config/opencode/plugin/backstop.js": "opencode/backstop.js"),
+        hook: files!("/home/agent/.config/opencode/plugin/backstop.js": "../../integrations/opencode/backstop.js"),
         incident: "rm -rf temp/*",
         edit: &[
             ("read", r#"{"filePath": "/w/work/notes/today.txt"}"#),
@@ -183,7 +183,7 @@ pub const CLIENTS: &[Client] = &[
         line: "$AGENT --offline --provider scripted --model scripted --no-session --mode json -p \"$PROMPT\"",
         once: None,
         files: files!("/home/agent/.pi/agent/models.json": "pi/models.json"),
-        hook: files!("/home/agent/.pi/agent/extensions/backstop.ts": "pi/backstop.ts"),
+        hook: files!("/home/agent/.pi/agent/extensions/backstop.ts": "../../integrations/pi/backstop.ts"),
         incident: "rm -rf temp/*",
         edit: &[(
             "edit",

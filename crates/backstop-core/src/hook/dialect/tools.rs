@@ -69,38 +69,49 @@ const NEW: [&str; 6] = ["after", "new_string", "newString", "new_str", "newText"
 const WRITES: [&[&str]; 3] = [&WHOLE, &OLD, &NEW];
 
 /// Names of tools that look, think, plan or ask a person; what they fetch changes nothing here.
-const LOOKS: [&str; 58] = [
+const LOOKS: [&str; 81] = [
+    "activate_skill",
     "ask_followup_question",
+    "ask_question",
     "ask_user",
     "askuserquestion",
     "attempt_completion",
     "bashoutput",
     "codebase_search",
+    "create_goal",
     "enterplanmode",
     "exit_plan_mode",
     "exitplanmode",
     "fetch",
     "fetch_copilot_cli_documentation",
+    "fetch_web_content",
     "file_search",
     "find",
     "fs_read",
+    "get_goal",
     "get_internal_docs",
     "glob",
     "google_web_search",
     "grep",
     "grep_search",
+    "killshell",
     "list",
+    "list_agents",
+    "list_background_processes",
     "list_bash",
     "list_code_definition_names",
     "list_directory",
     "list_files",
-    "list_mcp_resources",
     "list_mcp_resource_templates",
+    "list_mcp_resources",
+    "listagents",
     "listmcpresourcestool",
     "ls",
     "plan",
     "question",
     "read",
+    "read_agent",
+    "read_background_output",
     "read_bash",
     "read_file",
     "read_files",
@@ -109,49 +120,34 @@ const LOOKS: [&str; 58] = [
     "read_mcp_resource",
     "readmcpresourcetool",
     "report_intent",
+    "reportfindings",
+    "request_user_input",
     "rg",
     "search",
+    "search_codebase",
     "search_file_content",
     "search_files",
     "semantic_search",
     "skill",
     "slashcommand",
+    "sleep",
     "stop_bash",
     "taskoutput",
     "think",
     "todo_write",
     "todoread",
     "todowrite",
+    "tool_search",
     "toolsearch",
+    "update_goal",
     "update_plan",
     "update_todo",
-    "view",
-    "web_fetch",
-    "web_search",
-];
-
-/// More of them, in other spellings.
-const LOOKS_TOO: [&str; 23] = [
-    "activate_skill",
-    "ask_question",
-    "create_goal",
-    "fetch_web_content",
-    "get_goal",
-    "killshell",
-    "list_agents",
-    "list_background_processes",
-    "listagents",
-    "read_agent",
-    "read_background_output",
-    "reportfindings",
-    "request_user_input",
-    "search_codebase",
-    "sleep",
-    "tool_search",
-    "update_goal",
     "update_topic",
+    "view",
     "view_image",
     "wait",
+    "web_fetch",
+    "web_search",
     "webfetch",
     "websearch",
     "write_todos",
@@ -191,7 +187,7 @@ pub fn tool(name: &str, input: &Value) -> Tool {
     }
     // One tool with several commands: looking is one of them.
     let looks = is(&VIEWS) && text(input, &["command"]) == Some("view") && !any(input, &WRITES.concat());
-    if looks || is(&LOOKS) || is(&LOOKS_TOO) {
+    if looks || is(&LOOKS) {
         return Tool::Looks;
     }
     if is(&EDITS) {
@@ -227,13 +223,7 @@ fn shell(input: &Value) -> Option<Tool> {
     if commands.is_empty() {
         return None;
     }
-    let flag = |names: &[&str]| names.iter().any(|n| input.get(n).and_then(Value::as_bool) == Some(true));
-    Some(Tool::Shell(Shell {
-        background: flag(&["run_in_background", "is_background", "background", "async", "detach"]),
-        commands,
-        description: text(input, &["description", "justification"]).map(str::to_owned),
-        input: input.clone(),
-    }))
+    Some(Tool::Shell(Shell { commands, input: input.clone() }))
 }
 
 const KEYS: [&str; 4] = ["command", "cmd", "command_line", "CommandLine"];

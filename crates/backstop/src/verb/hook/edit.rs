@@ -12,6 +12,7 @@ use backstop_engine::{Failure, FailureKind, Outcome, Unchanged};
 use rustix::fs::MemfdFlags;
 
 use crate::inside;
+use crate::out::{self, Trouble};
 use crate::person::Terminal;
 use crate::porch;
 use crate::screen::message;
@@ -27,12 +28,18 @@ pub fn before(call: &Call, changes: &[Change]) -> Result<Reply, Failure> {
     if inside::is_inside() {
         return Ok(hook::pass(call.agent));
     }
-    let work = match Work::of(changes)? {
-        Ok(work) => work,
-        Err(untold) => return Ok(hook::stop(call.agent, Some(call), &untold)),
-    };
+    let mut steps = Vec::new();
+    for change in changes {
+        match Step::of(change)? {
+            Some(step) => steps.push(step),
+            None => return Ok(hook::stop(call.agent, Some(call), &untold(&change.path))),
+        }
+    }
+    let work = Work::of(&steps)?;
+    let machine = porch::machine().map_err(Trouble::failure)?;
     let mut house = House::open()?;
-    let request = porch::edit_request(call, &key(call), &work.line, &house)?;
+    let here = house.here(&machine);
+    let request = porch::edit_request(call, named(call), &work.line, &here).map_err(Trouble::failure)?;
     let outcome = {
         let _streams = Streams::lend(work.input)?;
         house.engine.rehearse_edit(request, &mut Terminal::new(false, false))?
@@ -58,7 +65,9 @@ pub fn after(call: &Call, key: &Bytes) -> Result<Reply, Failure> {
 /// At the end of a session: nothing of it is about to write any more.
 pub fn ended(call: &Call) -> Result<Reply, Failure> {
     if let (false, Some(session)) = (inside::is_inside(), &call.session) {
-        House::open()?.engine.settle_edits(Some(session), Unchanged::GiveUp)?;
+        for remark in House::open()?.engine.settle_edits(Some(session), Unchanged::GiveUp)? {
+            out::say(&format!("backstop: {remark}\n"));
+        }
     }
     Ok(hook::pass(call.agent))
 }
@@ -76,10 +85,42 @@ fn told(outcome: &Outcome) -> String {
     text
 }
 
-fn key(call: &Call) -> Bytes {
+/// The tool's name, and what its call is known by.
+fn named(call: &Call) -> (&str, Bytes) {
     match &call.tool {
-        Tool::Edit(edit) => call.key(edit),
-        _ => Bytes::default(),
+        Tool::Edit(edit) => (&edit.name, call.key(edit)),
+        _ => ("", Bytes::default()),
+    }
+}
+
+fn untold(path: &Bytes) -> String {
+    format!(
+        "Backstop can't tell what this would make of {}: the input doesn't say it, or the passage is not there to the \
+         letter. Nothing was written. Write the whole file, name the passage exactly, or use a shell command, which is \
+         rehearsed.",
+        path.quoted()
+    )
+}
+
+/// What becomes of one file.
+struct Step {
+    /// A name that goes.
+    gone: Option<Bytes>,
+    /// A file that is written, and what it has then.
+    written: Option<(Bytes, Vec<u8>)>,
+}
+
+impl Step {
+    /// None where it can't be told.
+    fn of(change: &Change) -> Result<Option<Self>, Failure> {
+        if change.what == What::Delete {
+            return Ok(Some(Self { gone: Some(change.path.clone()), written: None }));
+        }
+        let Some(content) = change.what.content(content(&change.path)?.as_deref()) else { return Ok(None) };
+        Ok(Some(match &change.what {
+            What::Move(to, _) => Self { gone: Some(change.path.clone()), written: Some((to.clone(), content)) },
+            _ => Self { gone: None, written: Some((change.path.clone(), content)) },
+        }))
     }
 }
 
@@ -90,54 +131,30 @@ struct Work {
 }
 
 impl Work {
-    /// The work, or why nobody can tell it.
-    fn of(changes: &[Change]) -> Result<Result<Self, String>, Failure> {
-        let mut steps = Vec::new();
-        let mut input = Vec::new();
-        let alone = changes.len() == 1;
-        for change in changes {
-            if !step(change, alone, &mut steps, &mut input)? {
-                return Ok(Err(format!(
-                    "Backstop can't tell what this would make of {}: the input doesn't say it, or the passage is not \
-                     there to the letter. Nothing was written. Write the whole file, name the passage exactly, or use a \
-                     shell command, which is rehearsed.",
-                    change.path.quoted()
-                )));
+    fn of(steps: &[Step]) -> Result<Self, Failure> {
+        let (mut words, mut input) = (Vec::new(), Vec::new());
+        for Step { gone, written } in steps {
+            if let Some((to, content)) = written {
+                let parent = to.parent();
+                if !parent.is_empty() && !parent.as_path().exists() {
+                    words.push(format!("mkdir -p -- {}", word(&parent)?));
+                }
+                let (target, count) = (word(to)?, content.len());
+                words.push(match count {
+                    _ if steps.len() == 1 => format!("cat >{target}"),
+                    0 => format!(": >{target}"),
+                    // Each takes its own part of what is read.
+                    _ => format!("dd bs=64K iflag=fullblock,count_bytes count={count} status=none of={target}"),
+                });
+                input.extend_from_slice(content);
+            }
+            if let Some(path) = gone {
+                words.push(format!("rm -- {}", word(path)?));
             }
         }
         let input = memory(&input).map_err(|e| Failure::because("cannot hold the content", &e))?;
-        Ok(Ok(Self { input, line: steps.join(" && ") }))
+        Ok(Self { input, line: words.join(" && ") })
     }
-}
-
-/// Adds a file's part; false where what becomes of the file can't be told.
-fn step(change: &Change, alone: bool, steps: &mut Vec<String>, input: &mut Vec<u8>) -> Result<bool, Failure> {
-    let path = word(&change.path)?;
-    if change.what == What::Delete {
-        steps.push(format!("rm -- {path}"));
-        return Ok(true);
-    }
-    let Some(content) = change.what.content(content(&change.path)?.as_deref()) else { return Ok(false) };
-    let to = match &change.what {
-        What::Move(to, _) => to,
-        _ => &change.path,
-    };
-    let parent = to.parent();
-    if !parent.is_empty() && !parent.as_path().exists() {
-        steps.push(format!("mkdir -p -- {}", word(&parent)?));
-    }
-    let target = word(to)?;
-    let count = content.len();
-    steps.push(match count {
-        _ if alone => format!("cat >{target}"),
-        0 => format!(": >{target}"),
-        _ => format!("dd bs=64K iflag=fullblock,count_bytes count={count} status=none of={target}"),
-    });
-    input.extend_from_slice(&content);
-    if let What::Move(..) = change.what {
-        steps.push(format!("rm -- {path}"));
-    }
-    Ok(true)
 }
 
 fn word(path: &Bytes) -> Result<String, Failure> {

@@ -1,0 +1,480 @@
+//! What the program says of itself: every help text to the letter, and the topics.
+
+mod place;
+
+use place::Place;
+
+#[test]
+fn help() {
+    insta::assert_snapshot!(Place::new().run(&["--help"]), @r#"
+    exit 0
+    --- stdout
+    Nothing a command does takes effect before its true effect is known, allowed, recorded and undoable
+
+    Usage: backstop <COMMAND>
+
+    Commands:
+      run          Rehearse a command, judge its effect, commit or hold it
+      show         Show what a run would change, or changed
+      commit       Let a held run take effect (people only)
+      discard      Give up a held run; nothing of it takes effect
+      undo         Take committed runs back, newest first
+      redo         Bring undone runs back, oldest first (people only)
+      retry        Run a held run's command again on today's disk (people only)
+      wait         Wait until a held run is decided, and end with its exit code
+      runs         List runs, newest first
+      log          Print the audit log
+      audit        Check the records
+      doctor       Show what this machine can and can't do, proven by doing it
+      policy       Look at the rules, check them, try them
+      vault        Look after what undo needs
+      recover      Finish or take back what a crash left half done
+      drill        Rehearse an accident on scratch data, and the way back
+      hook         Answer a coding agent's hook: its JSON on standard input, the answer in its own
+                   dialect
+      install      Put Backstop's hook into the configuration of coding agents, and prove it (people
+                   only)
+      uninstall    Take Backstop's hook out of the configuration of coding agents (people only)
+      completions  Print completions for a shell
+      help         Explain a command or a topic: exit-codes, states, undo, policy, classes, settings
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Start here:
+      backstop drill incident          lose a database on scratch data, and get it back
+      backstop run -- make clean       rehearse, judge, then commit or hold
+      backstop undo --last 1           take the last one back
+
+    Topics: backstop help exit-codes | states | undo | policy | classes | settings
+    "#);
+}
+
+#[test]
+fn help_of_run() {
+    insta::assert_snapshot!(Place::new().run(&["run", "--help"]), @r#"
+    exit 0
+    --- stdout
+    Rehearse a command, judge its effect, commit or hold it
+
+    Usage: backstop run [OPTIONS] [--] CMD [ARG]...
+           backstop run [OPTIONS] -c LINE
+
+    Arguments:
+      [CMD]...
+              The command and its arguments
+
+    Options:
+      -c <LINE>
+              Run LINE with `bash -c`
+
+          --workspace <DIR>
+              The agent's own place [default: the nearest repository root, else the current directory;
+              never `/`, a home, or a parent of one: then every change is outside]
+
+          --dry-run
+              Show the effect, never commit (exit 0 whatever the judgement)
+
+          --hold
+              Always hold, even when allowed
+
+          --rehearse
+              Rehearse even what is known to only read (`ls`, `git status`), which otherwise runs in
+              place without any right to write
+
+          --yes
+              Confirm as the person at this terminal (refused without one, and inside a run)
+
+          --wait[=<DUR>]
+              When held, wait for a person to commit or discard it, at most DUR (90s, 10m, 2h, 1d)
+
+          --reason <TEXT>
+              Why, shown to approvers and kept in the audit log
+
+          --session <ID>
+              Groups runs: an agent's session id
+
+          --agent <NAME>
+              The coding agent that asks, as its hook says it
+
+          --call <ID>
+              Its tool call
+
+          --subagent <ID>
+              Its sub-agent, where one asks
+
+          --cwd-to <FD>
+              Say LINE's last directory to this pipe, so that the shell outside can go there as well
+
+          --net <NET>
+              What the command may reach, as far as the machine's settings allow [default: from the
+              profile]
+
+              Possible values:
+              - none: Nothing but a loopback of its own
+              - host: The machine's network
+
+          --profile <PROFILE>
+              Defaults to go by, as far as the machine's settings allow [default: from the settings,
+              else workstation]
+
+              Possible values:
+              - workstation: Undoable changes in the workspace are allowed, the network is the machine's
+              - production:  Changes outside scratch directories ask, losing protected data needs two
+                people and a proven backup; no network
+
+          --parallel
+              Don't take turns with other runs in the same workspace
+
+          --write-limit <SIZE>
+              Stop the command when it has written more than this, in bytes (K, M, G, T: powers of 1000)
+
+          --json
+              Print one JSON document after the run; the command's own output goes to stderr
+
+      -h, --help
+              Print help (see a summary with '-h')
+    "#);
+}
+
+#[test]
+fn help_of_the_other_verbs() {
+    let place = Place::new();
+    let verbs: [&[&str]; 21] = [
+        &["show"],
+        &["commit"],
+        &["discard"],
+        &["undo"],
+        &["redo"],
+        &["retry"],
+        &["wait"],
+        &["runs"],
+        &["log"],
+        &["audit", "verify"],
+        &["doctor"],
+        &["policy", "check"],
+        &["policy", "explain"],
+        &["policy", "test"],
+        &["policy", "simulate"],
+        &["policy", "show"],
+        &["vault", "prune"],
+        &["recover"],
+        &["drill", "incident"],
+        &["install"],
+        &["completions"],
+    ];
+    let all: Vec<String> = verbs.iter().map(|v| place.run(&[v, &["--help"][..]].concat())).collect();
+    insta::assert_snapshot!(all.join("\n\n"), @r#"
+    exit 0
+    --- stdout
+    Show what a run would change, or changed
+
+    Usage: backstop show [OPTIONS] <RUN>
+
+    Arguments:
+      <RUN>  The run: an id, a prefix of one, @last, @-2
+
+    Options:
+          --diff  Show text differences
+          --tree  List every entry, those beneath deleted directories too
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    Let a held run take effect (people only)
+
+    Usage: backstop commit [OPTIONS] <RUN>
+
+    Arguments:
+      <RUN>  The run: an id, a prefix of one, @last, @-2
+
+    Options:
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    Give up a held run; nothing of it takes effect
+
+    Usage: backstop discard [OPTIONS] <RUN>
+
+    Arguments:
+      <RUN>  The run: an id, a prefix of one, @last, @-2
+
+    Options:
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    Take committed runs back, newest first
+
+    Usage: backstop undo [OPTIONS] [RUN]...
+
+    Arguments:
+      [RUN]...  The runs: ids, prefixes, @last, @-2
+
+    Options:
+          --last <N>      The last N
+          --session <ID>  All of a session
+          --json          Print one JSON document
+          --beside        Put the old one beside what changed since, as `name.before-RUN`, instead of
+                          stopping
+      -h, --help          Print help
+
+    exit 0
+    --- stdout
+    Bring undone runs back, oldest first (people only)
+
+    Usage: backstop redo [OPTIONS] [RUN]...
+
+    Arguments:
+      [RUN]...  The runs: ids, prefixes, @last, @-2
+
+    Options:
+          --last <N>      The last N
+          --session <ID>  All of a session
+          --json          Print one JSON document
+      -h, --help          Print help
+
+    exit 0
+    --- stdout
+    Run a held run's command again on today's disk (people only)
+
+    Usage: backstop retry [OPTIONS] <RUN>
+
+    Arguments:
+      <RUN>  The run: an id, a prefix of one, @last, @-2
+
+    Options:
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    Wait until a held run is decided, and end with its exit code
+
+    Usage: backstop wait [OPTIONS] <RUN>
+
+    Arguments:
+      <RUN>  The run: an id, a prefix of one, @last, @-2
+
+    Options:
+          --at-most <DUR>  At most this long (90s, 10m, 2h, 1d); then it ends with 75, as the run is
+                           still held
+          --json           Print one JSON document
+      -h, --help           Print help
+
+    exit 0
+    --- stdout
+    List runs, newest first
+
+    Usage: backstop runs [OPTIONS]
+
+    Options:
+          --state <STATE>  Only this state [possible values: rehearsing, no-effect, held, denied,
+                           dry-run, allowed, committed, undone, discarded, failed]
+          --session <ID>   Only this session
+          --json           Print one JSON document
+      -h, --help           Print help
+
+    exit 0
+    --- stdout
+    Print the audit log
+
+    Usage: backstop log [OPTIONS]
+
+    Options:
+          --follow        Wait for new entries and print them
+          --session <ID>  Only this session
+          --json          Print the entries as they stand in the log, one JSON document a line
+      -h, --help          Print help
+
+    exit 0
+    --- stdout
+    Check every byte of the audit log: exit 1 when something is changed, missing or appended
+
+    Usage: backstop audit verify [OPTIONS]
+
+    Options:
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    Show what this machine can and can't do, proven by doing it
+
+    Usage: backstop doctor [OPTIONS]
+
+    Options:
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    Check policy files, or without any those in force: exit 1 when one is refused (people only)
+
+    Usage: backstop policy check [OPTIONS] [FILE]...
+
+    Arguments:
+      [FILE]...
+              Policy files; each is checked on top of the profile's rules, as if root had installed it
+
+    Options:
+          --profile <PROFILE>
+              The profile [default: the machine's]
+
+              Possible values:
+              - workstation: Undoable changes in the workspace are allowed, the network is the machine's
+              - production:  Changes outside scratch directories ask, losing protected data needs two
+                people and a proven backup; no network
+
+          --json
+              Print one JSON document
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    exit 0
+    --- stdout
+    Explain a run: every rule that spoke, and the facts that it saw
+
+    Usage: backstop policy explain [OPTIONS] <RUN>
+
+    Arguments:
+      <RUN>  The run: an id, a prefix of one, @last, @-2
+
+    Options:
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    Judge case files: exit 1 when one gets another tier than it expects (people only)
+
+    Usage: backstop policy test [OPTIONS] <FILE>...
+
+    Arguments:
+      <FILE>...  Case files, or directories of them
+
+    Options:
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    Judge the recorded runs by other rules, and print what would differ (people only)
+
+    Usage: backstop policy simulate [OPTIONS]
+
+    Options:
+          --policy <PATH>  A policy file to add, or a directory in the place of the machine's [default:
+                           the rules in force]
+          --json           Print one JSON document
+      -h, --help           Print help
+
+    exit 0
+    --- stdout
+    Print the rules in force here, layer by layer
+
+    Usage: backstop policy show [OPTIONS]
+
+    Options:
+          --profile <PROFILE>
+              The profile [default: the machine's]
+
+              Possible values:
+              - workstation: Undoable changes in the workspace are allowed, the network is the machine's
+              - production:  Changes outside scratch directories ask, losing protected data needs two
+                people and a proven backup; no network
+
+          --json
+              Print one JSON document
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    exit 0
+    --- stdout
+    Let go of what is beyond the limits (people only)
+
+    Usage: backstop vault prune [OPTIONS]
+
+    Options:
+          --older-than <DUR>  Also let go of everything older than this (90s, 10m, 2h, 14d)
+          --json              Print one JSON document
+      -h, --help              Print help
+
+    exit 0
+    --- stdout
+    Finish or take back what a crash left half done
+
+    Usage: backstop recover [OPTIONS]
+
+    Options:
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    "Clean up the temp folder", where the folder is a link to a live database
+
+    Usage: backstop drill incident [OPTIONS]
+
+    Options:
+          --commit     Commit the loss without asking, to see it undone
+          --dir <DIR>  Where to make the scratch directory [default: the temporary directory]
+          --files <N>  How many files the database directory gets [default: 5000]
+      -h, --help       Print help
+
+    exit 0
+    --- stdout
+    Put Backstop's hook into the configuration of coding agents, and prove it (people only)
+
+    Usage: backstop install [OPTIONS] [AGENT]...
+
+    Arguments:
+      [AGENT]...  The agents [possible values: amp, claude, cline, codex, copilot, cursor, droid,
+                  gemini, goose, kiro, opencode, pi, qwen, windsurf]
+
+    Options:
+          --all         All agents that Backstop knows
+          --detect      The agents that are on this machine: their directory in the home, or their
+                        program
+          --system      For everybody on this machine, where agents take it from root: no user can
+                        switch it off
+          --root <DIR>  Take DIR for `/`, to prepare an image
+          --dry-run     Show what would be written, and write nothing
+          --json        Print one JSON document
+      -h, --help        Print help
+
+    exit 0
+    --- stdout
+    Print completions for a shell
+
+    Usage: backstop completions <SHELL>
+
+    Arguments:
+      <SHELL>  The shell [possible values: bash, elvish, fish, powershell, zsh]
+
+    Options:
+      -h, --help  Print help
+    "#);
+}
+
+#[test]
+fn topics_are_printed_and_unknown_ones_refused() {
+    let place = Place::new();
+    for topic in ["exit-codes", "states", "undo", "policy", "classes", "settings", "run", "vault"] {
+        let text = place.run(&["help", topic]);
+        assert!(text.starts_with("exit 0\n--- stdout\n") && text.lines().count() > 5, "{topic}: {text}");
+    }
+    insta::assert_snapshot!(place.run(&["help", "nonsense"]), @r#"
+    exit 2
+    --- stderr
+    backstop: no help about nonsense
+      next     backstop help, or one of: exit-codes, states, undo, policy, classes, settings
+    "#);
+}
