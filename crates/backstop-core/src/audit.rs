@@ -201,6 +201,24 @@ pub enum Body {
         /// The run.
         run: RunId,
     },
+    /// It ran in place and has ended, or was ended: what it changed in the agent's own places is not known.
+    #[serde(rename = "run.in-place")]
+    RunInPlace {
+        /// Ways out that were open.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        doors: Vec<Bytes>,
+        /// How the command ended, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit: Option<Exit>,
+        /// Processes that outlived it and were stopped.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_behind: Vec<LeftBehind>,
+        /// The run.
+        run: RunId,
+        /// Why it was ended, where it did not end by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
     /// Its effects were brought back.
     #[serde(rename = "run.redone")]
     RunRedone {
@@ -247,6 +265,9 @@ pub enum Body {
         cwd: Bytes,
         /// The caller's group.
         gid: u32,
+        /// True where it runs in place, confined to the agent's own places.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        in_place: bool,
         /// What it may reach.
         net: Net,
         /// Why, in the words of who asked; unchecked.
@@ -336,6 +357,7 @@ impl Body {
             cwd,
             env_keys: _,
             gid,
+            in_place,
             net,
             parallel: _,
             profile: _,
@@ -349,6 +371,7 @@ impl Body {
             command: command.clone(),
             cwd: cwd.clone(),
             gid: *gid,
+            in_place: *in_place,
             net: *net,
             reason: reason.clone(),
             run,
@@ -376,6 +399,7 @@ impl Body {
             Self::RunFailed { .. } => "run.failed",
             Self::RunHeld { .. } => "run.held",
             Self::RunJudged { .. } => "run.judged",
+            Self::RunInPlace { .. } => "run.in-place",
             Self::RunObserved { .. } => "run.observed",
             Self::RunRedone { .. } => "run.redone",
             Self::RunRedoing { .. } => "run.redoing",
@@ -406,6 +430,7 @@ impl Body {
             | Self::RunFailed { run, .. }
             | Self::RunHeld { run }
             | Self::RunJudged { run, .. }
+            | Self::RunInPlace { run, .. }
             | Self::RunObserved { run, .. }
             | Self::RunRedone { run }
             | Self::RunRedoing { run, .. }

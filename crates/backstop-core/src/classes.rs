@@ -132,6 +132,17 @@ impl Classes {
         })
     }
 
+    /// The places below `home` in which an agent may change everything.
+    pub(crate) fn own_below<'a>(&'a self, home: &'a Bytes) -> impl Iterator<Item = Bytes> {
+        let free = self.classes.iter().filter(|c| c.own == Some(Own::All));
+        free.flat_map(|c| &c.home).map(|place| home.join(place.as_slice()))
+    }
+
+    /// The places of a class below a home, relative to it.
+    pub(crate) fn home_places<'a>(&'a self, class: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.find(class).into_iter().flat_map(|c| &c.home).map(Bytes::as_slice)
+    }
+
     /// True where the class says that places are an agent's own.
     pub(crate) fn frees(&self, name: &str) -> bool {
         self.find(name).is_some_and(|c| c.own.is_some())

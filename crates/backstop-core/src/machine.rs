@@ -16,11 +16,23 @@ pub struct Machine {
     pub may: Vec<Profile>,
     /// The widest network that a run may have; none stands for what its profile begins with.
     pub net: Option<Net>,
+    /// What becomes of commands in the background; none stands for what the profile begins with.
+    pub background: Option<Background>,
+}
+
+/// What becomes of commands that an agent leaves to go on in the background.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Background {
+    /// They run in place, confined to the agent's own places, without undo.
+    InPlace,
+    /// They are rehearsed like any other: judged when they end, and undone.
+    Rehearsed,
 }
 
 impl Default for Machine {
     fn default() -> Self {
-        Self { profile: Profile::default(), may: Profile::ALL.to_vec(), net: None }
+        Self { profile: Profile::default(), may: Profile::ALL.to_vec(), net: None, background: None }
     }
 }
 
@@ -68,6 +80,7 @@ struct Raw {
     profile: Option<Profile>,
     may: Option<Vec<Profile>>,
     net: Option<Net>,
+    background: Option<Background>,
 }
 
 impl Machine {
@@ -97,7 +110,7 @@ impl Machine {
         if !may.contains(&profile) {
             may.insert(0, profile);
         }
-        Ok(Self { profile, may, net: raw.net })
+        Ok(Self { profile, may, net: raw.net, background: raw.background })
     }
 
     /// What a run goes by, of what was typed for it.
@@ -115,6 +128,14 @@ impl Machine {
             (None, Net::None) => Ok((profile, Net::None)),
             (None, Net::Host) => Ok((profile, profile.net())),
         }
+    }
+
+    /// What becomes of a command in the background by `profile`. A server keeps undo.
+    pub fn background(&self, profile: Profile) -> Background {
+        self.background.unwrap_or(match profile {
+            Profile::Workstation => Background::InPlace,
+            Profile::Production => Background::Rehearsed,
+        })
     }
 
     /// The widest network that a run by `profile` may have.
@@ -144,7 +165,7 @@ mod tests {
         for line in &lines {
             assert!(Machine::parse(line).is_ok(), "{line}");
         }
-        assert!(lines.len() >= 3, "each key has its line");
+        assert!(lines.len() >= 4, "each key has its line");
     }
 
     #[test]
@@ -178,12 +199,27 @@ mod tests {
     }
 
     #[test]
+    fn a_server_runs_nothing_in_place_unless_its_settings_say_so() {
+        use Background::{InPlace, Rehearsed};
+        for (file, profile, expected) in [
+            ("", Workstation, InPlace),
+            ("", Production, Rehearsed),
+            ("background = 'in-place'", Production, InPlace),
+            ("background = 'rehearsed'", Workstation, Rehearsed),
+        ] {
+            let machine = Machine::parse(file).expect(file);
+            assert_eq!(machine.background(profile), expected, "{file:?} {profile:?}");
+        }
+    }
+
+    #[test]
     fn a_file_is_taken_whole_or_not_at_all() {
         for (text, line) in [
             ("profil = 'production'", 1),
             ("net = 'none'\nprofile = 'prod'", 2),
             ("\n\nmay = 'production'", 3),
             ("net = 'lan'", 1),
+            ("background = 'yes'", 1),
             ("profile =", 1),
         ] {
             let error = Machine::parse(text).expect_err(text);

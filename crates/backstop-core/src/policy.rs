@@ -16,7 +16,7 @@ use crate::bytes::Bytes;
 use crate::digest::Digest;
 use crate::effect::{Effect, EffectSet, FileType, Kind, Node};
 
-pub use places::Ground;
+pub use places::{Ground, InPlace};
 
 /// What may happen to a set of effects. Ordered: the strictest is the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

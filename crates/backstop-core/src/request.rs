@@ -142,6 +142,9 @@ pub struct Request {
     pub env_keys: Vec<Bytes>,
     /// The caller's group.
     pub gid: u32,
+    /// True to run in place, confined to the agent's own places: what goes on for long can't be rehearsed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_place: bool,
     /// What it may reach.
     pub net: Net,
     /// True to run beside other runs in the same workspace without taking turns.

@@ -26,6 +26,9 @@ pub enum State {
     Denied,
     /// Shown by `--dry-run`; nothing took effect.
     DryRun,
+    /// It ran in place, confined to the agent's own places. What it changed there is not known, and undo does
+    /// not cover it.
+    InPlace,
     /// A client's own tool may do it; what became of it is not known yet.
     Allowed,
     /// Its effects are on the disk.
@@ -47,6 +50,7 @@ impl State {
             Self::Held => "held",
             Self::Denied => "denied",
             Self::DryRun => "dry-run",
+            Self::InPlace => "in-place",
             Self::Allowed => "allowed",
             Self::Committed => "committed",
             Self::Undone => "undone",
@@ -56,12 +60,13 @@ impl State {
     }
 
     /// Every state.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Rehearsing,
         Self::NoEffect,
         Self::Held,
         Self::Denied,
         Self::DryRun,
+        Self::InPlace,
         Self::Allowed,
         Self::Committed,
         Self::Undone,

@@ -4,6 +4,7 @@
 mod court;
 mod edit;
 mod find;
+mod inplace;
 mod look;
 mod recover;
 mod run;

@@ -1,5 +1,6 @@
 //! Room 3. Takes a request, runs its command once on a copy-on-write view of the machine (in the read
-//! lane: on a read-only one), gives how it ended and where its changes lie. Never changes a byte of the real tree outside the vaults.
+//! lane: on a read-only one), gives how it ended and where its changes lie. Never changes a byte of the real
+//! tree outside the vaults; only a command that was to run in place does so itself, in the agent's own places.
 
 mod inside;
 mod outside;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Door, Mount};
 use backstop_core::id::RunId;
+use backstop_core::policy::InPlace;
 use backstop_core::request::Request;
 use backstop_core::run::{Exit, LeftBehind};
 use backstop_core::time::Timestamp;
@@ -42,8 +44,19 @@ pub struct RehearseInput<'a> {
     pub upper_limit: Option<u64>,
     /// True to use a user namespace even where the machine's root could do more.
     pub force_user: bool,
-    /// True where the command is known to only read: it runs in place, without any right to write.
-    pub reads: bool,
+    /// On what view it runs.
+    pub lane: Lane,
+}
+
+/// On what view a command runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// A copy-on-write one: what it changes lies in layers.
+    Rehearse,
+    /// The machine itself, without any right to write: it is known to only read.
+    Read,
+    /// The machine itself, where it can write in these places alone. Behind the same walls otherwise.
+    InPlace(InPlace),
 }
 
 /// One overlay of the view.
@@ -154,6 +167,12 @@ pub enum RehearseError {
         root: Bytes,
         /// What is left.
         free: u64,
+    },
+    /// A command in place made what has to stay as it is.
+    #[error("stopped: it made {}, which sets up coding agents or rules", path.quoted())]
+    Planted {
+        /// Which.
+        path: Bytes,
     },
     /// The sandbox's first process vanished.
     #[error("the run was cut off: its first process died")]

@@ -71,6 +71,7 @@ fn found(case: &Case) -> (Findings, Bytes) {
         cwd: at("ws"),
         env_keys: Vec::new(),
         gid,
+        in_place: false,
         net: Net::None,
         parallel: false,
         profile: "workstation".into(),

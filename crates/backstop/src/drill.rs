@@ -143,6 +143,7 @@ fn request(scene: &Scene, caller: Caller) -> Request {
         cwd: scene.web.clone(),
         env_keys: porch::env_keys(),
         gid: caller.gid,
+        in_place: false,
         net: Net::Host,
         parallel: false,
         profile: "workstation".into(),

@@ -26,7 +26,7 @@ pub const NOT_FOUND: u8 = 127;
 pub fn of_outcome(outcome: &Outcome) -> u8 {
     let record = &outcome.record;
     match record.state {
-        State::Committed | State::NoEffect | State::Undone => record.exit.map_or(OK, |e| e.code()),
+        State::Committed | State::NoEffect | State::InPlace | State::Undone => record.exit.map_or(OK, |e| e.code()),
         State::Held if outcome.effects.conflicts.is_empty() => HELD,
         State::Held => CONFLICT,
         State::Denied | State::Discarded => DENIED,
@@ -69,6 +69,7 @@ mod tests {
         for (state, code) in [
             (State::Committed, 137),
             (State::NoEffect, 137),
+            (State::InPlace, 137),
             (State::Held, 75),
             (State::Denied, 77),
             (State::Discarded, 77),

@@ -330,6 +330,7 @@ fn audit_log(place: &Place) -> std::path::PathBuf {
             command: backstop_core::request::Command::Line("rm -rf /var/www/temp/*\u{1b}[2J".into()),
             cwd: "/var/www".into(),
             gid: 33,
+            in_place: false,
             net: Net::Host,
             reason: None,
             run,

@@ -105,6 +105,7 @@ impl Scene {
             cwd: Bytes::from(self.at("w")),
             env_keys: Vec::new(),
             gid: owner.gid(),
+            in_place: false,
             net: Net::None,
             parallel: false,
             profile: "workstation".into(),

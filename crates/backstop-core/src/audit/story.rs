@@ -73,6 +73,7 @@ struct Life {
     effects: u64,
     digest: Option<Digest>,
     decision: Option<Decision>,
+    in_place: bool,
 }
 
 /// The runs as far as they have been told.
@@ -87,8 +88,15 @@ impl Story {
         let Some(run) = body.run() else { return Vec::new() };
         let mut wrong = Vec::new();
         let mut complain = |question, what: String| wrong.push(Complaint { question, run, what });
-        if let Body::RunRequested { .. } = body {
-            let life = Life { door: Door::Requested, back: Door::Ended, effects: 0, digest: None, decision: None };
+        if let Body::RunRequested { in_place, .. } = body {
+            let life = Life {
+                door: Door::Requested,
+                back: Door::Ended,
+                effects: 0,
+                digest: None,
+                decision: None,
+                in_place: *in_place,
+            };
             if self.lives.insert(run, life).is_some() {
                 complain(Question::Completeness, "requested a second time under the same name".to_owned());
             }
@@ -135,6 +143,7 @@ const fn takes_effect(body: &Body) -> bool {
         body,
         Body::RunCommitting { .. }
             | Body::RunCommitted { .. }
+            | Body::RunInPlace { .. }
             | Body::RunObserved { .. }
             | Body::RunRedoing { .. }
             | Body::RunRedone { .. }
@@ -145,7 +154,7 @@ const fn takes_effect(body: &Body) -> bool {
 fn may_follow(body: &Body, door: Door) -> bool {
     use Door as D;
     match body {
-        Body::RunRehearsed { .. } => door == D::Requested,
+        Body::RunRehearsed { .. } | Body::RunInPlace { .. } => door == D::Requested,
         Body::RunJudged { .. } => door == D::Rehearsed,
         Body::RunHeld { .. } | Body::RunDenied { .. } | Body::RunDryRun { .. } | Body::RunObserved { .. } => {
             door == D::Judged
@@ -183,6 +192,9 @@ fn unauthorised(body: &Body, life: &Life) -> Option<String> {
             *by
         }
         Body::RunRedoing { by, .. } => *by,
+        // Confined instead of judged: the request, which stands before it, says so.
+        Body::RunInPlace { .. } if life.in_place => return None,
+        Body::RunInPlace { .. } => return Some("run in place, which its request did not say".to_owned()),
         // Left to the tool by the rules alone.
         Body::RunObserved { .. } => By::Rule,
         Body::RunCommitted { .. } if !matches!(life.door, Door::Committing) => {
@@ -242,7 +254,9 @@ impl Life {
                     Settled::Undone => Door::Undone,
                 };
             }
-            Body::RunDenied { .. } | Body::RunDiscarded { .. } | Body::RunDryRun { .. } => self.door = Door::Ended,
+            Body::RunDenied { .. } | Body::RunDiscarded { .. } | Body::RunDryRun { .. } | Body::RunInPlace { .. } => {
+                self.door = Door::Ended;
+            }
             Body::Nested { .. }
             | Body::AuditRecovered { .. }
             | Body::AuditStarted { .. }

@@ -152,6 +152,8 @@ pub enum Tool {
 /// Commands for a shell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shell {
+    /// True where they go on beside the agent: a server, a watcher.
+    pub background: bool,
     /// The lines.
     pub commands: Vec<String>,
     /// The tool's whole input, which a rewrite gives back with other commands.

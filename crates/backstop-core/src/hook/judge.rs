@@ -29,7 +29,9 @@ const NOTE: &str = "Shell commands here run through Backstop: each runs once on 
                     really change is judged. Changes in the workspace take effect at once and can be undone \
                     (`backstop undo @last`). Exit code 75 means held: nothing took effect, and a person decides; go on \
                     with other work, or wait (`backstop wait RUN`). Exit code 77 means denied: the same effect in other \
-                    words is denied as well. `backstop show RUN` tells what would change.";
+                    words is denied as well. `backstop show RUN` tells what would change. What you start in the \
+                    background runs in place: it can write only in the workspace, scratch directories and caches, \
+                    and can't be undone.";
 
 /// Verbs that look or take back: an agent's own.
 const OWN: [&str; 8] = ["discard", "doctor", "help", "log", "runs", "show", "undo", "wait"];
@@ -99,12 +101,12 @@ fn commands(call: &Call, shell: &Shell, program: &str) -> Answer {
                      you work for what is held and why it is needed; wait with `backstop wait RUN`."
                 ));
             }
-            Own::No if rewrites(call) => lines.push(guarded(call, command, program)),
-            Own::No if is_guarded(call, command, program) => lines.push(command.clone()),
+            Own::No if rewrites(call) => lines.push(guarded(call, shell, command, program)),
+            Own::No if is_guarded(call, shell, command, program) => lines.push(command.clone()),
             Own::No => {
                 return Answer::Deny(format!(
                     "Commands go through Backstop here, which rehearses them first. Use exactly this line:\n{}",
-                    guarded(call, command, program)
+                    guarded(call, shell, command, program)
                 ));
             }
         }
@@ -112,12 +114,13 @@ fn commands(call: &Call, shell: &Shell, program: &str) -> Answer {
     if lines == shell.commands { Answer::Pass } else { Answer::Run(lines) }
 }
 
-/// The options of a run that say who asks: the agent, then what is known of the rest.
-fn asker(call: &Call) -> Vec<String> {
+/// The options of a run: who asks, the agent and then what is known of the rest, and how it is to run.
+fn options(call: &Call, shell: &Shell) -> Vec<String> {
     let ids = [("--session", &call.session), ("--subagent", &call.subagent), ("--call", &call.call)];
     // An id that is no text is an id that nobody could type; then the run has none.
     let known = ids.into_iter().filter_map(|(name, id)| Some(format!("{name}={}", text(id.as_ref()?)?)));
-    ["--agent".to_owned(), call.agent.name().to_owned()].into_iter().chain(known).collect()
+    let how = shell.background.then(|| "--background".to_owned());
+    ["--agent".to_owned(), call.agent.name().to_owned()].into_iter().chain(known).chain(how).collect()
 }
 
 fn text(bytes: &Bytes) -> Option<&str> {
@@ -125,13 +128,13 @@ fn text(bytes: &Bytes) -> Option<&str> {
 }
 
 /// The same command, in a rehearsal.
-fn guarded(call: &Call, command: &str, program: &str) -> String {
-    let words = asker(call).into_iter().map(|option| match option.split_once('=') {
+fn guarded(call: &Call, shell: &Shell, command: &str, program: &str) -> String {
+    let words = options(call, shell).into_iter().map(|option| match option.split_once('=') {
         Some((name, id)) => format!("{name}={}", word(id)),
         None => option,
     });
     let line = format!("{} run {}", word(program), words.collect::<Vec<_>>().join(" "));
-    if !carries(call.agent) || !may_leave(command) {
+    if shell.background || !carries(call.agent) || !may_leave(command) {
         return format!("{line} -c {}", quote(command));
     }
     // Output goes on as it comes; what the substitution catches is the directory alone. The exit code is the
@@ -204,12 +207,12 @@ fn own(call: &Call, command: &str, program: &str) -> Own {
 
 /// True for the line that a client which rewrites nothing was told to use, with nothing beside it: no other
 /// place, profile or network than a rewritten one has.
-fn is_guarded(call: &Call, command: &str, program: &str) -> bool {
+fn is_guarded(call: &Call, shell: &Shell, command: &str, program: &str) -> bool {
     let Some(words) = plain(command) else { return false };
-    let [first, run, options @ .., line, _] = words.as_slice() else { return false };
+    let [first, run, typed @ .., line, _] = words.as_slice() else { return false };
     // The call that was told it had another id.
     let but_call = |options: &[String]| -> Vec<String> {
         options.iter().filter(|word| !word.starts_with("--call=")).cloned().collect()
     };
-    first == program && run == "run" && line == "-c" && but_call(options) == but_call(&asker(call))
+    first == program && run == "run" && line == "-c" && but_call(typed) == but_call(&options(call, shell))
 }

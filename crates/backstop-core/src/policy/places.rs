@@ -27,6 +27,15 @@ pub struct Ground {
     pub workspace: Option<Bytes>,
 }
 
+/// Where a command that runs in place may write.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InPlace {
+    /// Directories, with all beneath on the same mount.
+    pub open: Vec<Bytes>,
+    /// Places in these that stay as they are, whether or not they are there yet.
+    pub shut: Vec<Bytes>,
+}
+
 impl Ground {
     /// True when `path` is the agent's own place: in the workspace on the workspace's own mount, in
     /// a scratch directory and the caller's own, in a tool's cache, or a program's history.
@@ -44,6 +53,26 @@ impl Ground {
             || self.in_cache(path)
             || self.scratch.iter().any(|s| path.is_beneath(s.as_slice()))
             || self.workspace.as_ref() == Some(path)
+    }
+
+    /// Where a command that runs in place may write, which is nowhere but in the agent's own places, and what
+    /// stays shut in these: histories of versions, rules, and what sets agents up.
+    pub fn in_place(&self) -> InPlace {
+        let homes = self.home.iter();
+        let open: Vec<Bytes> = self
+            .workspace
+            .iter()
+            .cloned()
+            .chain(self.scratch.iter().cloned())
+            .chain(homes.flat_map(|home| self.classes.own_below(home)))
+            .collect();
+        let in_workspace = self.workspace.iter().flat_map(|w| {
+            let names = [&b".git"[..]].into_iter().chain(self.classes.home_places("agent-config"));
+            names.map(|name| w.join(name)).collect::<Vec<_>>()
+        });
+        let shut = in_workspace.chain(self.rules.iter().cloned()).chain(self.guard.iter().cloned());
+        let shut = shut.filter(|s| open.iter().any(|o| s != o && s.is_beneath(o.as_slice()))).collect();
+        InPlace { open, shut }
     }
 
     fn in_workspace(&self, path: &Bytes, set: &EffectSet) -> bool {

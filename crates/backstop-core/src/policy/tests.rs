@@ -96,6 +96,7 @@ fn request() -> Request {
         cwd: "/home/ann/proj".into(),
         env_keys: Vec::new(),
         gid: 1000,
+        in_place: false,
         net: Net::Host,
         parallel: false,
         profile: "workstation".into(),

@@ -42,6 +42,7 @@ fn story(n: u32) -> Vec<Body> {
         cwd: "/srv/www".into(),
         env_keys: Vec::new(),
         gid: 1000,
+        in_place: false,
         net: Net::None,
         parallel: false,
         profile: "workstation".into(),

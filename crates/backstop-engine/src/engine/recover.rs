@@ -100,6 +100,7 @@ impl Engine {
             return Ok(None);
         };
         let what = match record.state {
+            State::Rehearsing if record.request.in_place => Some(self.bury_in_place(&mut record)?),
             State::Rehearsing => {
                 // A held or committing run has its plan on the disk; this one got no further than
                 // rehearsing, or was cut off before anything was let through.

@@ -13,10 +13,11 @@ use backstop_core::policy::{self, Decision, Ground, Judgement, Reason};
 use backstop_core::request::{NestedRequest, Request};
 use backstop_core::run::{RunRecord, State};
 use backstop_core::shell::Script;
-use backstop_core::shell::lane::{Lane, lane};
+use backstop_core::shell::lane;
 use backstop_core::time::Timestamp;
 
 use super::edit::Unchanged;
+use super::inplace::had_begun;
 use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, SETTLE, Step};
 use crate::clock;
 use crate::commit::{Bounds, Checked, CommitError, History, Site, check, known};
@@ -24,7 +25,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::law::{self, Standing};
 use crate::ledger::{Input, LayerIn, Measured, VolumeIn, measure};
 use crate::reading;
-use crate::rehearse::{Rehearsal, RehearseError, RehearseInput, rehearse};
+use crate::rehearse::{Lane, Rehearsal, RehearseError, RehearseInput, rehearse};
 use crate::store::Lock;
 use crate::trace::Trace;
 use crate::transaction::{Kind, PLAN, Transaction, TransactionError, plan_bytes};
@@ -43,7 +44,12 @@ pub(super) struct Rehearsed {
 
 impl Engine {
     /// Rehearses, judges, and commits or holds.
-    pub fn run(&mut self, request: Request, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure> {
+    pub fn run(
+        &mut self,
+        mut request: Request,
+        options: &RunOptions,
+        person: &mut dyn Person,
+    ) -> Result<Outcome, Failure> {
         self.sound()?;
         let mut trace = Trace::start();
         // What the session's tools did so far comes before what this command does.
@@ -51,16 +57,20 @@ impl Engine {
             Some(session) => self.settle_edits(Some(session), Unchanged::Wait)?,
             None => Vec::new(),
         };
-        // A guess that only saves time: behind the same walls and without any right to write, a command
-        // that would write after all fails.
-        let reads = !options.rehearse && lane(&reading::script(&request)) == Lane::Read;
-        // Whoever only reads waits for nobody.
-        let turn = if reads { None } else { self.turn(&request, person)? };
+        let lane = self.lane(&request, options);
+        request.in_place = matches!(lane, Lane::InPlace(_));
+        // Whoever only reads waits for nobody, and for what may go on for days nobody is to wait.
+        let turn = if lane == Lane::Rehearse { self.turn(&request, person)? } else { None };
         let (mut record, _alive) = self.begin(request, turn.as_ref())?;
         record.notes.extend(unsettled);
         trace.phase("begin");
-        let rehearsal = match self.rehearse(&record, options, reads) {
+        let reads = lane == Lane::Read;
+        let rehearsal = match self.rehearse(&record, options, lane) {
+            Ok(rehearsal) if record.request.in_place => return self.ran_in_place(&mut record, rehearsal, trace),
             Ok(rehearsal) => rehearsal,
+            Err(error) if record.request.in_place && had_begun(&error) => {
+                return Err(self.ended_in_place(&mut record, &error));
+            }
             Err(error) => return Err(self.fail(&mut record, &error)),
         };
         trace.phase("rehearse");
@@ -70,15 +80,19 @@ impl Engine {
             record.notes.extend(rehearsal.wrong_guess());
         }
         let mut outcome = self.conclude(&mut record, rehearsal, options, person, &mut trace)?;
-        // What became of the run is settled; trouble from here on is a remark and takes nothing back.
-        if let Err(error) = self.store.not_alive(outcome.record.id) {
-            outcome.record.notes.push(Failure::from(error).what);
-        }
-        if let Err(failure) = self.tend(&outcome.record) {
-            outcome.record.notes.push(failure.what);
-        }
+        self.over(&mut outcome.record);
         trace.end(outcome.record.id);
         Ok(outcome)
+    }
+
+    /// What became of the run is settled; trouble from here on is a remark and takes nothing back.
+    pub(super) fn over(&mut self, record: &mut RunRecord) {
+        if let Err(error) = self.store.not_alive(record.id) {
+            record.notes.push(Failure::from(error).what);
+        }
+        if let Err(failure) = self.tend(record) {
+            record.notes.push(failure.what);
+        }
     }
 
     /// Runs a held run's command again on today's disk, as a new run; the old one is discarded.
@@ -125,7 +139,20 @@ impl Engine {
         Ok((record, alive))
     }
 
-    fn rehearse(&self, record: &RunRecord, options: &RunOptions, reads: bool) -> Result<Rehearsal, RehearseError> {
+    /// On what view a command runs.
+    fn lane(&self, request: &Request, options: &RunOptions) -> Lane {
+        // A guess that only saves time: behind the same walls and without any right to write, a command
+        // that would write after all fails.
+        if !options.rehearse && lane::lane(&reading::script(request)) == lane::Lane::Read {
+            Lane::Read
+        } else if request.in_place && !options.rehearse {
+            Lane::InPlace(self.ground(request, &[]).in_place())
+        } else {
+            Lane::Rehearse
+        }
+    }
+
+    fn rehearse(&self, record: &RunRecord, options: &RunOptions, lane: Lane) -> Result<Rehearsal, RehearseError> {
         rehearse(&RehearseInput {
             id: record.id,
             request: &record.request,
@@ -137,7 +164,7 @@ impl Engine {
             grace: self.settings.grace,
             upper_limit: self.settings.upper_limit,
             force_user: self.settings.force_user,
-            reads,
+            lane,
         })
     }
 
@@ -171,12 +198,7 @@ impl Engine {
         person: &mut dyn Person,
         trace: &mut Trace,
     ) -> Result<Outcome, Failure> {
-        record.exit = Some(rehearsal.exit);
-        record.left_behind.clone_from(&rehearsal.left_behind);
-        let program = record.request.command.argv().into_iter().next().unwrap_or_default();
-        let why = rehearsal.not_started.iter();
-        record.notes.extend(why.map(|why| format!("cannot run {}: {why}", program.quoted())));
-        record.notes.extend(rehearsal.notes.iter().cloned());
+        note_end(record, &rehearsal);
         let applied = self.store.applied()?;
         let script = reading::script(&record.request);
         let (effects, mut plan) = match self.measured(record, &script, &rehearsal, person) {
@@ -215,7 +237,7 @@ impl Engine {
         let mut entries = nested(record.id, &rehearsal.nested);
         entries.push(Body::RunRehearsed {
             digest,
-            doors: effects.doors.iter().filter(|d| !d.shut).map(|d| d.to.clone()).collect(),
+            doors: open_doors(&effects),
             effects: counted as u64,
             exit: rehearsal.exit,
             left_behind: rehearsal.left_behind.clone(),
@@ -539,13 +561,28 @@ impl Engine {
     }
 }
 
+/// How the command ended.
+pub(super) fn note_end(record: &mut RunRecord, rehearsal: &Rehearsal) {
+    record.exit = Some(rehearsal.exit);
+    record.left_behind.clone_from(&rehearsal.left_behind);
+    let program = record.request.command.argv().into_iter().next().unwrap_or_default();
+    let why = rehearsal.not_started.iter();
+    record.notes.extend(why.map(|why| format!("cannot run {}: {why}", program.quoted())));
+    record.notes.extend(rehearsal.notes.iter().cloned());
+}
+
 /// Entries for what was noted of nested runs; what is no such note is passed over, being the
 /// command's own scribble.
-fn nested(run: RunId, lines: &[Bytes]) -> Vec<Body> {
+pub(super) fn nested(run: RunId, lines: &[Bytes]) -> Vec<Body> {
     let notes = lines.iter().filter_map(|l| serde_json::from_slice::<NestedRequest>(l.as_slice()).ok());
     notes
         .map(|NestedRequest { command, cwd, reason, session }| Body::Nested { command, cwd, reason, run, session })
         .collect()
+}
+
+/// Where the command got to outside.
+pub(super) fn open_doors(effects: &EffectSet) -> Vec<Bytes> {
+    effects.doors.iter().filter(|d| !d.shut).map(|d| d.to.clone()).collect()
 }
 
 /// Directories' times are no effect that is judged; so they are set only in the agent's own places, and
@@ -581,7 +618,7 @@ fn rehearsal_failure(error: &RehearseError) -> Failure {
             Failure::because("the command was stopped and nothing took effect", error)
                 .next("make room (backstop vault status), or let it write less at once")
         }
-        RehearseError::Lost => Failure::because("nothing took effect", error),
+        RehearseError::Lost | RehearseError::Planted { .. } => Failure::because("nothing took effect", error),
         RehearseError::Volume(_)
         | RehearseError::View(_)
         | RehearseError::Cwd { .. }

@@ -108,6 +108,9 @@ impl Engine {
                 return Err(Failure::usage(format!("{id} was left to a tool, which may be about to write"))
                     .next(format!("when it has written, take it back: backstop undo {id}")));
             }
+            State::InPlace => {
+                return Err(Failure::usage(format!("{id} ran in place: what it changed is not known, and stays")));
+            }
             State::Rehearsing => {
                 return Err(Failure::usage(format!("{id} is still running")).next("stop it where it runs"));
             }

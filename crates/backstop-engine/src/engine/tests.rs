@@ -55,6 +55,7 @@ fn request(workspace: &str, parallel: bool) -> Request {
         cwd: Bytes::from("/srv/a"),
         env_keys: Vec::new(),
         gid: 0,
+        in_place: false,
         net: Net::None,
         parallel,
         profile: "workstation".into(),

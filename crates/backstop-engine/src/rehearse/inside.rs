@@ -136,10 +136,10 @@ fn give_up_rights(recipe: &Recipe, view: &View, channel: &Channel) -> Result<Opt
     seccomp::install(tell, sockets).map_err(Trouble::at("install the system call filter"))
 }
 
-/// Without root and in the read lane, also writing: a pipe on a read-only mount can be written to, as far as mounts go. As
+/// Where the ground is a copy, also writing: a pipe on a read-only mount can be written to, as far as mounts go. As
 /// root all is an overlay or behind a glass.
 fn confine(recipe: &Recipe, view: &View) -> io::Result<Confined> {
-    if recipe.user.is_none() && !recipe.reads {
+    if !recipe.copies() {
         return landlock::confine(None);
     }
     let places: Vec<_> = view.writable.iter().filter_map(|p| sys::position(p.as_slice()).ok()).collect();

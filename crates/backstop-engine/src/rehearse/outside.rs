@@ -22,7 +22,7 @@ use self::space::Space;
 use super::inside::{self, Message};
 use super::plan::{self, Prepared};
 use super::tty::Foreground;
-use super::{Rehearsal, RehearseError, RehearseInput};
+use super::{Lane, Rehearsal, RehearseError, RehearseInput};
 use crate::volume::{self, How, Leftover};
 
 /// How often the disk is looked at while a command runs.
@@ -139,9 +139,14 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
         .map(|v| v.now())
         .collect::<Result<Vec<_>, _>>()
         .map_err(RehearseError::io("read the file system's clock"))?;
-    if prepared.layers.is_empty() && !input.reads {
+    let rehearses = input.lane == Lane::Rehearse;
+    if prepared.layers.is_empty() && rehearses {
         return Err(no_overlay(prepared, &[]));
     }
+    let absent = match &input.lane {
+        Lane::InPlace(places) => plan::absent(places),
+        Lane::Rehearse | Lane::Read => Vec::new(),
+    };
     let space = Space::start(&prepared.survey.volumes, input)?;
     let foreground = Foreground::remember();
     let (ours, theirs) = Channel::pair().map_err(RehearseError::io("make a channel"))?;
@@ -162,6 +167,7 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
             listener: None,
             signals,
             space,
+            absent,
             doors: Doors::new(recipe.net),
         };
         let waited = beside.wait();
@@ -174,7 +180,7 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
         init.reap().map_err(RehearseError::io("wait for the run's end"))?;
         match waited {
             // Where no overlay can be had, what breaks afterwards is not the news.
-            Err(RehearseError::View(_)) if !input.reads && none_left(prepared, &told) => {
+            Err(RehearseError::View(_)) if rehearses && none_left(prepared, &told) => {
                 Err(no_overlay(prepared, &told.fallbacks))
             }
             waited => waited.map(|()| Told { doors, refused, ..told }),
@@ -186,7 +192,7 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
     if let Some(at) = told.stdin_at {
         backstop_sys::fs::seek(io::stdin().as_fd(), at).map_err(RehearseError::io("move standard input on"))?;
     }
-    if !input.reads && none_left(prepared, &told) {
+    if rehearses && none_left(prepared, &told) {
         return Err(no_overlay(prepared, &told.fallbacks));
     }
     if told.exit.is_none() { Err(RehearseError::Lost) } else { Ok(told) }
@@ -225,6 +231,8 @@ struct Beside<'a> {
     listener: Option<OwnedFd>,
     signals: OwnedFd,
     space: Space<'a>,
+    /// What a command in place must not make.
+    absent: Vec<Bytes>,
     doors: Doors,
 }
 
@@ -260,15 +268,20 @@ impl Beside<'_> {
             if ready[0].any() {
                 let Some((text, mut handles)) = self.channel.receive().map_err(RehearseError::io("hear the run"))?
                 else {
-                    return Ok(());
+                    return self.nothing_planted();
                 };
                 self.message(Message::decode(&text).ok_or(RehearseError::Lost)?, handles.pop())?;
             }
             if Instant::now() >= look {
                 self.space.check()?;
+                self.nothing_planted()?;
                 look = Instant::now() + LOOK;
             }
         }
+    }
+
+    fn nothing_planted(&self) -> Result<(), RehearseError> {
+        plan::planted(&self.absent).map_or(Ok(()), |path| Err(RehearseError::Planted { path }))
     }
 
     fn signal(&self) -> Result<(), RehearseError> {

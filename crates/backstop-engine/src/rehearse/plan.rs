@@ -1,6 +1,7 @@
 //! Takes a request and the survey of the machine, gives the recipe by which the view is built: plain
 //! values, ready before the sandbox's first process is made. Makes the run's directories in the vaults.
 
+mod opened;
 mod ways;
 
 use std::ffi::CString;
@@ -12,8 +13,9 @@ use backstop_core::bytes::Bytes;
 use backstop_core::request::{Command, Net};
 use backstop_sys::fs::{self as sys, Stat};
 
+pub(super) use self::opened::{Opened, absent, planted};
 pub(super) use self::ways::Ways;
-use super::{Layer, RehearseError, RehearseInput};
+use super::{Lane, Layer, RehearseError, RehearseInput};
 use crate::volume::{How, Leftover, Part, Query, Survey, survey, tidy};
 
 /// An overlay's directories, each by a path from its volume's root and what must be found there.
@@ -43,8 +45,10 @@ pub(super) enum RunEntry {
 pub(super) struct Recipe {
     /// In a user namespace, mapping this user and group.
     pub user: Option<(u32, u32)>,
-    /// The machine as it is, and nothing of it can be written.
+    /// True in the read lane.
     pub reads: bool,
+    /// In place: what of the machine can be written.
+    pub opened: Option<Vec<Opened>>,
     pub net: Net,
     pub parts: Vec<Part>,
     /// Per part, where it is an overlay.
@@ -74,6 +78,13 @@ pub(super) struct Recipe {
     pub pass: Vec<i32>,
 }
 
+impl Recipe {
+    /// True where the view's ground is a read-only copy of everything.
+    pub fn copies(&self) -> bool {
+        self.user.is_some() || self.reads || self.opened.is_some()
+    }
+}
+
 /// The recipe, and what goes into the `Rehearsal` as it is.
 #[derive(Debug)]
 pub(super) struct Prepared {
@@ -99,9 +110,9 @@ pub(super) fn prepare(input: &RehearseInput<'_>, privileged: bool) -> Result<Pre
     hidden.extend(input.hide.iter().filter_map(|h| Some(Bytes::from(fs::canonicalize(h.as_path()).ok()?))));
     let seeds = if privileged { Vec::new() } else { seeds(input) };
     let query = Query { state: &state, uid: request.uid, gid: request.gid, privileged, seeds: &seeds, hidden: &hidden };
-    let survey = if input.reads { nothing_written(&query) } else { survey(&query)? };
+    let survey = if input.lane == Lane::Rehearse { survey(&query)? } else { nothing_rehearsed(&query) };
     let mut hidden = survey.hidden.clone();
-    if !privileged || input.reads {
+    if !privileged || input.lane != Lane::Rehearse {
         // The copy of all mounts brings these along; root's view never takes them over.
         hidden.extend(KERNEL_PLACES.iter().map(|p| Bytes::from(*p)));
     }
@@ -116,9 +127,9 @@ pub(super) fn prepare(input: &RehearseInput<'_>, privileged: bool) -> Result<Pre
     }
 }
 
-/// A survey for the read lane: no file system takes part, so none is looked at. What is hidden in a
-/// rehearsal is hidden here as well.
-fn nothing_written(query: &Query<'_>) -> Survey {
+/// A survey where nothing is rehearsed: no file system takes part, so none is looked at. What is hidden in
+/// a rehearsal is hidden here as well.
+fn nothing_rehearsed(query: &Query<'_>) -> Survey {
     let mut hidden = query.hidden.to_vec();
     hidden.extend(crate::volume::vaults_of(query.uid));
     Survey { volumes: Vec::new(), parts: Vec::new(), notes: Vec::new(), hidden }
@@ -134,17 +145,21 @@ fn recipe(
     let request = input.request;
     let (layers, uppers) = uppers(input, survey, privileged)?;
     let descriptors = super::outside::descriptors::check()?;
-    let ways = if input.reads {
+    let (ways, opened) = match &input.lane {
         // Nothing can be opened for writing there, and no socket be made.
-        Ways::default()
-    } else if privileged {
-        ways::privileged(&survey.parts)
-    } else {
-        ways::user(&survey.parts, &crate::volume::mount_points()?, &hidden)
+        Lane::Read => (Ways::default(), None),
+        Lane::InPlace(places) => {
+            let points = crate::volume::mount_points()?;
+            let opened = opened::opened(places, &points);
+            (ways::in_place(&opened, &points), Some(opened))
+        }
+        Lane::Rehearse if privileged => (ways::privileged(&survey.parts), None),
+        Lane::Rehearse => (ways::user(&survey.parts, &crate::volume::mount_points()?, &hidden), None),
     };
     let recipe = Recipe {
         user: (!privileged).then_some((request.uid, request.gid)),
-        reads: input.reads,
+        reads: input.lane == Lane::Read,
+        opened,
         net: request.net,
         parts: survey.parts.clone(),
         uppers,

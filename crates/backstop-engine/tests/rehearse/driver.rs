@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::id::RunId;
+use backstop_core::policy::InPlace;
 use backstop_core::request::{Command, Net, Request};
-use backstop_engine::rehearse::{RehearseInput, rehearse};
+use backstop_engine::rehearse::{Lane, RehearseInput, rehearse};
 
-/// `STATE root|user[-reads] none|host LIMIT COMMAND…`; `-reads` takes the command for one that only reads,
-/// whatever the reader says, which no option of the command line can.
+/// `STATE root|user[-reads|-in-place] none|host LIMIT COMMAND…`; `-reads` takes the command for one that only
+/// reads, whatever the reader says, which no option of the command line can; `-in-place` opens the current
+/// directory.
 pub fn main(args: &[String]) {
     let [state, mode, net, limit, argv @ ..] = args else { panic!("too few arguments") };
     let (uid, gid) = (id("-u"), id("-g"));
@@ -20,6 +22,7 @@ pub fn main(args: &[String]) {
         cwd: Bytes::from(std::env::current_dir().expect("a directory")),
         env_keys: Vec::new(),
         gid,
+        in_place: false,
         net: if net == "none" { Net::None } else { Net::Host },
         parallel: false,
         profile: "workstation".into(),
@@ -27,6 +30,14 @@ pub fn main(args: &[String]) {
         session: None,
         uid,
         workspace: None,
+    };
+    let lane = match mode.split_once('-') {
+        Some((_, "reads")) => Lane::Read,
+        Some((_, "in-place")) => {
+            let shut = [".git", ".claude", ".codex"].map(|name| request.cwd.join(name.as_bytes()));
+            Lane::InPlace(InPlace { open: vec![request.cwd.clone()], shut: shut.into() })
+        }
+        _ => Lane::Rehearse,
     };
     let home = std::env::var_os("HOME").map(Bytes::from);
     let input = RehearseInput {
@@ -40,7 +51,7 @@ pub fn main(args: &[String]) {
         grace: Duration::from_millis(100),
         upper_limit: limit.parse().ok(),
         force_user: mode.starts_with("user"),
-        reads: mode.ends_with("-reads"),
+        lane,
     };
     let started = std::time::Instant::now();
     let result = match rehearse(&input) {

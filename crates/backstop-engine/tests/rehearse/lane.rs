@@ -188,9 +188,13 @@ pub fn nothing_leads_out_while_only_reading(who: Who) {
 }
 
 pub fn sockets_of_the_machine_are_shut_while_only_reading(who: Who) {
+    shut_sockets(&Scratch::reads(who));
+}
+
+/// Sockets, pipes and processes of the machine, in the tree and nowhere: none is reached.
+pub fn shut_sockets(s: &Scratch) {
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
-    let s = Scratch::reads(who);
     let name = format!("backstop-lane-{}", std::process::id());
     let _path = UnixListener::bind(s.tree().join("path.sock")).expect("bind");
     let _datagram = UnixDatagram::bind(s.tree().join("datagram.sock")).expect("bind");

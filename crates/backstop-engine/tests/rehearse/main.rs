@@ -5,6 +5,7 @@
 mod attacks;
 mod cases;
 mod driver;
+mod inplace;
 mod lane;
 mod mounts;
 mod runner;
@@ -44,6 +45,11 @@ cases![
     lane::nothing_leads_out_while_only_reading,
     lane::sockets_of_the_machine_are_shut_while_only_reading,
     lane::no_network_is_there_while_only_reading_without_one,
+    inplace::its_own_place_is_written_at_once_and_nothing_else_at_all,
+    inplace::nothing_leads_out_in_place,
+    inplace::sockets_of_the_machine_are_shut_in_place,
+    inplace::what_sets_up_an_agent_is_not_planted,
+    inplace::the_machine_is_as_ever_to_a_server,
     ways::pipes_and_sockets_in_read_only_places_are_out_of_reach,
     ways::what_is_the_run_s_own_can_be_written_to,
     mounts::a_tmpfs_has_a_layer_and_a_vault_of_its_own,

@@ -21,7 +21,8 @@ pub enum Who {
 pub struct Scratch {
     pub dir: tempfile::TempDir,
     pub who: Who,
-    reads: bool,
+    /// How the driver is to take the command, beside who runs it.
+    way: &'static str,
 }
 
 /// What a rehearsal gave.
@@ -52,14 +53,19 @@ impl Scratch {
             fs::create_dir(dir.path().join(name)).expect("mkdir");
         }
         fs::set_permissions(home.join("state"), fs::Permissions::from_mode(0o700)).expect("chmod");
-        let scratch = Self { dir, who, reads: false };
+        let scratch = Self { dir, who, way: "" };
         scratch.own();
         scratch
     }
 
     /// The same, and every command is taken for one that only reads.
     pub fn reads(who: Who) -> Self {
-        Self { reads: true, ..Self::new(who) }
+        Self { way: "-reads", ..Self::new(who) }
+    }
+
+    /// The same, and every command runs in place: it can write in the tree.
+    pub fn in_place(who: Who) -> Self {
+        Self { way: "-in-place", ..Self::new(who) }
     }
 
     /// Gives everything in the home to who rehearses.
@@ -93,7 +99,7 @@ impl Scratch {
             }
         };
         let mode = if self.who == Who::Root { "root" } else { "user" };
-        let mode = format!("{mode}{}", if self.reads { "-reads" } else { "" });
+        let mode = format!("{mode}{}", self.way);
         command.arg("--driver").arg(self.state()).args([&mode, net, "-"]).args(argv);
         command.current_dir(self.tree()).env("HOME", self.home()).env_remove("TMPDIR").stdin(Stdio::null());
         command

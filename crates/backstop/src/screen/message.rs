@@ -79,6 +79,7 @@ pub const fn word(record: &RunRecord) -> (&'static str, Ink) {
         State::NoEffect => ("no effect", Ink::Faint),
         State::Rehearsing => ("rehearsing", Ink::Place),
         State::Allowed => ("allowed", Ink::Made),
+        State::InPlace => ("in place", Ink::Changed),
     }
 }
 
@@ -88,6 +89,7 @@ const fn nothing(record: &RunRecord) -> &'static str {
         // All that an empty set of effects leaves to commit.
         State::Committed => "only the times of directories changed",
         State::Rehearsing => "still going on",
+        State::InPlace => "ran in the background; what it changed is not known",
         _ => "would change nothing",
     }
 }
@@ -271,7 +273,7 @@ pub fn next(record: &RunRecord, set: &EffectSet) -> Option<String> {
         State::DryRun => Some("nothing was changed; the same line without --dry-run does it".to_owned()),
         State::Failed => Some(format!("see what is known: backstop show {id} · backstop doctor")),
         State::Allowed => Some("a tool of the agent's own does it; what it did is looked at when it has".to_owned()),
-        State::Rehearsing | State::NoEffect | State::Undone | State::Discarded => None,
+        State::Rehearsing | State::NoEffect | State::InPlace | State::Undone | State::Discarded => None,
     }
 }
 

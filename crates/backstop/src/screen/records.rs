@@ -59,6 +59,11 @@ fn said(body: &Body) -> (String, Ink) {
             let word = if *as_rehearsed { "a tool did it" } else { "a tool did something else" };
             (format!("{word}: {}", list::brief(totals)), Ink::Made)
         }
+        Body::RunInPlace { exit, why, .. } => {
+            let end = exit.map_or_else(String::new, |e| format!(", exit {}", e.code()));
+            let why = why.as_deref().map_or_else(String::new, |w| format!(": {}", quoted(w)));
+            (format!("in place, without undo{end}{why}"), Ink::Changed)
+        }
         Body::RunHeld { .. } => ("waits for a person".to_owned(), Ink::Changed),
         Body::RunDenied { .. } => ("nothing took effect".to_owned(), Ink::Lost),
         Body::RunDryRun { .. } => ("shown only".to_owned(), Ink::Faint),

@@ -90,6 +90,7 @@ pub fn outcome(command: &str, state: State, set: EffectSet) -> Outcome {
         cwd: "/var/www".into(),
         env_keys: Vec::new(),
         gid: 33,
+        in_place: false,
         net: Net::Host,
         parallel: false,
         profile: "workstation".into(),

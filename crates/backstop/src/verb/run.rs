@@ -20,6 +20,13 @@ use crate::{exit, inside, porch};
 /// How often `--wait` looks at the record.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// Said before a command in the background begins.
+const IN_PLACE: &str = "backstop: in the background, so this runs in place: it can write only in the workspace, in \
+                        scratch directories and caches; undo does not cover what it changes there\n";
+/// The same where undo is kept.
+const NOT_IN_PLACE: &str = "backstop: this machine keeps undo, so this is rehearsed, though in the background: what it \
+                            changes is seen by nobody, and judged, when it ends\n";
+
 /// `backstop run`.
 pub fn run(typed: &Run) -> Done {
     if typed.yes {
@@ -50,6 +57,9 @@ pub fn run(typed: &Run) -> Done {
         rehearse: typed.rehearse,
         stdout_to_stderr: typed.json,
     };
+    if typed.background && !typed.json {
+        out::say(if request.in_place { IN_PLACE } else { NOT_IN_PLACE });
+    }
     let mut person = Terminal::new(typed.yes, !typed.json && typed.wait.is_none());
     let mut outcome = house.engine.run(request, &options, &mut person)?;
     person.clear();
@@ -138,6 +148,8 @@ fn tell(outcome: &Outcome, json: bool) {
         State::NoEffect => out::say(&message::quiet(outcome, style)),
         State::Committed if style.terminal => out::say(&message::outcome(outcome, style)),
         State::Committed => out::say(&message::quiet(outcome, style)),
+        // What a client reads of a server is the server's.
+        State::InPlace => out::say(&message::quiet(outcome, style)),
         State::Held
         | State::Denied
         | State::Failed

@@ -12,7 +12,7 @@ pub fn read(value: &Value) -> Result<Call, Unreadable> {
     let (event, tool) = match name {
         "beforeShellExecution" => {
             let line = text(value, &["command"]).ok_or(Unreadable::Missing("command"))?;
-            let shell = Shell { commands: vec![line.to_owned()], input: Value::Null };
+            let shell = Shell { background: false, commands: vec![line.to_owned()], input: Value::Null };
             (Event::BeforeTool, Tool::Shell(shell))
         }
         "beforeMCPExecution" => {

@@ -13,7 +13,7 @@ pub fn read(value: &Value) -> Result<Call, Unreadable> {
     let (event, tool) = match name {
         "pre_run_command" => {
             let line = text(&info, &["command_line"]).ok_or(Unreadable::Missing("command_line"))?;
-            let shell = Shell { commands: vec![line.to_owned()], input: info.clone() };
+            let shell = Shell { background: false, commands: vec![line.to_owned()], input: info.clone() };
             (Event::BeforeTool, Tool::Shell(shell))
         }
         "pre_write_code" | "post_write_code" => {

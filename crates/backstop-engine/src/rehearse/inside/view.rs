@@ -2,6 +2,7 @@
 //! then all in its place, then the old root is let go.
 
 mod glass;
+mod opened;
 mod private;
 
 use std::io;
@@ -37,7 +38,8 @@ pub(super) fn build(recipe: &Recipe, channel: &Channel) -> Result<View, Trouble>
     writable.extend(recipe.parts.iter().enumerate().filter(|(n, _)| overlaid(*n)).map(|(_, p)| p.mount.path.clone()));
     let hook = sys::position(recipe.hook.as_slice()).map_err(Trouble::at("open the state directory"))?;
     // Before what lies on the state directory, or it would be copied as well.
-    let copy = if recipe.user.is_some() || recipe.reads { Some(copy()?) } else { None };
+    let copy = if recipe.copies() { Some(copy()?) } else { None };
+    let opened = opened::take(recipe.opened.as_deref().unwrap_or_default())?;
     // Before the view, which comes to lie on it: what lay on the view's root would stay there. And
     // attached at all, because a kernel before 6.15 clones only parts of what is attached.
     let ground = private::ground().map_err(Trouble::at("make a file system in memory"))?;
@@ -51,6 +53,7 @@ pub(super) fn build(recipe: &Recipe, channel: &Channel) -> Result<View, Trouble>
     let terminal = private::attach(recipe, root.as_fd(), ground.as_fd())?;
     glass::place(root.as_fd(), &panes)?;
     writable.extend(place_all(recipe, root.as_fd(), &mut made, channel)?);
+    writable.extend(opened::place(root.as_fd(), opened)?);
     hide(recipe, root.as_fd(), ground.as_fd(), &panes, channel)?;
     mount::enter(root.as_fd()).map_err(Trouble::at("enter the view"))?;
     Ok(View { terminal, writable })
@@ -136,7 +139,7 @@ fn overlay(recipe: &Recipe, part: &Part, upper: &Upper) -> io::Result<OwnedFd> {
     mount::overlay(lower.as_fd(), up.as_fd(), work.as_fd(), kind, part.attr)
 }
 
-/// In a user namespace and in the read lane, the view's ground: a read-only copy of everything.
+/// In a user namespace and where nothing is rehearsed, the view's ground: a read-only copy of everything.
 fn copy() -> Result<OwnedFd, Trouble> {
     let copy = mount::clone_tree(sys::position(b"/").map_err(Trouble::at("open /"))?.as_fd(), b"", true)
         .map_err(Trouble::at("copy the mounts"))?;

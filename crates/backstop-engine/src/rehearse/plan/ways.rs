@@ -9,6 +9,7 @@ use backstop_core::effect::Cover;
 use backstop_sys::fs as sys;
 use backstop_sys::mount::Attr;
 
+use super::opened::Opened;
 use crate::volume::{How, Part, private_place};
 
 /// More panes than this cost more than a run: a directory with that many beside a mount is left bare.
@@ -45,6 +46,19 @@ pub(super) fn user(parts: &[Part], points: &[Bytes], hidden: &[Bytes]) -> Ways {
         walk.directory(&part.mount.path);
     }
     walk.ways.sorted()
+}
+
+/// In place nothing is behind a glass: what is known now is cut off, and what lies directly in a directory
+/// that is open.
+pub(super) fn in_place(open: &[Opened], points: &[Bytes]) -> Ways {
+    let mut ways = Ways { known: listed().collect(), ..Ways::default() };
+    ways.known.extend(points.iter().filter(|path| leads_out(path)).cloned());
+    for Opened { at, .. } in open {
+        let entries = fs::read_dir(at.as_path()).into_iter().flatten().flatten().take(NAMES);
+        let paths = entries.map(|entry| at.join(Bytes::from(entry.file_name()).as_slice()));
+        ways.known.extend(paths.filter(leads_out));
+    }
+    ways.sorted()
 }
 
 impl Ways {
@@ -110,10 +124,13 @@ fn bound(parts: &[Part]) -> Vec<Bytes> {
     }
     let overlaid =
         |path: &Bytes| nearest(parts, path).is_some_and(|p| !matches!(p.mount.cover, Cover::ReadOnly { .. }));
-    let Ok(table) = fs::read("/proc/net/unix") else { return Vec::new() };
-    table
-        .split(|&b| b == b'\n')
-        .filter_map(|line| line.iter().position(|&b| b == b'/').map(|at| Bytes::from(&line[at..])))
-        .filter(|path| !path.is_beneath(b"/run") && !overlaid(path))
-        .collect()
+    listed().filter(|path| !overlaid(path)).collect()
+}
+
+/// Sockets that the kernel's list has with a path, but for those in `/run`, of which the view has its own.
+fn listed() -> impl Iterator<Item = Bytes> {
+    let table = fs::read("/proc/net/unix").unwrap_or_default();
+    let path = |line: &[u8]| line.iter().position(|&b| b == b'/').map(|at| Bytes::from(&line[at..]));
+    let paths: Vec<Bytes> = table.split(|&b| b == b'\n').filter_map(path).collect();
+    paths.into_iter().filter(|path| !path.is_beneath(b"/run"))
 }

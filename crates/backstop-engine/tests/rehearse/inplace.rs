@@ -1,0 +1,82 @@
+//! Commands in place on the running kernel: what they write in their own place is there at once, and nothing
+//! else can be written, reached or planted.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
+
+use crate::attacks::no_way_is_open;
+use crate::lane::shut_sockets;
+use crate::runner::{Scratch, Who};
+
+/// A tree with a repository, an agent's settings, and a link that leads out.
+fn place(who: Who) -> Scratch {
+    let s = Scratch::in_place(who);
+    for dir in [".git", ".claude", "src", "mnt", "gone"] {
+        fs::create_dir(s.tree().join(dir)).expect("mkdir");
+    }
+    for file in [".git/config", ".claude/settings.json", "src/main", "gone/old"] {
+        fs::write(s.tree().join(file), "old").expect("write");
+    }
+    fs::create_dir(s.home().join("data")).expect("mkdir");
+    fs::write(s.home().join("data/row"), "old").expect("write");
+    symlink("../data", s.tree().join("out")).expect("link");
+    s.own();
+    s
+}
+
+pub fn its_own_place_is_written_at_once_and_nothing_else_at_all(who: Who) {
+    let s = place(who);
+    let line = "
+        echo new > src/main; mkdir dist; echo made > dist/a; mv dist/a dist/b; rm -r gone
+        mkfifo pipe; (echo through > pipe) & cat pipe
+        for place in out/row .git/config .git/x .claude/settings.json ../data/row ../x /x mnt/row; do
+            (echo lost > $place) 2>/dev/null && echo wrote $place
+        done
+        rm -rf out/* .git .claude ../data mnt/* 2>/dev/null; mv .git g 2>/dev/null && echo moved; ln ../data/row here 2>/dev/null && echo linked
+        cat src/main .git/config mnt/row";
+    let mounts = "mount -t tmpfs -o mode=777 x mnt; printf ' old' > mnt/row; chmod 666 mnt/row";
+    let d = s.sh_with_mounts(mounts, line);
+    assert_eq!(d.stdout, "through\nnew\nold old", "{}", d.stderr);
+    let read = |path: &str| fs::read_to_string(s.tree().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
+    assert_eq!((read("src/main").as_str(), read("dist/b").as_str()), ("new\n", "made\n"), "it is on the disk");
+    assert!(!s.tree().join("gone").exists() && !s.tree().join("g").exists());
+    for kept in [".git/config", ".claude/settings.json", "out/row", "../data/row"] {
+        assert_eq!(read(kept), "old", "{kept}");
+    }
+    assert!(d.told["layers"].as_array().expect("a list").is_empty(), "nothing was rehearsed");
+}
+
+pub fn nothing_leads_out_in_place(who: Who) {
+    no_way_is_open(&Scratch::in_place(who));
+}
+
+pub fn sockets_of_the_machine_are_shut_in_place(who: Who) {
+    shut_sockets(&Scratch::in_place(who));
+}
+
+pub fn what_sets_up_an_agent_is_not_planted(who: Who) {
+    let s = place(who);
+    for (line, waits) in [("mkdir -p .codex; echo '{}' > .codex/hooks.json; sleep 60", true), ("touch .codex", false)] {
+        let began = Instant::now();
+        let d = s.sh(line);
+        assert!(d.error().contains("it made ") && d.error().contains(".codex"), "{line}: {}", d.told);
+        assert!(!waits || began.elapsed() < Duration::from_secs(20), "it was stopped, not waited for");
+        let path = s.tree().join(".codex");
+        if path.is_dir() { fs::remove_dir_all(path).expect("rm") } else { fs::remove_file(path).expect("rm") }
+    }
+    assert_eq!(s.sh("echo fine > src/main").code(), 0);
+}
+
+pub fn the_machine_is_as_ever_to_a_server(who: Who) {
+    let s = place(who);
+    let server = "import socket, subprocess, tempfile
+l = socket.socket(); l.bind(('127.0.0.1', 0)); l.listen()
+u = socket.socket(socket.AF_UNIX); u.bind('own.sock'); u.listen()
+c = socket.socket(); c.connect(l.getsockname()); d = socket.socket(socket.AF_UNIX); d.connect('own.sock')
+open('log', 'w').write('served'); print(subprocess.check_output(['cat', 'log']).decode())
+open('/dev/null', 'w').write('x'); open('/dev/shm/x', 'w').write('x')";
+    let d = s.run(&["python3", "-c", server]);
+    assert_eq!((d.stdout.as_str(), d.code()), ("served\n", 0), "{}", d.stderr);
+    assert!(!fs::exists("/dev/shm/x").expect("a look"), "what is private stays so");
+}
