@@ -2,6 +2,7 @@
 //! gives one table and one closing line. Never passes over a check silently: what is left out was
 //! named with `--without`, and the table says so.
 
+use std::fmt;
 use std::process::Command;
 
 use crate::steps::{self, Steps};
@@ -13,10 +14,7 @@ pub struct Args {
     /// Only format, clippy, and the tests that need no machine of their own.
     #[arg(long)]
     fast: bool,
-    /// Codex, Claude Code, Gemini and Copilot too, as their makers publish them (1.1 GB by npm).
-    #[arg(long, conflicts_with = "fast")]
-    agents: bool,
-    /// All coding agents that can be had by npm.
+    /// All coding agents that can be had by npm, and not only Codex, Claude Code, Gemini and Copilot.
     #[arg(long, conflicts_with = "fast")]
     all_agents: bool,
     /// Leave a step out; may be repeated.
@@ -24,8 +22,8 @@ pub struct Args {
     without: Vec<String>,
 }
 
-const STEPS: [&str; 10] =
-    ["packages", "fmt", "clippy", "deny", "docs", "generated", "doctests", "build", "faults", "tests"];
+const STEPS: [&str; 11] =
+    ["packages", "fmt", "clippy", "deny", "docs", "generated", "doctests", "build", "faults", "agents", "tests"];
 
 /// The profile all test binaries are built with: see `Cargo.toml`.
 const PROFILE: &str = "ci";
@@ -33,7 +31,7 @@ const PROFILE: &str = "ci";
 /// Runs every step.
 pub fn run(args: &Args) -> Result<(), String> {
     let mut steps = Steps::new(&args.without);
-    let mut closing = None;
+    let mut closing = Vec::new();
     if !args.fast {
         steps.step("packages", || tools::packages().map(|found| println!("{found}")));
     }
@@ -50,17 +48,28 @@ pub fn run(args: &Args) -> Result<(), String> {
         steps::run(workspace::cargo().args(["build", "--workspace", "--all-targets", "--profile", PROFILE]))
     });
     steps.step("faults", || steps::run(&mut faults_build()));
-    // Last, so that its summary is what stands at the end.
     if !steps.failed("build") && !steps.failed("faults") {
-        steps.step("tests", || {
+        let mut tests = |which: &[&str], agents: Option<&str>| {
             tools::cargo_tool("nextest", &[])?;
-            let (result, summary) = steps::run_watching(&mut nextest(args), |l| l.trim_start().starts_with("Summary"));
-            closing = summary;
+            let mut command = nextest(which);
+            command.envs(agents.map(|name| (name, "1")));
+            let (result, summary) = steps::run_watching(&mut command, |l| l.trim_start().starts_with("Summary"));
+            closing.extend(summary.as_deref().and_then(Counts::of));
             result
-        });
+        };
+        if args.fast {
+            steps.step("tests", || tests(&["-E", "not package(backstop-e2e)"], None));
+        } else {
+            // Those that people use most, of every kind: each speaks another protocol with its model and another
+            // dialect with a hook. By npm, 1.1 GB.
+            let which = if args.all_agents { "BACKSTOP_ALL_AGENTS" } else { "BACKSTOP_AGENTS" };
+            steps.step("agents", || tests(&["-E", AGENTS], Some(which)));
+            // Last, so that its summary is what stands at the end.
+            steps.step("tests", || tests(&["-E", &format!("not ({AGENTS})")], None));
+        }
     }
     let result = steps.finish();
-    if let Some(counts) = closing.as_deref().and_then(counts) {
+    if let Some(counts) = closing.into_iter().reduce(Counts::and) {
         println!("\n{counts}");
     }
     result
@@ -129,20 +138,15 @@ fn faults_build() -> Command {
     command
 }
 
-fn nextest(args: &Args) -> Command {
+/// The tests that lead real coding agents.
+const AGENTS: &str = "package(backstop-e2e) & binary(agents)";
+
+fn nextest(which: &[&str]) -> Command {
     let target = workspace::target();
     let mut command = workspace::cargo();
     command.args(["nextest", "run", "--workspace", "--profile", "ci", "--cargo-profile", PROFILE]);
     command.args(["--color", steps::color()]);
-    if args.fast {
-        command.args(["-E", "not package(backstop-e2e)"]);
-    }
-    if args.agents {
-        command.env("BACKSTOP_AGENTS", "1");
-    }
-    if args.all_agents {
-        command.env("BACKSTOP_ALL_AGENTS", "1");
-    }
+    command.args(which);
     command.env("BACKSTOP_BIN", target.join(PROFILE).join("backstop"));
     command.env("BACKSTOP_FAULTS_BIN", target.join("faults").join(PROFILE).join("backstop"));
     if std::env::var_os("CI").is_some() {
@@ -151,25 +155,56 @@ fn nextest(args: &Args) -> Command {
     command
 }
 
-/// nextest's summary as one plain line: `N passed, N failed, N skipped`.
-fn counts(summary: &str) -> Option<String> {
-    let words: Vec<&str> = summary.split_whitespace().collect();
-    let count = |what: &str| -> u64 {
-        words
-            .windows(2)
-            .filter(|w| w[1].trim_end_matches([',', ':']) == what)
-            .find_map(|w| w[0].trim_start_matches('(').parse().ok())
-            .unwrap_or(0)
-    };
-    words.contains(&"run:").then(|| {
-        let failed = count("failed") + count("timed");
-        format!("{} passed, {failed} failed, {} skipped", count("passed"), count("skipped"))
-    })
+/// What nextest's summary says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Counts {
+    fn of(summary: &str) -> Option<Self> {
+        let words: Vec<&str> = summary.split_whitespace().collect();
+        let count = |what: &str| -> u64 {
+            words
+                .windows(2)
+                .filter(|w| w[1].trim_end_matches([',', ':']) == what)
+                .find_map(|w| w[0].trim_start_matches('(').parse().ok())
+                .unwrap_or(0)
+        };
+        words.contains(&"run:").then(|| Self {
+            passed: count("passed"),
+            failed: count("failed") + count("timed"),
+            skipped: count("skipped"),
+        })
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            skipped: self.skipped + other.skipped,
+        }
+    }
+}
+
+impl fmt::Display for Counts {
+    /// One plain line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::counts;
+    use super::Counts;
+
+    #[test]
+    fn the_counts_of_all_steps_are_one_line() {
+        let counts = |passed, failed, skipped| Counts { passed, failed, skipped };
+        assert_eq!(counts(1, 2, 3).and(counts(10, 20, 30)), counts(11, 22, 33));
+    }
 
     #[test]
     fn the_closing_line_says_what_nextest_said() {
@@ -181,7 +216,7 @@ mod tests {
             ),
             ("Summary [ 0.1s] 4/12 tests run: 3 passed, 1 failed, 0 skipped", "3 passed, 1 failed, 0 skipped"),
         ] {
-            assert_eq!(counts(summary).as_deref(), Some(line), "{summary}");
+            assert_eq!(Counts::of(summary).map(|c| c.to_string()).as_deref(), Some(line), "{summary}");
         }
     }
 }

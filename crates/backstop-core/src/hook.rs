@@ -12,7 +12,7 @@ mod judge;
 mod words;
 
 pub use call::{Agent, Call, Edit, Event, Shell, Tool, Unreadable};
-pub use dialect::{Reply, note, pass, read, reply, rewrites, stop};
+pub use dialect::{Reply, farewell, note, pass, read, reply, rewrites, stop};
 pub use edit::{Change, Hunk, Part, What};
 pub use judge::{Answer, judge};
 pub use words::quote;

@@ -10,6 +10,7 @@ pub mod page;
 pub mod policy;
 pub mod records;
 pub mod report;
+pub mod session;
 pub mod size;
 pub mod style;
 pub mod summary;

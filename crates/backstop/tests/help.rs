@@ -83,6 +83,11 @@ fn help_of_run() {
               Rehearse even what is known to only read (`ls`, `git status`), which otherwise runs in
               place without any right to write
 
+          --background
+              Run a server or a watcher in place, able to write only in the workspace, scratch
+              directories and caches; undo doesn't cover what it changes there. Where the machine's
+              settings keep undo, it is rehearsed all the same
+
           --yes
               Confirm as the person at this terminal (refused without one, and inside a run)
 
@@ -275,7 +280,7 @@ fn help_of_the_other_verbs() {
 
     Options:
           --state <STATE>  Only this state [possible values: rehearsing, no-effect, held, denied,
-                           dry-run, allowed, committed, undone, discarded, failed]
+                           dry-run, in-place, allowed, committed, undone, discarded, failed]
           --session <ID>   Only this session
           --json           Print one JSON document
       -h, --help           Print help

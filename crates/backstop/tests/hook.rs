@@ -359,3 +359,45 @@ fn what_a_client_has_in_its_environment_appears_nowhere() {
     let found = Command::new("grep").args(["-rl", KEY]).arg(place.at("state")).output().expect("grep");
     assert_eq!((found.status.code(), text(&found).as_str()), (Some(1), ""), "{}", text(&said));
 }
+
+#[test]
+fn at_the_end_of_a_session_a_person_is_told_what_came_of_it() {
+    let client = Client::new();
+    let end = |client: &Client| {
+        let payload = json!({"session_id": "s-1", "cwd": client.place.at("w"), "hook_event_name": "SessionEnd"});
+        let said = client.place.fed(&["hook", "claude"], payload.to_string().as_bytes());
+        assert_eq!(said.status.code(), Some(0), "{}", text(&said));
+        text(&said)
+    };
+    assert_eq!(end(&client), "", "of nothing there is nothing to say");
+    client.shell("echo a > a", 0);
+    client.shell("ls", 0);
+    client.shell("touch /var/tmp/../../etc/backstop-test", 75);
+    let said: Value = serde_json::from_str(&end(&client)).expect("JSON");
+    let said = said["systemMessage"].as_str().expect("a message");
+    let held = client.place.ids()[0].clone();
+    assert!(said.contains("3 commands and edits in this session: 1 took effect, 1 changed nothing, 1 held"), "{said}");
+    assert!(said.contains(&format!("held {held}: touch")), "{said}");
+    assert!(said.ends_with("take all of it back: backstop undo --session s-1"), "{said}");
+    assert!(!std::path::Path::new("/etc/backstop-test").exists());
+}
+
+#[test]
+fn what_goes_on_in_the_background_is_told_that_undo_does_not_cover_it() {
+    let client = Client::new();
+    let input = json!({"command": "echo up > up; cd /tmp", "run_in_background": true});
+    let said = client.hook("PreToolUse", "Bash", &input, "toolu_bg");
+    let answer: Value = serde_json::from_slice(&said.stdout).expect("JSON");
+    let input = &answer["hookSpecificOutput"]["updatedInput"];
+    assert_eq!(input["run_in_background"], true);
+    let line = input["command"].as_str().expect("a command");
+    let environment = client.place.command(&[]);
+    let mut shell = Command::new("bash");
+    shell.args(["-c", line]).current_dir(client.place.at("w")).env_clear().stdin(Stdio::null());
+    shell.envs(environment.get_envs().filter_map(|(k, v)| Some((k, v?))));
+    let output = shell.output().expect("bash");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("undo does not cover"), "{}", text(&output));
+    assert_eq!(client.place.json(&["runs", "--json"], 0)["runs"][0]["state"], "in-place");
+    assert_eq!(client.place.read("up"), "up\n");
+}

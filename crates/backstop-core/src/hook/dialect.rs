@@ -119,6 +119,15 @@ pub fn reply(call: &Call, commands: &[String]) -> Reply {
     }
 }
 
+/// A text for the person at the end of a session, where the client has a place for one; else on standard error,
+/// which clients keep or show as they like.
+pub fn farewell(call: &Call, text: &str) -> Reply {
+    match call.agent {
+        Agent::Claude | Agent::Droid | Agent::Gemini | Agent::Qwen => claude::message(text),
+        agent => Reply { err: format!("{text}\n"), ..pass(agent) },
+    }
+}
+
 /// A text for the model where the client takes one at this event; else nothing.
 pub fn note(call: &Call, text: &str) -> Reply {
     match (call.agent, call.event) {

@@ -61,3 +61,8 @@ pub fn rewrite(input: &Value, consent: Option<&str>) -> Reply {
 pub fn note(text: &str) -> Reply {
     Reply::json(&json!({"hookSpecificOutput": {"hookEventName": "SessionStart", "additionalContext": text}}))
 }
+
+/// A text that is shown to the person.
+pub fn message(text: &str) -> Reply {
+    Reply::json(&json!({"systemMessage": text}))
+}

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use backstop_core::bytes::Bytes;
 use backstop_core::hook::{self, Call, Change, Reply, Tool, What, quote};
 use backstop_core::run::State;
-use backstop_engine::{Failure, FailureKind, Outcome, Unchanged};
+use backstop_engine::{Failure, FailureKind, Filter, Outcome, Unchanged};
 use rustix::fs::MemfdFlags;
 
 use crate::inside;
@@ -16,6 +16,7 @@ use crate::out::{self, Trouble};
 use crate::person::Terminal;
 use crate::porch;
 use crate::screen::message;
+use crate::screen::session::summary;
 use crate::screen::style::Style;
 use crate::verb::House;
 
@@ -62,14 +63,16 @@ pub fn after(call: &Call, key: &Bytes) -> Result<Reply, Failure> {
     Ok(hook::pass(call.agent))
 }
 
-/// At the end of a session: nothing of it is about to write any more.
+/// At the end of a session: nothing of it is about to write any more. What came of it is told.
 pub fn ended(call: &Call) -> Result<Reply, Failure> {
-    if let (false, Some(session)) = (inside::is_inside(), &call.session) {
-        for remark in House::open()?.engine.settle_edits(Some(session), Unchanged::GiveUp)? {
-            out::say(&format!("backstop: {remark}\n"));
-        }
+    let (false, Some(session)) = (inside::is_inside(), &call.session) else { return Ok(hook::pass(call.agent)) };
+    let mut house = House::open()?;
+    for remark in house.engine.settle_edits(Some(session), Unchanged::GiveUp)? {
+        out::say(&format!("backstop: {remark}\n"));
     }
-    Ok(hook::pass(call.agent))
+    let listed = house.engine.runs(&Filter { session: Some(session.clone()), state: None })?;
+    let summary = summary(session, &listed.runs);
+    Ok(summary.map_or_else(|| hook::pass(call.agent), |text| hook::farewell(call, &text)))
 }
 
 /// What the model is told: nothing was written, why, and what can be done.
