@@ -5,7 +5,7 @@ mod place;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use place::{Place, text};
@@ -23,17 +23,30 @@ fn has(file: &Path, content: &str) -> bool {
     fs::read_to_string(file).is_ok_and(|text| text == content)
 }
 
-/// A server that has begun: it wrote `up` into the workspace.
-fn server(place: &Place) -> Child {
-    let line = "echo up > status; while sleep 0.1; do :; done";
-    let mut command = place.command(&["run", "--background", "--session", "s", "-c", line]);
-    let child = command.stderr(Stdio::piped()).spawn().expect("starts");
-    until("what it writes is there at once", || has(&place.at("w/status"), "up\n"));
-    child
+/// A server that goes on until it is ended, whatever becomes of the test.
+struct Server(Child);
+
+impl Server {
+    /// One that has begun: it wrote `up` into the workspace.
+    fn start(place: &Place) -> Self {
+        let line = "echo up > status; while sleep 0.1; do :; done";
+        let mut command = place.command(&["run", "--background", "--session", "s", "-c", line]);
+        let server = Self(command.stderr(Stdio::piped()).spawn().expect("starts"));
+        until("what it writes is there at once", || has(&place.at("w/status"), "up\n"));
+        server
+    }
+
+    fn end(&mut self, signal: Signal) -> ExitStatus {
+        kill_process(Pid::from_child(&self.0), signal).expect("a signal");
+        self.0.wait().expect("wait")
+    }
 }
 
-fn signal(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).expect("a signal");
+impl Drop for Server {
+    fn drop(&mut self) {
+        // One that has ended already can't be killed, which is as well.
+        let _ended = self.0.kill();
+    }
 }
 
 #[test]
@@ -60,12 +73,11 @@ fn it_runs_in_place_says_so_and_is_not_undone() {
 #[test]
 fn nobody_waits_for_it_and_what_ends_it_is_on_record() {
     let place = Place::new();
-    let mut child = server(&place);
+    let mut server = Server::start(&place);
     // Its turn in the workspace is nobody's loss.
     place.say(&["run", "-c", "echo b > b"], 0);
     assert_eq!(place.read("b"), "b\n");
-    signal(&child, Signal::TERM);
-    let ended = child.wait().expect("wait");
+    let ended = server.end(Signal::TERM);
     assert_eq!(ended.code(), Some(143), "{:?}", ended.signal());
     let run = place.json(&["runs", "--session", "s", "--json"], 0)["runs"][0].clone();
     assert_eq!(run["state"], "in-place", "{run}");
@@ -80,9 +92,7 @@ fn nobody_waits_for_it_and_what_ends_it_is_on_record() {
 #[test]
 fn cut_off_it_is_never_said_to_have_done_nothing() {
     let place = Place::new();
-    let mut child = server(&place);
-    signal(&child, Signal::KILL);
-    child.wait().expect("wait");
+    Server::start(&place).end(Signal::KILL);
     let said = place.say(&["runs", "--session", "s"], 0);
     assert!(said.contains("what it changed stays"), "{said}");
     let run = place.json(&["runs", "--session", "s", "--json"], 0)["runs"][0].clone();
