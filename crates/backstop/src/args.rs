@@ -85,7 +85,7 @@ pub enum Verb {
         #[arg(value_parser = agent())]
         agent: Agent,
     },
-    /// Offer the guarded shell over MCP on standard input and output, to clients without a hook
+    /// Offer the guarded shell over MCP (stdin and stdout) to clients without a hook
     Mcp(Mcp),
     /// Put Backstop's hook into the configuration of coding agents, and prove it (people only)
     Install(Install),

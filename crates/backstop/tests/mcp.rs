@@ -45,7 +45,10 @@ fn it_says_what_it_is_and_which_tools_it_has() {
         .iter()
         .map(|t| {
             let hint = |key: &str| t["annotations"][key].as_bool().unwrap_or_default();
-            assert_eq!((&t["inputSchema"]["type"], &t["inputSchema"]["additionalProperties"]), (&json!("object"), &json!(false)));
+            assert_eq!(
+                (&t["inputSchema"]["type"], &t["inputSchema"]["additionalProperties"]),
+                (&json!("object"), &json!(false))
+            );
             (t["name"].as_str().expect("a name"), hint("readOnlyHint"), hint("destructiveHint"))
         })
         .collect();
@@ -75,7 +78,10 @@ fn a_command_takes_effect_and_is_taken_back() {
     let mut client = Client::new(&place, false);
     let done = client.tool("shell", &json!({"command": "echo hi; echo oh >&2; echo x >made", "reason": "a try"}));
     assert_eq!((&done["isError"], &done["structuredContent"]["state"]), (&json!(false), &json!("committed")), "{done}");
-    assert_eq!((&done["structuredContent"]["stdout"], &done["structuredContent"]["exit_code"]), (&json!("hi\n"), &json!(0)));
+    assert_eq!(
+        (&done["structuredContent"]["stdout"], &done["structuredContent"]["exit_code"]),
+        (&json!("hi\n"), &json!(0))
+    );
     assert_eq!(done["structuredContent"]["stderr"], "oh\n");
     assert_eq!(place.read("made"), "x\n");
     let run = done["structuredContent"]["run"].as_str().expect("a run").to_owned();
@@ -162,20 +168,18 @@ fn nothing_but_an_accepted_commit_lets_anything_through() {
         let id = client.start_tool("shell", &json!({"command": ASKS}));
         let question = client.question();
         client.reply(&question, &answer);
-        if !answer.is_object() {
-            // No answer at all by the protocol; then the call is taken back.
-            assert!(client.within(Duration::from_secs(1), |said| said["id"] == id).is_none(), "{answer}");
-            client.tell("notifications/cancelled", &json!({"requestId": id}));
-            assert!(untouched(&place), "{answer}");
-            continue;
-        }
         let held = client.answer(id)["result"].take();
-        assert_eq!((&held["isError"], &held["structuredContent"]["state"]), (&json!(true), &json!("held")), "{answer}: {held}");
+        assert_eq!(
+            (&held["isError"], &held["structuredContent"]["state"]),
+            (&json!(true), &json!("held")),
+            "{answer}: {held}"
+        );
         assert!(untouched(&place), "{answer}");
     }
     let id = client.start_tool("shell", &json!({"command": ASKS}));
     let question = client.question();
-    client.line(&json!({"jsonrpc": "2.0", "id": question["id"], "error": {"code": -32600, "message": "no"}}).to_string());
+    client
+        .line(&json!({"jsonrpc": "2.0", "id": question["id"], "error": {"code": -32600, "message": "no"}}).to_string());
     assert_eq!(client.answer(id)["result"]["structuredContent"]["state"], "held");
 
     let id = client.start_tool("shell", &json!({"command": ASKS}));
@@ -202,21 +206,11 @@ fn an_answer_to_an_older_state_of_the_disk_changes_nothing() {
 fn what_is_denied_is_never_asked_about() {
     let place = Place::new();
     let mut client = Client::new(&place, true);
-    let outside = place.at("state");
-    let denied = client.shell(&format!("echo x >>{}/backstop/audit/x", outside.display()));
-    assert_ne!(denied["isError"], false, "{denied}");
-    let (line, file) = denied_effect(&place);
-    let denied = client.shell(&line);
+    let denied = client.shell(&format!("rm -rf {}", place.at("home").display()));
     let ran = &denied["structuredContent"];
-    assert_eq!((&denied["isError"], &ran["state"], &ran["exit_code"]), (&json!(true), &json!("denied"), &json!(77)), "{denied}");
-    assert!(!client.is_asked() && file.exists());
-}
-
-/// A line that policy denies, and what it would take away.
-fn denied_effect(place: &Place) -> (String, std::path::PathBuf) {
-    let file = place.at("w/keep");
-    fs::write(&file, "x\n").expect("written");
-    (format!("rm -rf {}", place.at("home").display()), file)
+    assert_eq!((&denied["isError"], &ran["state"], &ran["exit_code"]), (&json!(true), &json!("denied"), &json!(77)));
+    assert!(text(&denied).contains("nobody can let it through"), "{denied}");
+    assert!(!client.is_asked() && place.at("home").is_dir());
 }
 
 #[test]
@@ -230,7 +224,9 @@ fn runs_of_other_sessions_are_not_taken_back() {
         assert_eq!(said["isError"], true, "{said}");
         assert!(text(&said).contains("another session"), "{said}");
     }
+    client.shell("echo mine >mine");
     assert_eq!(client.tool("undo", &json!({"session": true}))["isError"], false);
+    assert!(!place.at("w/mine").exists());
     assert_eq!(place.read("theirs"), "theirs\n");
     assert!(!text(&client.tool("runs", &json!({}))).contains(&theirs));
 }
@@ -243,7 +239,11 @@ fn people_s_verbs_are_refused_in_the_shell_and_no_argument_confirms() {
     let program = env!("CARGO_BIN_EXE_backstop");
     for line in ["commit @last", &format!("commit {held}"), "retry @last", "run --yes -- true", "undo @last"] {
         let said = client.shell(&format!("{program} {line}"));
-        assert_eq!((&said["isError"], &said["structuredContent"]["exit_code"]), (&json!(true), &json!(77)), "{line}: {said}");
+        assert_eq!(
+            (&said["isError"], &said["structuredContent"]["exit_code"]),
+            (&json!(true), &json!(77)),
+            "{line}: {said}"
+        );
     }
     for arguments in [
         json!({"command": ASKS, "decision": "commit"}),
@@ -392,7 +392,9 @@ fn what_makes_no_sense_is_a_clear_error_and_nothing_is_run() {
         assert_eq!(said["isError"], true, "{arguments}: {said}");
         assert!(text(&said).contains("nothing was run") && text(&said).contains(part), "{arguments}: {said}");
     }
-    for (tool, arguments) in [("undo", json!({})), ("undo", json!({"run": "r-1", "session": true})), ("runs", json!({"all": 1}))] {
+    for (tool, arguments) in
+        [("undo", json!({})), ("undo", json!({"run": "r-1", "session": true})), ("runs", json!({"all": 1}))]
+    {
         assert_eq!(client.tool(tool, &arguments)["isError"], true, "{tool} {arguments}");
     }
     let id = client.start_tool("commit", &json!({"run": "r-1"}));
@@ -436,7 +438,9 @@ fn several_calls_at_once_keep_their_answers_apart() {
     let place = Place::new();
     let mut client = Client::new(&place, false);
     let ids: Vec<(u64, String)> = (0..6)
-        .map(|n| (client.start_tool("shell", &json!({"command": format!("echo {n} >f{n}; echo {n}")})), format!("{n}\n")))
+        .map(|n| {
+            (client.start_tool("shell", &json!({"command": format!("echo {n} >f{n}; echo {n}")})), format!("{n}\n"))
+        })
         .collect();
     let mut seen = Vec::new();
     for (id, expected) in ids.iter().rev() {
@@ -453,10 +457,9 @@ fn several_calls_at_once_keep_their_answers_apart() {
 fn inside_a_run_commands_pass_through() {
     let place = Place::new();
     let program = env!("CARGO_BIN_EXE_backstop");
-    let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}});
-    let call = |id: u32, name: &str, arguments: Value| {
-        json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": name, "arguments": arguments}})
-    };
+    let hello =
+        json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}});
+    let call = |id: u32, name: &str, arguments: Value| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": name, "arguments": arguments}});
     let lines = [
         json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}).to_string(),
         json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string(),
@@ -467,8 +470,7 @@ fn inside_a_run_commands_pass_through() {
     // The pipe stays open until the answers are there.
     let line = format!("{{ cat said; sleep 5; }} | {program} mcp >answers");
     place.say(&["run", "-c", &line], 0);
-    let answers: Vec<Value> =
-        place.read("answers").lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
+    let answers: Vec<Value> = place.read("answers").lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
     let of = |id: u32| &answers.iter().find(|a| a["id"] == id).expect("an answer")["result"];
     let ran = &of(2)["structuredContent"];
     assert_eq!((&ran["stdout"], &ran["exit_code"], &ran.get("run")), (&json!("in\n"), &json!(4), &None), "{ran}");

@@ -102,8 +102,7 @@ pub fn runs(typed: &Runs) -> Done {
     inside::records_needed("runs")?;
     let house = House::open()?;
     let bytes = |text: &Option<std::ffi::OsString>| text.as_deref().map(Bytes::from);
-    let filter =
-        Filter { state: typed.state.map(|s| s.0), session: bytes(&typed.session), call: bytes(&typed.call) };
+    let filter = Filter { state: typed.state.map(|s| s.0), session: bytes(&typed.session), call: bytes(&typed.call) };
     let all = house.engine.runs(&filter)?;
     let code = if all.unreadable.is_empty() { exit::OK } else { exit::FOUND };
     if typed.json {

@@ -124,7 +124,10 @@ fn tie(parent: u32) -> Result<(), Failure> {
     tied.map_err(|e| Failure::because("cannot tie the run to what started it", &e))?;
     // It may have gone before that, and then no signal comes.
     if process::getppid().is_none_or(|p| u32::try_from(p.as_raw_nonzero().get()) != Ok(parent)) {
-        return Err(Failure::new(FailureKind::Interrupted(Signal::TERM.as_raw() as u8), "what started the run is gone"));
+        return Err(Failure::new(
+            FailureKind::Interrupted(Signal::TERM.as_raw() as u8),
+            "what started the run is gone",
+        ));
     }
     Ok(())
 }

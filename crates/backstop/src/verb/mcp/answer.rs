@@ -25,7 +25,8 @@ pub fn arguments<T: DeserializeOwned>(typed: Option<JsonObject>) -> Result<T, Ca
 /// # Errors
 /// The answer where it is none.
 pub fn run_id(typed: &str) -> Result<&str, CallToolResult> {
-    let id = typed.strip_prefix("r-").filter(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let id =
+        typed.strip_prefix("r-").filter(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric()));
     id.map(|_| typed).ok_or_else(|| failed("`run` is no id of a run: take it from an answer of `shell` or `runs`"))
 }
 

@@ -47,7 +47,8 @@ impl ServerHandler for Handler {
             return Err(ErrorData::invalid_params(format!("there is no tool {}", request.name), None));
         }
         let task = tokio::spawn(async move { answer(request, &call).await });
-        let failed = || ErrorData::internal_error("Backstop failed unexpectedly; `backstop runs` tells what was run", None);
+        let failed =
+            || ErrorData::internal_error("Backstop failed unexpectedly; `backstop runs` tells what was run", None);
         task.await.map(CallToolResponse::from).map_err(|_| failed())
     }
 }
