@@ -214,6 +214,17 @@ fn what_is_denied_is_never_asked_about() {
 }
 
 #[test]
+fn in_production_people_decide_at_a_terminal() {
+    let place = repository();
+    place.say(&["run", "-c", ASKS], 75);
+    assert!(place.say(&["show", "@last", "--question"], 0).contains("asks r-"));
+    place.say(&["run", "--profile", "production", "-c", ASKS], 75);
+    assert!(place.say(&["show", "@last", "--question"], 77).contains("people decide at a terminal"));
+    place.say(&["run", "--hold", "-c", "echo x >made"], 75);
+    assert!(place.say(&["show", "@last", "--question"], 77).contains("held on request"));
+}
+
+#[test]
 fn runs_of_other_sessions_are_not_taken_back() {
     let place = Place::new();
     let mut client = Client::new(&place, false);

@@ -14,20 +14,20 @@ pub fn failed(why: impl Into<String>) -> CallToolResult {
 /// The arguments as what they mean.
 ///
 /// # Errors
-/// The answer where they make no sense; nothing was run.
-pub fn arguments<T: DeserializeOwned>(typed: Option<JsonObject>) -> Result<T, CallToolResult> {
+/// Where they make no sense.
+pub fn arguments<T: DeserializeOwned>(typed: Option<JsonObject>) -> Result<T, String> {
     let typed = Value::Object(typed.unwrap_or_default());
-    serde_json::from_value(typed).map_err(|e| failed(format!("nothing was run: the arguments make no sense: {e}")))
+    serde_json::from_value(typed).map_err(|e| format!("nothing was run: the arguments make no sense: {e}"))
 }
 
 /// The id of a run, of which nothing can be taken for an option or another run's name.
 ///
 /// # Errors
-/// The answer where it is none.
-pub fn run_id(typed: &str) -> Result<&str, CallToolResult> {
-    let id =
-        typed.strip_prefix("r-").filter(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric()));
-    id.map(|_| typed).ok_or_else(|| failed("`run` is no id of a run: take it from an answer of `shell` or `runs`"))
+/// Where it is none.
+pub fn run_id(typed: &str) -> Result<&str, String> {
+    let plain = |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric());
+    let id = typed.strip_prefix("r-").filter(|rest| plain(rest));
+    id.map(|_| typed).ok_or_else(|| "`run` is no id of a run: take it from an answer of `shell` or `runs`".to_owned())
 }
 
 /// What Backstop itself said of a run, as text.

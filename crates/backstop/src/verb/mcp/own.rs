@@ -13,8 +13,8 @@ const LONGEST: u32 = 3_600;
 /// `show`, `runs`, `wait`, `undo`, `discard`.
 ///
 /// # Errors
-/// The answer where nothing came of it.
-pub async fn verb(name: &str, typed: Option<JsonObject>, call: &Call) -> Result<CallToolResult, CallToolResult> {
+/// Why nothing came of it.
+pub async fn verb(name: &str, typed: Option<JsonObject>, call: &Call) -> Result<CallToolResult, String> {
     let own = format!("--only-of={}", call.server.session);
     let line = match name {
         "show" => {
@@ -34,7 +34,7 @@ pub async fn verb(name: &str, typed: Option<JsonObject>, call: &Call) -> Result<
             let which = match answer::arguments(typed)? {
                 Undo { run: Some(run), session: None | Some(false) } => answer::run_id(&run)?.to_owned(),
                 Undo { run: None, session: Some(true) } => format!("--session={}", call.server.session),
-                _ => return Err(answer::failed("nothing was undone: say either `run`, or `session`: true")),
+                _ => return Err("nothing was undone: say either `run`, or `session`: true".to_owned()),
             };
             vec!["undo".to_owned(), which, own]
         }
@@ -42,8 +42,8 @@ pub async fn verb(name: &str, typed: Option<JsonObject>, call: &Call) -> Result<
             let One { run } = answer::arguments(typed)?;
             vec!["discard".to_owned(), answer::run_id(&run)?.to_owned(), own]
         }
-        _ => return Err(answer::failed(format!("there is no tool {name}"))),
+        _ => return Err(format!("there is no tool {name}")),
     };
-    let ended = child::run(Order::new(line), call).await.map_err(answer::failed)?;
+    let ended = child::run(Order::new(line), call).await?;
     Ok(answer::said(&ended))
 }

@@ -11,7 +11,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
-use super::{Call, Server, own, shell, tools};
+use super::{Call, Server, answer, own, shell, tools};
 
 /// Answers the protocol's requests.
 pub struct Handler(pub Arc<Server>);
@@ -46,17 +46,17 @@ impl ServerHandler for Handler {
         if !tools::all().iter().any(|tool| tool.name == request.name) {
             return Err(ErrorData::invalid_params(format!("there is no tool {}", request.name), None));
         }
-        let task = tokio::spawn(async move { answer(request, &call).await });
+        let task = tokio::spawn(async move { of(request, &call).await });
         let failed =
             || ErrorData::internal_error("Backstop failed unexpectedly; `backstop runs` tells what was run", None);
         task.await.map(CallToolResponse::from).map_err(|_| failed())
     }
 }
 
-async fn answer(request: CallToolRequestParams, call: &Call) -> CallToolResult {
+async fn of(request: CallToolRequestParams, call: &Call) -> CallToolResult {
     let done = match &*request.name {
         "shell" => shell::shell(request.arguments, call).await,
         name => own::verb(name, request.arguments, call).await,
     };
-    done.unwrap_or_else(|failure| failure)
+    done.unwrap_or_else(answer::failed)
 }

@@ -23,10 +23,10 @@ const RECORD: usize = 16 << 20;
 /// Runs the command.
 ///
 /// # Errors
-/// The answer where nothing was run.
-pub async fn shell(typed: Option<JsonObject>, call: &Call) -> Result<CallToolResult, CallToolResult> {
+/// Why nothing was run.
+pub async fn shell(typed: Option<JsonObject>, call: &Call) -> Result<CallToolResult, String> {
     let id = call.id();
-    let ended = child::run(order(answer::arguments(typed)?, &id, call)?, call).await.map_err(answer::failed)?;
+    let ended = child::run(order(answer::arguments(typed)?, &id, call)?, call).await?;
     let mut record = record(&id, call).await;
     let mut asked = None;
     if let Some(held) = record.as_ref().filter(|r| r.state == State::Held && ended.cut.is_none()) {
@@ -40,8 +40,8 @@ pub async fn shell(typed: Option<JsonObject>, call: &Call) -> Result<CallToolRes
 }
 
 /// The program's arguments; nothing of what was typed can be taken for an option.
-fn order(typed: Shell, id: &str, call: &Call) -> Result<Order, CallToolResult> {
-    let nothing = |why: &str| answer::failed(format!("nothing was run: {why}"));
+fn order(typed: Shell, id: &str, call: &Call) -> Result<Order, String> {
+    let nothing = |why: &str| format!("nothing was run: {why}");
     let cwd = typed.cwd.map(PathBuf::from);
     if typed.command.trim().is_empty() {
         return Err(nothing("`command` is empty"));
