@@ -81,12 +81,14 @@ const ROOMS: &[Room] = &[
             "clap_complete",
             "clap_mangen",
             "jsonc-parser",
+            "rmcp",
             "rustix",
             "schemars",
             "serde",
             "serde_json",
             "similar",
             "tempfile",
+            "tokio",
             "toml_edit",
             "unicode-width",
         ],
@@ -209,9 +211,10 @@ fn cedars_calendar_has_no_clock() {
 
 #[test]
 fn the_command_line_speaks_to_no_network() {
-    let painters = ["anstyle", "crossterm", "ratatui", "termcolor"];
+    // `tokio` waits for pipes here. Its sockets need `mio`, and that may not be reached.
+    let quiet = ["anstyle", "crossterm", "ratatui", "termcolor", "tokio"];
     let reached = reached("backstop");
-    let hit = LOUD.iter().find(|n| !painters.contains(n) && reached.contains(**n));
+    let hit = LOUD.iter().find(|n| !quiet.contains(n) && reached.contains(**n));
     assert!(hit.is_none(), "backstop reaches {hit:?}");
 }
 

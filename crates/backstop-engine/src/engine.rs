@@ -109,6 +109,8 @@ pub struct Filter {
     pub state: Option<State>,
     /// Only this session.
     pub session: Option<Bytes>,
+    /// Only the newest of this tool call; older records are not looked at.
+    pub call: Option<Bytes>,
 }
 
 /// What `runs` found.

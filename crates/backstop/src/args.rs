@@ -85,6 +85,8 @@ pub enum Verb {
         #[arg(value_parser = agent())]
         agent: Agent,
     },
+    /// Offer the guarded shell over MCP (stdin and stdout) to clients without a hook
+    Mcp(Mcp),
     /// Put Backstop's hook into the configuration of coding agents, and prove it (people only)
     Install(Install),
     /// Take Backstop's hook out of the configuration of coding agents (people only)
@@ -128,9 +130,8 @@ impl Verb {
             Self::Vault(Vault::Prune { json, .. }) => *json,
             Self::Log(a) => a.json,
             Self::Install(a) | Self::Uninstall(a) => a.json,
-            Self::Drill(_) | Self::Hook { .. } | Self::Completions { .. } | Self::Man { .. } | Self::Help { .. } => {
-                false
-            }
+            Self::Drill(_) | Self::Hook { .. } | Self::Mcp(_) => false,
+            Self::Completions { .. } | Self::Man { .. } | Self::Help { .. } => false,
         }
     }
 }
@@ -192,6 +193,9 @@ pub struct Run {
     /// Say LINE's last directory to this pipe, so that the shell outside can go there as well
     #[arg(long, value_name = "FD", requires = "line", value_parser = clap::value_parser!(u16).range(3..))]
     pub cwd_to: Option<u16>,
+    /// End, as by SIGTERM, when this process, which has to be the parent, goes away: what `mcp` adds
+    #[arg(long, value_name = "PID", hide = true)]
+    pub tied_to: Option<u32>,
     /// What the command may reach, as far as the machine's settings allow [default: from the profile]
     #[arg(long, value_enum)]
     pub net: Option<NetArg>,
@@ -233,6 +237,9 @@ pub struct Show {
     /// Print one JSON document
     #[arg(long, group = "form")]
     pub json: bool,
+    /// Print what `mcp` asks one person about it, or fail where it is not for one person to answer there
+    #[arg(long, group = "form", hide = true)]
+    pub question: bool,
 }
 
 /// One run.
@@ -309,6 +316,9 @@ pub struct Runs {
     /// Only this session
     #[arg(long, value_name = "ID")]
     pub session: Option<OsString>,
+    /// Only the newest of this tool call: how `mcp` finds what became of its own
+    #[arg(long, value_name = "ID", hide = true)]
+    pub call: Option<OsString>,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
@@ -416,6 +426,15 @@ pub struct Incident {
     /// How many files the database directory gets
     #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
     pub files: u32,
+}
+
+/// Options of `mcp`.
+#[derive(Debug, Args)]
+pub struct Mcp {
+    /// Never ask through the client: what is held waits for `backstop commit` (in the profile production
+    /// it always does)
+    #[arg(long)]
+    pub no_elicitation: bool,
 }
 
 /// Options of `install` and `uninstall`.

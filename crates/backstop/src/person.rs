@@ -17,7 +17,7 @@ use crate::screen::{message, size, tree};
 /// How often the progress line is written anew.
 const BLINK: Duration = Duration::from_millis(100);
 /// Rows of the tree that a question comes with.
-const ROWS: usize = 12;
+pub const ROWS: usize = 12;
 
 /// Whoever sits there.
 pub struct Terminal {

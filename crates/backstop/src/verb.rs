@@ -4,8 +4,10 @@ mod doctor;
 mod hook;
 mod install;
 mod look;
+mod mcp;
 mod meta;
 mod policy;
+mod question;
 mod records;
 mod run;
 mod takeback;
@@ -80,6 +82,7 @@ pub fn dispatch(verb: Verb) -> Done {
         Verb::Doctor(json) => doctor::doctor(json.json),
         Verb::Drill(Drill::Incident(typed)) => crate::drill::incident(&typed),
         Verb::Hook { agent } => hook::hook(agent),
+        Verb::Mcp(typed) => mcp::mcp(&typed),
         Verb::Install(typed) => install::install(&typed),
         Verb::Uninstall(typed) => install::uninstall(&typed),
         Verb::Completions { shell } => meta::completions(shell),

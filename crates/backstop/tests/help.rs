@@ -32,6 +32,7 @@ fn help() {
       drill        Rehearse an accident on scratch data, and the way back
       hook         Answer a coding agent's hook: its JSON on standard input, the answer in its own
                    dialect
+      mcp          Offer the guarded shell over MCP (stdin and stdout) to clients without a hook
       install      Put Backstop's hook into the configuration of coding agents, and prove it (people
                    only)
       uninstall    Take Backstop's hook out of the configuration of coding agents (people only)
@@ -146,7 +147,7 @@ fn help_of_run() {
 #[test]
 fn help_of_the_other_verbs() {
     let place = Place::new();
-    let verbs: [&[&str]; 21] = [
+    let verbs: [&[&str]; 22] = [
         &["show"],
         &["commit"],
         &["discard"],
@@ -166,6 +167,7 @@ fn help_of_the_other_verbs() {
         &["vault", "prune"],
         &["recover"],
         &["drill", "incident"],
+        &["mcp"],
         &["install"],
         &["completions"],
     ];
@@ -433,6 +435,17 @@ fn help_of_the_other_verbs() {
           --dir <DIR>  Where to make the scratch directory [default: the temporary directory]
           --files <N>  How many files the database directory gets [default: 5000]
       -h, --help       Print help
+
+    exit 0
+    --- stdout
+    Offer the guarded shell over MCP (stdin and stdout) to clients without a hook
+
+    Usage: backstop mcp [OPTIONS]
+
+    Options:
+          --no-elicitation  Never ask through the client: what is held waits for `backstop commit` (in
+                            the profile production it always does)
+      -h, --help            Print help
 
     exit 0
     --- stdout

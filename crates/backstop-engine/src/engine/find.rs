@@ -81,8 +81,13 @@ impl Engine {
             };
             let state = filter.state.is_none_or(|s| s == record.state);
             let session = filter.session.is_none() || filter.session == record.request.session;
-            if state && session {
+            let call =
+                filter.call.is_none() || filter.call == record.request.asker.as_ref().and_then(|a| a.call.clone());
+            if state && session && call {
                 listed.runs.push(record);
+                if filter.call.is_some() {
+                    break;
+                }
             }
         }
         Ok(listed)

@@ -163,7 +163,7 @@ impl Engine {
                 Ok(ids.clone())
             }
             Which::Last(n) => {
-                let all = self.all_runs(&Filter { state: Some(state), session: None })?;
+                let all = self.all_runs(&Filter { state: Some(state), ..Filter::default() })?;
                 let ids: Vec<RunId> = match state {
                     // The last that were undone are the oldest of them.
                     State::Undone => all.iter().rev().take(*n).map(|r| r.id).collect(),
@@ -175,7 +175,7 @@ impl Engine {
                 Ok(ids)
             }
             Which::Session(session) => {
-                let filter = Filter { state: Some(state), session: Some(session.clone()) };
+                let filter = Filter { state: Some(state), session: Some(session.clone()), call: None };
                 let ids: Vec<RunId> = self.all_runs(&filter)?.iter().map(|r| r.id).collect();
                 if ids.is_empty() {
                     return Err(Failure::usage(format!("no run of session {} is {}", session.quoted(), state.name()))

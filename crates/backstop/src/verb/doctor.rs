@@ -28,7 +28,7 @@ pub fn doctor(json: bool) -> Done {
     }
     let machine = machine.ok();
     let status = house.engine.vault_status()?;
-    let held = house.engine.runs(&Filter { state: Some(State::Held), session: None })?.runs.len() as u64;
+    let held = house.engine.runs(&Filter { state: Some(State::Held), ..Filter::default() })?.runs.len() as u64;
     let settings = house.engine.settings();
     let proven = super::install::proven(&settings.state);
     if let Err(failure) = &proven {

@@ -7,13 +7,13 @@ use backstop_core::effect::{Aspect, Effect, EffectSet, FileType, Kind, Node};
 use backstop_core::id::RunId;
 use backstop_engine::{Engine, Failure, Filter, Outcome, Side};
 
-use super::House;
+use super::{House, question};
 use crate::args::{Runs, Show};
 use crate::document::{RunsDocument, ShowDocument};
 use crate::out::{self, Done, Trouble};
 use crate::screen::style::{Ink, Style};
 use crate::screen::{diff, list, page, report, tree};
-use crate::{clock, exit, inside};
+use crate::{clock, exit, inside, porch};
 
 /// `backstop show`.
 pub fn show(typed: &Show) -> Done {
@@ -24,6 +24,9 @@ pub fn show(typed: &Show) -> Done {
     let style = Style::of(&io::stdout());
     if typed.json {
         out::document(&ShowDocument::of(&shown))?;
+    } else if typed.question {
+        let machine = porch::machine()?;
+        out::print(&question::text(&shown, machine.profile)?)?;
     } else if typed.tree {
         every_entry(&house.engine, id, &shown.effects, style)?;
     } else if typed.diff {
@@ -98,7 +101,8 @@ fn has_difference(e: &Effect) -> bool {
 pub fn runs(typed: &Runs) -> Done {
     inside::records_needed("runs")?;
     let house = House::open()?;
-    let filter = Filter { state: typed.state.map(|s| s.0), session: typed.session.as_deref().map(Bytes::from) };
+    let bytes = |text: &Option<std::ffi::OsString>| text.as_deref().map(Bytes::from);
+    let filter = Filter { state: typed.state.map(|s| s.0), session: bytes(&typed.session), call: bytes(&typed.call) };
     let all = house.engine.runs(&filter)?;
     let code = if all.unreadable.is_empty() { exit::OK } else { exit::FOUND };
     if typed.json {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use backstop_core::effect::EffectSet;
 use backstop_core::run::{Exit, RunRecord, State};
 use backstop_engine::{Failure, FailureKind, Outcome, RunOptions};
-use rustix::process::Signal;
+use rustix::process::{self, Signal};
 
 use super::House;
 use crate::args::{OneRun, Run, Wait, WaitFor};
@@ -29,6 +29,9 @@ const NOT_IN_PLACE: &str = "backstop: this machine keeps undo, so this is rehear
 
 /// `backstop run`.
 pub fn run(typed: &Run) -> Done {
+    if let Some(parent) = typed.tied_to {
+        tie(parent)?;
+    }
     if typed.yes {
         inside::people_only("run --yes")?;
         if !io::stdin().is_terminal() {
@@ -123,6 +126,20 @@ pub fn commit(one: &OneRun) -> Done {
         out::say(&message::outcome(&outcome, Style::of(&io::stderr())));
     }
     Ok(code)
+}
+
+/// Ends this process by SIGTERM once `parent` goes away: nobody is left to hear what becomes of the run.
+fn tie(parent: u32) -> Result<(), Failure> {
+    let tied = process::set_parent_process_death_signal(Some(Signal::TERM));
+    tied.map_err(|e| Failure::because("cannot tie the run to what started it", &e))?;
+    // It may have gone before that, and then no signal comes.
+    if process::getppid().is_none_or(|p| u32::try_from(p.as_raw_nonzero().get()) != Ok(parent)) {
+        return Err(Failure::new(
+            FailureKind::Interrupted(Signal::TERM.as_raw() as u8),
+            "what started the run is gone",
+        ));
+    }
+    Ok(())
 }
 
 /// Says what became of a run, where that is news; gives the exit code.

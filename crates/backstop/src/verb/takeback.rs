@@ -40,7 +40,7 @@ pub fn undo(typed: &Undo) -> Done {
     let which = match (which(&house, &typed.which)?, typed.only_of.as_deref()) {
         (which, None) => which,
         (Which::Last(n), Some(session)) => {
-            let filter = Filter { state: Some(State::Committed), session: Some(session.into()) };
+            let filter = Filter { state: Some(State::Committed), session: Some(session.into()), call: None };
             Which::Runs(house.engine.runs(&filter)?.runs.iter().take(n).map(|r| r.id).collect())
         }
         (Which::Runs(ids), session) => {

@@ -70,7 +70,7 @@ pub fn ended(call: &Call) -> Result<Reply, Failure> {
     for remark in house.engine.settle_edits(Some(session), Unchanged::GiveUp)? {
         out::say(&format!("backstop: {remark}\n"));
     }
-    let listed = house.engine.runs(&Filter { session: Some(session.clone()), state: None })?;
+    let listed = house.engine.runs(&Filter { session: Some(session.clone()), ..Filter::default() })?;
     let summary = summary(session, &listed.runs);
     Ok(summary.map_or_else(|| hook::pass(call.agent), |text| hook::farewell(call, &text)))
 }
