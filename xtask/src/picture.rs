@@ -19,9 +19,25 @@ const PAD: f32 = 18.0;
 const COLOURS: [&str; 8] = ["#5c6773", "#e5484d", "#46a758", "#ffb224", "#3e8fdd", "#a06fd8", "#12a594", "#d8dee9"];
 const TEXT: &str = "#d8dee9";
 
+/// One of the eight, or any.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Colour {
+    Listed(usize),
+    Exact(u32),
+}
+
+impl Colour {
+    fn hex(self) -> String {
+        match self {
+            Self::Listed(n) => COLOURS[n].to_owned(),
+            Self::Exact(rgb) => format!("#{rgb:06x}"),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Pen {
-    colour: Option<usize>,
+    colour: Option<Colour>,
     bold: bool,
     dim: bool,
 }
@@ -59,7 +75,7 @@ fn svg(text: &str) -> String {
             if text.trim().is_empty() {
                 continue;
             }
-            let fill = pen.colour.map_or(TEXT, |c| COLOURS[c]);
+            let fill = pen.colour.map_or_else(|| TEXT.to_owned(), Colour::hex);
             let weight = if pen.bold { " font-weight=\"bold\"" } else { "" };
             let opacity = if pen.dim { " opacity=\"0.6\"" } else { "" };
             let span = CELL.0 * length as f32;
@@ -73,8 +89,8 @@ fn svg(text: &str) -> String {
     out
 }
 
-/// Lines of pieces that share a pen. Knows the codes that Backstop uses: bold, dim, eight colours and
-/// their bright twins; any other sequence is left out.
+/// Lines of pieces that share a pen. Knows bold, dim, eight colours and their bright twins, which Backstop
+/// uses, and any colour, which agents do; any other sequence is left out, backgrounds among them.
 fn pieces(text: &str) -> Vec<Vec<(Pen, String)>> {
     let mut lines = Vec::new();
     let mut pen = Pen::default();
@@ -91,7 +107,7 @@ fn pieces(text: &str) -> Vec<Vec<(Pen, String)>> {
             let Some(code) = code else { break };
             let end = code.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(code.len());
             if code[end..].starts_with('m') {
-                pen = code[..end].split(';').fold(pen, change);
+                pen = changed(pen, &code[..end]);
             }
             rest = code.get(end + 1..).unwrap_or_default();
         }
@@ -100,15 +116,32 @@ fn pieces(text: &str) -> Vec<Vec<(Pen, String)>> {
     lines
 }
 
-fn change(pen: Pen, code: &str) -> Pen {
-    match code.parse::<usize>().unwrap_or(0) {
+fn changed(mut pen: Pen, codes: &str) -> Pen {
+    let mut codes = codes.split(';').map(|code| code.parse::<usize>().unwrap_or(0));
+    while let Some(code) = codes.next() {
+        if !matches!(code, 38 | 48) {
+            pen = change(pen, code);
+            continue;
+        }
+        // `2` and red, green, blue; or `5` and one of 256, which nobody here has used yet.
+        let exact = codes.next() == Some(2);
+        let rgb = codes.by_ref().take(if exact { 3 } else { 1 }).fold(0, |all, part| all << 8 | part as u32 & 0xff);
+        if code == 38 && exact {
+            pen.colour = Some(Colour::Exact(rgb));
+        }
+    }
+    pen
+}
+
+fn change(pen: Pen, code: usize) -> Pen {
+    match code {
         0 => Pen::default(),
         1 => Pen { bold: true, ..pen },
         2 => Pen { dim: true, ..pen },
         22 => Pen { bold: false, dim: false, ..pen },
         39 => Pen { colour: None, ..pen },
-        n @ 30..=37 => Pen { colour: Some(n - 30), ..pen },
-        n @ 90..=97 => Pen { colour: Some(n - 90), ..pen },
+        n @ 30..=37 => Pen { colour: Some(Colour::Listed(n - 30)), ..pen },
+        n @ 90..=97 => Pen { colour: Some(Colour::Listed(n - 90)), ..pen },
         _ => pen,
     }
 }
@@ -119,14 +152,24 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pen, pieces, svg};
+    use super::{Colour, Pen, pieces, svg};
 
     #[test]
     fn colours_become_pieces_and_the_rest_is_left_out() {
-        let red = Pen { colour: Some(1), bold: true, dim: false };
+        let red = Pen { colour: Some(Colour::Listed(1)), bold: true, dim: false };
         let line = pieces("counting\r\u{1b}[K\u{1b}[1;31mheld\u{1b}[0m r-1\u{1b}[K\n\u{1b}[2mx");
         assert_eq!(line[0], [(red, "held".to_owned()), (Pen::default(), " r-1".to_owned())]);
         assert_eq!(line[1], [(Pen { dim: true, ..Pen::default() }, "x".to_owned())]);
+    }
+
+    #[test]
+    fn any_colour_is_one_and_a_background_is_none() {
+        let line = pieces("\u{1b}[1;38;2;255;107;128mheld\u{1b}[48;2;2;0;31m r-1\u{1b}[38;5;1m x\u{1b}[39m.");
+        let rose = Pen { colour: Some(Colour::Exact(0xff6b80)), bold: true, dim: false };
+        let [held, run, listed, plain] = line[0].as_slice() else { panic!("{line:?}") };
+        assert_eq!([held, run, listed].map(|(pen, _)| *pen), [rose; 3]);
+        assert_eq!(plain.0, Pen { colour: None, ..rose });
+        assert!(svg("\u{1b}[38;2;255;107;128mheld").contains("fill=\"#ff6b80\""));
     }
 
     #[test]

@@ -120,9 +120,11 @@ pub fn reply(call: &Call, commands: &[String]) -> Reply {
 }
 
 /// A text for the person at the end of a session, where the client has a place for one; else on standard error,
-/// which clients keep or show as they like.
-pub fn farewell(call: &Call, text: &str) -> Reply {
+/// which clients keep or show as they like. `waits`: something of it waits for the person.
+pub fn farewell(call: &Call, text: &str, waits: bool) -> Reply {
     match call.agent {
+        // It shows nothing of a hook at a session's end but the error of one that failed.
+        Agent::Claude if waits => Reply::two(text),
         Agent::Claude | Agent::Droid | Agent::Gemini | Agent::Qwen => claude::message(text),
         agent => Reply { err: format!("{text}\n"), ..pass(agent) },
     }

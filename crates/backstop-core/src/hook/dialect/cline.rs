@@ -11,19 +11,20 @@ pub fn read(value: &Value) -> Result<Call, Unreadable> {
     let event = match name {
         "tool_call" | "PreToolUse" => Event::BeforeTool,
         "tool_result" | "PostToolUse" => Event::AfterTool,
+        "session_shutdown" => Event::SessionEnd,
         // What carries a tool and has another name might be the first of these in a later version.
         _ if value.get("tool_call").is_some() || value.get("preToolUse").is_some() => Event::BeforeTool,
         _ => Event::Other,
     };
     let tool = match event {
-        Event::BeforeTool => used(value)?,
+        Event::BeforeTool => used(value, BEFORE)?,
         // Nothing depends on it but when an edit is looked at.
-        Event::AfterTool => used(value).unwrap_or(Tool::None),
+        Event::AfterTool => used(value, AFTER).unwrap_or(Tool::None),
         _ => Tool::None,
     };
     Ok(Call {
         agent: Agent::Cline,
-        call: value.get("tool_call").and_then(|t| bytes(t, &["id"])),
+        call: [BEFORE, AFTER].iter().find_map(|(name, _)| bytes(value.get(name)?, &["id"])),
         cwd: value.get("workspaceInfo").and_then(|w| bytes(w, &["rootPath"])),
         event,
         pascal: false,
@@ -36,13 +37,18 @@ pub fn read(value: &Value) -> Result<Call, Unreadable> {
     })
 }
 
-fn used(value: &Value) -> Result<Tool, Unreadable> {
-    if let Some(call) = value.get("tool_call") {
+/// Where the tool stands: by itself, and in the older form of it, in which all values are texts.
+type Fields = (&'static str, &'static str);
+const BEFORE: Fields = ("tool_call", "preToolUse");
+const AFTER: Fields = ("tool_result", "postToolUse");
+
+fn used(value: &Value, (own, older): Fields) -> Result<Tool, Unreadable> {
+    if let Some(call) = value.get(own) {
         let name = text(call, &["name"]).ok_or(Unreadable::Missing("tool name"))?;
         let input = object(call.get("input")).ok_or(Unreadable::Missing("tool input"))?;
         return Ok(tools::tool(name, &input));
     }
-    let call = value.get("preToolUse").ok_or(Unreadable::Missing("tool"))?;
+    let call = value.get(older).ok_or(Unreadable::Missing("tool"))?;
     let name = text(call, &["toolName"]).ok_or(Unreadable::Missing("tool name"))?;
     let mut input = object(call.get("parameters")).ok_or(Unreadable::Missing("tool input"))?;
     // Here a list is a text that holds one.

@@ -71,8 +71,9 @@ pub fn ended(call: &Call) -> Result<Reply, Failure> {
         out::say(&format!("backstop: {remark}\n"));
     }
     let listed = house.engine.runs(&Filter { session: Some(session.clone()), ..Filter::default() })?;
+    let waits = listed.runs.iter().any(|run| run.state == State::Held);
     let summary = summary(session, &listed.runs);
-    Ok(summary.map_or_else(|| hook::pass(call.agent), |text| hook::farewell(call, &text)))
+    Ok(summary.map_or_else(|| hook::pass(call.agent), |text| hook::farewell(call, &text, waits)))
 }
 
 /// What the model is told: nothing was written, why, and what can be done.
