@@ -133,17 +133,17 @@ fn guarded(call: &Call, shell: &Shell, command: &str, program: &str) -> String {
         Some((name, id)) => format!("{name}={}", word(id)),
         None => option,
     });
-    let line = format!("{} run {}", word(program), words.collect::<Vec<_>>().join(" "));
+    // The command first: clients show their person the beginning of a line.
+    let line = format!("{} run -c {} {}", word(program), quote(command), words.collect::<Vec<_>>().join(" "));
     if shell.background || !carries(call.agent) || !may_leave(command) {
-        return format!("{line} -c {}", quote(command));
+        return line;
     }
     // Output goes on as it comes; what the substitution catches is the directory alone. The exit code is the
     // command's, and what did not take effect leads nowhere.
     format!(
-        "{{ __backstop=0; __backstop_cwd=$({line} --cwd-to 9 -c {} 9>&1 >&8 8>&-) || __backstop=$?; \
+        "{{ __backstop=0; __backstop_cwd=$({line} --cwd-to 9 9>&1 >&8 8>&-) || __backstop=$?; \
          case $__backstop in 74|75|77) ;; *) [ ! -d \"$__backstop_cwd\" ] || cd -- \"$__backstop_cwd\" ;; esac; \
-         (exit $__backstop); }} 8>&1",
-        quote(command)
+         (exit $__backstop); }} 8>&1"
     )
 }
 
@@ -209,7 +209,7 @@ fn own(call: &Call, command: &str, program: &str) -> Own {
 /// place, profile or network than a rewritten one has.
 fn is_guarded(call: &Call, shell: &Shell, command: &str, program: &str) -> bool {
     let Some(words) = plain(command) else { return false };
-    let [first, run, typed @ .., line, _] = words.as_slice() else { return false };
+    let [first, run, line, _, typed @ ..] = words.as_slice() else { return false };
     // The call that was told it had another id.
     let but_call = |options: &[String]| -> Vec<String> {
         options.iter().filter(|word| !word.starts_with("--call=")).cloned().collect()
