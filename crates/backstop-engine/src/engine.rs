@@ -26,6 +26,7 @@ use backstop_core::time::Timestamp;
 use crate::commit::{CommitError, Site, TAKEN_BACK};
 use crate::failure::{Failure, FailureKind};
 use crate::records::Records;
+use crate::rehearse::Lane;
 use crate::settings::Settings;
 use crate::store::{Lock, Store, StoreError};
 use crate::transaction::TransactionError;
@@ -34,6 +35,8 @@ use crate::transaction::TransactionError;
 pub trait Person {
     /// Another run in the same workspace has its turn; called after two seconds, once.
     fn waiting(&mut self, holder: Option<RunId>);
+    /// A command that was to run in place is about to begin, and how it does.
+    fn background(&mut self, _lane: &Lane) {}
     /// Something has been taking more than a second.
     fn progress(&mut self, step: Step, done: u64);
     /// True when somebody sees progress; then it is worth a thread.

@@ -81,6 +81,14 @@ impl Standing {
         self.law.as_ref().ok()
     }
 
+    /// True where all rules are those that a profile begins with, as it is shipped: nobody forbids anything that
+    /// only a judgement could find.
+    pub(crate) fn is_the_profile_s_alone(&self) -> bool {
+        let shipped = |s: &Source| s.layer == law::Layer::Profile && !s.name.starts_with('/');
+        let rules = |s: &&Source| s.name.ends_with(".cedar");
+        self.law.is_ok() && self.refusals.is_empty() && self.sources.iter().filter(rules).all(shipped)
+    }
+
     /// Names the set, rules and classes; a judgement by it carries this.
     pub const fn digest(&self) -> Digest {
         self.digest

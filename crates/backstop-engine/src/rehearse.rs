@@ -168,9 +168,9 @@ pub enum RehearseError {
         /// What is left.
         free: u64,
     },
-    /// A command in place made what has to stay as it is.
-    #[error("stopped: it made {}, which sets up coding agents or rules", path.quoted())]
-    Planted {
+    /// While a command ran in place, what has to stay as it is came to be, or was replaced.
+    #[error("stopped: {} was made or replaced while it ran; it sets up agents or rules, or is Backstop's", path.quoted())]
+    Replaced {
         /// Which.
         path: Bytes,
     },

@@ -160,7 +160,7 @@ pub struct Run {
     /// Run a server or a watcher in place, able to write only in the workspace, scratch directories and
     /// caches; undo doesn't cover what it changes there. Where the machine's settings keep undo, it is
     /// rehearsed all the same
-    #[arg(long, conflicts_with_all = ["dry_run", "hold", "rehearse", "yes", "wait"])]
+    #[arg(long, conflicts_with_all = ["dry_run", "hold", "rehearse", "yes", "wait", "write_limit"])]
     pub background: bool,
     /// Confirm as the person at this terminal (refused without one, and inside a run)
     #[arg(long)]

@@ -8,6 +8,7 @@ use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
 use backstop_core::policy::Judgement;
 use backstop_core::run::RunRecord;
+use backstop_engine::rehearse::Lane;
 use backstop_engine::{Answer, Person, Step};
 
 use crate::out;
@@ -18,6 +19,13 @@ use crate::screen::{message, size, tree};
 const BLINK: Duration = Duration::from_millis(100);
 /// Rows of the tree that a question comes with.
 pub const ROWS: usize = 12;
+
+/// Said before a command in the background begins.
+const IN_PLACE: &str = "backstop: in the background, so this runs in place: it can write only in the workspace, in \
+                        scratch directories and caches; undo does not cover what it changes there\n";
+/// The same where the machine's settings or rules of its own keep undo.
+pub const NOT_IN_PLACE: &str = "backstop: this machine keeps undo, so this is rehearsed, though in the background: what \
+                                it changes is seen by nobody, and judged, when it ends\n";
 
 /// Whoever sits there.
 pub struct Terminal {
@@ -112,6 +120,14 @@ fn ask(
 }
 
 impl Person for Terminal {
+    fn background(&mut self, lane: &Lane) {
+        match lane {
+            Lane::InPlace(_) => out::say(IN_PLACE),
+            Lane::Rehearse => out::say(NOT_IN_PLACE),
+            Lane::Read => {}
+        }
+    }
+
     fn waiting(&mut self, holder: Option<RunId>) {
         self.clear();
         let whom = holder.map_or_else(|| "another run".to_owned(), |id| id.to_string());

@@ -16,7 +16,7 @@ use backstop_core::policy::law::Profile;
 use backstop_core::request::{Asker, Command, NestedRequest, Net, Request};
 use backstop_engine::Failure;
 
-pub use machine::{FILE, is_set, machine, settle, still};
+pub use machine::{FILE, is_set, machine, settle, still, still_in_place};
 pub use passwd::Account;
 pub use settings::settings;
 pub use workspace::Forbidden;
@@ -120,7 +120,8 @@ pub fn request(typed: &Run, here: &Here<'_>) -> Result<Request, Trouble> {
     Ok(Request {
         asker: text(&typed.agent).map(asker),
         in_place: typed.background && in_place,
-        parallel: typed.parallel,
+        // What may go on for days keeps nobody waiting.
+        parallel: typed.parallel || typed.background,
         reason: text(&typed.reason),
         session: text(&typed.session),
         ..request

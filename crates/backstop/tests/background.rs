@@ -8,16 +8,8 @@ use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use place::{Place, text};
+use place::{Place, text, until};
 use rustix::process::{Pid, Signal, kill_process};
-
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(20), "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 fn has(file: &Path, content: &str) -> bool {
     fs::read_to_string(file).is_ok_and(|text| text == content)
@@ -112,12 +104,24 @@ fn where_undo_is_kept_it_is_rehearsed() {
 }
 
 #[test]
+fn where_rules_of_its_own_hold_it_is_rehearsed() {
+    let place = Place::new();
+    fs::create_dir_all(place.at("w/.backstop")).expect("mkdir");
+    let rule = "@id(\"no-logs\") forbid (principal, action, resource);";
+    fs::write(place.at("w/.backstop/own.cedar"), rule).expect("written");
+    let said = place.say(&["run", "--background", "--session", "s", "-c", "echo a > a"], 77);
+    assert!(said.contains("this machine keeps undo") && said.contains("denied"), "{said}");
+    assert!(!place.at("w/a").exists());
+}
+
+#[test]
 fn what_it_plants_ends_it() {
     let place = Place::new();
     let line = "mkdir .codex; echo '{}' > .codex/hooks.json; sleep 60";
     let began = Instant::now();
-    let said = place.say(&["run", "--background", "-c", line], 77);
-    assert!(said.contains("it made ") && said.contains(".codex"), "{said}");
+    let said = place.say(&["run", "--background", "-c", line], 143);
+    assert!(said.contains("made or replaced") && said.contains(".codex"), "{said}");
+    assert!(!said.contains("nothing"), "{said}");
     assert!(began.elapsed() < Duration::from_secs(30), "it was stopped");
     assert_eq!(place.json(&["runs", "--json"], 0)["runs"][0]["state"], "in-place");
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use client::{Client, text};
-use place::Place;
+use place::{Place, until};
 use serde_json::{Value, json};
 
 /// What asks one person: a hook that a person's next commit would run.
@@ -273,6 +273,11 @@ fn people_s_verbs_are_refused_in_the_shell_and_no_argument_confirms() {
     assert_eq!(place.json(&["show", &held, "--json"], 0)["record"]["state"], "held");
 }
 
+/// A command that nobody else runs here.
+fn mark(seconds: u32) -> String {
+    format!("sleep {seconds}.{}", std::process::id())
+}
+
 /// True while a process has `mark` on its command line.
 fn runs(mark: &str) -> bool {
     let own = std::process::id().to_string();
@@ -282,26 +287,19 @@ fn runs(mark: &str) -> bool {
     })
 }
 
-fn until(what: &str, is: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 #[test]
 fn time_that_is_up_ends_the_command_and_nothing_took_effect() {
     let place = Place::new();
     let mut client = Client::new(&place, false);
     let begun = Instant::now();
-    let said = client.tool("shell", &json!({"command": "echo x >made; echo begun; sleep 7741", "timeout_ms": 1_500}));
-    assert!(begun.elapsed() < Duration::from_secs(30));
+    let said = client
+        .tool("shell", &json!({"command": format!("echo x >made; echo begun; {}", mark(7741)), "timeout_ms": 5_000}));
+    assert!(begun.elapsed() < Duration::from_secs(60));
     assert_eq!((&said["isError"], &said["structuredContent"]["timed_out"]), (&json!(true), &json!(true)), "{said}");
     for part in ["begun", "its time was up", "nothing took effect"] {
         assert!(text(&said).contains(part), "{part}: {said}");
     }
-    assert!(!place.at("w/made").exists() && !runs("sleep 7741"));
+    assert!(!place.at("w/made").exists() && !runs(&mark(7741)));
     assert_eq!(client.shell("echo on")["structuredContent"]["stdout"], "on\n");
 }
 
@@ -309,10 +307,10 @@ fn time_that_is_up_ends_the_command_and_nothing_took_effect() {
 fn a_call_that_is_taken_back_ends_and_nothing_took_effect() {
     let place = Place::new();
     let mut client = Client::new(&place, false);
-    let id = client.start_tool("shell", &json!({"command": "echo x >made; sleep 7742"}));
-    until("it runs", || runs("sleep 7742"));
+    let id = client.start_tool("shell", &json!({"command": format!("echo x >made; {}", mark(7742))}));
+    until("it runs", || runs(&mark(7742)));
     client.tell("notifications/cancelled", &json!({"requestId": id, "reason": "enough"}));
-    until("it has ended", || !runs("sleep 7742"));
+    until("it has ended", || !runs(&mark(7742)));
     assert!(!place.at("w/made").exists());
     assert!(client.within(Duration::from_millis(300), |said| said["id"] == id).is_none());
     assert_eq!(client.shell("echo on")["structuredContent"]["stdout"], "on\n");
@@ -336,20 +334,20 @@ fn a_question_of_a_call_that_is_taken_back_counts_no_more() {
 fn when_the_client_goes_so_does_what_it_runs() {
     let place = Place::new();
     let mut client = Client::new(&place, false);
-    client.start_tool("shell", &json!({"command": "echo x >made; sleep 7743"}));
-    until("it runs", || runs("sleep 7743"));
+    client.start_tool("shell", &json!({"command": format!("echo x >made; {}", mark(7743))}));
+    until("it runs", || runs(&mark(7743)));
     let begun = Instant::now();
     let (code, said) = client.leave();
     assert_eq!(code, Some(0), "{said}");
     assert!(begun.elapsed() < Duration::from_secs(10));
-    assert!(!runs("sleep 7743") && !place.at("w/made").exists());
+    assert!(!runs(&mark(7743)) && !place.at("w/made").exists());
 
     // The server is killed: what it had started ends along.
     let mut client = Client::new(&place, false);
-    client.start_tool("shell", &json!({"command": "echo x >made; sleep 7744"}));
-    until("it runs", || runs("sleep 7744"));
+    client.start_tool("shell", &json!({"command": format!("echo x >made; {}", mark(7744))}));
+    until("it runs", || runs(&mark(7744)));
     Command::new("kill").args(["-9", &client.pid().to_string()]).status().expect("kill");
-    until("it has ended", || !runs("sleep 7744"));
+    until("it has ended", || !runs(&mark(7744)));
     assert!(!place.at("w/made").exists());
 }
 
@@ -357,7 +355,7 @@ fn when_the_client_goes_so_does_what_it_runs() {
 fn progress_tells_the_latest_line() {
     let place = Place::new();
     let mut client = Client::new(&place, false);
-    let id = client.start_tool("shell", &json!({"command": "printf '\\033[2Jone\\n'; sleep 1; echo two; sleep 1"}));
+    let id = client.start_tool("shell", &json!({"command": "printf '\\033[2Jone\\n'; sleep 3; echo two; sleep 3"}));
     let first = client.within(Duration::from_secs(20), |said| said["method"] == "notifications/progress");
     let first = first.expect("progress")["params"].take();
     assert_eq!(first["progressToken"], "p");
@@ -387,6 +385,7 @@ fn long_output_is_bounded_and_says_so() {
 fn what_makes_no_sense_is_a_clear_error_and_nothing_is_run() {
     let place = Place::new();
     fs::write(place.at("w/file"), "x").expect("written");
+    std::os::unix::fs::symlink("../home", place.at("w/out")).expect("link");
     let mut client = Client::new(&place, false);
     for (arguments, part) in [
         (json!({}), "missing field `command`"),
@@ -396,6 +395,8 @@ fn what_makes_no_sense_is_a_clear_error_and_nothing_is_run() {
         (json!({"command": "true", "cwd": "w"}), "`cwd`"),
         (json!({"command": "true", "cwd": place.at("nowhere")}), "`cwd`"),
         (json!({"command": "true", "cwd": place.at("w/file")}), "`cwd`"),
+        (json!({"command": "true", "cwd": place.at("home")}), "not in the place"),
+        (json!({"command": "true", "cwd": place.at("w/out")}), "not in the place"),
         (json!({"command": "true", "timeout_ms": 0}), "`timeout_ms`"),
         (json!({"command": "true", "timeout_ms": -1}), "invalid value"),
     ] {
@@ -421,6 +422,7 @@ fn what_makes_no_sense_is_a_clear_error_and_nothing_is_run() {
     fs::create_dir(&elsewhere).expect("made");
     let said = client.tool("shell", &json!({"command": "pwd", "cwd": elsewhere}));
     assert_eq!(said["structuredContent"]["stdout"], format!("{}\n", elsewhere.display()));
+    assert_eq!(place.json(&["runs", "--json"], 0)["runs"][0]["request"]["workspace"], json!(place.at("w")));
 }
 
 #[test]
@@ -478,8 +480,12 @@ fn inside_a_run_commands_pass_through() {
         call(3, "runs", json!({})).to_string(),
     ];
     fs::write(place.at("w/said"), lines.join("\n") + "\n").expect("written");
-    // The pipe stays open until the answers are there.
-    let line = format!("{{ cat said; sleep 5; }} | {program} mcp >answers");
+    // The pipe stays open until both answers are there.
+    let both = "until [ $(grep -c '\"id\":[23]' answers) = 2 ]; do sleep 0.1; done";
+    let line = format!(
+        "touch answers; {{ cat said; timeout 60 sh -c '{}'; }} | {program} mcp >answers",
+        both.replace('\'', "'\\''")
+    );
     place.say(&["run", "-c", &line], 0);
     let answers: Vec<Value> = place.read("answers").lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
     let of = |id: u32| &answers.iter().find(|a| a["id"] == id).expect("an answer")["result"];

@@ -109,7 +109,7 @@ impl Story {
             }
             return wrong;
         };
-        if !may_follow(body, life.door) {
+        if !may_follow(body, life.door) && !is_said_again(body, life) {
             let what = format!("{} directly after {}", body.name(), life.door.name());
             complain(Question::Completeness, what);
         }
@@ -148,6 +148,15 @@ const fn takes_effect(body: &Body) -> bool {
             | Body::RunRedoing { .. }
             | Body::RunRedone { .. }
     )
+}
+
+/// True for what was cut off between the entry and the record that says the same.
+fn is_said_again(body: &Body, life: &Life) -> bool {
+    match body {
+        Body::RunInPlace { .. } => life.in_place && life.door == Door::Ended,
+        Body::RunObserved { digest, .. } => life.door == Door::Committed && life.digest == Some(*digest),
+        _ => false,
+    }
 }
 
 /// Which door must have been the last before `body`.

@@ -50,17 +50,37 @@ pub fn read(agent: Agent, input: &[u8]) -> Result<Call, Unreadable> {
     if !value.is_object() {
         return Err(Unreadable::NotJson);
     }
+    let mut call = called(agent, &value)?;
+    if let Tool::Shell(shell) = &mut call.tool {
+        shell.background = is_background(agent, &shell.input);
+    }
+    Ok(call)
+}
+
+/// True where the input says, in this client's own word for it, that nobody waits for the end.
+fn is_background(agent: Agent, input: &Value) -> bool {
+    let is = |key: &str| input.get(key) == Some(&Value::Bool(true));
+    match agent {
+        Agent::Claude => is("run_in_background"),
+        Agent::Copilot => is("detach") || input.get("mode").and_then(Value::as_str) == Some("async"),
+        Agent::Gemini | Agent::Qwen | Agent::Cursor => is("is_background"),
+        Agent::Amp | Agent::Cline | Agent::Codex | Agent::Droid | Agent::Goose | Agent::Kiro => false,
+        Agent::OpenCode | Agent::Pi | Agent::Windsurf => false,
+    }
+}
+
+fn called(agent: Agent, value: &Value) -> Result<Call, Unreadable> {
     match agent {
         Agent::Claude | Agent::Codex | Agent::Droid | Agent::Goose | Agent::Kiro | Agent::Qwen => {
-            claude::read(agent, &value)
+            claude::read(agent, value)
         }
-        Agent::Gemini => gemini::read(&value),
-        Agent::Copilot => copilot::read(&value),
-        Agent::Cline => cline::read(&value),
-        Agent::Cursor => cursor::read(&value),
-        Agent::Windsurf => windsurf::read(&value),
-        Agent::Amp => amp::read(&value),
-        Agent::OpenCode | Agent::Pi => ours::read(agent, &value),
+        Agent::Gemini => gemini::read(value),
+        Agent::Copilot => copilot::read(value),
+        Agent::Cline => cline::read(value),
+        Agent::Cursor => cursor::read(value),
+        Agent::Windsurf => windsurf::read(value),
+        Agent::Amp => amp::read(value),
+        Agent::OpenCode | Agent::Pi => ours::read(agent, value),
     }
 }
 

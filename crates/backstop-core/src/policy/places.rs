@@ -32,6 +32,8 @@ pub struct Ground {
 pub struct InPlace {
     /// Directories, with all beneath on the same mount.
     pub open: Vec<Bytes>,
+    /// Directories that it sees empty ones of its own instead of.
+    pub private: Vec<Bytes>,
     /// Places in these that stay as they are, whether or not they are there yet.
     pub shut: Vec<Bytes>,
 }
@@ -58,21 +60,22 @@ impl Ground {
     /// Where a command that runs in place may write, which is nowhere but in the agent's own places, and what
     /// stays shut in these: histories of versions, rules, and what sets agents up.
     pub fn in_place(&self) -> InPlace {
-        let homes = self.home.iter();
-        let open: Vec<Bytes> = self
-            .workspace
-            .iter()
-            .cloned()
-            .chain(self.scratch.iter().cloned())
-            .chain(homes.flat_map(|home| self.classes.own_below(home)))
-            .collect();
+        let caches = self.home.iter().flat_map(|home| self.classes.own_below(home));
+        let mut open: Vec<Bytes> = self.workspace.iter().cloned().chain(caches).collect();
+        // What others have in scratch directories is theirs, and nothing keeps root from it there.
+        let private = if self.uid == 0 { self.scratch.clone() } else { Vec::new() };
+        if private.is_empty() {
+            open.extend(self.scratch.iter().cloned());
+        }
         let in_workspace = self.workspace.iter().flat_map(|w| {
             let names = [&b".git"[..]].into_iter().chain(self.classes.home_places("agent-config"));
             names.map(|name| w.join(name)).collect::<Vec<_>>()
         });
-        let shut = in_workspace.chain(self.rules.iter().cloned()).chain(self.guard.iter().cloned());
+        // A home that happens to lie in the workspace is no part of it.
+        let other = self.rules.iter().chain(&self.guard).chain(&self.homes).cloned();
+        let shut = in_workspace.chain(other);
         let shut = shut.filter(|s| open.iter().any(|o| s != o && s.is_beneath(o.as_slice()))).collect();
-        InPlace { open, shut }
+        InPlace { open, private, shut }
     }
 
     fn in_workspace(&self, path: &Bytes, set: &EffectSet) -> bool {

@@ -245,3 +245,25 @@ fn only_a_denial_of_the_effect_counts_as_one() {
         assert_eq!(of(rules).denies_the_effect(), counts, "{rules:?}");
     }
 }
+
+#[test]
+fn in_place_opens_the_agents_own_places_and_shuts_what_is_not_its_own_in_them() {
+    let mut ground = ground();
+    ground.homes.push("/home/ann/proj/service".into());
+    let places = ground.in_place();
+    let has = |list: &[Bytes], path: &str| list.contains(&Bytes::from(path));
+    for path in ["/home/ann/proj", "/tmp", "/var/tmp", "/home/ann/.cache", "/home/ann/.npm"] {
+        assert!(has(&places.open, path), "{path}");
+    }
+    assert!(places.open.iter().all(|p| p.as_slice() != b"/home/ann" && !p.is_beneath(b"/home/ann/.ssh")));
+    for path in [".git", ".claude", "AGENTS.md", ".backstop", "dots/policy", "service"] {
+        assert!(has(&places.shut, &format!("/home/ann/proj/{path}")), "{path}");
+    }
+    assert!(places.private.is_empty());
+    // As root nothing would keep it from what others have there.
+    let root = Ground { uid: 0, ..ground.clone() }.in_place();
+    assert_eq!(root.private, ground.scratch);
+    assert!(!has(&root.open, "/tmp") && has(&root.open, "/home/ann/proj"));
+    let none = Ground { workspace: None, ..ground }.in_place();
+    assert!(!none.open.iter().any(|p| p.is_beneath(b"/home/ann/proj")) && none.shut.is_empty());
+}

@@ -125,8 +125,9 @@ impl Engine {
             record.notes.push("what the tool wrote is not what it had said it would write".to_owned());
         }
         self.store.append_json(id, RECEIPTS, &receipt(&plan, &left, &sites)?)?;
-        self.save(&mut record, true)?;
+        // The log first: cut off in between, it is settled once more, and the log says it twice.
         self.records.write(&[Body::RunObserved { as_rehearsed, digest, run: id, totals: effects.totals() }])?;
+        self.save(&mut record, true)?;
         self.store.note_applied(id)?;
         self.store.mark_left(id, false)?;
         Ok(Some(record))

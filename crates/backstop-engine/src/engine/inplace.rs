@@ -5,6 +5,7 @@
 use backstop_core::audit::Body;
 use backstop_core::effect::EffectSet;
 use backstop_core::run::{RunRecord, State};
+use backstop_sys::process::SIGTERM;
 
 use super::run::{nested, note_end, open_doors};
 use super::{Engine, Outcome};
@@ -15,10 +16,10 @@ use crate::trace::Trace;
 /// What is said of each.
 const NO_UNDO: &str = "it ran in place: undo does not cover what it changed in the workspace, scratch and caches";
 
-/// True for what ends a command that had begun.
+/// False for what keeps a command from beginning. Of all else it may have done something.
 pub(super) const fn had_begun(error: &RehearseError) -> bool {
     use RehearseError as E;
-    matches!(error, E::Interrupted(_) | E::Lost | E::NoSpace { .. } | E::Planted { .. } | E::TooBig { .. })
+    !matches!(error, E::NoOverlay { .. } | E::Volume(_) | E::View(_) | E::Cwd { .. } | E::Descriptor { .. })
 }
 
 impl Engine {
@@ -50,12 +51,13 @@ impl Engine {
     /// It was ended.
     pub(super) fn ended_in_place(&mut self, record: &mut RunRecord, error: &RehearseError) -> Failure {
         let why = error.to_string();
-        let mut failure = Failure::new(FailureKind::Refused, format!("{why}; {NO_UNDO}"));
-        if let RehearseError::Interrupted(signal) = error {
-            failure.kind = FailureKind::Interrupted(*signal);
-        }
-        if let RehearseError::Planted { path } = error {
-            failure = failure.next(format!("look at it, and take it away if nobody wants it: {}", path.quoted()));
+        let signal = match error {
+            RehearseError::Interrupted(signal) => *signal,
+            _ => SIGTERM as u8,
+        };
+        let mut failure = Failure::new(FailureKind::Interrupted(signal), format!("{why}; {NO_UNDO}"));
+        if let RehearseError::Replaced { path } = error {
+            failure = failure.next(format!("see whether somebody wants it so: {}", path.quoted()));
         }
         record.notes.push(why.clone());
         let ended = self.write_effects(record.id, &EffectSet::default()).and_then(|_| {

@@ -57,8 +57,14 @@ impl Engine {
             Some(session) => self.settle_edits(Some(session), Unchanged::Wait)?,
             None => Vec::new(),
         };
+        let asked = request.in_place;
         let lane = self.lane(&request, options);
         request.in_place = matches!(lane, Lane::InPlace(_));
+        if asked {
+            person.background(&lane);
+            // Rehearsed after all, it may go on for as long: its turn would keep all others waiting.
+            request.parallel = true;
+        }
         // Whoever only reads waits for nobody, and for what may go on for days nobody is to wait.
         let turn = if lane == Lane::Rehearse { self.turn(&request, person)? } else { None };
         let (mut record, _alive) = self.begin(request, turn.as_ref())?;
@@ -145,7 +151,7 @@ impl Engine {
         // that would write after all fails.
         if !options.rehearse && lane::lane(&reading::script(request)) == lane::Lane::Read {
             Lane::Read
-        } else if request.in_place && !options.rehearse {
+        } else if request.in_place && !options.rehearse && self.standing(request).is_the_profile_s_alone() {
             Lane::InPlace(self.ground(request, &[]).in_place())
         } else {
             Lane::Rehearse
@@ -618,7 +624,7 @@ fn rehearsal_failure(error: &RehearseError) -> Failure {
             Failure::because("the command was stopped and nothing took effect", error)
                 .next("make room (backstop vault status), or let it write less at once")
         }
-        RehearseError::Lost | RehearseError::Planted { .. } => Failure::because("nothing took effect", error),
+        RehearseError::Lost | RehearseError::Replaced { .. } => Failure::because("nothing took effect", error),
         RehearseError::Volume(_)
         | RehearseError::View(_)
         | RehearseError::Cwd { .. }

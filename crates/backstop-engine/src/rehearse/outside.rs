@@ -20,7 +20,7 @@ use backstop_sys::process::{self, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, Sig
 use self::doors::Doors;
 use self::space::Space;
 use super::inside::{self, Message};
-use super::plan::{self, Prepared};
+use super::plan::{self, Prepared, Watch};
 use super::tty::Foreground;
 use super::{Lane, Rehearsal, RehearseError, RehearseInput};
 use crate::volume::{self, How, Leftover};
@@ -143,9 +143,9 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
     if prepared.layers.is_empty() && rehearses {
         return Err(no_overlay(prepared, &[]));
     }
-    let absent = match &input.lane {
-        Lane::InPlace(places) => plan::absent(places),
-        Lane::Rehearse | Lane::Read => Vec::new(),
+    let watch = match &input.lane {
+        Lane::InPlace(places) => Some(Watch::start(places)),
+        Lane::Rehearse | Lane::Read => None,
     };
     let space = Space::start(&prepared.survey.volumes, input)?;
     let foreground = Foreground::remember();
@@ -167,7 +167,7 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
             listener: None,
             signals,
             space,
-            absent,
+            watch,
             doors: Doors::new(recipe.net),
         };
         let waited = beside.wait();
@@ -231,8 +231,8 @@ struct Beside<'a> {
     listener: Option<OwnedFd>,
     signals: OwnedFd,
     space: Space<'a>,
-    /// What a command in place must not make.
-    absent: Vec<Bytes>,
+    /// What has to stay as it is while a command runs in place.
+    watch: Option<Watch>,
     doors: Doors,
 }
 
@@ -268,20 +268,21 @@ impl Beside<'_> {
             if ready[0].any() {
                 let Some((text, mut handles)) = self.channel.receive().map_err(RehearseError::io("hear the run"))?
                 else {
-                    return self.nothing_planted();
+                    return self.all_stays();
                 };
                 self.message(Message::decode(&text).ok_or(RehearseError::Lost)?, handles.pop())?;
             }
             if Instant::now() >= look {
                 self.space.check()?;
-                self.nothing_planted()?;
+                self.all_stays()?;
                 look = Instant::now() + LOOK;
             }
         }
     }
 
-    fn nothing_planted(&self) -> Result<(), RehearseError> {
-        plan::planted(&self.absent).map_or(Ok(()), |path| Err(RehearseError::Planted { path }))
+    fn all_stays(&self) -> Result<(), RehearseError> {
+        let other = self.watch.as_ref().and_then(Watch::other);
+        other.map_or(Ok(()), |path| Err(RehearseError::Replaced { path: path.clone() }))
     }
 
     fn signal(&self) -> Result<(), RehearseError> {

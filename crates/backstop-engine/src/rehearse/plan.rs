@@ -13,7 +13,7 @@ use backstop_core::bytes::Bytes;
 use backstop_core::request::{Command, Net};
 use backstop_sys::fs::{self as sys, Stat};
 
-pub(super) use self::opened::{Opened, absent, planted};
+pub(super) use self::opened::{Opened, Watch};
 pub(super) use self::ways::Ways;
 use super::{Lane, Layer, RehearseError, RehearseInput};
 use crate::volume::{How, Leftover, Part, Query, Survey, survey, tidy};
@@ -110,7 +110,12 @@ pub(super) fn prepare(input: &RehearseInput<'_>, privileged: bool) -> Result<Pre
     hidden.extend(input.hide.iter().filter_map(|h| Some(Bytes::from(fs::canonicalize(h.as_path()).ok()?))));
     let seeds = if privileged { Vec::new() } else { seeds(input) };
     let query = Query { state: &state, uid: request.uid, gid: request.gid, privileged, seeds: &seeds, hidden: &hidden };
-    let survey = if input.lane == Lane::Rehearse { survey(&query)? } else { nothing_rehearsed(&query) };
+    let survey = match input.lane {
+        Lane::Rehearse => survey(&query)?,
+        Lane::Read => nothing_rehearsed(query.hidden.iter().cloned().chain(crate::volume::vaults_of(query.uid))),
+        // While it runs others are rehearsed: their vaults are made now, so that they can be hidden.
+        Lane::InPlace(_) => nothing_rehearsed(survey(&query)?.hidden),
+    };
     let mut hidden = survey.hidden.clone();
     if !privileged || input.lane != Lane::Rehearse {
         // The copy of all mounts brings these along; root's view never takes them over.
@@ -127,12 +132,10 @@ pub(super) fn prepare(input: &RehearseInput<'_>, privileged: bool) -> Result<Pre
     }
 }
 
-/// A survey where nothing is rehearsed: no file system takes part, so none is looked at. What is hidden in
-/// a rehearsal is hidden here as well.
-fn nothing_rehearsed(query: &Query<'_>) -> Survey {
-    let mut hidden = query.hidden.to_vec();
-    hidden.extend(crate::volume::vaults_of(query.uid));
-    Survey { volumes: Vec::new(), parts: Vec::new(), notes: Vec::new(), hidden }
+/// A survey where nothing is rehearsed: no file system takes part. What is hidden in a rehearsal is hidden here
+/// as well.
+fn nothing_rehearsed(hidden: impl IntoIterator<Item = Bytes>) -> Survey {
+    Survey { volumes: Vec::new(), parts: Vec::new(), notes: Vec::new(), hidden: hidden.into_iter().collect() }
 }
 
 fn recipe(

@@ -35,7 +35,7 @@ pub fn main(args: &[String]) {
         Some((_, "reads")) => Lane::Read,
         Some((_, "in-place")) => {
             let shut = [".git", ".claude", ".codex"].map(|name| request.cwd.join(name.as_bytes()));
-            Lane::InPlace(InPlace { open: vec![request.cwd.clone()], shut: shut.into() })
+            Lane::InPlace(InPlace { open: vec![request.cwd.clone()], private: vec!["/tmp".into()], shut: shut.into() })
         }
         _ => Lane::Rehearse,
     };

@@ -60,12 +60,37 @@ pub fn what_sets_up_an_agent_is_not_planted(who: Who) {
     for (line, waits) in [("mkdir -p .codex; echo '{}' > .codex/hooks.json; sleep 60", true), ("touch .codex", false)] {
         let began = Instant::now();
         let d = s.sh(line);
-        assert!(d.error().contains("it made ") && d.error().contains(".codex"), "{line}: {}", d.told);
+        assert!(d.error().contains("made or replaced") && d.error().contains(".codex"), "{line}: {}", d.told);
         assert!(!waits || began.elapsed() < Duration::from_secs(20), "it was stopped, not waited for");
         let path = s.tree().join(".codex");
         if path.is_dir() { fs::remove_dir_all(path).expect("rm") } else { fs::remove_file(path).expect("rm") }
     }
     assert_eq!(s.sh("echo fine > src/main").code(), 0);
+}
+
+pub fn what_sets_up_an_agent_is_not_replaced(who: Who) {
+    let s = place(who);
+    // A link is no file that could be covered: it leads to one that is.
+    fs::rename(s.tree().join(".claude"), s.tree().join("dots")).expect("mv");
+    symlink("dots", s.tree().join(".claude")).expect("link");
+    s.own();
+    let d = s.sh("(echo lost > dots/settings.json) 2>/dev/null || echo shut; (echo lost > .claude/settings.json) 2>/dev/null || echo shut");
+    assert_eq!(d.stdout, "shut\nshut\n", "{}", d.stderr);
+    let began = Instant::now();
+    let d = s.sh("rm .claude; mkdir .claude; echo lost > .claude/settings.json; sleep 60");
+    assert!(d.error().contains("made or replaced") && d.error().contains(".claude"), "{}", d.told);
+    assert!(began.elapsed() < Duration::from_secs(20), "it was stopped, not waited for");
+    assert_eq!(fs::read_to_string(s.tree().join("dots/settings.json")).expect("there"), "old");
+}
+
+/// Where others keep things as well, it sees an empty place of its own.
+pub fn a_shared_place_is_its_own(who: Who) {
+    let s = place(who);
+    let theirs = tempfile::NamedTempFile::new_in("/tmp").expect("a file");
+    let name = theirs.path().display();
+    let d = s.sh(&format!("cat {name} 2>/dev/null && echo seen; rm -f {name}; echo mine > /tmp/mine && cat /tmp/mine"));
+    assert_eq!(d.stdout, "mine\n", "{}", d.stderr);
+    assert!(theirs.path().exists() && !fs::exists("/tmp/mine").expect("a look"));
 }
 
 pub fn the_machine_is_as_ever_to_a_server(who: Who) {

@@ -49,6 +49,8 @@ cases![
     inplace::nothing_leads_out_in_place,
     inplace::sockets_of_the_machine_are_shut_in_place,
     inplace::what_sets_up_an_agent_is_not_planted,
+    inplace::what_sets_up_an_agent_is_not_replaced,
+    inplace::a_shared_place_is_its_own,
     inplace::the_machine_is_as_ever_to_a_server,
     ways::pipes_and_sockets_in_read_only_places_are_out_of_reach,
     ways::what_is_the_run_s_own_can_be_written_to,

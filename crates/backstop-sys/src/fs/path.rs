@@ -6,7 +6,8 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
 use super::dir::read_dir;
 use super::stat::{Stat, stat_at, stat_path};
@@ -19,6 +20,23 @@ fn open(path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
 /// Opens a directory as a mere position (`O_PATH`).
 pub fn position(path: &[u8]) -> io::Result<OwnedFd> {
     open(path, OFlags::PATH | OFlags::DIRECTORY)
+}
+
+/// Holds on to what is there, whatever it is: as long as that is open, nothing else gets its inode number.
+pub fn hold(path: &[u8]) -> io::Result<OwnedFd> {
+    open(path, OFlags::PATH)
+}
+
+/// Opens a directory as a mere position, where no name on the way may be a link.
+pub fn real_position(path: &[u8]) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    loop {
+        match rustix::fs::openat2(CWD, OsStr::from_bytes(path), flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+            // The kernel gives up when a rename runs beside it and asks to be called again.
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
 }
 
 /// Opens a file for reading; never blocks on a FIFO, never takes a terminal.

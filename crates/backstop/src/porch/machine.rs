@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use backstop_core::bytes::Bytes;
-use backstop_core::machine::{Machine, MachineError};
+use backstop_core::machine::{Background, Machine, MachineError};
 use backstop_core::policy::law::Profile;
 use backstop_core::request::{Net, Request};
 use backstop_engine::law::{only_roots, read};
@@ -71,6 +71,12 @@ pub fn still(machine: &Machine, request: &Request) -> Result<(), Trouble> {
         }
         output @ Trouble::Output(_) => output,
     })
+}
+
+/// False where an earlier request ran in place, and today's settings keep undo.
+pub fn still_in_place(machine: &Machine, request: &Request) -> bool {
+    let profile = Profile::ALL.into_iter().find(|p| p.name() == request.profile);
+    !request.in_place || profile.is_some_and(|p| machine.background(p) == Background::InPlace)
 }
 
 fn refused(what: &str, next: String) -> Trouble {

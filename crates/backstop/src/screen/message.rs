@@ -77,6 +77,7 @@ pub const fn word(record: &RunRecord) -> (&'static str, Ink) {
         State::Undone => ("undone", Ink::Place),
         State::Discarded => ("discarded", Ink::Faint),
         State::NoEffect => ("no effect", Ink::Faint),
+        State::Rehearsing if record.request.in_place => ("in place", Ink::Place),
         State::Rehearsing => ("rehearsing", Ink::Place),
         State::Allowed => ("allowed", Ink::Made),
         State::InPlace => ("in place", Ink::Changed),

@@ -34,6 +34,9 @@ pub fn summary(session: &Bytes, runs: &[RunRecord]) -> Option<String> {
         .filter(|(n, _)| *n > 0)
         .map(|(n, words)| format!("{} {words}", size::count(n)))
         .collect();
+    let goes_on = of(State::Rehearsing).filter(|r| r.request.in_place).count() as u64;
+    let running = (goes_on > 0).then(|| format!("{} still going on in place", size::count(goes_on)));
+    let counts: Vec<String> = counts.into_iter().chain(running).collect();
     if counts.is_empty() {
         return None;
     }
@@ -50,7 +53,7 @@ pub fn summary(session: &Bytes, runs: &[RunRecord]) -> Option<String> {
     if held > NAMED {
         out.push_str(&format!("\n  … and {} more: backstop runs --state held", size::count((held - NAMED) as u64)));
     }
-    if of(State::InPlace).next().is_some() {
+    if goes_on > 0 || of(State::InPlace).next().is_some() {
         out.push_str("\n  undo does not cover what ran in place");
     }
     if of(State::Committed).next().is_some() {
@@ -85,6 +88,10 @@ mod tests {
           undo does not cover what ran in place
           take all of it back: backstop undo --session 'a b'
         "#);
+        let mut server = run(State::Rehearsing);
+        server.request.in_place = true;
+        let said = summary(&session, &[server]).expect("said");
+        assert!(said.contains("1 still going on in place\n  undo does not cover"), "{said}");
         let many = vec![run(State::Held); 7];
         let said = summary(&session, &many).expect("said");
         assert_eq!(said.matches("backstop show").count(), NAMED);

@@ -11,6 +11,7 @@ mod shell;
 mod tools;
 
 use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,6 +30,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::child::Cut;
 use crate::args::Mcp;
 use crate::out::Done;
+use crate::porch::{self, Caller};
 use crate::screen::message;
 use crate::screen::style::head;
 use crate::{clock, exit, inside};
@@ -48,10 +50,30 @@ pub struct Server {
     gone: watch::Receiver<bool>,
     /// This server is itself inside a run, where `run` passes commands through and records are masked.
     inside: bool,
+    /// Where its commands may be: beneath its workspace; without one, where it was started.
+    place: Place,
     /// The session that its runs belong to.
     session: String,
     /// Who may start a program.
     turns: Semaphore,
+}
+
+/// The place that a server works in, found once: no call can choose another workspace by a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    /// Anywhere in this workspace.
+    Workspace(PathBuf),
+    /// Here alone: from elsewhere there could be another.
+    Here,
+}
+
+impl Place {
+    fn find() -> Result<Self, Failure> {
+        let caller = Caller::of_this_process();
+        let (settings, accounts) = porch::settings(caller)?;
+        let found = porch::workspace_here(caller, &accounts, &settings.kinds.classes)?;
+        Ok(found.map_or(Self::Here, Self::Workspace))
+    }
 }
 
 /// One call of a tool.
@@ -66,19 +88,22 @@ pub struct Call {
 pub fn mcp(typed: &Mcp) -> Done {
     let failed = |e: io::Error| Failure::because("the server can't be started", &e);
     let runtime = runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
-    let done = runtime.block_on(serve(!typed.no_elicitation));
+    // Inside a run nobody's workspace is found: the outer run's counts.
+    let place = if inside::is_inside() { Place::Here } else { Place::find()? };
+    let done = runtime.block_on(serve(!typed.no_elicitation, place));
     // Standard input may be in a read that never ends.
     runtime.shutdown_background();
     done
 }
 
-async fn serve(elicit: bool) -> Done {
+async fn serve(elicit: bool, place: Place) -> Done {
     let (tell, gone) = watch::channel(false);
     let server = Arc::new(Server {
         calls: AtomicU64::new(0),
         elicit,
         gone,
         inside: inside::is_inside(),
+        place,
         session: session(),
         turns: Semaphore::new(AT_ONCE),
     });

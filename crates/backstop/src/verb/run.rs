@@ -12,20 +12,13 @@ use super::House;
 use crate::args::{OneRun, Run, Wait, WaitFor};
 use crate::document::RunDocument;
 use crate::out::{self, Done};
-use crate::person::Terminal;
+use crate::person::{self, Terminal};
 use crate::screen::style::Style;
 use crate::screen::{message, tree};
 use crate::{exit, inside, porch};
 
 /// How often `--wait` looks at the record.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// Said before a command in the background begins.
-const IN_PLACE: &str = "backstop: in the background, so this runs in place: it can write only in the workspace, in \
-                        scratch directories and caches; undo does not cover what it changes there\n";
-/// The same where undo is kept.
-const NOT_IN_PLACE: &str = "backstop: this machine keeps undo, so this is rehearsed, though in the background: what it \
-                            changes is seen by nobody, and judged, when it ends\n";
 
 /// `backstop run`.
 pub fn run(typed: &Run) -> Done {
@@ -60,8 +53,8 @@ pub fn run(typed: &Run) -> Done {
         rehearse: typed.rehearse,
         stdout_to_stderr: typed.json,
     };
-    if typed.background && !typed.json {
-        out::say(if request.in_place { IN_PLACE } else { NOT_IN_PLACE });
+    if typed.background && !request.in_place {
+        out::say(person::NOT_IN_PLACE);
     }
     let mut person = Terminal::new(typed.yes, !typed.json && typed.wait.is_none());
     let mut outcome = house.engine.run(request, &options, &mut person)?;
@@ -99,7 +92,9 @@ pub fn retry(one: &OneRun) -> Done {
     let mut house = House::open()?;
     let id = house.find(&one.run)?;
     porch::still(&machine, &house.engine.record(id)?.request)?;
-    let options = RunOptions { stdout_to_stderr: one.json, ..RunOptions::default() };
+    // What ran in place then may have to be rehearsed today.
+    let rehearse = !porch::still_in_place(&machine, &house.engine.record(id)?.request);
+    let options = RunOptions { rehearse, stdout_to_stderr: one.json, ..RunOptions::default() };
     let mut person = Terminal::new(false, !one.json);
     let outcome = house.engine.retry(id, &options, &mut person)?;
     person.clear();

@@ -223,17 +223,10 @@ fn shell(input: &Value) -> Option<Tool> {
     if commands.is_empty() {
         return None;
     }
-    Some(Tool::Shell(Shell { background: background(input), commands, input: input.clone() }))
+    Some(Tool::Shell(Shell { background: false, commands, input: input.clone() }))
 }
 
 const KEYS: [&str; 4] = ["command", "cmd", "command_line", "CommandLine"];
-
-/// True where the input says that the client waits for no end: Claude Code, Gemini and its kin, Copilot.
-fn background(input: &Value) -> bool {
-    let said = |name: &&str| input.get(name) == Some(&Value::Bool(true));
-    ["run_in_background", "is_background", "isBackground", "background", "detach"].iter().any(said)
-        || input.get("mode").and_then(Value::as_str) == Some("async")
-}
 
 /// The key under which a shell's input has its one command.
 fn one(input: &Value) -> Option<&'static str> {

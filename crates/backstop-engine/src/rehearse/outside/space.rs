@@ -1,12 +1,12 @@
 //! Watches how full the disks get while a command runs. Looks at two numbers per file system, and
 //! only when those say so, at what the run itself has written. Stops nothing itself.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use backstop_core::bytes::Bytes;
 use backstop_sys::fs as sys;
 
-use super::super::{RehearseError, RehearseInput};
+use super::super::{Lane, RehearseError, RehearseInput};
 use crate::volume::OpenVolume;
 
 /// Below this, a file system counts as full: the journal and the ledger need room as well.
@@ -16,6 +16,8 @@ pub(super) struct Space<'a> {
     input: &'a RehearseInput<'a>,
     volumes: &'a [OpenVolume],
     free: Vec<u64>,
+    /// In place: the directories that can be written to, and what was free there.
+    open: Vec<(Bytes, OwnedFd, u64)>,
 }
 
 impl<'a> Space<'a> {
@@ -25,7 +27,16 @@ impl<'a> Space<'a> {
             .map(|v| sys::space(v.vault()).map(|s| s.free))
             .collect::<Result<_, _>>()
             .map_err(RehearseError::io("see how much room there is"))?;
-        Ok(Self { input, volumes, free })
+        let places = match &input.lane {
+            Lane::InPlace(places) => places.open.as_slice(),
+            Lane::Rehearse | Lane::Read => &[],
+        };
+        let look = |path: &Bytes| {
+            let place = sys::real_position(path.as_slice()).ok()?;
+            let free = sys::space(place.as_fd()).ok()?.free;
+            Some((path.clone(), place, free))
+        };
+        Ok(Self { input, volumes, free, open: places.iter().filter_map(look).collect() })
     }
 
     pub(super) fn cwd(&self) -> &Bytes {
@@ -33,6 +44,12 @@ impl<'a> Space<'a> {
     }
 
     pub(super) fn check(&self) -> Result<(), RehearseError> {
+        for (root, place, before) in &self.open {
+            let free = sys::space(place.as_fd()).map_err(RehearseError::io("see how much room there is"))?.free;
+            if free < FLOOR.min(before / 2) {
+                return Err(RehearseError::NoSpace { root: root.clone(), free });
+            }
+        }
         for (volume, before) in self.volumes.iter().zip(&self.free) {
             let free = sys::space(volume.vault()).map_err(RehearseError::io("see how much room there is"))?.free;
             // A disk that was as full before is not this run's doing.

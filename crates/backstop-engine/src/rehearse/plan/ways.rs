@@ -51,9 +51,9 @@ pub(super) fn user(parts: &[Part], points: &[Bytes], hidden: &[Bytes]) -> Ways {
 /// In place nothing is behind a glass: what is known now is cut off, and what lies directly in a directory
 /// that is open.
 pub(super) fn in_place(open: &[Opened], points: &[Bytes]) -> Ways {
-    let mut ways = Ways { known: listed().collect(), ..Ways::default() };
+    let mut ways = Ways { known: listed().filter(leads_out).collect(), ..Ways::default() };
     ways.known.extend(points.iter().filter(|path| leads_out(path)).cloned());
-    for Opened { at, .. } in open {
+    for Opened { at, .. } in open.iter().filter(|place| !place.private) {
         let entries = fs::read_dir(at.as_path()).into_iter().flatten().flatten().take(NAMES);
         let paths = entries.map(|entry| at.join(Bytes::from(entry.file_name()).as_slice()));
         ways.known.extend(paths.filter(leads_out));

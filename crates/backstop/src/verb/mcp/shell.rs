@@ -2,7 +2,7 @@
 //! held and the client has a person, that person's answer.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::ask::{self, Choice};
 use super::child::{self, Ended, Order};
 use super::tools::{Ran, Shell};
-use super::{Call, answer};
+use super::{Call, Place, answer};
+use backstop_core::bytes::Bytes;
 use backstop_core::run::{RunRecord, State};
 
 /// Letters of a client's name that are kept.
@@ -55,14 +56,35 @@ fn order(typed: Shell, id: &str, call: &Call) -> Result<Order, String> {
     if cwd.as_ref().is_some_and(|dir| !dir.is_absolute() || !dir.is_dir()) {
         return Err(nothing("`cwd` is not the absolute path of a directory that is there"));
     }
+    let place = &call.server.place;
+    if let Some(dir) = cwd.as_ref().filter(|dir| !call.server.inside && !lies_in(dir, place)) {
+        return Err(nothing(&format!(
+            "`cwd` {} is not in the place that this server works in; start one there",
+            Bytes::from(dir.as_path()).quoted()
+        )));
+    }
     let client = call.context.peer.peer_info();
     let agent = agent(client.as_ref().map_or("", |c| &c.client_info.name));
     let mut args: Vec<OsString> = vec!["run".into(), format!("--tied-to={}", std::process::id()).into()];
     args.extend([format!("--agent={agent}"), format!("--session={}", call.server.session)].map(OsString::from));
     args.push(format!("--call={id}").into());
+    if let Place::Workspace(dir) = place {
+        let mut option = OsString::from("--workspace=");
+        option.push(dir);
+        args.push(option);
+    }
     args.extend(typed.reason.map(|reason| OsString::from(format!("--reason={reason}"))));
     args.extend(["-c".into(), typed.command.into()]);
     Ok(Order { cwd, limit: typed.timeout_ms.map(Duration::from_millis), ..Order::new(args) })
+}
+
+/// True where a directory, by its real path, is where a server's commands may be.
+fn lies_in(dir: &Path, place: &Place) -> bool {
+    let Ok(real) = dir.canonicalize() else { return false };
+    match place {
+        Place::Workspace(workspace) => real.starts_with(workspace),
+        Place::Here => std::env::current_dir().is_ok_and(|here| real == here),
+    }
 }
 
 /// A client's name as records may hold it.

@@ -24,11 +24,11 @@ const SHELL: &str = "Runs a command line with bash, in a rehearsal first. What i
 pub struct Shell {
     /// The command line, for bash.
     pub command: String,
-    /// The directory to run it in: absolute, and there. Default: the server's own.
+    /// The directory to run it in: absolute, there, and in the server's workspace. Default: the server's own.
     pub cwd: Option<String>,
     /// Why, for the person who may have to decide; it is recorded.
     pub reason: Option<String>,
-    /// End it after this many milliseconds; then nothing of it takes effect.
+    /// End it after this many milliseconds; then nothing of it takes effect, unless that had begun.
     #[schemars(range(min = 1))]
     pub timeout_ms: Option<u64>,
 }
@@ -38,10 +38,10 @@ pub struct Shell {
 pub struct Ran {
     /// The code that the command ended with; of one that took no effect 75 (held), 77 (denied) and others.
     pub exit_code: u8,
-    /// The run, for `show`, `undo`, `wait` and `discard`; absent where nothing was recorded.
+    /// The run, for `show`, `undo`, `wait` and `discard`; absent where no record could be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
-    /// committed, no-effect, held, denied, discarded, failed; absent where nothing was recorded.
+    /// committed, no-effect, held, denied, discarded, failed; absent where no record could be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Standard error, and Backstop's own words at its end.

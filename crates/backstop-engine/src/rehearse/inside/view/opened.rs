@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use backstop_core::bytes::Bytes;
 use backstop_sys::fs as sys;
-use backstop_sys::mount::{self, Attr};
+use backstop_sys::mount::{self, Attr, Opt};
 
 use super::super::{Trouble, below_root};
 use crate::rehearse::plan::Opened;
@@ -20,10 +20,14 @@ pub(super) struct Taken<'a> {
 pub(super) fn take(opened: &[Opened]) -> Result<Vec<Taken<'_>>, Trouble> {
     let all = opened.iter().map(|opened| {
         let at = &opened.at;
+        let attr = Attr { no_suid: true, no_dev: true, ..Attr::default() };
         let take = || -> io::Result<OwnedFd> {
+            if opened.private {
+                return mount::fresh("tmpfs", "backstop", &[Opt::Value("mode", "1777")], attr);
+            }
             // With what is mounted beneath: in a user namespace the kernel gives no directory without it.
-            let mount = mount::clone_tree(sys::position(at.as_slice())?.as_fd(), b"", true)?;
-            mount::restrict(mount.as_fd(), Attr { no_suid: true, no_dev: true, ..Attr::default() }, true)?;
+            let mount = mount::clone_tree(sys::real_position(at.as_slice())?.as_fd(), b"", true)?;
+            mount::restrict(mount.as_fd(), attr, true)?;
             Ok(mount)
         };
         let mount = take().map_err(Trouble::at(format!("open {} for writing", at.quoted())))?;
@@ -55,7 +59,14 @@ pub(super) fn place(root: BorrowedFd<'_>, taken: Vec<Taken<'_>>) -> Result<Vec<B
     Ok(places)
 }
 
+/// Beneath a private one the machine's directories are not there, so they are made for what lies on them.
 fn attach(mount: &OwnedFd, root: BorrowedFd<'_>, path: &Bytes) -> Result<(), Trouble> {
-    mount::attach(mount.as_fd(), root, below_root(path))
-        .map_err(Trouble::at(format!("put {} in its place", path.quoted())))
+    let attach = || mount::attach(mount.as_fd(), root, below_root(path));
+    let attached = match attach() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            sys::ensure_dirs(root, below_root(path), 0o755).and_then(|()| attach())
+        }
+        other => other,
+    };
+    attached.map_err(Trouble::at(format!("put {} in its place", path.quoted())))
 }
