@@ -28,6 +28,10 @@ const ALL: &str = "BACKSTOP_ALL_AGENTS";
 
 type Test = fn(&'static Client) -> Result<(), Failed>;
 
+/// What only clients with this name are tried on.
+const OF_ONE: [(&str, &str, Test); 1] =
+    [("claude", "functions-and-aliases-of-its-person-are-there", functions as Test)];
+
 const SCENARIOS: [(&str, Test); 6] = [
     ("without-a-hook-the-files-are-lost", control),
     ("a-command-takes-effect-and-is-taken-back", guarded),
@@ -56,6 +60,9 @@ fn main() {
             if name != "a-sub-agent-is-covered" || !client.delegate.is_empty() {
                 add(name.to_owned(), Box::new(move || test(client)));
             }
+        }
+        for (_, name, test) in OF_ONE.into_iter().filter(|(whose, ..)| *whose == client.name) {
+            add(name.to_owned(), Box::new(move || test(client)));
         }
         for (fault, broke) in Fault::ALL.into_iter().zip(client.broken) {
             let then = if broke == Broke::Stopped { "stops-it" } else { "is-its-hole" };
@@ -199,6 +206,17 @@ fn edited(client: &'static Client) -> Result<(), Failed> {
     ensure(notes() == "old words\n", &format!("after undo the file says {:?}", notes()), &played)?;
     let lines = before.diff(&stage.arena.tree_at("/w/work/notes"), &DiffOpts::default());
     ensure(lines.is_empty(), &lines.join("\n"), &played)
+}
+
+fn functions(client: &'static Client) -> Result<(), Failed> {
+    let stage = set(client, Hook::Backstop)?;
+    let script = Script { steps: client.lines(&["greet you && again", "greet file > greeted"]), ..Script::default() };
+    let played = play(&stage, client.name, &script, LIMIT)?;
+    let told = played.told().iter().any(|t| t.contains("hi you") && t.contains("hi again"));
+    ensure(told, "the functions are not there", &played)?;
+    let written = fs::read_to_string(stage.arena.at("/w/work/greeted")).unwrap_or_default();
+    ensure(written == "hi file\n", &format!("the file says {written:?}"), &played)?;
+    ensure(stage.runs()?.len() == 2, "both were rehearsed", &played)
 }
 
 fn delegated(client: &'static Client) -> Result<(), Failed> {

@@ -92,6 +92,8 @@ pub struct RunOptions {
     /// The descriptor of a pipe that a line's shell says its last directory to, so that the shell outside
     /// can go there as well.
     pub cwd_to: Option<u16>,
+    /// The descriptor of a pipe that a line's shell reads functions and aliases from, before the line.
+    pub shell_from: Option<u16>,
     /// Send the child's standard output to standard error (for `--json`).
     pub stdout_to_stderr: bool,
 }

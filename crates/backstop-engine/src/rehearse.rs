@@ -38,6 +38,8 @@ pub struct RehearseInput<'a> {
     pub stdout_to_stderr: bool,
     /// The pipe that a line's shell says its last directory to.
     pub cwd_to: Option<u16>,
+    /// The pipe that a line's shell reads functions and aliases from.
+    pub shell_from: Option<u16>,
     /// What processes that outlive the command get before they are asked to end.
     pub grace: Duration,
     /// The run is stopped when it has written more than this, in bytes.

@@ -196,6 +196,9 @@ pub struct Run {
     /// End, as by SIGTERM, when this process, which has to be the parent, goes away: what `mcp` adds
     #[arg(long, value_name = "PID", hide = true)]
     pub tied_to: Option<u32>,
+    /// Read functions and aliases from this pipe before LINE: those of the shell outside
+    #[arg(long, value_name = "FD", requires = "line", value_parser = clap::value_parser!(u16).range(3..))]
+    pub shell_from: Option<u16>,
     /// What the command may reach, as far as the machine's settings allow [default: from the profile]
     #[arg(long, value_enum)]
     pub net: Option<NetArg>,

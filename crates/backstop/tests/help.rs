@@ -113,6 +113,9 @@ fn help_of_run() {
           --cwd-to <FD>
               Say LINE's last directory to this pipe, so that the shell outside can go there as well
 
+          --shell-from <FD>
+              Read functions and aliases from this pipe before LINE: those of the shell outside
+
           --net <NET>
               What the command may reach, as far as the machine's settings allow [default: from the
               profile]

@@ -41,12 +41,18 @@ impl Client {
     /// A command, as the client runs what the hook gave it: in a shell that goes on. What it prints, and
     /// where that shell is afterwards.
     fn shell(&self, line: &str, code: i32) -> (String, String) {
+        self.shell_with("", line, code)
+    }
+
+    /// The same in a shell that has read its person's own settings.
+    fn shell_with(&self, settings: &str, line: &str, code: i32) -> (String, String) {
         let said = self.hook("PreToolUse", "Bash", &json!({"command": line}), "toolu_sh");
         let answer: Value = serde_json::from_slice(&said.stdout).expect("JSON");
         let rewritten = answer["hookSpecificOutput"]["updatedInput"]["command"].as_str().expect("a command");
         let environment = self.place.command(&[]);
         let mut shell = Command::new("bash");
-        shell.args(["-c", "eval \"$1\"; code=$?; pwd -P >&2; exit $code", "bash", rewritten]);
+        let own = format!("{settings}\neval \"$1\"; code=$?; pwd -P >&2; exit $code");
+        shell.args(["-c", &own, "bash", rewritten]);
         shell.current_dir(self.place.at("w")).env_clear().stdin(Stdio::null());
         shell.envs(environment.get_envs().filter_map(|(k, v)| Some((k, v?))));
         let output = shell.output().expect("bash");
@@ -403,4 +409,23 @@ fn what_goes_on_in_the_background_is_told_that_undo_does_not_cover_it() {
     assert!(text(&output).contains("undo does not cover"), "{}", text(&output));
     assert_eq!(client.place.json(&["runs", "--json"], 0)["runs"][0]["state"], "in-place");
     assert_eq!(client.place.read("up"), "up\n");
+}
+
+#[test]
+fn functions_and_aliases_of_the_client_s_shell_are_there() {
+    let client = Client::new();
+    let settings = "shopt -s expand_aliases; greet() { echo \"hi $1\"; }; alias again='greet again'; alias ls='ls -d'";
+    for (line, out) in [
+        ("greet you; again", "hi you\nhi again\n"),
+        ("ls .; again | cat", ".\nhi again\n"),
+        ("cd /tmp && again", "hi again\n"),
+        ("greet a >a; cat a", "hi a\n"),
+    ] {
+        assert_eq!(client.shell_with(settings, line, 0).0, out, "{line}");
+    }
+    // What they do is rehearsed like all else, and the record has the line alone.
+    client.shell_with("stray() { touch /etc/backstop-test; }", "stray", 75);
+    assert!(!std::path::Path::new("/etc/backstop-test").exists());
+    let run = &client.place.json(&["runs", "--json"], 0)["runs"][0];
+    assert_eq!(run["request"]["command"]["line"], "stray");
 }

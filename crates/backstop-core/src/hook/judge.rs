@@ -134,7 +134,10 @@ fn guarded(call: &Call, shell: &Shell, command: &str, program: &str) -> String {
         None => option,
     });
     // The command first: clients show their person the beginning of a line.
-    let line = format!("{} run -c {} {}", word(program), quote(command), words.collect::<Vec<_>>().join(" "));
+    let mut line = format!("{} run -c {} {}", word(program), quote(command), words.collect::<Vec<_>>().join(" "));
+    if call.agent == Agent::Claude {
+        line.push_str(SHELL_FROM);
+    }
     if shell.background || !carries(call.agent) || !may_leave(command) {
         return line;
     }
@@ -146,6 +149,9 @@ fn guarded(call: &Call, shell: &Shell, command: &str, program: &str) -> String {
          (exit $__backstop); }} 8>&1"
     )
 }
+
+/// Claude Code's shell is bash or zsh, and has the functions and aliases of its person's own.
+const SHELL_FROM: &str = " --shell-from 7 7< <(declare -f; alias -p 2>/dev/null)";
 
 /// True where the client's next command begins in the directory that this one ends in.
 const fn carries(agent: Agent) -> bool {

@@ -166,6 +166,7 @@ impl Engine {
             home: self.settings.home.as_ref(),
             hide: &self.settings.hide,
             cwd_to: options.cwd_to,
+            shell_from: options.shell_from,
             stdout_to_stderr: options.stdout_to_stderr,
             grace: self.settings.grace,
             upper_limit: self.settings.upper_limit,

@@ -279,10 +279,14 @@ fn run_entries(net: Net) -> Vec<(Bytes, RunEntry)> {
 
 fn argv(input: &RehearseInput<'_>) -> Result<Vec<CString>, RehearseError> {
     let mut argv = input.request.command.argv();
-    if let (Some(pipe), Command::Line(line)) = (input.cwd_to, &input.request.command) {
+    if let Command::Line(line) = &input.request.command {
+        // On a line of their own: aliases count from the next one on. What another shell than bash said of its
+        // functions may be no bash.
+        let read = |pipe| format!("shopt -s expand_aliases; . /dev/fd/{pipe} 2>/dev/null; exec {pipe}<&-; :\n");
         // A line that sets a trap of its own for the end, or becomes another program, says nothing.
-        let say = format!("trap 'pwd -P >&{pipe}' EXIT; ");
-        argv[2] = Bytes::new([say.as_bytes(), line.as_slice()].concat());
+        let say = |pipe| format!("trap 'pwd -P >&{pipe}' EXIT; ");
+        let before = [input.shell_from.map(read), input.cwd_to.map(say)].into_iter().flatten().collect::<String>();
+        argv[2] = Bytes::new([before.as_bytes(), line.as_slice()].concat());
     }
     argv.into_iter()
         .map(|a| CString::new(a.as_slice()))

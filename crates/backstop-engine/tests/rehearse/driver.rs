@@ -48,6 +48,7 @@ pub fn main(args: &[String]) {
         hide: &[],
         stdout_to_stderr: false,
         cwd_to: None,
+        shell_from: None,
         grace: Duration::from_millis(100),
         upper_limit: limit.parse().ok(),
         force_user: mode.starts_with("user"),

@@ -50,6 +50,7 @@ pub fn run(typed: &Run) -> Done {
         hold: typed.hold,
         leave: false,
         cwd_to: typed.cwd_to,
+        shell_from: typed.shell_from,
         rehearse: typed.rehearse,
         stdout_to_stderr: typed.json,
     };

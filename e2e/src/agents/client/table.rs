@@ -51,7 +51,7 @@ pub const CLIENTS: &[Client] = &[
                DISABLE_AUTOUPDATER=1 $AGENT -p --allowedTools Bash,Write,Edit,Read,Task,Agent --model claude-sonnet-4-5 \
                --output-format stream-json --verbose -- \"$PROMPT\"",
         once: None,
-        files: files!(),
+        files: files!("/home/agent/.bashrc": "claude/bashrc"),
         hook: files!("/home/agent/.claude/settings.json": "claude/settings.json"),
         incident: "rm -rf temp/*",
         edit: &[
