@@ -34,8 +34,10 @@ pub const CLIENTS: &[Client] = &[
             "apply_patch",
             r#""*** Begin Patch\n*** Update File: notes/today.txt\n@@\n-old words\n+new words\n*** End Patch\n""#,
         )],
-        // This model is offered no tool that starts one.
-        delegate: &[],
+        delegate: &[
+            ("spawn_agent", r#"{"message": "SCRIPT-OF-THE-SUBAGENT", "task_name": "clean", "fork_turns": "none"}"#),
+            ("wait_agent", r#"{"timeout_ms": 20000}"#),
+        ],
         settings: "/home/agent/.codex/config.toml",
         broken: [Runs(KILLED), Runs(TIMEOUT), Runs(GARBAGE)],
     },

@@ -38,6 +38,10 @@ pub fn read(body: &Value) -> Asked {
             asked.words.push_str(&text(&item["content"]));
             asked.words.push('\n');
         }
+        if kind == "agent_message" {
+            // A task from another agent, in whatever form.
+            asked.words.push_str(&item.to_string());
+        }
         if kind.ends_with("_call_output") {
             asked.told.push(text(&item["output"]));
         }

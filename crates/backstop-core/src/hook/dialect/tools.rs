@@ -154,13 +154,17 @@ const LOOKS: [&str; 81] = [
 ];
 
 /// Names of tools that start another agent, or speak with one.
-const DELEGATES: [&str; 13] = [
+const DELEGATES: [&str; 17] = [
     "agent",
     "close_agent",
     "delegate_to_agent",
+    "followup_task",
+    "interrupt_agent",
     "invoke_agent",
+    "list_agents",
     "resume_agent",
     "send_input",
+    "send_message",
     "sendmessage",
     "spawn_agent",
     "subagent",
@@ -170,6 +174,9 @@ const DELEGATES: [&str; 13] = [
     "write_agent",
 ];
 
+/// What Codex writes in front of these.
+const FAMILIES: [&str; 2] = ["collaboration", "multi_agent_v1"];
+
 /// Names of tools that type into a running program.
 const TYPES: [&str; 2] = ["write_bash", "write_stdin"];
 
@@ -177,7 +184,8 @@ const TYPES: [&str; 2] = ["write_bash", "write_stdin"];
 pub fn tool(name: &str, input: &Value) -> Tool {
     let lower = name.to_ascii_lowercase();
     // Codex writes the tools of its own agents with their family in front.
-    let lower = lower.strip_prefix("multi_agent_v1").unwrap_or(&lower);
+    let family = FAMILIES.iter().find_map(|family| lower.strip_prefix(family));
+    let lower = family.filter(|own| DELEGATES.contains(own)).unwrap_or(&lower);
     let is = |names: &[&str]| names.contains(&lower);
     if is(&TYPES) {
         return Tool::Types;
