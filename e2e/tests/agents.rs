@@ -29,8 +29,11 @@ const ALL: &str = "BACKSTOP_ALL_AGENTS";
 type Test = fn(&'static Client) -> Result<(), Failed>;
 
 /// What only clients with this name are tried on.
-const OF_ONE: [(&str, &str, Test); 1] =
-    [("claude", "functions-and-aliases-of-its-person-are-there", functions as Test)];
+const OF_ONE: [(&str, &str, Test); 3] = [
+    ("claude", "functions-and-aliases-of-its-person-are-there", functions),
+    ("claude", "a-server-in-the-background-runs-in-place", server),
+    ("claude", "over-mcp-a-command-is-taken-back-and-the-incident-held", over_mcp),
+];
 
 const SCENARIOS: [(&str, Test); 6] = [
     ("without-a-hook-the-files-are-lost", control),
@@ -217,6 +220,53 @@ fn functions(client: &'static Client) -> Result<(), Failed> {
     let written = fs::read_to_string(stage.arena.at("/w/work/greeted")).unwrap_or_default();
     ensure(written == "hi file\n", &format!("the file says {written:?}"), &played)?;
     ensure(stage.runs()?.len() == 2, "both were rehearsed", &played)
+}
+
+fn server(client: &'static Client) -> Result<(), Failed> {
+    let stage = set(client, Hook::Backstop)?;
+    let line = "echo up > up; sleep 30";
+    let input = serde_json::json!({"command": line, "description": "a server", "run_in_background": true});
+    let server = Step::Tool { names: vec!["Bash".to_owned()], input };
+    // What it writes is on the disk while it runs, and nobody waits for its turn.
+    let look = "for i in $(seq 50); do [ -s up ] && break; sleep 0.1; done; cat up; echo beside > beside";
+    let steps = vec![server, Step::Shell(look.to_owned())];
+    let played = play(&stage, client.name, &Script { steps, ..Script::default() }, LIMIT)?;
+    ensure(stage.arena.at("/w/work/up").exists(), "the server wrote nothing", &played)?;
+    ensure(stage.arena.at("/w/work/beside").exists(), "the command beside it took no effect", &played)?;
+    ensure(played.told().iter().any(|t| t.contains("up")), "the command beside it saw nothing of the server", &played)?;
+    let runs = stage.runs()?;
+    let in_place = runs.iter().any(|r| r["request"]["command"]["line"] == line && r["request"]["in_place"] == true);
+    ensure(in_place && runs.len() == 2, &format!("the runs are {runs:?}"), &played)
+}
+
+/// Without a hook, and with its own shell switched off.
+fn over_mcp(client: &'static Client) -> Result<(), Failed> {
+    let stage = set(client, Hook::None)?;
+    stage.give(&[
+        ("/w/work/.mcp.json", r#"{"mcpServers": {"backstop": {"command": "@BACKSTOP@", "args": ["mcp"]}}}"#),
+        (
+            "/home/agent/.claude/settings.json",
+            r#"{"env": {"ENABLE_TOOL_SEARCH": "false"}, "enableAllProjectMcpServers": true, "permissions": {"allow": ["mcp__backstop"], "deny": ["Bash"]}}"#,
+        ),
+    ])?;
+    let before = data(&stage);
+    let step = |line: &str| Step::Tool {
+        names: vec!["mcp__backstop__shell".to_owned()],
+        input: serde_json::json!({"command": line, "reason": "to make room"}),
+    };
+    let script = Script { steps: vec![step(VICTIM), step(client.incident)], ..Script::default() };
+    let played = play(&stage, client.name, &script, LIMIT)?;
+    is_held(&stage, &played)?;
+    ensure(!stage.arena.at("/w/work/victim").exists(), "the command took no effect", &played)?;
+    let runs = stage.runs()?;
+    let done: Vec<&Value> = runs.iter().filter(|r| r["state"] == "committed").collect();
+    let [run] = done.as_slice() else {
+        return Err(format!("{} runs and not one took effect\n  {}", done.len(), played.words()).into());
+    };
+    ensure(run["request"]["asker"]["agent"] == "claude-code", &format!("the run is {run}"), &played)?;
+    take_back(&stage, run)?;
+    same(&before, &data(&stage))?;
+    secrets_stay(client, &stage, &played)
 }
 
 fn delegated(client: &'static Client) -> Result<(), Failed> {

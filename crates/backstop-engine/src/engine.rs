@@ -9,6 +9,7 @@ mod look;
 mod recover;
 mod run;
 mod takeback;
+mod told;
 mod turn;
 mod vault;
 

@@ -162,6 +162,18 @@ impl Stage {
             let text = text.replace("@BACKSTOP@", program).replace("@SECONDS@", &format!("{seconds}"));
             self.write(path, &text.replace("@MILLIS@", &format!("{}", seconds * 1000)))?;
         }
+        self.own()
+    }
+
+    /// More of the client's configuration, of `@BACKSTOP@`.
+    pub fn give(&self, files: &[(&str, &str)]) -> Result<(), Broken> {
+        for (path, text) in files {
+            self.write(path, &text.replace("@BACKSTOP@", GUARD))?;
+        }
+        self.own()
+    }
+
+    fn own(&self) -> Result<(), Broken> {
         let own = format!(
             "mkdir -p {MODEL}; chown -R 1000:1000 {MODEL} /home/agent; chmod 755 /opt/hook.sh 2>/dev/null || true\n\
              find /home/agent -name '*.sh' -exec chmod 755 {{}} +"

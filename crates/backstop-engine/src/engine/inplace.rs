@@ -7,7 +7,7 @@ use backstop_core::effect::EffectSet;
 use backstop_core::run::{RunRecord, State};
 use backstop_sys::process::SIGTERM;
 
-use super::run::{nested, note_end, open_doors};
+use super::told::{nested, note_end, open_doors};
 use super::{Engine, Outcome};
 use crate::failure::{Failure, FailureKind};
 use crate::rehearse::{Rehearsal, RehearseError};

@@ -10,7 +10,7 @@ use backstop_core::facts::Meaning;
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Op, Place, Plan};
 use backstop_core::policy::{self, Decision, Ground, Judgement, Reason};
-use backstop_core::request::{NestedRequest, Request};
+use backstop_core::request::Request;
 use backstop_core::run::{RunRecord, State};
 use backstop_core::shell::Script;
 use backstop_core::shell::lane;
@@ -18,6 +18,7 @@ use backstop_core::time::Timestamp;
 
 use super::edit::Unchanged;
 use super::inplace::had_begun;
+use super::told::{nested, note_end, open_doors, rehearsal_failure};
 use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, SETTLE, Step};
 use crate::clock;
 use crate::commit::{Bounds, Checked, CommitError, History, Site, check, known};
@@ -568,30 +569,6 @@ impl Engine {
     }
 }
 
-/// How the command ended.
-pub(super) fn note_end(record: &mut RunRecord, rehearsal: &Rehearsal) {
-    record.exit = Some(rehearsal.exit);
-    record.left_behind.clone_from(&rehearsal.left_behind);
-    let program = record.request.command.argv().into_iter().next().unwrap_or_default();
-    let why = rehearsal.not_started.iter();
-    record.notes.extend(why.map(|why| format!("cannot run {}: {why}", program.quoted())));
-    record.notes.extend(rehearsal.notes.iter().cloned());
-}
-
-/// Entries for what was noted of nested runs; what is no such note is passed over, being the
-/// command's own scribble.
-pub(super) fn nested(run: RunId, lines: &[Bytes]) -> Vec<Body> {
-    let notes = lines.iter().filter_map(|l| serde_json::from_slice::<NestedRequest>(l.as_slice()).ok());
-    notes
-        .map(|NestedRequest { command, cwd, reason, session }| Body::Nested { command, cwd, reason, run, session })
-        .collect()
-}
-
-/// Where the command got to outside.
-pub(super) fn open_doors(effects: &EffectSet) -> Vec<Bytes> {
-    effects.doors.iter().filter(|d| !d.shut).map(|d| d.to.clone()).collect()
-}
-
 /// Directories' times are no effect that is judged; so they are set only in the agent's own places, and
 /// where the steps that were judged change them anyway.
 fn keep_own_times(plan: &mut Plan, ground: &Ground, set: &EffectSet) {
@@ -609,27 +586,4 @@ fn keep_own_times(plan: &mut Plan, ground: &Ground, set: &EffectSet) {
         }
         _ => true,
     });
-}
-
-/// A rehearsal's failure for the edge.
-fn rehearsal_failure(error: &RehearseError) -> Failure {
-    let failure = Failure::because("nothing was run", error);
-    match error {
-        RehearseError::NoOverlay { help, .. } => help.iter().fold(failure, |f, h| f.next(h.clone())),
-        RehearseError::Interrupted(signal) => Failure {
-            kind: FailureKind::Interrupted(*signal),
-            what: format!("interrupted by signal {signal}; nothing took effect"),
-            next: Vec::new(),
-        },
-        RehearseError::TooBig { .. } | RehearseError::NoSpace { .. } => {
-            Failure::because("the command was stopped and nothing took effect", error)
-                .next("make room (backstop vault status), or let it write less at once")
-        }
-        RehearseError::Lost | RehearseError::Replaced { .. } => Failure::because("nothing took effect", error),
-        RehearseError::Volume(_)
-        | RehearseError::View(_)
-        | RehearseError::Cwd { .. }
-        | RehearseError::Descriptor { .. }
-        | RehearseError::Io { .. } => failure,
-    }
 }

@@ -1,0 +1,58 @@
+//! What a rehearsal tells: for the record, for the log, and where it failed, for people.
+
+use backstop_core::audit::Body;
+use backstop_core::bytes::Bytes;
+use backstop_core::effect::EffectSet;
+use backstop_core::id::RunId;
+use backstop_core::request::NestedRequest;
+use backstop_core::run::RunRecord;
+
+use crate::failure::{Failure, FailureKind};
+use crate::rehearse::{Rehearsal, RehearseError};
+
+/// How the command ended.
+pub(super) fn note_end(record: &mut RunRecord, rehearsal: &Rehearsal) {
+    record.exit = Some(rehearsal.exit);
+    record.left_behind.clone_from(&rehearsal.left_behind);
+    let program = record.request.command.argv().into_iter().next().unwrap_or_default();
+    let why = rehearsal.not_started.iter();
+    record.notes.extend(why.map(|why| format!("cannot run {}: {why}", program.quoted())));
+    record.notes.extend(rehearsal.notes.iter().cloned());
+}
+
+/// Entries for what was noted of nested runs; what is no such note is passed over, being the
+/// command's own scribble.
+pub(super) fn nested(run: RunId, lines: &[Bytes]) -> Vec<Body> {
+    let notes = lines.iter().filter_map(|l| serde_json::from_slice::<NestedRequest>(l.as_slice()).ok());
+    notes
+        .map(|NestedRequest { command, cwd, reason, session }| Body::Nested { command, cwd, reason, run, session })
+        .collect()
+}
+
+/// Where the command got to outside.
+pub(super) fn open_doors(effects: &EffectSet) -> Vec<Bytes> {
+    effects.doors.iter().filter(|d| !d.shut).map(|d| d.to.clone()).collect()
+}
+
+/// A rehearsal's failure for the edge.
+pub(super) fn rehearsal_failure(error: &RehearseError) -> Failure {
+    let failure = Failure::because("nothing was run", error);
+    match error {
+        RehearseError::NoOverlay { help, .. } => help.iter().fold(failure, |f, h| f.next(h.clone())),
+        RehearseError::Interrupted(signal) => Failure {
+            kind: FailureKind::Interrupted(*signal),
+            what: format!("interrupted by signal {signal}; nothing took effect"),
+            next: Vec::new(),
+        },
+        RehearseError::TooBig { .. } | RehearseError::NoSpace { .. } => {
+            Failure::because("the command was stopped and nothing took effect", error)
+                .next("make room (backstop vault status), or let it write less at once")
+        }
+        RehearseError::Lost | RehearseError::Replaced { .. } => Failure::because("nothing took effect", error),
+        RehearseError::Volume(_)
+        | RehearseError::View(_)
+        | RehearseError::Cwd { .. }
+        | RehearseError::Descriptor { .. }
+        | RehearseError::Io { .. } => failure,
+    }
+}
