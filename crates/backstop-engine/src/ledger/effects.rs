@@ -9,7 +9,7 @@ use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Aspect, Conflict, Effect, FileType, Kind, Node, Opener, Tally};
 use backstop_core::plan::Meta;
 use backstop_core::time::Timestamp;
-use backstop_sys::fs::{Pin, Stat, open_dir, open_dir_read, open_parent, split};
+use backstop_sys::fs::{Pin, Stat, Time, open_dir, open_dir_read, open_parent, split};
 
 use super::content::{attributes, hash, node, same, target};
 use super::fate::{Fate, Fates};
@@ -51,6 +51,11 @@ struct Linked {
     untold: Option<(Bytes, u32)>,
 }
 
+/// True for a file that writing through another name would change as well.
+fn has_names(lower: &Stat) -> bool {
+    lower.is_file() && lower.nlink > 1
+}
+
 /// The effects in the making.
 pub(super) struct Book<'a> {
     pub input: &'a Input<'a>,
@@ -67,6 +72,9 @@ pub(super) struct Book<'a> {
     known_names: HashMap<(usize, u64), u32>,
     /// Files whose further names were not seen; some may only be in the vault.
     linked: Vec<Linked>,
+    /// Files with several names that are gone from a place, by layer, size and time: where a new file may have
+    /// come from that an unprivileged overlay copied.
+    gone_names: HashMap<(usize, u64, Time), Stat>,
     /// New objects seen, by (layer, inode): a second name is a link.
     created: HashMap<(usize, u64), Bytes>,
     /// The last directory opened, by (volume or layer, path): names come in runs.
@@ -81,6 +89,12 @@ impl<'a> Book<'a> {
                 *known_names.entry((f.layer, f.stat.ino)).or_default() += 1;
             }
         }
+        let mut gone_names = HashMap::new();
+        for f in found.iter().filter(|f| f.stat.is_whiteout()) {
+            if let Some(lower) = f.lower.as_ref().map(|l| l.stat).filter(has_names) {
+                gone_names.entry((f.layer, lower.size, lower.mtime)).or_insert(lower);
+            }
+        }
         Self {
             input,
             found,
@@ -92,6 +106,7 @@ impl<'a> Book<'a> {
             lost: Vec::new(),
             openers: None,
             known_names,
+            gone_names,
             linked: Vec::new(),
             created: HashMap::new(),
             cache: None,
@@ -229,13 +244,8 @@ impl<'a> Book<'a> {
         if self.input.layers[f.layer].prefix == "trusted." || !f.stat.is_file() {
             return;
         }
-        let copied = |lower: &Stat| lower.is_file() && lower.nlink > 1;
-        let moved = |lower: &Stat| copied(lower) && lower.size == f.stat.size && lower.mtime == f.stat.mtime;
-        let here = f.lower.as_ref().map(|l| l.stat).filter(copied);
-        let from = || {
-            let gone = self.found.iter().filter(|g| g.layer == f.layer && g.stat.is_whiteout());
-            gone.filter_map(|g| g.lower.as_ref()).map(|l| l.stat).find(moved)
-        };
+        let here = f.lower.as_ref().map(|l| l.stat).filter(has_names);
+        let from = || self.gone_names.get(&(f.layer, f.stat.size, f.stat.mtime)).copied();
         if let Some(lower) = here.or_else(from) {
             let linked = Linked {
                 volume: self.volume(f.layer),
