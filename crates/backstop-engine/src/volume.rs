@@ -127,14 +127,7 @@ impl OpenVolume {
         let vault = sys::open_dir_read(root.as_fd(), spec.vault.as_slice())
             .map_err(VolumeError::io("open the vault", &path))?;
         let dev = private(vault.as_fd(), &path)?;
-        spec.vault_id = match sys::read_small(vault.as_fd(), ID) {
-            Ok(id) if is_id(&id) => String::from_utf8(id).unwrap_or_default(),
-            Ok(_) => new_id(vault.as_fd()).map_err(VolumeError::io("name the vault", &path))?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                new_id(vault.as_fd()).map_err(VolumeError::io("name the vault", &path))?
-            }
-            Err(e) => return Err(VolumeError::io("read the name of", &path)(e)),
-        };
+        spec.vault_id = named(&vault).map_err(VolumeError::io("name the vault", &path))?;
         Ok(Self { spec, root, vault, dev })
     }
 
@@ -214,6 +207,29 @@ fn shared(vault: &Bytes) -> Option<Bytes> {
     let parent = vault.parent();
     let name = parent.as_slice().rsplit(|b| *b == b'/').next().unwrap_or_default();
     name.starts_with(VAULTS).then_some(parent)
+}
+
+/// The vault's name; one that has none gets it. By one process alone: what another had begun by a name that
+/// was written over could never be found again.
+fn named(vault: &OwnedFd) -> io::Result<String> {
+    if let Some(id) = read_id(vault.as_fd())? {
+        return Ok(id);
+    }
+    sys::lock_exclusive(vault.as_fd())?;
+    let named = match read_id(vault.as_fd()) {
+        Ok(None) => new_id(vault.as_fd()),
+        read => read.map(Option::unwrap_or_default),
+    };
+    sys::unlock(vault.as_fd()).and(named)
+}
+
+/// None where there is none, or something that is none.
+fn read_id(vault: BorrowedFd<'_>) -> io::Result<Option<String>> {
+    match sys::read_small(vault, ID) {
+        Ok(text) => Ok(String::from_utf8(text).ok().filter(|id| is_id(id.as_bytes()))),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 fn is_id(text: &[u8]) -> bool {

@@ -37,6 +37,25 @@ fn a_volume_is_found_again_by_its_vaults_name() {
 }
 
 #[test]
+fn a_new_vault_gets_one_name_whoever_comes_first() {
+    for _ in 0..20 {
+        let dir = tempfile::tempdir().expect("a directory");
+        let start = std::sync::Barrier::new(8);
+        let open = || {
+            start.wait();
+            OpenVolume::create(spec(dir.path()), process::own_ids().0).expect("a volume").spec().clone()
+        };
+        let specs: Vec<Volume> = std::thread::scope(|s| {
+            let all: Vec<_> = (0..8).map(|_| s.spawn(open)).collect();
+            all.into_iter().map(|one| one.join().expect("it ends")).collect()
+        });
+        for spec in &specs {
+            assert_eq!(reopen(spec).expect("the same").spec(), &specs[0]);
+        }
+    }
+}
+
+#[test]
 fn a_vault_that_others_can_enter_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     fs::create_dir(dir.path().join("vault")).expect("mkdir");
