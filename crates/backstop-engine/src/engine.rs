@@ -90,6 +90,8 @@ pub struct RunOptions {
     pub anew: bool,
     /// Rehearse even what is known to only read.
     pub rehearse: bool,
+    /// Rehearse what was to run in place: the machine's settings keep undo.
+    pub keep_undo: bool,
     /// The descriptor of a pipe that a line's shell says its last directory to, so that the shell outside
     /// can go there as well.
     pub cwd_to: Option<u16>,

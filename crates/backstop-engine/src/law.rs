@@ -64,6 +64,7 @@ pub struct Standing {
     digest: Digest,
     keep: Keep,
     entry: Option<Body>,
+    shipped: bool,
 }
 
 impl Standing {
@@ -81,12 +82,10 @@ impl Standing {
         self.law.as_ref().ok()
     }
 
-    /// True where all rules are those that a profile begins with, as it is shipped: nobody forbids anything that
-    /// only a judgement could find.
-    pub(crate) fn is_the_profile_s_alone(&self) -> bool {
-        let shipped = |s: &Source| s.layer == law::Layer::Profile && !s.name.starts_with('/');
-        let rules = |s: &&Source| s.name.ends_with(".cedar");
-        self.law.is_ok() && self.refusals.is_empty() && self.sources.iter().filter(rules).all(shipped)
+    /// True where these rules and no others are in force that the profile is shipped with: nobody forbids
+    /// anything that only a judgement could find.
+    pub(crate) const fn is_shipped(&self) -> bool {
+        self.shipped
     }
 
     /// Names the set, rules and classes; a judgement by it carries this.
@@ -206,7 +205,7 @@ fn stand(profile: Profile, places: &Places, kinds: &Kinds, state: &Path, trusted
                 drop(keep.checked(rules));
             }
             drop(keep.good(&machines(&sources).cloned().collect::<Vec<_>>()));
-            finish(Ok(law), Vec::new(), all, keep)
+            Standing { shipped: builtin, ..finish(Ok(law), Vec::new(), all, keep) }
         }
         Err(refusals) => {
             let law = fall_back(profile, &keep, sources, &refusals);
@@ -231,7 +230,7 @@ fn fall_back(profile: Profile, keep: &Keep, sources: Vec<Source>, refusals: &[Re
 
 fn finish(law: Result<Law, Vec<Refusal>>, refusals: Vec<Refusal>, sources: Vec<Source>, keep: Keep) -> Standing {
     let digest = law::digest(&sources);
-    let mut standing = Standing { law, refusals, sources, digest, keep, entry: None };
+    let mut standing = Standing { law, refusals, sources, digest, keep, entry: None, shipped: false };
     let refused = !standing.refusals().is_empty();
     if !standing.keep.is_recorded(if refused { "refused" } else { "loaded" }, digest) {
         standing.entry = Some(match &standing.law {

@@ -24,7 +24,7 @@ pub const ROWS: usize = 12;
 const IN_PLACE: &str = "backstop: in the background, so this runs in place: it can write only in the workspace, in \
                         scratch directories and caches; undo does not cover what it changes there\n";
 /// The same where the machine's settings or rules of its own keep undo.
-pub const NOT_IN_PLACE: &str = "backstop: this machine keeps undo, so this is rehearsed, though in the background: what \
+const NOT_IN_PLACE: &str = "backstop: this machine keeps undo, so this is rehearsed, though in the background: what \
                                 it changes is seen by nobody, and judged, when it ends\n";
 
 /// Whoever sits there.

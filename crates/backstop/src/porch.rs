@@ -11,12 +11,12 @@ use std::path::PathBuf;
 use backstop_core::bytes::Bytes;
 use backstop_core::classes::Classes;
 use backstop_core::hook::Call;
-use backstop_core::machine::{Background, Machine};
+use backstop_core::machine::Machine;
 use backstop_core::policy::law::Profile;
 use backstop_core::request::{Asker, Command, NestedRequest, Net, Request};
 use backstop_engine::Failure;
 
-pub use machine::{FILE, is_set, machine, settle, still, still_in_place};
+pub use machine::{FILE, is_set, keeps_undo, machine, settle, still};
 pub use passwd::Account;
 pub use settings::settings;
 pub use workspace::Forbidden;
@@ -114,14 +114,11 @@ pub fn request(typed: &Run, here: &Here<'_>) -> Result<Request, Trouble> {
     if let Some(dir) = &typed.workspace {
         request.workspace = workspace::given(dir, &here.forbidden())?.map(Bytes::from);
     }
-    let profile = Profile::ALL.into_iter().find(|p| p.name() == request.profile);
-    let in_place = profile.is_some_and(|p| here.machine.background(p) == Background::InPlace);
     let asker = |agent| Asker { agent, call: text(&typed.call), subagent: text(&typed.subagent) };
     Ok(Request {
         asker: text(&typed.agent).map(asker),
-        in_place: typed.background && in_place,
-        // What may go on for days keeps nobody waiting.
-        parallel: typed.parallel || typed.background,
+        in_place: typed.background,
+        parallel: typed.parallel,
         reason: text(&typed.reason),
         session: text(&typed.session),
         ..request

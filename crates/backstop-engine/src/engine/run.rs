@@ -63,7 +63,7 @@ impl Engine {
         request.in_place = matches!(lane, Lane::InPlace(_));
         if asked {
             person.background(&lane);
-            // Rehearsed after all, it may go on for as long: its turn would keep all others waiting.
+            // Rehearsed after all, it may still go on for days: its turn would keep all others waiting.
             request.parallel = true;
         }
         // Whoever only reads waits for nobody, and for what may go on for days nobody is to wait.
@@ -152,7 +152,7 @@ impl Engine {
         // that would write after all fails.
         if !options.rehearse && lane::lane(&reading::script(request)) == lane::Lane::Read {
             Lane::Read
-        } else if request.in_place && !options.rehearse && self.standing(request).is_the_profile_s_alone() {
+        } else if request.in_place && !options.rehearse && !options.keep_undo && self.standing(request).is_shipped() {
             Lane::InPlace(self.ground(request, &[]).in_place())
         } else {
             Lane::Rehearse

@@ -48,7 +48,9 @@ pub(super) fn rehearsal_failure(error: &RehearseError) -> Failure {
             Failure::because("the command was stopped and nothing took effect", error)
                 .next("make room (backstop vault status), or let it write less at once")
         }
-        RehearseError::Lost | RehearseError::Replaced { .. } => Failure::because("nothing took effect", error),
+        RehearseError::Lost => Failure::because("nothing took effect", error),
+        // Only of what ran in place, which is ended in other words.
+        RehearseError::Replaced { .. } => Failure::because("the command was ended", error),
         RehearseError::Volume(_)
         | RehearseError::View(_)
         | RehearseError::Cwd { .. }

@@ -73,10 +73,10 @@ pub fn still(machine: &Machine, request: &Request) -> Result<(), Trouble> {
     })
 }
 
-/// False where an earlier request ran in place, and today's settings keep undo.
-pub fn still_in_place(machine: &Machine, request: &Request) -> bool {
+/// True where the settings let nothing run in place by the profile of a request.
+pub fn keeps_undo(machine: &Machine, request: &Request) -> bool {
     let profile = Profile::ALL.into_iter().find(|p| p.name() == request.profile);
-    !request.in_place || profile.is_some_and(|p| machine.background(p) == Background::InPlace)
+    profile.is_none_or(|p| machine.background(p) == Background::Rehearsed)
 }
 
 fn refused(what: &str, next: String) -> Trouble {

@@ -12,7 +12,7 @@ use super::House;
 use crate::args::{OneRun, Run, Wait, WaitFor};
 use crate::document::RunDocument;
 use crate::out::{self, Done};
-use crate::person::{self, Terminal};
+use crate::person::Terminal;
 use crate::screen::style::Style;
 use crate::screen::{message, tree};
 use crate::{exit, inside, porch};
@@ -48,15 +48,13 @@ pub fn run(typed: &Run) -> Done {
         anew: false,
         dry_run: typed.dry_run,
         hold: typed.hold,
+        keep_undo: porch::keeps_undo(&machine, &request),
         leave: false,
         cwd_to: typed.cwd_to,
         shell_from: typed.shell_from,
         rehearse: typed.rehearse,
         stdout_to_stderr: typed.json,
     };
-    if typed.background && !request.in_place {
-        out::say(person::NOT_IN_PLACE);
-    }
     let mut person = Terminal::new(typed.yes, !typed.json && typed.wait.is_none());
     let mut outcome = house.engine.run(request, &options, &mut person)?;
     person.clear();
@@ -93,9 +91,8 @@ pub fn retry(one: &OneRun) -> Done {
     let mut house = House::open()?;
     let id = house.find(&one.run)?;
     porch::still(&machine, &house.engine.record(id)?.request)?;
-    // What ran in place then may have to be rehearsed today.
-    let rehearse = !porch::still_in_place(&machine, &house.engine.record(id)?.request);
-    let options = RunOptions { rehearse, stdout_to_stderr: one.json, ..RunOptions::default() };
+    let keep_undo = porch::keeps_undo(&machine, &house.engine.record(id)?.request);
+    let options = RunOptions { keep_undo, stdout_to_stderr: one.json, ..RunOptions::default() };
     let mut person = Terminal::new(false, !one.json);
     let outcome = house.engine.retry(id, &options, &mut person)?;
     person.clear();
