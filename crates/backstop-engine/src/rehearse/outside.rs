@@ -147,7 +147,7 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
         Lane::InPlace(places) => Some(Watch::start(places)),
         Lane::Rehearse | Lane::Read => None,
     };
-    let space = Space::start(&prepared.survey.volumes, input)?;
+    let space = Space::start(&prepared.survey.volumes, recipe.opened.as_deref().unwrap_or_default(), input)?;
     let foreground = Foreground::remember();
     let (ours, theirs) = Channel::pair().map_err(RehearseError::io("make a channel"))?;
     // All of them until the first process is made: it starts with none let through, and the command

@@ -105,3 +105,25 @@ open('/dev/null', 'w').write('x'); open('/dev/shm/x', 'w').write('x')";
     assert_eq!((d.stdout.as_str(), d.code()), ("served\n", 0), "{}", d.stderr);
     assert!(!fs::exists("/dev/shm/x").expect("a look"), "what is private stays so");
 }
+
+/// Where the tree is a file system of its own, with so much room.
+fn mounted(size: &str) -> String {
+    format!("mount -t tmpfs -o mode=777,size={size} x \"$PWD\" && cd \"$PWD\"")
+}
+
+pub fn a_disk_that_runs_full_ends_it(who: Who) {
+    let s = Scratch::in_place(who);
+    let began = Instant::now();
+    let d = s.sh_with_mounts(&mounted("40m"), "head -c 30M /dev/zero > big; sleep 60");
+    assert!(d.error().contains("bytes free"), "{}", d.told);
+    assert!(began.elapsed() < Duration::from_secs(20), "it was stopped, not waited for");
+}
+
+/// Others are rehearsed while it runs: what would be their vault is shut before anything is in it.
+pub fn vaults_that_are_not_there_yet_are_shut(who: Who) {
+    let s = Scratch::in_place(who);
+    let line = "v=.backstop-$(id -u); test -d $v && echo there; (echo x > $v/x) 2>/dev/null && echo wrote
+        rm -rf $v 2>/dev/null; mv $v w 2>/dev/null && echo moved; ls -A $v; echo end";
+    let d = s.sh_with_mounts(&mounted("100m"), line);
+    assert_eq!(d.stdout, "there\nend\n", "{}", d.stderr);
+}

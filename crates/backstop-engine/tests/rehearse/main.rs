@@ -51,6 +51,8 @@ cases![
     inplace::what_sets_up_an_agent_is_not_planted,
     inplace::what_sets_up_an_agent_is_not_replaced,
     inplace::a_shared_place_is_its_own,
+    inplace::a_disk_that_runs_full_ends_it,
+    inplace::vaults_that_are_not_there_yet_are_shut,
     inplace::the_machine_is_as_ever_to_a_server,
     ways::pipes_and_sockets_in_read_only_places_are_out_of_reach,
     ways::what_is_the_run_s_own_can_be_written_to,

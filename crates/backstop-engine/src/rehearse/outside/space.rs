@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use backstop_core::bytes::Bytes;
 use backstop_sys::fs as sys;
 
-use super::super::{Lane, RehearseError, RehearseInput};
+use super::super::plan::Opened;
+use super::super::{RehearseError, RehearseInput};
 use crate::volume::OpenVolume;
 
 /// Below this, a file system counts as full: the journal and the ledger need room as well.
@@ -21,22 +22,25 @@ pub(super) struct Space<'a> {
 }
 
 impl<'a> Space<'a> {
-    pub(super) fn start(volumes: &'a [OpenVolume], input: &'a RehearseInput<'a>) -> Result<Self, RehearseError> {
+    pub(super) fn start(
+        volumes: &'a [OpenVolume],
+        opened: &[Opened],
+        input: &'a RehearseInput<'a>,
+    ) -> Result<Self, RehearseError> {
         let free = volumes
             .iter()
             .map(|v| sys::space(v.vault()).map(|s| s.free))
             .collect::<Result<_, _>>()
             .map_err(RehearseError::io("see how much room there is"))?;
-        let places = match &input.lane {
-            Lane::InPlace(places) => places.open.as_slice(),
-            Lane::Rehearse | Lane::Read => &[],
+        let look = |place: &Opened| {
+            let held = sys::real_position(place.at.as_slice())?;
+            let free = sys::space(held.as_fd())?.free;
+            Ok((place.at.clone(), held, free))
         };
-        let look = |path: &Bytes| {
-            let place = sys::real_position(path.as_slice()).ok()?;
-            let free = sys::space(place.as_fd()).ok()?.free;
-            Some((path.clone(), place, free))
-        };
-        Ok(Self { input, volumes, free, open: places.iter().filter_map(look).collect() })
+        // A private one takes memory, not the machine's disk.
+        let open = opened.iter().filter(|place| !place.private).map(look).collect::<Result<_, _>>();
+        let open = open.map_err(RehearseError::io("see how much room there is"))?;
+        Ok(Self { input, volumes, free, open })
     }
 
     pub(super) fn cwd(&self) -> &Bytes {

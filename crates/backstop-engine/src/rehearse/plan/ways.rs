@@ -54,8 +54,10 @@ pub(super) fn in_place(open: &[Opened], points: &[Bytes]) -> Ways {
     let mut ways = Ways { known: listed().filter(leads_out).collect(), ..Ways::default() };
     ways.known.extend(points.iter().filter(|path| leads_out(path)).cloned());
     for Opened { at, .. } in open.iter().filter(|place| !place.private) {
-        let entries = fs::read_dir(at.as_path()).into_iter().flatten().flatten().take(NAMES);
-        let paths = entries.map(|entry| at.join(Bytes::from(entry.file_name()).as_slice()));
+        let entries = fs::read_dir(at.as_path()).into_iter().flatten().flatten();
+        // All of them: to tell by the directory alone costs little.
+        let ways_out = entries.filter(|e| e.file_type().is_ok_and(|t| !t.is_file() && !t.is_dir() && !t.is_symlink()));
+        let paths = ways_out.map(|entry| at.join(Bytes::from(entry.file_name()).as_slice()));
         ways.known.extend(paths.filter(leads_out));
     }
     ways.sorted()
