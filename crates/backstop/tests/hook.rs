@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use place::{Place, text};
+use place::{Place, text, until};
 use serde_json::{Value, json};
 
 /// A client that speaks like Claude Code.
@@ -286,9 +286,7 @@ fn an_edit_waits_for_no_build() {
     fs::write(place.at("w/a"), "old\n").expect("written");
     let mut build = place.command(&["run", "-c", "touch built; sleep 4"]).spawn().expect("starts");
     // Its turn has begun when its record is there.
-    while place.ids().is_empty() {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until("it has begun", || !place.ids().is_empty());
     let write = json!({"file_path": client.file("a"), "content": "new\n"});
     client.tool("Write", &write, "t1", |p| fs::write(p.at("w/a"), "new\n").expect("written"));
     assert!(build.try_wait().expect("known").is_none(), "the build goes on");

@@ -404,9 +404,12 @@ fn what_makes_no_sense_is_a_clear_error_and_nothing_is_run() {
         assert_eq!(said["isError"], true, "{arguments}: {said}");
         assert!(text(&said).contains("nothing was run") && text(&said).contains(part), "{arguments}: {said}");
     }
-    for (tool, arguments) in
-        [("undo", json!({})), ("undo", json!({"run": "r-1", "session": true})), ("runs", json!({"all": 1}))]
-    {
+    for (tool, arguments) in [
+        ("undo", json!({})),
+        ("undo", json!({"run": "r-1", "session": true})),
+        ("runs", json!({"all": 1})),
+        ("wait", json!({"run": "r-1", "at_most_seconds": 3601})),
+    ] {
         assert_eq!(client.tool(tool, &arguments)["isError"], true, "{tool} {arguments}");
     }
     let id = client.start_tool("commit", &json!({"run": "r-1"}));

@@ -7,7 +7,7 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use place::{Place, text};
+use place::{Place, text, until};
 
 #[test]
 fn one_damaged_record_hides_no_other_run() {
@@ -130,9 +130,7 @@ fn ctrl_c_while_it_rehearses_leaves_nothing() {
     let mut child =
         place.command(&["run", "-c", "touch a; touch ../ready; sleep 30; touch b"]).spawn().expect("starts");
     let uppers = || text(&Command::new("find").arg(place.at("")).args(["-name", "ready"]).output().expect("find"));
-    while uppers().is_empty() {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until("it has begun", || !uppers().is_empty());
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-s", "INT", &pid]).status().expect("kill").success());
     assert_eq!(child.wait().expect("ends").code(), Some(130));

@@ -14,11 +14,12 @@ const NAMED: usize = 5;
 const WIDTH: usize = 60;
 
 /// The states that a count is worth, in the order of what a person wants to know, and their words.
-const STATES: [(State, &str); 8] = [
+const STATES: [(State, &str); 9] = [
     (State::Committed, "took effect"),
     (State::NoEffect, "changed nothing"),
     (State::Held, "held"),
     (State::Denied, "denied"),
+    (State::DryRun, "only shown"),
     (State::InPlace, "ran in place"),
     (State::Undone, "undone"),
     (State::Discarded, "given up"),
@@ -28,22 +29,19 @@ const STATES: [(State, &str); 8] = [
 /// What is said of a session of at least one run, newest first; none where there is nothing to say.
 pub fn summary(session: &Bytes, runs: &[RunRecord]) -> Option<String> {
     let of = |state: State| runs.iter().filter(move |r| r.state == state);
-    let counts: Vec<String> = STATES
-        .iter()
-        .map(|(state, words)| (of(*state).count() as u64, words))
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, words)| format!("{} {words}", size::count(n)))
-        .collect();
-    let goes_on = of(State::Rehearsing).filter(|r| r.request.in_place).count() as u64;
-    let running = (goes_on > 0).then(|| format!("{} still going on in place", size::count(goes_on)));
-    let counts: Vec<String> = counts.into_iter().chain(running).collect();
+    let goes_on = of(State::Rehearsing).filter(|r| r.request.in_place).count();
+    let ended = STATES.iter().map(|(state, words)| (of(*state).count(), *words));
+    let counts: Vec<(usize, &str)> =
+        ended.chain([(goes_on, "still going on in place")]).filter(|(n, _)| *n > 0).collect();
     if counts.is_empty() {
         return None;
     }
+    let all = counts.iter().map(|(n, _)| *n as u64).sum();
+    let parts: Vec<String> = counts.iter().map(|(n, words)| format!("{} {words}", size::count(*n as u64))).collect();
     let mut out = format!(
         "Backstop: {} in this session: {}",
-        size::counted(runs.len() as u64, "command or edit", "commands and edits"),
-        counts.join(", ")
+        size::counted(all, "command or edit", "commands and edits"),
+        parts.join(", ")
     );
     let held = of(State::Held).count();
     for run in of(State::Held).take(NAMED) {

@@ -27,8 +27,10 @@ pub async fn verb(name: &str, typed: Option<JsonObject>, call: &Call) -> Result<
         }
         "wait" => {
             let Wait { run, at_most_seconds } = answer::arguments(typed)?;
-            let at_most = at_most_seconds.clamp(1, LONGEST);
-            vec!["wait".to_owned(), answer::run_id(&run)?.to_owned(), format!("--at-most={at_most}s")]
+            if !(1..=LONGEST).contains(&at_most_seconds) {
+                return Err(format!("nothing was waited for: `at_most_seconds` is from 1 to {LONGEST}"));
+            }
+            vec!["wait".to_owned(), answer::run_id(&run)?.to_owned(), format!("--at-most={at_most_seconds}s")]
         }
         "undo" => {
             let which = match answer::arguments(typed)? {
