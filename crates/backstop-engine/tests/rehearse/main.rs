@@ -55,6 +55,7 @@ cases![
     inplace::vaults_that_are_not_there_yet_are_shut,
     inplace::the_machine_is_as_ever_to_a_server,
     ways::pipes_and_sockets_in_read_only_places_are_out_of_reach,
+    ways::a_directory_that_only_its_owner_reads_keeps_its_place,
     ways::what_is_the_run_s_own_can_be_written_to,
     mounts::a_tmpfs_has_a_layer_and_a_vault_of_its_own,
     mounts::a_bind_mount_leads_to_the_same_files,

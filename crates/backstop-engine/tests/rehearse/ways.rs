@@ -47,6 +47,20 @@ pub fn pipes_and_sockets_in_read_only_places_are_out_of_reach(who: Who) {
     assert_eq!(fs::read(s.home().join("got")).expect("the reader's file"), b"", "nobody gave an order");
 }
 
+/// Without root an overlay asks the directories in a glass for attributes that one which only its owner
+/// reads does not give; it has to be there all the same.
+pub fn a_directory_that_only_its_owner_reads_keeps_its_place(who: Who) {
+    let s = Scratch::new(who);
+    let d = s.sh_with_mounts(
+        "mount -t tmpfs -o mode=755 x /var/lib; mkdir -m 700 /var/lib/shut; mkdir /var/lib/open
+        mkfifo -m 666 /var/lib/open/pipe; timeout 20 cat /var/lib/open/pipe >> \"$HOME/got\" </dev/null 2>/dev/null &
+        mount -o remount,ro /var/lib",
+        "stat -c '%A %n' /var/lib/*; timeout 2 sh -c 'echo order > /var/lib/open/pipe'; echo end",
+    );
+    assert_eq!(d.stdout, "drwxr-xr-x /var/lib/open\ndrwx------ /var/lib/shut\nend\n", "{}", d.stderr);
+    assert_eq!(fs::read(s.home().join("got")).expect("the reader's file"), b"", "nobody gave an order");
+}
+
 /// Writing is confined without root; what is private, or made by the run, has to work all the same.
 pub fn what_is_the_run_s_own_can_be_written_to(who: Who) {
     let s = Scratch::new(who);

@@ -50,6 +50,11 @@ pub fn writable(path: &[u8]) -> bool {
     rustix::fs::accessat(CWD, OsStr::from_bytes(path), rights, AtFlags::EACCESS).is_ok()
 }
 
+/// True when this process may read the file, or list the directory.
+pub fn readable(path: &[u8]) -> bool {
+    rustix::fs::accessat(CWD, OsStr::from_bytes(path), Access::READ_OK, AtFlags::EACCESS).is_ok()
+}
+
 /// True when this process may go through the directory to what it names.
 pub fn searchable(path: &[u8]) -> bool {
     rustix::fs::accessat(CWD, OsStr::from_bytes(path), Access::EXEC_OK, AtFlags::EACCESS).is_ok()

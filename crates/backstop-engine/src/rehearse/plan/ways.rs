@@ -36,8 +36,9 @@ pub(super) fn privileged(parts: &[Part]) -> Ways {
     ways.sorted()
 }
 
-/// Unprivileged, nothing with a mount beneath can be looked at through a glass; of such a directory
-/// those parts are that have none, and what is in it directly is bare.
+/// Unprivileged, nothing with a mount beneath can be looked at through a glass, and in one no directory
+/// can be had that this user can't read: the overlay asks it for attributes in the user's name. Of such
+/// a directory those parts get a glass that can have one, and what is in it directly is bare.
 pub(super) fn user(parts: &[Part], points: &[Bytes], hidden: &[Bytes]) -> Ways {
     let mut walk = Walk { parts, points, hidden, ways: Ways { known: bound(parts), ..Ways::default() } };
     let root = Bytes::from("/");
@@ -88,7 +89,8 @@ impl Walk<'_> {
         if own || gone || private_place(at) || !sys::searchable(at.as_slice()) {
             return;
         }
-        if !self.points.iter().any(|p| p != at && p.is_beneath(at.as_slice())) {
+        let over_a_mount = self.points.iter().any(|p| p != at && p.is_beneath(at.as_slice()));
+        if !over_a_mount && !holds_unreadable(at) {
             match nearest(self.parts, at) {
                 Some(part) if self.ways.glass.len() < MOST => self.ways.glass.push((at.clone(), part.attr)),
                 _ => self.ways.bare += 1,
@@ -113,6 +115,12 @@ impl Walk<'_> {
 
 fn nearest<'a>(parts: &'a [Part], path: &Bytes) -> Option<&'a Part> {
     parts.iter().filter(|p| path.is_beneath(p.mount.path.as_slice())).max_by_key(|p| p.mount.path.as_slice().len())
+}
+
+/// True if the user can't read a directory directly in this one. What lies deeper the overlay doesn't ask.
+fn holds_unreadable(at: &Bytes) -> bool {
+    let names = sys::subdirectories(at.as_slice()).unwrap_or_default();
+    names.iter().any(|name| !sys::readable(at.join(name).as_slice()))
 }
 
 fn leads_out(path: &Bytes) -> bool {
