@@ -55,6 +55,19 @@ pub struct Rule {
 impl Rule {
     /// Reads a statement.
     pub(super) fn read(source: &Source, statement: Statement<'_>) -> Result<(Self, Policy), Refusal> {
+        let policy = Policy::parse(None, statement.text).map_err(|error| Refusal {
+            at: format!("{}:{}", source.name, statement.line),
+            // Read as far as can be, so that its earlier form can be found.
+            id: named(statement.text).map(str::to_owned),
+            next: "mend it there".to_owned(),
+            rule: "rules are written in Cedar".to_owned(),
+            why: format!("it can't be read: {}", told(&error)),
+        })?;
+        Self::of(source, statement, policy)
+    }
+
+    /// Takes what Cedar made of a statement.
+    pub(super) fn of(source: &Source, statement: Statement<'_>, policy: Policy) -> Result<(Self, Policy), Refusal> {
         let at = format!("{}:{}", source.name, statement.line);
         let refuse = |id: Option<&str>, why: String, rule: &str, next: &str| Refusal {
             at: at.clone(),
@@ -63,11 +76,6 @@ impl Rule {
             rule: rule.to_owned(),
             why,
         };
-        let policy = Policy::parse(None, statement.text).map_err(|error| {
-            // Read as far as can be, so that its earlier form can be found.
-            let id = named(statement.text);
-            refuse(id, format!("it can't be read: {}", told(&error)), "rules are written in Cedar", "mend it there")
-        })?;
         let mut rule = Self {
             about: Vec::new(),
             allows: None,

@@ -33,6 +33,24 @@ fn every_profile_passes_its_own_cases() {
 }
 
 #[test]
+fn rules_read_at_once_are_those_read_one_by_one() {
+    for profile in Profile::ALL {
+        let source = profile.source();
+        let statements = text::statements(&source.text).expect("statements");
+        let together = whole(&source, statements.len()).expect("read at once");
+        assert_eq!(together.len(), statements.len());
+        for (statement, policy) in statements.iter().zip(together) {
+            let alone = Rule::read(&source, *statement).expect("read alone");
+            let (rule, policy) = Rule::of(&source, *statement, policy).expect("a rule");
+            assert_eq!(rule, alone.0);
+            assert_eq!(policy.to_json().expect("json"), alone.1.to_json().expect("json"), "{}", rule.id);
+        }
+    }
+    let slot = project(r#"forbid(principal == ?principal, action, resource); forbid(principal, action, resource);"#);
+    assert!(whole(&slot, 1).is_none() && whole(&slot, 2).is_none(), "a template is no rule");
+}
+
+#[test]
 fn the_tier_comes_out_of_cedar() {
     use Decision::{Allow, Ask, Deny, TwoPerson};
     let law = of(Profile::Workstation);
