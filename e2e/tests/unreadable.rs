@@ -57,7 +57,8 @@ fn the_state_of_root_stands_in_no_users_way() {
         fs::write(state.join("secret"), "root's\n").expect("a file");
         fs::set_permissions(state, Permissions::from_mode(0o700)).expect("shut");
         let dir = ground.fresh("w").expect("a directory");
-        let ran = ground.say(&dir, &["run", "--rehearse", "--", "sh", "-c", "ls -A /var/lib /var/lib/backstop; touch f"]);
+        let ran =
+            ground.say(&dir, &["run", "--rehearse", "--", "sh", "-c", "ls -A /var/lib /var/lib/backstop; touch f"]);
         let ran = ran.expect("backstop starts");
         assert_eq!(ran.code, 0, "{ran}");
         assert_eq!(ran.stdout, "/var/lib:\nbackstop\n\n/var/lib/backstop:\n", "an empty one stands there: {ran}");

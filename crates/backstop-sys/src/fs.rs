@@ -30,7 +30,9 @@ pub use open::{
     create_file, leads_elsewhere, offset, open_dir, open_dir_read, open_file, open_parent, open_root, open_rw,
     read_link, seek, split,
 };
-pub use path::{hold, is_directory, open_to_read, position, readable, real_position, searchable, subdirectories, writable};
+pub use path::{
+    hold, is_directory, open_to_read, position, readable, real_position, searchable, subdirectories, writable,
+};
 pub use rename::{exchange, hard_link, move_free, remove_dir, remove_file};
 pub use stat::{Space, Stat, Time, has_room, space, stat_at, stat_fd, stat_path};
 pub use tree::{remove_tree, tree_usage};

@@ -34,7 +34,9 @@ pub(super) struct Asked {
 impl Law {
     /// Judges what a rehearsal found. `floor` are the reasons that no law can outweigh.
     pub fn judge(&self, findings: &Findings, floor: Vec<Reason>) -> Judgement {
-        self.judge_by(findings, floor, |people| asked(&self.set, &findings.facts, people))
+        // The same facts at every level: they are told to Cedar once.
+        let facts = told_of(&findings.facts).and_then(expressions);
+        self.judge_by(findings, floor, |people| answer(&self.set, &request(&findings.facts, facts.clone()?, people)?))
     }
 
     fn judge_by(
@@ -103,8 +105,7 @@ pub fn refused(refusals: &[Refusal], floor: Vec<Reason>) -> Judgement {
 
 /// Asks the rules of `set` about `facts`, as if so many people had approved.
 pub(super) fn asked(set: &PolicySet, facts: &Facts, people: i64) -> Result<Asked, String> {
-    let request = request(facts, told_of(facts)?, people)?;
-    answer(set, &request)
+    answer(set, &request(facts, expressions(told_of(facts)?)?, people)?)
 }
 
 fn answer(set: &PolicySet, request: &Request) -> Result<Asked, String> {
@@ -131,11 +132,14 @@ fn told_of(facts: &Facts) -> Result<Map<String, Value>, String> {
     }
 }
 
-fn request(facts: &Facts, by_name: Map<String, Value>, people: i64) -> Result<Request, String> {
-    let mut pairs = Vec::with_capacity(by_name.len() + 1);
-    for (name, value) in by_name {
-        pairs.push((name, expression(value)?));
-    }
+/// A fact's name, and the fact as Cedar has it.
+type Named = (String, RestrictedExpression);
+
+fn expressions(by_name: Map<String, Value>) -> Result<Vec<Named>, String> {
+    by_name.into_iter().map(|(name, value)| Ok((name, expression(value)?))).collect()
+}
+
+fn request(facts: &Facts, mut pairs: Vec<Named>, people: i64) -> Result<Request, String> {
     let approvals = [("people".to_owned(), RestrictedExpression::new_long(people))];
     pairs.push(("approvals".to_owned(), RestrictedExpression::new_record(approvals).map_err(|e| told(&e))?));
     let context = Context::from_pairs(pairs).map_err(|e| told(&e))?;
@@ -161,11 +165,7 @@ fn expression(value: Value) -> Result<RestrictedExpression, String> {
         Value::Array(all) => {
             Ok(RestrictedExpression::new_set(all.into_iter().map(expression).collect::<Result<Vec<_>, _>>()?))
         }
-        Value::Object(all) => {
-            let pairs =
-                all.into_iter().map(|(name, v)| Ok((name, expression(v)?))).collect::<Result<Vec<_>, String>>()?;
-            RestrictedExpression::new_record(pairs).map_err(|e| told(&e))
-        }
+        Value::Object(all) => RestrictedExpression::new_record(expressions(all)?).map_err(|e| told(&e)),
         Value::Null => Err("a fact is null".to_owned()),
     }
 }
@@ -240,7 +240,7 @@ mod tests {
         law.judge_by(findings, Vec::new(), |people| {
             let mut by_name = told_of(&findings.facts)?;
             by_name.remove(absent).ok_or("there is no such fact")?;
-            answer(&law.set, &request(&findings.facts, by_name, people)?)
+            answer(&law.set, &request(&findings.facts, expressions(by_name)?, people)?)
         })
     }
 
