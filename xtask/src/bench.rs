@@ -38,8 +38,11 @@ pub struct Args {
     /// The binary to measure, instead of a new release build.
     #[arg(long)]
     bin: Option<std::path::PathBuf>,
+    /// For the job `agents`: all clients, and not only those that every test run installs.
+    #[arg(long)]
+    all_agents: bool,
     /// Jobs [default: all].
-    #[arg(value_parser = ["true", "edit", "untar", "rm", "git", "cargo", "million", "shell"])]
+    #[arg(value_parser = ["true", "edit", "untar", "rm", "git", "cargo", "million", "shell", "agents"])]
     names: Vec<String>,
 }
 
@@ -86,5 +89,16 @@ fn measure_all(args: &Args, scratch: &Scratch) -> Result<(), String> {
             "shell-cost",
         ]))?;
     }
+    if wanted("agents") {
+        agents(scratch, args.all_agents)?;
+    }
     Ok(())
+}
+
+/// What is added to coding agents' own time.
+fn agents(scratch: &Scratch, all: bool) -> Result<(), String> {
+    steps::run(workspace::cargo().args(["build", "--release", "--package", "backstop-e2e", "--bins"]))?;
+    let mut command = std::process::Command::new(workspace::target().join("release/round-trips"));
+    command.env("BACKSTOP_BIN", &scratch.bin).args(all.then_some("--all"));
+    steps::run(&mut command)
 }

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,6 +23,8 @@ pub const ADDRESS: &str = "127.0.0.1:8080";
 pub struct Turn {
     /// Where it was asked.
     pub path: String,
+    /// When: microseconds since the model began to serve.
+    pub came_us: u64,
     /// The tools offered, with their schemas.
     pub offers: BTreeMap<String, Value>,
     /// True where a sub-agent asked.
@@ -35,22 +38,24 @@ pub struct Turn {
 /// Serves for ever.
 pub fn serve(listener: &TcpListener, script: Script, log: File) -> io::Result<()> {
     let shared = Arc::new((script, Mutex::new(log)));
+    let begun = Instant::now();
     loop {
         let (stream, _) = listener.accept()?;
         let shared = Arc::clone(&shared);
         std::thread::spawn(move || {
-            if let Err(error) = answer(&stream, &shared.0, &shared.1) {
+            if let Err(error) = answer(&stream, &shared.0, &shared.1, begun) {
                 eprintln!("model: {error}");
             }
         });
     }
 }
 
-fn answer(stream: &TcpStream, script: &Script, log: &Mutex<File>) -> io::Result<()> {
+fn answer(stream: &TcpStream, script: &Script, log: &Mutex<File>, begun: Instant) -> io::Result<()> {
     let Some(request) = http::read(stream)? else { return Ok(()) };
+    let came_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
     let path = request.path.as_str();
     let Some(wire) = Wire::at(path).filter(|_| request.method == "POST") else {
-        write_down(log, &Turn { path: format!("{} {path}", request.method), ..Turn::default() })?;
+        write_down(log, &Turn { path: format!("{} {path}", request.method), came_us, ..Turn::default() })?;
         let (code, document) = aside(path, request.upgrades);
         return http::write(stream, code, &Answer::Whole(document));
     };
@@ -59,6 +64,7 @@ fn answer(stream: &TcpStream, script: &Script, log: &Mutex<File>) -> io::Result<
     let reply = script.reply(&asked);
     let turn = Turn {
         path: path.to_owned(),
+        came_us,
         offers: asked.offers.iter().map(|(name, offer)| (name.clone(), offer.schema.clone())).collect(),
         subagent: asked.by_subagent(),
         told: asked.told.clone(),
