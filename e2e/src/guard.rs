@@ -1,21 +1,28 @@
 //! Finds the `backstop` program under test and tells whether this machine can run the tests.
 //! Never builds and never installs anything.
 
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
 const INSIDE: &str = "BACKSTOP_E2E_NAMESPACE";
 
-/// The program under test: `$BACKSTOP_BIN`, else the one beside this test binary in the target directory.
+/// Where the programs of this build are: `target/PROFILE`. A test's own lies one deeper, in `deps`.
+pub fn profile() -> io::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let dir = own.parent().unwrap_or(&own);
+    Ok(if dir.ends_with("deps") { dir.parent().unwrap_or(dir) } else { dir }.to_path_buf())
+}
+
+/// The program under test: `$BACKSTOP_BIN`, else the one in the target directory of this build.
 ///
 /// # Panics
 /// Where there is none, with what to do.
 pub fn binary() -> PathBuf {
     let found = match std::env::var_os("BACKSTOP_BIN") {
         Some(path) => Some(PathBuf::from(path)),
-        // target/PROFILE/deps/TEST -> target/PROFILE/backstop
-        None => std::env::current_exe().ok().and_then(|e| Some(e.parent()?.parent()?.join("backstop"))),
+        None => profile().ok().map(|dir| dir.join("backstop")),
     };
     match found.as_ref().and_then(|p| p.canonicalize().ok()) {
         Some(path) if path.is_file() => path,

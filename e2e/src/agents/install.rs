@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::Broken;
 use crate::arena::PATH;
-use crate::bounded;
+use crate::{Broken, bounded, guard};
 
 /// The largest client takes a minute on a busy machine.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -60,10 +59,8 @@ fn npm(dir: &Path, package: &str) -> Result<(), Broken> {
     }
 }
 
-/// `target/agents`, beside the profile that this test was built with.
+/// `target/agents`, beside the profile that this program was built with.
 pub fn place() -> Result<PathBuf, Broken> {
-    let own = std::env::current_exe().map_err(Broken::io("find this test's binary"))?;
-    // target/PROFILE/deps/TEST
-    let target = own.ancestors().nth(3).unwrap_or(Path::new("target"));
-    Ok(target.join("agents"))
+    let profile = guard::profile().map_err(Broken::io("find this program"))?;
+    Ok(profile.parent().unwrap_or(Path::new("target")).join("agents"))
 }
