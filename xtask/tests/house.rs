@@ -53,6 +53,7 @@ const ROOMS: &[Room] = &[
             "serde",
             "serde_json",
             "sha2",
+            "ssh-key",
             "thiserror",
             "toml",
         ],

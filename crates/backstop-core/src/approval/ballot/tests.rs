@@ -1,0 +1,207 @@
+use super::super::made_up::{NOON, enrol, key, sign, three};
+use super::super::people::{Change, Footing, SETTLING};
+use super::super::statement::NAMESPACE;
+use super::*;
+
+fn question(people: u32, groups: &[(&str, u32)]) -> Question {
+    Question {
+        asked: NOON,
+        display: Digest([2; 32]),
+        excluded: BTreeSet::new(),
+        excluded_uids: BTreeSet::new(),
+        expires: after(1_800),
+        host: "db-1".to_owned(),
+        quorum: Quorum { groups: groups.iter().map(|(g, n)| ((*g).to_owned(), *n)).collect(), people },
+        request: Digest([1; 32]),
+        summary: "deletes 5 files".to_owned(),
+    }
+}
+
+fn after(seconds: i64) -> Timestamp {
+    Timestamp::new(NOON.secs + seconds, 0)
+}
+
+fn print_of(n: u8) -> String {
+    Key::parse(&key(n)).expect("a key").fingerprint()
+}
+
+/// What `person` signs with the key of a number, prepared by the ballot.
+fn prepared(ballot: &mut Ballot, choice: Choice, person: &str, n: u8) -> Statement {
+    let nonce = Nonce([ballot.issued.len() as u8; 32]);
+    ballot.prepare(choice, person, &print_of(n), nonce, NOON)
+}
+
+/// The same, signed and cast a minute later.
+fn cast(ballot: &mut Ballot, people: &People, choice: Choice, person: &str, n: u8) -> Result<(), Refusal> {
+    let text = prepared(ballot, choice, person, n).text();
+    ballot.cast(&text, &sign(n, NAMESPACE, text.as_bytes()), people, after(60)).map(|_| ())
+}
+
+fn open(have: &[&str], people: u32, groups: &[(&str, u32)]) -> Tally {
+    Tally::Open {
+        have: have.iter().map(|n| (*n).to_owned()).collect(),
+        people,
+        groups: groups.iter().map(|(g, n)| ((*g).to_owned(), *n)).collect(),
+    }
+}
+
+#[test]
+fn two_people_are_a_quorum_and_one_is_not() {
+    let people = three();
+    let mut ballot = Ballot::new(question(2, &[]));
+    assert_eq!(ballot.tally(), open(&[], 2, &[]));
+    cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 1).expect("a vote");
+    assert_eq!(ballot.tally(), open(&["anna"], 1, &[]));
+    cast(&mut ballot, &people, Choice::ApproveOnce, "ben", 2).expect("a vote");
+    assert_eq!(ballot.tally(), Tally::Met);
+}
+
+#[test]
+fn a_person_with_two_keys_is_one_person() {
+    let add = Change::AddKey { id: "anna".to_owned(), key: key(9) };
+    let people = three().with(&add, Footing::Approved, after(-2 * SETTLING)).expect("a key");
+    let mut ballot = Ballot::new(question(2, &[]));
+    cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 1).expect("a vote");
+    let again = cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 9);
+    assert_eq!(again, Err(Refusal::Twice("anna".to_owned())));
+    assert_eq!(ballot.tally(), open(&["anna"], 1, &[]));
+}
+
+#[test]
+fn groups_have_to_be_there_as_well() {
+    let people = three();
+    let mut ballot = Ballot::new(question(2, &[("dba", 2)]));
+    cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 1).expect("a vote");
+    cast(&mut ballot, &people, Choice::ApproveOnce, "ben", 2).expect("a vote");
+    assert_eq!(ballot.tally(), open(&["anna", "ben"], 0, &[("dba", 1)]));
+    cast(&mut ballot, &people, Choice::ApproveOnce, "carl", 3).expect("a vote");
+    assert_eq!(ballot.tally(), Tally::Met);
+}
+
+#[test]
+fn a_group_that_was_granted_today_does_not_count() {
+    let grant = Change::Grant { group: "net".to_owned(), id: "ben".to_owned() };
+    let mut ballot = Ballot::new(question(1, &[("net", 1)]));
+    let people = three().with(&grant, Footing::Approved, NOON).expect("a group");
+    cast(&mut ballot, &people, Choice::ApproveOnce, "ben", 2).expect("a vote");
+    assert_eq!(ballot.tally(), open(&["ben"], 0, &[("net", 1)]));
+}
+
+#[test]
+fn a_no_wins_whenever_it_comes() {
+    let people = three();
+    for (first, second) in [(Choice::Deny, Choice::ApproveOnce), (Choice::ApproveOnce, Choice::Deny)] {
+        let mut ballot = Ballot::new(question(1, &[]));
+        cast(&mut ballot, &people, first, "anna", 1).expect("a vote");
+        cast(&mut ballot, &people, second, "ben", 2).expect("a vote");
+        assert!(matches!(ballot.tally(), Tally::Denied(_)), "{first:?}");
+    }
+    let mut ballot = Ballot::new(question(2, &[]));
+    let nothing = cast(&mut ballot, &people, Choice::Revoke, "anna", 1);
+    assert_eq!(nothing, Err(Refusal::NothingToRevoke("anna".to_owned())));
+    cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 1).expect("a vote");
+    cast(&mut ballot, &people, Choice::Revoke, "anna", 1).expect("taken back");
+    assert_eq!(ballot.tally(), Tally::Denied("anna".to_owned()));
+    assert_eq!(cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 1), Err(Refusal::Twice("anna".to_owned())));
+}
+
+#[test]
+fn who_asked_may_say_no_and_not_yes() {
+    let people = three();
+    for by_id in [true, false] {
+        let mut question = question(1, &[]);
+        if by_id {
+            question.excluded.insert("anna".to_owned());
+        } else {
+            question.excluded_uids.insert(1001);
+        }
+        let mut ballot = Ballot::new(question);
+        let own = cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 1);
+        assert_eq!(own, Err(Refusal::Own("anna".to_owned())));
+        cast(&mut ballot, &people, Choice::Deny, "anna", 1).expect("a no");
+    }
+}
+
+/// Every statement that is none for this question: its one difference, and the one reason.
+#[test]
+fn each_statement_that_does_not_fit_is_refused_by_its_own_reason() {
+    type Edit = fn(&mut Statement);
+    let people = three();
+    let edits: [(Edit, Refusal); 12] = [
+        (|s| s.host = "db-2".to_owned(), Refusal::Host { theirs: "db-2".to_owned(), ours: "db-1".to_owned() }),
+        (|s| s.request = Digest([9; 32]), Refusal::Request),
+        (|s| s.display = Digest([9; 32]), Refusal::Display),
+        (|s| s.summary = "deletes nothing".to_owned(), Refusal::Summary),
+        (|s| s.nonce = Nonce([99; 32]), Refusal::Nonce),
+        (|s| s.expires = after(9_000), Refusal::Expired(after(1_800))),
+        (|s| s.prepared_at = after(-601), Refusal::Stale(after(-601))),
+        (|s| s.prepared_at = after(200), Refusal::Early(after(200))),
+        (|s| s.person = "dora".to_owned(), Refusal::Stranger("dora".to_owned())),
+        (|s| s.person = "ben".to_owned(), Refusal::Credential { key: print_of(1), person: "ben".to_owned() }),
+        (|s| s.credential = print_of(2), Refusal::Credential { key: print_of(2), person: "anna".to_owned() }),
+        (|s| s.credential = print_of(8), Refusal::Credential { key: print_of(8), person: "anna".to_owned() }),
+    ];
+    for (edit, why) in edits {
+        let mut ballot = Ballot::new(question(2, &[]));
+        let mut statement = prepared(&mut ballot, Choice::ApproveOnce, "anna", 1);
+        edit(&mut statement);
+        let text = statement.text();
+        let signature = sign(1, NAMESPACE, text.as_bytes());
+        let before = ballot.clone();
+        assert_eq!(ballot.cast(&text, &signature, &people, after(60)).cloned(), Err(why), "{text}");
+        assert_eq!(ballot, before);
+    }
+}
+
+#[test]
+fn each_signature_that_does_not_hold_is_refused_by_its_own_reason() {
+    let people = three();
+    let mut ballot = Ballot::new(question(2, &[]));
+    let text = prepared(&mut ballot, Choice::ApproveOnce, "anna", 1).text();
+    let denial = prepared(&mut ballot, Choice::Deny, "anna", 1).text();
+    for (signature, why) in [
+        (sign(2, NAMESPACE, text.as_bytes()), SignatureError::OtherKey(print_of(2))),
+        (sign(1, "file", text.as_bytes()), SignatureError::Namespace("file".to_owned())),
+        (sign(1, NAMESPACE, denial.as_bytes()), SignatureError::Forged),
+        (String::new(), SignatureError::Unreadable),
+    ] {
+        let cast = ballot.cast(&text, &signature, &people, after(60)).cloned();
+        assert_eq!(cast, Err(Refusal::Signature(why)), "{signature}");
+    }
+}
+
+#[test]
+fn time_and_a_second_use_are_seen() {
+    let people = three();
+    let mut ballot = Ballot::new(question(3, &[]));
+    let text = prepared(&mut ballot, Choice::ApproveOnce, "anna", 1).text();
+    let signature = sign(1, NAMESPACE, text.as_bytes());
+    let at = |ballot: &mut Ballot, s| ballot.cast(&text, &signature, &people, after(s)).map(|_| ());
+    assert_eq!(at(&mut ballot, 601), Err(Refusal::Stale(NOON)));
+    assert_eq!(at(&mut ballot, 1_800), Err(Refusal::Expired(after(1_800))));
+    assert_eq!(at(&mut ballot, -31), Err(Refusal::Early(NOON)));
+    assert_eq!(at(&mut ballot, 600), Ok(()));
+    assert_eq!(at(&mut ballot, 600), Err(Refusal::Replayed));
+}
+
+#[test]
+fn a_key_of_today_and_one_that_was_taken_away_do_not_count() {
+    let people = three();
+    let fresh = people.with(&enrol("dora", 4, &[], 4), Footing::Approved, NOON).expect("a person");
+    let mut ballot = Ballot::new(question(2, &[]));
+    let early = cast(&mut ballot, &fresh, Choice::ApproveOnce, "dora", 4);
+    assert_eq!(early, Err(Refusal::Unsettled { key: print_of(4), from: after(SETTLING) }));
+    let gone = people.with(&Change::Remove { id: "anna".to_owned() }, Footing::Approved, NOON).expect("taken out");
+    assert_eq!(cast(&mut ballot, &gone, Choice::ApproveOnce, "anna", 1), Err(Refusal::Stranger("anna".to_owned())));
+}
+
+#[test]
+fn a_store_with_another_key_under_the_fingerprint_is_not_believed() {
+    let mut people = three();
+    let anna = people.members.iter_mut().find(|m| m.id == "anna").expect("there");
+    anna.credentials[0].key = key(9);
+    let mut ballot = Ballot::new(question(2, &[]));
+    let text = prepared(&mut ballot, Choice::ApproveOnce, "anna", 1).text();
+    let theirs = ballot.cast(&text, &sign(9, NAMESPACE, text.as_bytes()), &people, after(60)).cloned();
+    assert_eq!(theirs, Err(Refusal::Credential { key: print_of(1), person: "anna".to_owned() }));
+}

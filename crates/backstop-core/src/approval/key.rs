@@ -1,0 +1,154 @@
+//! Keys that people sign with, and their signatures: OpenSSH public keys and SSHSIG envelopes, as
+//! `ssh-keygen -Y sign` makes them. Ed25519 and ECDSA over P-256, in software or on a security key; a
+//! security key has to have been touched.
+//!
+//! Formats: OpenSSH `PROTOCOL.sshsig`, `PROTOCOL.u2f`.
+
+use ed25519_dalek::VerifyingKey;
+use ssh_key::{Algorithm, EcdsaCurve, HashAlg, PublicKey, SshSig};
+
+use super::statement::NAMESPACE;
+
+/// The bit in a security key's flags that says somebody touched it (`PROTOCOL.u2f`, WebAuthn: user present).
+const TOUCHED: u8 = 0x01;
+/// A security key's signature ends with its flags and a counter of four bytes.
+const FLAGS_FROM_END: usize = 5;
+/// A longer text is no key and no signature.
+const LONGEST: usize = 16 * 1024;
+
+/// A public key of a kind that may sign approvals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key(PublicKey);
+
+/// Why a text is no such key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Not a line as in `id_ed25519.pub`.
+    #[error("it is no OpenSSH public key (a line as in id_ed25519.pub)")]
+    Unreadable,
+    /// A line of `authorized_keys` with options.
+    #[error("it begins with options, which an approver's key can't have")]
+    Options,
+    /// A private key.
+    #[error("it is a private key: give the public one (the file ending in .pub), and keep this one to yourself")]
+    Private,
+    /// A key that fits any signature.
+    #[error("it is a weak key: whoever knows it can sign with it")]
+    Weak,
+    /// A kind that is not taken.
+    #[error("keys of the kind {0} are not taken: ssh-ed25519, ecdsa-sha2-nistp256, or one of them on a security key")]
+    Kind(String),
+}
+
+/// Why a signature doesn't hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// Not an SSHSIG envelope.
+    #[error("it is no SSH signature (\"-----BEGIN SSH SIGNATURE-----\" …)")]
+    Unreadable,
+    /// Signed for another purpose.
+    #[error("it was signed for {0}, not for {NAMESPACE}")]
+    Namespace(String),
+    /// Signed by another key than the statement names.
+    #[error("it was signed by the key {0}, which is not the one that the statement names")]
+    OtherKey(String),
+    /// The bytes were changed, or the signature.
+    #[error("the signature does not fit this statement")]
+    Forged,
+    /// A security key that nobody touched.
+    #[error("nobody touched the security key")]
+    Untouched,
+}
+
+impl Key {
+    /// Reads a line as in `id_ed25519.pub`; a comment behind the key is left out.
+    ///
+    /// # Errors
+    /// Where it is none, or of a kind that is not taken.
+    pub fn parse(line: &str) -> Result<Self, KeyError> {
+        let line = line.trim();
+        if line.starts_with("-----BEGIN") {
+            return Err(if line.contains("PRIVATE KEY") { KeyError::Private } else { KeyError::Unreadable });
+        }
+        let one_line = line.len() <= LONGEST && !line.chars().any(char::is_control);
+        let mut words = line.split(' ').filter(|w| !w.is_empty());
+        let (Some(kind), Some(body), true) = (words.next(), words.next(), one_line) else {
+            return Err(KeyError::Unreadable);
+        };
+        // Without the comment, whose characters are anybody's choice.
+        let Ok(key) = PublicKey::from_openssh(&format!("{kind} {body}")) else {
+            let known = line
+                .split(' ')
+                .skip(1)
+                .any(|w| w.starts_with("ssh-") || w.starts_with("ecdsa-") || w.starts_with("sk-"));
+            return Err(if known { KeyError::Options } else { KeyError::Unreadable });
+        };
+        // A point of small order is no secret's: signatures for it can be made up.
+        if key.key_data().ed25519().is_some_and(|k| is_weak(&k.0)) {
+            return Err(KeyError::Weak);
+        }
+        if key.key_data().sk_ed25519().is_some_and(|k| is_weak(&k.public_key().0)) {
+            return Err(KeyError::Weak);
+        }
+        match key.algorithm() {
+            Algorithm::Ed25519
+            | Algorithm::SkEd25519
+            | Algorithm::SkEcdsaSha2NistP256
+            | Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 } => Ok(Self(key)),
+            other => Err(KeyError::Kind(other.to_string())),
+        }
+    }
+
+    /// The line without a comment: one spelling a key.
+    pub fn line(&self) -> String {
+        self.0.to_openssh().unwrap_or_default().trim().to_owned()
+    }
+
+    /// `SHA256:…`, as `ssh-keygen -l` prints it.
+    pub fn fingerprint(&self) -> String {
+        self.0.fingerprint(HashAlg::Sha256).to_string()
+    }
+
+    /// True for a security key: signing needs the thing in somebody's hand.
+    pub fn is_hardware(&self) -> bool {
+        is_hardware(&self.0.algorithm())
+    }
+
+    /// Checks an armoured signature over `text`, made for approvals.
+    ///
+    /// # Errors
+    /// Why it doesn't hold.
+    pub fn verify(&self, text: &[u8], armoured: &str) -> Result<(), SignatureError> {
+        if armoured.len() > LONGEST {
+            return Err(SignatureError::Unreadable);
+        }
+        let signature = SshSig::from_pem(armoured.trim()).map_err(|_| SignatureError::Unreadable)?;
+        if signature.namespace() != NAMESPACE {
+            return Err(SignatureError::Namespace(signature.namespace().escape_debug().collect()));
+        }
+        if signature.public_key() != self.0.key_data() {
+            let other = signature.public_key().fingerprint(HashAlg::Sha256);
+            return Err(SignatureError::OtherKey(other.to_string()));
+        }
+        self.0.verify(NAMESPACE, text, &signature).map_err(|_| SignatureError::Forged)?;
+        if self.is_hardware() {
+            let bytes = signature.signature_bytes();
+            let flags = bytes.len().checked_sub(FLAGS_FROM_END).and_then(|at| bytes.get(at)).copied();
+            if flags.unwrap_or_default() & TOUCHED == 0 {
+                return Err(SignatureError::Untouched);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_weak(point: &[u8; 32]) -> bool {
+    VerifyingKey::from_bytes(point).is_ok_and(|key| key.is_weak())
+}
+
+const fn is_hardware(kind: &Algorithm) -> bool {
+    matches!(kind, Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,306 @@
+//! The text that an approver signs. Fixed lines in a fixed order, ASCII, each ended by a line feed: the same
+//! bytes for an SSH key and a passkey, and one spelling only. Decision, person and key are inside, so that a
+//! signature can't be taken for another's, nor for another answer.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::is_name;
+use crate::digest::Digest;
+use crate::time::Timestamp;
+
+/// The SSHSIG namespace of a statement: `ssh-keygen -Y sign -n approval@backstop`.
+pub const NAMESPACE: &str = "approval@backstop";
+/// A statement that was prepared longer ago than this, in seconds, is not taken: whoever signs has just looked.
+pub const FRESH: i64 = 600;
+/// The longest summary, in bytes.
+pub const SUMMARY: usize = 500;
+
+const TITLE: &str = "backstop approval v1";
+
+/// What is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Choice {
+    /// Let this very effect through, once.
+    ApproveOnce,
+    /// Never this effect.
+    Deny,
+    /// Take an approval back, and stop what it let through where it still runs.
+    Revoke,
+}
+
+impl Choice {
+    /// Every choice.
+    pub const ALL: [Self; 3] = [Self::ApproveOnce, Self::Deny, Self::Revoke];
+
+    /// The word in a statement.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ApproveOnce => "approve-once",
+            Self::Deny => "deny",
+            Self::Revoke => "revoke",
+        }
+    }
+}
+
+/// 32 bytes that the executing machine drew for one statement; in text 64 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Nonce(pub [u8; 32]);
+
+impl fmt::Display for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&Digest(self.0).hex())
+    }
+}
+
+impl fmt::Debug for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Nonce({self})")
+    }
+}
+
+impl Nonce {
+    /// Reads what `Display` writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        Digest::parse(&format!("sha256:{text}")).map(|d| Self(d.0))
+    }
+}
+
+impl Serialize for Nonce {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Nonce {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("a nonce is 64 hex digits in lower case"))
+    }
+}
+
+/// One person's decision about one request, before it is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// What is decided.
+    pub choice: Choice,
+    /// The digest of the request: what was asked, by whom, where, and its effects.
+    pub request: Digest,
+    /// The digest of the very text that the approver was shown.
+    pub display: Digest,
+    /// The machine that executes.
+    pub host: String,
+    /// The effect in one line, printable ASCII, at most [`SUMMARY`] bytes.
+    pub summary: String,
+    /// Who decides.
+    pub person: String,
+    /// By which of the person's keys: its fingerprint, `SHA256:…`.
+    pub credential: String,
+    /// When the executing machine prepared the statement.
+    pub prepared_at: Timestamp,
+    /// When the request expires.
+    pub expires: Timestamp,
+    /// Single use.
+    pub nonce: Nonce,
+}
+
+/// Why a text is no statement.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StatementError {
+    /// A line is missing, doubled, in another place, or empty.
+    #[error("line {line} of the statement is not \"{expected} …\"")]
+    Line {
+        /// From 1.
+        line: usize,
+        /// The word that it begins with.
+        expected: &'static str,
+    },
+    /// A value that can't be, or in another spelling than the one there is.
+    #[error("the statement's {0} is not spelled as Backstop spells it")]
+    Value(&'static str),
+    /// Anything before, between or behind the lines.
+    #[error("the statement has something beside its lines")]
+    More,
+}
+
+/// The words at the beginnings of the lines, in order.
+const KEYS: [&str; 10] =
+    ["decision", "request", "display", "host", "summary", "person", "credential", "prepared-at", "expires", "nonce"];
+
+impl Statement {
+    /// The bytes that are signed.
+    pub fn text(&self) -> String {
+        let values = [
+            self.choice.name().to_owned(),
+            self.request.to_string(),
+            self.display.to_string(),
+            self.host.clone(),
+            self.summary.clone(),
+            self.person.clone(),
+            self.credential.clone(),
+            self.prepared_at.to_string(),
+            self.expires.to_string(),
+            self.nonce.to_string(),
+        ];
+        let lines = KEYS.iter().zip(values).map(|(key, value)| format!("{key} {value}\n"));
+        std::iter::once(format!("{TITLE}\n")).chain(lines).collect()
+    }
+
+    /// Reads what `text` writes, and nothing else.
+    ///
+    /// # Errors
+    /// Where a single byte is other than `text` would write it.
+    pub fn parse(text: &str) -> Result<Self, StatementError> {
+        let mut lines = text.split('\n');
+        if lines.next() != Some(TITLE) {
+            return Err(StatementError::Line { line: 1, expected: TITLE });
+        }
+        let mut value = |at: usize| {
+            let line = lines.next().and_then(|l| l.strip_prefix(KEYS[at])?.strip_prefix(' '));
+            line.ok_or(StatementError::Line { line: at + 2, expected: KEYS[at] })
+        };
+        let (choice, request, display) = (value(0)?, value(1)?, value(2)?);
+        let (host, summary, person, credential) = (value(3)?, value(4)?, value(5)?, value(6)?);
+        let (prepared, expires, nonce) = (value(7)?, value(8)?, value(9)?);
+        let wrong = StatementError::Value;
+        let statement = Self {
+            choice: Choice::ALL.into_iter().find(|c| c.name() == choice).ok_or(wrong("decision"))?,
+            request: Digest::parse(request).ok_or(wrong("request"))?,
+            display: Digest::parse(display).ok_or(wrong("display"))?,
+            host: Some(host).filter(|h| is_name(h)).ok_or(wrong("host"))?.to_owned(),
+            summary: Some(summary).filter(|s| is_summary(s)).ok_or(wrong("summary"))?.to_owned(),
+            person: Some(person).filter(|p| is_name(p)).ok_or(wrong("person"))?.to_owned(),
+            credential: Some(credential).filter(|c| is_fingerprint(c)).ok_or(wrong("credential"))?.to_owned(),
+            prepared_at: Timestamp::parse(prepared).ok_or(wrong("prepared-at"))?,
+            expires: Timestamp::parse(expires).ok_or(wrong("expires"))?,
+            nonce: Nonce::parse(nonce).ok_or(wrong("nonce"))?,
+        };
+        // Covers what the parts can't: the end, and other spellings of the same moment.
+        if statement.text() == text { Ok(statement) } else { Err(StatementError::More) }
+    }
+}
+
+fn is_summary(text: &str) -> bool {
+    (1..=SUMMARY).contains(&text.len()) && text.trim() == text && text.bytes().all(|b| (b' '..=b'~').contains(&b))
+}
+
+/// `SHA256:` and 43 digits of base64, as OpenSSH prints it.
+fn is_fingerprint(text: &str) -> bool {
+    let digit = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
+    text.strip_prefix("SHA256:").is_some_and(|d| d.len() == 43 && d.bytes().all(digit))
+}
+
+/// Any text as a summary: what is not printable ASCII is spelled out as `\u{…}`, and a text that is too long
+/// is cut, with an ellipsis in ASCII. Never empty.
+pub fn summary(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.trim().chars() {
+        let spelled = match c {
+            ' '..='~' => c.to_string(),
+            c => c.escape_unicode().to_string(),
+        };
+        if out.len() + spelled.len() > SUMMARY - 3 {
+            out.push_str("...");
+            break;
+        }
+        out.push_str(&spelled);
+    }
+    let out = out.trim();
+    if out.is_empty() { "(nothing)".to_owned() } else { out.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sample() -> Statement {
+        Statement {
+            choice: Choice::ApproveOnce,
+            request: Digest([1; 32]),
+            display: Digest([2; 32]),
+            host: "db-1".to_owned(),
+            summary: "deletes 5231 files, 3.0 GB under /srv/db/data (via /var/www/temp)".to_owned(),
+            person: "anna".to_owned(),
+            credential: format!("SHA256:{}", "a".repeat(43)),
+            prepared_at: Timestamp::parse("2026-11-22T16:20:00Z").expect("a time"),
+            expires: Timestamp::parse("2026-11-22T16:50:00Z").expect("a time"),
+            nonce: Nonce([3; 32]),
+        }
+    }
+
+    #[test]
+    fn the_text_is_this_very_one() {
+        let expected = format!(
+            "backstop approval v1\ndecision approve-once\nrequest sha256:{}\ndisplay sha256:{}\nhost db-1\n\
+             summary deletes 5231 files, 3.0 GB under /srv/db/data (via /var/www/temp)\nperson anna\n\
+             credential SHA256:{}\nprepared-at 2026-11-22T16:20:00Z\nexpires 2026-11-22T16:50:00Z\nnonce {}\n",
+            "01".repeat(32),
+            "02".repeat(32),
+            "a".repeat(43),
+            "03".repeat(32)
+        );
+        assert_eq!(sample().text(), expected);
+        assert_eq!(Statement::parse(&expected), Ok(sample()));
+    }
+
+    #[test]
+    fn every_byte_counts() {
+        let text = sample().text();
+        for at in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1;
+            let changed = String::from_utf8(bytes).expect("ASCII");
+            assert_ne!(Statement::parse(&changed), Ok(sample()), "byte {at}");
+            let cut = format!("{}{}", &text[..at], &text[at + 1..]);
+            assert_ne!(Statement::parse(&cut), Ok(sample()), "without byte {at}");
+        }
+    }
+
+    #[test]
+    fn what_is_spelled_otherwise_is_refused() {
+        let text = sample().text();
+        for (from, to) in [
+            ("decision approve-once", "decision approve"),
+            ("decision approve-once", "decision  approve-once"),
+            ("backstop approval v1", "backstop approval v2"),
+            ("16:20:00Z", "16:20:00.0Z"),
+            ("2026-11-22T16:50", "2026-11-22T016:50"),
+            ("host db-1", "host db 1"),
+            ("host db-1\n", "host db-1\r\n"),
+            ("person anna", "person аnna"),
+            ("credential SHA256:", "credential MD5:"),
+            ("summary deletes", "summary  deletes"),
+            ("summary deletes", "summary \u{202e}deletes"),
+            ("nonce 03", "nonce 0G"),
+            ("sha256:01", "sha256:0A"),
+            ("person anna\n", ""),
+            ("person anna\n", "person anna\nperson anna\n"),
+        ] {
+            let other = text.replacen(from, to, 1);
+            assert_ne!(other, text, "{from}");
+            assert!(Statement::parse(&other).is_err(), "{to:?} passed");
+        }
+        for more in [format!("{text}\n"), format!("\n{text}"), format!("{text}x"), text.trim_end().to_owned()] {
+            assert!(Statement::parse(&more).is_err(), "{more:?} passed");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_summary_fits_a_statement(text in any::<String>()) {
+            let statement = Statement { summary: summary(&text), ..sample() };
+            prop_assert_eq!(Statement::parse(&statement.text()), Ok(statement));
+        }
+
+        #[test]
+        fn no_text_is_read_but_its_own(text in "[ -~\n]{0,400}") {
+            if let Ok(statement) = Statement::parse(&text) {
+                prop_assert_eq!(statement.text(), text);
+            }
+        }
+    }
+}
