@@ -103,11 +103,12 @@ pub fn overlay(
     Ok(made)
 }
 
-/// Makes a view of `lower` that can only be read, mounted nowhere yet. It has inodes of its own, and
-/// with them pipes and sockets of its own: a mere read-only mount leaves both open to the real ones.
-/// `empty` is an empty directory: a view without an upper wants two layers.
-pub fn glass(lower: BorrowedFd<'_>, empty: BorrowedFd<'_>, kind: OverlayKind, attr: Attr) -> io::Result<OwnedFd> {
-    let layers = format!("/proc/self/fd/{}:/proc/self/fd/{}", lower.as_raw_fd(), empty.as_raw_fd());
+/// Makes a view of two directories, the second below the first, that can only be read, mounted nowhere yet.
+/// It has inodes of its own, and with them pipes and sockets of its own: a mere read-only mount leaves both
+/// open to the real ones. One of the two is empty, because a view without an upper wants two layers. The first
+/// gives the view's own mode and owner; of its directories those are missing whose attributes can't be read.
+pub fn glass(first: BorrowedFd<'_>, second: BorrowedFd<'_>, kind: OverlayKind, attr: Attr) -> io::Result<OwnedFd> {
+    let layers = format!("/proc/self/fd/{}:/proc/self/fd/{}", first.as_raw_fd(), second.as_raw_fd());
     let mut options = vec![Opt::Value("lowerdir", &layers)];
     if kind == OverlayKind::User {
         options.push(Opt::Flag("userxattr"));

@@ -7,13 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::key::{Key, SignatureError};
-use super::people::People;
+use super::people::{Credential, Member, People};
 use super::statement::{Choice, FRESH, Nonce, Statement, StatementError};
 use crate::digest::Digest;
 use crate::time::Timestamp;
-
-/// A clock may be ahead of ours by so many seconds.
-const AHEAD: i64 = 30;
 
 /// Who has to agree; frozen in the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -64,6 +61,10 @@ pub struct Vote {
     pub nonce: Nonce,
     /// Whose.
     pub person: String,
+    /// The signature, armoured: with the text, for whoever verifies it again.
+    pub signature: String,
+    /// The statement's text.
+    pub text: String,
 }
 
 /// Why a statement is no vote.
@@ -104,9 +105,9 @@ pub enum Refusal {
     /// Whoever signed it looked too long ago.
     #[error("it was prepared at {0}, more than 10 minutes ago: prepare it anew")]
     Stale(Timestamp),
-    /// From the future.
-    #[error("it was prepared at {0}, which is yet to come: a clock is wrong")]
-    Early(Timestamp),
+    /// Its nonce is known, but it was drawn for another text.
+    #[error("it is not the statement that this machine prepared: its decision, person, key or time is another")]
+    Altered,
     /// Nobody.
     #[error("{0} is not enrolled on this machine")]
     Stranger(String),
@@ -151,8 +152,10 @@ pub enum Tally {
     },
     /// The quorum is there.
     Met,
-    /// Somebody said no, or took an approval back.
+    /// Somebody said no.
     Denied(String),
+    /// Somebody took an approval back.
+    Revoked(String),
 }
 
 /// A request's votes.
@@ -160,14 +163,15 @@ pub enum Tally {
 pub struct Ballot {
     /// What is asked.
     pub question: Question,
-    issued: BTreeSet<Nonce>,
+    /// What was prepared: each nonce with the digest of the text it was drawn for.
+    issued: BTreeMap<Nonce, Digest>,
     votes: Vec<Vote>,
 }
 
 impl Ballot {
     /// Nobody has voted.
     pub const fn new(question: Question) -> Self {
-        Self { question, issued: BTreeSet::new(), votes: Vec::new() }
+        Self { question, issued: BTreeMap::new(), votes: Vec::new() }
     }
 
     /// The statement that a person signs with a key; `nonce` has to be fresh and random.
@@ -179,9 +183,8 @@ impl Ballot {
         nonce: Nonce,
         now: Timestamp,
     ) -> Statement {
-        self.issued.insert(nonce);
         let q = &self.question;
-        Statement {
+        let statement = Statement {
             choice,
             request: q.request,
             display: q.display,
@@ -192,12 +195,9 @@ impl Ballot {
             prepared_at: Timestamp::new(now.secs, 0),
             expires: q.expires,
             nonce,
-        }
-    }
-
-    /// Nonces that were drawn for this ballot before, as its store has them.
-    pub fn issue(&mut self, nonces: impl IntoIterator<Item = Nonce>) {
-        self.issued.extend(nonces);
+        };
+        self.issued.insert(nonce, Digest::of_content(statement.text().as_bytes()));
+        statement
     }
 
     /// The votes, in the order they were taken.
@@ -217,20 +217,15 @@ impl Ballot {
 
     fn vote(&self, text: &str, armoured: &str, people: &People, now: Timestamp) -> Result<Vote, Refusal> {
         let statement = Statement::parse(text)?;
-        self.fits(&statement, now)?;
+        self.fits(&statement, text, now)?;
         let (person, print) = (&statement.person, &statement.credential);
-        let member = people.member(person).ok_or_else(|| Refusal::Stranger(person.clone()))?;
-        let wrong = || Refusal::Credential { key: print.clone(), person: person.clone() };
-        let credential = member.credentials.iter().find(|c| c.id == *print).ok_or_else(wrong)?;
-        // A store that was tampered with could have the key of one under the fingerprint of another.
-        let key = Key::parse(&credential.key).ok().filter(|k| k.fingerprint() == *print).ok_or_else(wrong)?;
-        key.verify(text.as_bytes(), armoured)?;
-        if credential.from > now {
+        let (member, credential) = verified(people, person, print, text, armoured)?;
+        // A no is taken from everybody who is enrolled, by whatever key.
+        if credential.from > now && statement.choice == Choice::ApproveOnce {
             return Err(Refusal::Unsettled { key: print.clone(), from: credential.from });
         }
         let q = &self.question;
         let own = q.excluded.contains(person) || member.uids.iter().any(|u| q.excluded_uids.contains(u));
-        // To say no, or to take an approval back, is open to everybody who is enrolled.
         if own && statement.choice == Choice::ApproveOnce {
             return Err(Refusal::Own(person.clone()));
         }
@@ -248,11 +243,13 @@ impl Ballot {
             groups,
             nonce: statement.nonce,
             person: person.clone(),
+            signature: armoured.to_owned(),
+            text: text.to_owned(),
         })
     }
 
     /// Whether a statement is about this very question, prepared here, in time, and not used before.
-    fn fits(&self, statement: &Statement, now: Timestamp) -> Result<(), Refusal> {
+    fn fits(&self, statement: &Statement, text: &str, now: Timestamp) -> Result<(), Refusal> {
         let q = &self.question;
         if statement.host != q.host {
             return Err(Refusal::Host { theirs: statement.host.clone(), ours: q.host.clone() });
@@ -266,9 +263,7 @@ impl Ballot {
         if statement.summary != q.summary {
             return Err(Refusal::Summary);
         }
-        if !self.issued.contains(&statement.nonce) {
-            return Err(Refusal::Nonce);
-        }
+        let issued = self.issued.get(&statement.nonce).ok_or(Refusal::Nonce)?;
         if self.votes.iter().any(|v| v.nonce == statement.nonce) {
             return Err(Refusal::Replayed);
         }
@@ -276,8 +271,8 @@ impl Ballot {
         if statement.expires != q.expires || now >= q.expires {
             return Err(Refusal::Expired(q.expires));
         }
-        if prepared.seconds_since(now) > AHEAD {
-            return Err(Refusal::Early(prepared));
+        if *issued != Digest::of_content(text.as_bytes()) {
+            return Err(Refusal::Altered);
         }
         if now.seconds_since(prepared) > FRESH {
             return Err(Refusal::Stale(prepared));
@@ -285,24 +280,55 @@ impl Ballot {
         Ok(())
     }
 
-    /// How it stands. A no wins whenever it came.
-    pub fn tally(&self) -> Tally {
-        tally(&self.question.quorum, &self.votes)
+    /// How it stands by today's trust store: every yes is verified again, and one whose person, key or group
+    /// was taken away since counts no more. A no stays, and wins whenever it came.
+    pub fn tally(&self, people: &People) -> Tally {
+        let said = self.votes.iter().filter_map(|v| Some((v.person.as_str(), v.choice, still(v, people)?)));
+        tally(&self.question.quorum, &said.collect::<Vec<_>>())
     }
 }
 
-fn tally(quorum: &Quorum, votes: &[Vote]) -> Tally {
-    if let Some(no) = votes.iter().find(|v| v.choice != Choice::ApproveOnce) {
-        return Tally::Denied(no.person.clone());
+/// The person and the key behind a signed text.
+fn verified<'p>(
+    people: &'p People,
+    person: &str,
+    print: &str,
+    text: &str,
+    armoured: &str,
+) -> Result<(&'p Member, &'p Credential), Refusal> {
+    let member = people.member(person).ok_or_else(|| Refusal::Stranger(person.to_owned()))?;
+    let wrong = || Refusal::Credential { key: print.to_owned(), person: person.to_owned() };
+    let credential = member.credentials.iter().find(|c| c.id == print).ok_or_else(wrong)?;
+    // A store that was tampered with could have the key of one under the fingerprint of another.
+    let key = Key::parse(&credential.key).ok().filter(|k| k.fingerprint() == print).ok_or_else(wrong)?;
+    key.verify(text.as_bytes(), armoured)?;
+    Ok((member, credential))
+}
+
+/// The groups that a vote still counts for; none where a yes counts no more.
+fn still(vote: &Vote, people: &People) -> Option<BTreeSet<String>> {
+    if vote.choice != Choice::ApproveOnce {
+        return Some(BTreeSet::new());
     }
-    let have: BTreeSet<String> = votes.iter().map(|v| v.person.clone()).collect();
+    let (member, _) = verified(people, &vote.person, &vote.credential, &vote.text, &vote.signature).ok()?;
+    Some(vote.groups.iter().filter(|g| member.groups.contains_key(*g)).cloned().collect())
+}
+
+/// How a ballot stands in which this was said, in this order: by whom, what, and for which groups.
+pub(super) fn tally(quorum: &Quorum, said: &[(&str, Choice, BTreeSet<String>)]) -> Tally {
+    if let Some((person, choice, _)) = said.iter().find(|(_, choice, _)| *choice != Choice::ApproveOnce) {
+        let person = (*person).to_owned();
+        return if *choice == Choice::Revoke { Tally::Revoked(person) } else { Tally::Denied(person) };
+    }
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let have: BTreeSet<String> = said.iter().map(|(person, ..)| (*person).to_owned()).collect();
     let of = |group: &str| {
-        let members = votes.iter().filter(|v| v.groups.contains(group)).map(|v| &v.person);
-        u32::try_from(members.collect::<BTreeSet<_>>().len()).unwrap_or(u32::MAX)
+        let members = said.iter().filter(|(.., groups)| groups.contains(group)).map(|(person, ..)| person);
+        count(members.collect::<BTreeSet<_>>().len())
     };
     let missing = |(group, needs): (&String, &u32)| (group.clone(), needs.saturating_sub(of(group)));
     let groups: BTreeMap<String, u32> = quorum.groups.iter().map(missing).filter(|(_, n)| *n > 0).collect();
-    let people = quorum.people.max(1).saturating_sub(u32::try_from(have.len()).unwrap_or(u32::MAX));
+    let people = quorum.people.max(1).saturating_sub(count(have.len()));
     if people == 0 && groups.is_empty() { Tally::Met } else { Tally::Open { have, people, groups } }
 }
 

@@ -5,6 +5,7 @@
 //! Formats: OpenSSH `PROTOCOL.sshsig`, `PROTOCOL.u2f`.
 
 use ed25519_dalek::VerifyingKey;
+use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg, PublicKey, SshSig};
 
 use super::statement::NAMESPACE;
@@ -13,6 +14,8 @@ use super::statement::NAMESPACE;
 const TOUCHED: u8 = 0x01;
 /// A security key's signature ends with its flags and a counter of four bytes.
 const FLAGS_FROM_END: usize = 5;
+/// What a security key's keys for SSH are made for.
+const SSH: &str = "ssh:";
 /// A longer text is no key and no signature.
 const LONGEST: usize = 16 * 1024;
 
@@ -32,9 +35,9 @@ pub enum KeyError {
     /// A private key.
     #[error("it is a private key: give the public one (the file ending in .pub), and keep this one to yourself")]
     Private,
-    /// A key that fits any signature.
-    #[error("it is a weak key: whoever knows it can sign with it")]
-    Weak,
+    /// No point of its curve, or one for which signatures can be made up.
+    #[error("it is no sound key: nobody could sign with it, or everybody could")]
+    Unsound,
     /// A kind that is not taken.
     #[error("keys of the kind {0} are not taken: ssh-ed25519, ecdsa-sha2-nistp256, or one of them on a security key")]
     Kind(String),
@@ -83,18 +86,17 @@ impl Key {
                 .any(|w| w.starts_with("ssh-") || w.starts_with("ecdsa-") || w.starts_with("sk-"));
             return Err(if known { KeyError::Options } else { KeyError::Unreadable });
         };
-        // A point of small order is no secret's: signatures for it can be made up.
-        if key.key_data().ed25519().is_some_and(|k| is_weak(&k.0)) {
-            return Err(KeyError::Weak);
-        }
-        if key.key_data().sk_ed25519().is_some_and(|k| is_weak(&k.public_key().0)) {
-            return Err(KeyError::Weak);
-        }
         match key.algorithm() {
             Algorithm::Ed25519
             | Algorithm::SkEd25519
             | Algorithm::SkEcdsaSha2NistP256
-            | Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 } => Ok(Self(key)),
+            | Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 } => {
+                if is_sound(key.key_data()) {
+                    Ok(Self(key))
+                } else {
+                    Err(KeyError::Unsound)
+                }
+            }
             other => Err(KeyError::Kind(other.to_string())),
         }
     }
@@ -109,9 +111,20 @@ impl Key {
         self.0.fingerprint(HashAlg::Sha256).to_string()
     }
 
-    /// True for a security key: signing needs the thing in somebody's hand.
-    pub fn is_hardware(&self) -> bool {
-        is_hardware(&self.0.algorithm())
+    /// True where it says that it is a security key's. Nothing proves it: software can make such a key as well.
+    pub fn claims_hardware(&self) -> bool {
+        matches!(self.0.algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256)
+    }
+
+    /// The point that it is: the same for the same secret, also where the kind of key is another.
+    pub fn point(&self) -> Vec<u8> {
+        match self.0.key_data() {
+            KeyData::Ed25519(key) => key.0.to_vec(),
+            KeyData::SkEd25519(key) => key.public_key().0.to_vec(),
+            KeyData::Ecdsa(key) => key.as_sec1_bytes().to_vec(),
+            KeyData::SkEcdsaSha2NistP256(key) => key.ec_point().as_bytes().to_vec(),
+            _ => Vec::new(),
+        }
     }
 
     /// Checks an armoured signature over `text`, made for approvals.
@@ -131,7 +144,7 @@ impl Key {
             return Err(SignatureError::OtherKey(other.to_string()));
         }
         self.0.verify(NAMESPACE, text, &signature).map_err(|_| SignatureError::Forged)?;
-        if self.is_hardware() {
+        if self.claims_hardware() {
             let bytes = signature.signature_bytes();
             let flags = bytes.len().checked_sub(FLAGS_FROM_END).and_then(|at| bytes.get(at)).copied();
             if flags.unwrap_or_default() & TOUCHED == 0 {
@@ -142,12 +155,19 @@ impl Key {
     }
 }
 
-fn is_weak(point: &[u8; 32]) -> bool {
-    VerifyingKey::from_bytes(point).is_ok_and(|key| key.is_weak())
-}
-
-const fn is_hardware(kind: &Algorithm) -> bool {
-    matches!(kind, Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256)
+/// One point, one spelling, one use: else one key could be enrolled as two. Ed25519 points have to be on the
+/// curve and of the large order; those of P-256 written out whole; security keys made for SSH.
+fn is_sound(key: &KeyData) -> bool {
+    let strong = |point: &[u8; 32]| VerifyingKey::from_bytes(point).is_ok_and(|key| !key.is_weak());
+    let whole = |point: &[u8]| point.len() == 65 && point[0] == 4;
+    match key {
+        KeyData::Ed25519(key) => strong(&key.0),
+        KeyData::SkEd25519(key) => strong(&key.public_key().0) && key.application() == SSH,
+        KeyData::Ecdsa(key) => whole(key.as_sec1_bytes()),
+        KeyData::SkEcdsaSha2NistP256(key) => whole(key.ec_point().as_bytes()) && key.application() == SSH,
+        // Refused by its kind.
+        _ => true,
+    }
 }
 
 #[cfg(test)]

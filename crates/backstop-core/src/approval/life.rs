@@ -23,10 +23,12 @@ pub enum Phase {
         /// From then on it is too late.
         until: Timestamp,
     },
-    /// One executor has it, and looks whether the disk is still as it was.
+    /// One executor has it, and looks whether the disk is still as it was. Nothing has moved.
     Claimed {
         /// Which: its number.
         by: u64,
+        /// From then on it is too late.
+        until: Timestamp,
     },
     /// The effects go to the disk.
     Committing {
@@ -56,16 +58,16 @@ pub enum Phase {
 /// What happens to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A vote was taken; the ballot stands like this.
+    /// A vote was taken, or the trust store changed; the ballot stands like this.
     Voted(Tally),
-    /// An approval was taken back.
-    Revoked,
     /// Whoever asked gives it up.
     Cancelled,
     /// An executor wants it.
     Claimed {
         /// Which.
         by: u64,
+        /// How the ballot stands now, with every signature verified again.
+        tally: Tally,
     },
     /// The executor has looked again.
     Checked {
@@ -102,6 +104,9 @@ pub enum Refused {
     /// It has ended.
     #[error("this request has ended")]
     Ended,
+    /// It has ended by its time.
+    #[error("this request has expired")]
+    Expired,
     /// The quorum is not there.
     #[error("this request is not approved")]
     NotApproved,
@@ -146,50 +151,64 @@ impl Phase {
         matches!(self, Self::Pending | Self::Approved { .. })
     }
 
+    /// What time alone makes of it. The store writes this down before it looks at an event.
+    pub fn at(self, now: Timestamp, expires: Timestamp) -> Self {
+        let end = match self {
+            Self::Pending => expires,
+            Self::Approved { until } | Self::Claimed { until, .. } => until.min(expires),
+            _ => return self,
+        };
+        if now >= end { Self::Expired } else { self }
+    }
+
     /// What the event makes of it, at `now`, for a request that expires at `expires`.
     ///
     /// # Errors
-    /// Why it stays as it is.
+    /// Why the event changes nothing. Time may have: see [`Phase::at`].
     pub fn step(self, event: &Event, now: Timestamp, expires: Timestamp) -> Result<Self, Refused> {
-        // Time first: whatever comes too late finds a request that has expired.
-        let late = match self {
-            Self::Pending => now >= expires,
-            Self::Approved { until } => now >= until.min(expires),
-            _ => false,
-        };
-        if late && *event != Event::Restarted {
-            return Ok(Self::Expired);
+        if self.at(now, expires) != self {
+            return match event {
+                Event::Ticked | Event::TimeLost | Event::Restarted => Ok(Self::Expired),
+                _ => Err(Refused::Expired),
+            };
         }
         match (self, event) {
             (Self::Pending | Self::Approved { .. }, Event::Voted(Tally::Denied(_))) => Ok(Self::Denied),
+            (Self::Pending | Self::Approved { .. }, Event::Voted(Tally::Revoked(_))) => Ok(Self::Revoked),
+            // Somebody whose yes counted was taken out of the trust store.
+            (Self::Pending | Self::Approved { .. }, Event::Voted(Tally::Open { .. })) => Ok(Self::Pending),
             (Self::Pending, Event::Voted(Tally::Met)) => {
                 let until = Timestamp::new(now.secs.saturating_add(EXECUTE), now.nanos);
                 Ok(Self::Approved { until: until.min(expires) })
             }
-            (Self::Pending | Self::Approved { .. }, Event::Voted(_) | Event::Ticked | Event::Restarted) => Ok(self),
-            (Self::Pending | Self::Approved { .. }, Event::Revoked) => Ok(Self::Revoked),
+            (Self::Approved { .. }, Event::Voted(Tally::Met)) => Ok(self),
+            (Self::Pending | Self::Approved { .. }, Event::Ticked | Event::Restarted) => Ok(self),
             (Self::Pending | Self::Approved { .. }, Event::Cancelled) => Ok(Self::Cancelled),
-            (Self::Pending | Self::Approved { .. }, Event::TimeLost) => Ok(Self::Expired),
-            (Self::Pending | Self::Approved { .. }, Event::Superseded) => Ok(Self::Superseded),
-            (Self::Pending, Event::Claimed { .. }) => Err(Refused::NotApproved),
-            (Self::Approved { .. }, Event::Claimed { by }) => Ok(Self::Claimed { by: *by }),
-            (Self::Claimed { by }, Event::Checked { by: who, same }) if by == *who => {
+            // No time that was set before can be trusted, and nothing has moved.
+            (Self::Pending | Self::Approved { .. } | Self::Claimed { .. }, Event::TimeLost) => Ok(Self::Expired),
+            (Self::Pending | Self::Approved { .. } | Self::Claimed { .. }, Event::Superseded) => Ok(Self::Superseded),
+            (Self::Approved { until }, Event::Claimed { by, tally: Tally::Met }) => {
+                Ok(Self::Claimed { by: *by, until })
+            }
+            (Self::Pending | Self::Approved { .. }, Event::Claimed { .. }) => Err(Refused::NotApproved),
+            (Self::Claimed { by, .. }, Event::Checked { by: who, same }) if by == *who => {
                 Ok(if *same { Self::Committing { by } } else { Self::Drifted })
             }
-            (Self::Claimed { .. }, Event::Superseded) => Ok(Self::Superseded),
-            (Self::Claimed { by }, Event::Executed { by: who, done: false }) if by == *who => Ok(Self::Failed),
+            (Self::Claimed { by, .. }, Event::Executed { by: who, done: false }) if by == *who => Ok(Self::Failed),
             (Self::Committing { by }, Event::Executed { by: who, done }) if by == *who => Ok(settled(*done)),
-            (Self::Claimed { .. } | Self::Committing { .. }, Event::Claimed { .. }) => Err(Refused::Taken),
+            (Self::Claimed { .. } | Self::Committing { .. } | Self::Unknown, Event::Claimed { .. }) => {
+                Err(Refused::Taken)
+            }
             // It stays whose it was until somebody knows what became of it.
             (Self::Claimed { .. } | Self::Committing { .. }, Event::Restarted) => Ok(Self::Unknown),
             (
                 Self::Claimed { .. } | Self::Committing { .. },
-                Event::Voted(_) | Event::Revoked | Event::Cancelled | Event::Superseded,
+                Event::Voted(_) | Event::Cancelled | Event::Superseded,
             ) => Err(Refused::TooLate),
-            (Self::Claimed { .. } | Self::Committing { .. }, Event::Ticked | Event::TimeLost) => Ok(self),
+            (Self::Claimed { .. } | Self::Committing { .. }, Event::Ticked) => Ok(self),
+            (Self::Committing { .. }, Event::TimeLost) => Ok(self),
             (Self::Unknown, Event::Settled { done }) => Ok(settled(*done)),
             (Self::Unknown, Event::Ticked | Event::TimeLost | Event::Restarted) => Ok(self),
-            (Self::Unknown, Event::Claimed { .. }) => Err(Refused::Taken),
             (
                 Self::Pending | Self::Approved { .. } | Self::Claimed { .. } | Self::Committing { .. } | Self::Unknown,
                 _,

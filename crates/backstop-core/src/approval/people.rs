@@ -143,6 +143,17 @@ pub enum PeopleError {
         /// Whose it is.
         whose: String,
     },
+    /// Not one of the person's keys.
+    #[error("{key:?} is the fingerprint of none of {whose}'s keys")]
+    NoSuchKey {
+        /// What was named.
+        key: String,
+        /// Whose it should be.
+        whose: String,
+    },
+    /// Two have to be left.
+    #[error("two people have to stay enrolled, or nobody could approve a change any more: enrol another first")]
+    TooFew,
     /// One account, two people.
     #[error("the user account {uid} is {whose}'s already")]
     Account {
@@ -190,7 +201,7 @@ impl Change {
         Digest::of("backstop/people-change/1", &[&canon::line(&(host, revision)), &canon::line(self)])
     }
 
-    /// Whom it is about; the person has no say in it.
+    /// Whom it is about.
     pub fn id(&self) -> &str {
         match self {
             Self::Enrol { id, .. }
@@ -212,17 +223,13 @@ impl People {
         self.members.iter().find(|m| m.id == id)
     }
 
-    /// Whose key it is, by its fingerprint.
-    pub fn owner(&self, credential: &str) -> Option<&Member> {
-        self.members.iter().find(|m| m.credentials.iter().any(|c| c.id == credential))
-    }
-
     /// The next revision, in which the change is made.
     ///
     /// # Errors
     /// What is wrong with the change; then nothing is.
     pub fn with(&self, change: &Change, footing: Footing, now: Timestamp) -> Result<Self, PeopleError> {
-        let founding = matches!(change, Change::Enrol { .. }) && !self.founded;
+        // The first of the two can be taken out again: a mistyped key would stay for ever.
+        let founding = matches!(change, Change::Enrol { .. } | Change::Remove { .. }) && !self.founded;
         if (footing == Footing::Founding) != founding {
             return Err(PeopleError::Founded);
         }
@@ -236,11 +243,10 @@ impl People {
     }
 
     fn make(&mut self, change: &Change, from: Timestamp) -> Result<(), PeopleError> {
+        named(change.id())?;
         match change {
             Change::Enrol { groups, id, keys, uids } => {
-                for name in groups.iter().chain([id]) {
-                    named(name)?;
-                }
+                groups.iter().try_for_each(|group| named(group))?;
                 if self.member(id).is_some() {
                     return Err(PeopleError::Taken(id.clone()));
                 }
@@ -261,13 +267,16 @@ impl People {
             Change::AddKey { id, key } => self.give(id, key, from),
             Change::Remove { id } => {
                 self.mutable(id)?;
+                if self.founded && self.members.len() <= FOUNDERS {
+                    return Err(PeopleError::TooFew);
+                }
                 self.members.retain(|m| m.id != *id);
                 Ok(())
             }
             Change::RemoveKey { id, key } => {
                 let member = self.mutable(id)?;
                 if !member.credentials.iter().any(|c| c.id == *key) {
-                    return Err(PeopleError::Unknown(key.clone()));
+                    return Err(PeopleError::NoSuchKey { key: key.clone(), whose: id.clone() });
                 }
                 if member.credentials.len() == 1 {
                     return Err(PeopleError::Keyless(id.clone()));
@@ -284,17 +293,19 @@ impl People {
                 groups.insert(group.clone(), from);
                 Ok(())
             }
-            Change::Withdraw { group, id } => match self.mutable(id)?.groups.remove(group) {
-                Some(_) => Ok(()),
-                None => Err(PeopleError::NotIn { group: group.clone(), id: id.clone() }),
-            },
+            Change::Withdraw { group, id } => {
+                named(group)?;
+                let left = self.mutable(id)?.groups.remove(group);
+                left.map(|_| ()).ok_or_else(|| PeopleError::NotIn { group: group.clone(), id: id.clone() })
+            }
         }
     }
 
     fn give(&mut self, id: &str, line: &str, from: Timestamp) -> Result<(), PeopleError> {
         let key = Key::parse(line)?;
         let print = key.fingerprint();
-        if let Some(owner) = self.owner(&print) {
+        let same = |c: &Credential| Key::parse(&c.key).is_ok_and(|k| k.point() == key.point());
+        if let Some(owner) = self.members.iter().find(|m| m.credentials.iter().any(same)) {
             return Err(PeopleError::Shared { key: print, whose: owner.id.clone() });
         }
         let credentials = &mut self.mutable(id)?.credentials;

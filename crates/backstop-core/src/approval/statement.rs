@@ -27,7 +27,7 @@ pub enum Choice {
     ApproveOnce,
     /// Never this effect.
     Deny,
-    /// Take an approval back, and stop what it let through where it still runs.
+    /// Take one's approval back, before it is executed.
     Revoke,
 }
 
@@ -297,9 +297,13 @@ mod tests {
         }
 
         #[test]
-        fn no_text_is_read_but_its_own(text in "[ -~\n]{0,400}") {
-            if let Ok(statement) = Statement::parse(&text) {
-                prop_assert_eq!(statement.text(), text);
+        fn no_text_is_read_but_its_own(at in 0..700usize, cut in 0..80usize, put in "[ -~\n]{0,40}") {
+            let text = sample().text();
+            let at = at % text.len();
+            let end = (at + cut).min(text.len());
+            let edited = format!("{}{put}{}", &text[..at], &text[end..]);
+            if let Ok(statement) = Statement::parse(&edited) {
+                prop_assert_eq!(statement.text(), edited);
             }
         }
     }

@@ -228,7 +228,7 @@ pub fn digest(sources: &[Source]) -> Digest {
 /// Every rule of a source, or why it is none.
 fn read(source: &Source) -> Vec<Result<(Rule, cedar_policy::Policy), Refusal>> {
     match text::statements(&source.text) {
-        Ok(statements) => match whole(source, statements.len()) {
+        Ok(statements) => match whole(source, &statements) {
             Some(policies) => statements.iter().zip(policies).map(|(s, p)| Rule::of(source, *s, p)).collect(),
             None => statements.iter().map(|s| Rule::read(source, *s)).collect(),
         },
@@ -243,13 +243,19 @@ fn read(source: &Source) -> Vec<Result<(Rule, cedar_policy::Policy), Refusal>> {
 }
 
 /// All policies of a source in their order, read at once, which takes Cedar less than half the time; none
-/// where that fails: then each is read by itself, to say which is at fault.
-fn whole(source: &Source, statements: usize) -> Option<Vec<cedar_policy::Policy>> {
+/// where that fails, or where Cedar cuts the text elsewhere: then each is read by itself, to say which is at fault.
+fn whole(source: &Source, statements: &[text::Statement<'_>]) -> Option<Vec<cedar_policy::Policy>> {
     let set: PolicySet = source.text.parse().ok()?;
-    // Cedar names them by their order. A template is no rule, and no policy of the set.
-    let named = |n: usize| set.policy(&cedar_policy::PolicyId::new(format!("policy{n}"))).cloned();
-    let all: Option<Vec<_>> = (0..statements).map(named).collect();
-    all.filter(|_| set.policies().count() == statements && set.templates().next().is_none())
+    // A template is no rule, and no policy of the set.
+    if set.policies().count() != statements.len() || set.templates().next().is_some() {
+        return None;
+    }
+    // Cedar names them by their order, and keeps the text of each.
+    let named = |(n, statement): (usize, &text::Statement<'_>)| {
+        let policy = set.policy(&cedar_policy::PolicyId::new(format!("policy{n}")))?;
+        (policy.to_string() == statement.text).then(|| policy.clone())
+    };
+    statements.iter().enumerate().map(named).collect()
 }
 
 /// The rules of `source` that can be read, each with its text, and the refusals of the others.

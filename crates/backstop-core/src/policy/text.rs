@@ -20,7 +20,8 @@ pub(super) fn statements(text: &str) -> Result<Vec<Statement<'_>>, usize> {
         let (here, here_line) = (at, line);
         match bytes[at] {
             b'/' if bytes.get(at + 1) == Some(&b'/') => {
-                at += bytes[at..].iter().position(|b| *b == b'\n').unwrap_or(bytes.len() - at);
+                // A carriage return ends a comment as well: in Cedar, so here.
+                at += bytes[at..].iter().position(|b| matches!(b, b'\n' | b'\r')).unwrap_or(bytes.len() - at);
                 continue;
             }
             b'"' => {
@@ -61,6 +62,8 @@ mod tests {
         let told: Vec<_> = cut.iter().map(|s| (s.line, s.text)).collect();
         let first = (2, "@id(\"x;\\\"//y\")\npermit(a);");
         assert_eq!(told, [first, (3, "forbid\n(b) // ;\n;"), (7, ";")]);
+        let returned = statements("// x\rforbid(a);").expect("whole statements");
+        assert_eq!(returned.iter().map(|s| s.text).collect::<Vec<_>>(), ["forbid(a);"]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use backstop_core::request::{Command, Net};
 use backstop_sys::fs::{self as sys, Stat};
 
 pub(super) use self::opened::{Opened, Watch};
-pub(super) use self::ways::Ways;
+pub(super) use self::ways::{Glass, Ways};
 use super::{Lane, Layer, RehearseError, RehearseInput};
 use crate::volume::{How, Leftover, Part, Query, Survey, survey, tidy};
 

@@ -54,10 +54,11 @@ pub fn a_directory_that_only_its_owner_reads_keeps_its_place(who: Who) {
     let d = s.sh_with_mounts(
         "mount -t tmpfs -o mode=755 x /var/lib; mkdir -m 700 /var/lib/shut; mkdir /var/lib/open
         mkfifo -m 666 /var/lib/open/pipe; timeout 20 cat /var/lib/open/pipe >> \"$HOME/got\" </dev/null 2>/dev/null &
-        mount -o remount,ro /var/lib",
-        "stat -c '%A %n' /var/lib/*; timeout 2 sh -c 'echo order > /var/lib/open/pipe'; echo end",
+        touch -d @1700000000 /var/lib; mount -o remount,ro /var/lib",
+        "stat -c '%A %Y' /var/lib; touch /var/lib/x 2>/dev/null; stat -c '%A %n' /var/lib/*; timeout 2 sh -c 'echo order > /var/lib/open/pipe'; echo end",
     );
-    assert_eq!(d.stdout, "drwxr-xr-x /var/lib/open\ndrwx------ /var/lib/shut\nend\n", "{}", d.stderr);
+    let told = "drwxr-xr-x 1700000000\ndrwxr-xr-x /var/lib/open\ndrwx------ /var/lib/shut\nend\n";
+    assert_eq!(d.stdout, told, "{}", d.stderr);
     assert_eq!(fs::read(s.home().join("got")).expect("the reader's file"), b"", "nobody gave an order");
 }
 

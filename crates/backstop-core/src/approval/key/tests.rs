@@ -14,7 +14,7 @@ fn what_ssh_keygen_signed_holds() {
     {
         let key = Key::parse(key).expect("a key");
         assert_eq!(key.verify(STATEMENT.as_bytes(), signature), Ok(()));
-        assert!(!key.is_hardware());
+        assert!(!key.claims_hardware());
         for at in 0..STATEMENT.len() {
             let mut other = STATEMENT.as_bytes().to_vec();
             other[at] ^= 1;
@@ -39,7 +39,7 @@ fn another_purpose_and_another_key_are_told_apart() {
 fn a_security_key_has_to_be_touched() {
     let key = Key::parse(&token(7)).expect("a key");
     let text = STATEMENT.as_bytes();
-    assert!(key.is_hardware());
+    assert!(key.claims_hardware());
     for (flags, answer) in
         [(0x01, Ok(())), (0x05, Ok(())), (0x00, Err(SignatureError::Untouched)), (0x04, Err(SignatureError::Untouched))]
     {
@@ -74,7 +74,7 @@ fn what_is_no_approvers_key_is_refused_by_its_cause() {
         ("ssh-ed25519 AAAA", KeyError::Unreadable),
         (&two, KeyError::Unreadable),
         (&options, KeyError::Options),
-        (&weak, KeyError::Weak),
+        (&weak, KeyError::Unsound),
         (private, KeyError::Private),
         (include_str!("real/rsa.pub"), KeyError::Kind("ssh-rsa".to_owned())),
         (include_str!("real/ecdsa-p384.pub"), KeyError::Kind("ecdsa-sha2-nistp384".to_owned())),

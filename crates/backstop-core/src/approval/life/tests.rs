@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::*;
+use crate::approval::ballot::{self, Quorum};
 use crate::approval::statement::Choice;
 
 const PEOPLE: [&str; 3] = ["anna", "ben", "carl"];
@@ -24,7 +25,7 @@ struct World {
     /// How often effects began to move, and how often they arrived.
     begun: u8,
     arrived: u8,
-    /// A no, a revocation or a giving-up that was taken.
+    /// A no, a revocation, a giving-up, stricter rules or a lost clock came before anything moved.
     stopped: bool,
 }
 
@@ -61,15 +62,9 @@ fn moves() -> Vec<Move> {
 
 /// As the ballot counts.
 fn tally(votes: &[Option<Choice>; 3]) -> Tally {
-    if let Some(no) = votes.iter().position(|v| v.is_some_and(|c| c != Choice::ApproveOnce)) {
-        return Tally::Denied(PEOPLE[no].to_owned());
-    }
-    let have: BTreeSet<String> =
-        votes.iter().zip(PEOPLE).filter(|(v, _)| v.is_some()).map(|(_, p)| p.to_owned()).collect();
-    match QUORUM.saturating_sub(have.len()) {
-        0 => Tally::Met,
-        n => Tally::Open { have, people: n as u32, groups: BTreeMap::new() },
-    }
+    let quorum = Quorum { groups: BTreeMap::new(), people: QUORUM as u32 };
+    let said = votes.iter().zip(PEOPLE).filter_map(|(v, p)| Some((p, (*v)?, BTreeSet::new())));
+    ballot::tally(&quorum, &said.collect::<Vec<_>>())
 }
 
 impl World {
@@ -95,10 +90,10 @@ impl World {
                     _ => return None,
                 }
                 next.votes[person] = Some(choice);
-                if choice == Choice::Revoke { Event::Revoked } else { Event::Voted(tally(&next.votes)) }
+                Event::Voted(tally(&next.votes))
             }
             Move::Happens(Happening::Cancel) => Event::Cancelled,
-            Move::Happens(Happening::Claim(by)) => Event::Claimed { by },
+            Move::Happens(Happening::Claim(by)) => Event::Claimed { by, tally: tally(&self.votes) },
             Move::Happens(Happening::Check(by, same)) => Event::Checked { by, same },
             Move::Happens(Happening::Execute(by, done)) => Event::Executed { by, done },
             Move::Happens(Happening::Supersede) => Event::Superseded,
@@ -108,22 +103,23 @@ impl World {
         };
         match self.phase.step(&event, next.now(), EXPIRES) {
             Ok(phase) => next.phase = phase,
-            // Refused: nobody's word is written down, but time goes on.
+            // Refused: nobody's word is written down. What time made of it is.
             Err(_) => {
                 next.votes = self.votes;
-                return (matches!(what, Move::Later)).then_some(next);
+                next.phase = self.phase.at(next.now(), EXPIRES);
+                return Some(next);
             }
         }
-        if next.phase == Phase::Expired && self.phase != Phase::Expired {
-            next.votes = self.votes;
-        }
-        if tally(&next.votes) == Tally::Met && next.met.is_none() {
+        // By what was asked for, and not by what came of it.
+        let no = matches!(what, Move::Vote(_, Choice::Deny | Choice::Revoke));
+        let ends = no || matches!(what, Move::Happens(Happening::Cancel | Happening::Supersede | Happening::TimeLost));
+        next.stopped |= ends && (self.phase.waits() || matches!(self.phase, Phase::Claimed { .. }));
+        let yes = next.votes.iter().filter(|v| **v == Some(Choice::ApproveOnce)).count();
+        if yes >= QUORUM && next.met.is_none() {
             next.met = Some(next.now().secs);
         }
-        let entered = next.phase != self.phase;
-        next.begun += u8::from(entered && matches!(next.phase, Phase::Committing { .. }));
-        next.arrived += u8::from(entered && next.phase == Phase::Committed);
-        next.stopped |= entered && matches!(next.phase, Phase::Denied | Phase::Revoked | Phase::Cancelled);
+        next.begun += u8::from(matches!((self.phase, next.phase), (Phase::Claimed { .. }, Phase::Committing { .. })));
+        next.arrived += u8::from(next.phase == Phase::Committed && self.phase != Phase::Committed);
         Some(next)
     }
 }
@@ -138,27 +134,32 @@ fn holds(before: &World, what: Move, after: &World) {
     }
     let claims = matches!(after.phase, Phase::Claimed { .. }) && after.phase != before.phase;
     if claims {
-        let yes = after.votes.iter().filter(|v| **v == Some(Choice::ApproveOnce)).count();
-        let no = after.votes.iter().filter(|v| v.is_some_and(|c| c != Choice::ApproveOnce)).count();
-        assert!(yes >= QUORUM && no == 0, "claimed without a quorum, or against a no: {}", told());
-        assert!(!before.stopped, "claimed after it was stopped: {}", told());
-        let met = after.met.expect("the quorum's moment");
-        assert!(after.now().secs - met < EXECUTE, "claimed too late after the quorum: {}", told());
-        assert!(after.now() < EXPIRES, "claimed after it expired: {}", told());
         assert!(matches!(what, Move::Happens(Happening::Claim(_))), "{}", told());
         assert!(matches!(before.phase, Phase::Approved { .. }), "{}", told());
     }
-    if after.begun > before.begun {
+    let begins = matches!(after.phase, Phase::Committing { .. }) && after.phase != before.phase;
+    if begins {
         assert!(matches!(before.phase, Phase::Claimed { .. }), "effects move unclaimed: {}", told());
+        assert!(matches!(what, Move::Happens(Happening::Check(_, true))), "effects move unlooked: {}", told());
+    }
+    if claims || begins {
+        let yes = after.votes.iter().filter(|v| **v == Some(Choice::ApproveOnce)).count();
+        let no = after.votes.iter().filter(|v| v.is_some_and(|c| c != Choice::ApproveOnce)).count();
+        assert!(yes >= QUORUM && no == 0, "without a quorum, or against a no: {}", told());
+        assert!(!before.stopped, "after it was stopped: {}", told());
+        let met = after.met.expect("the quorum's moment");
+        assert!(after.now().secs - met < EXECUTE, "too late after the quorum: {}", told());
+        assert!(after.now() < EXPIRES, "after it expired: {}", told());
     }
     if matches!(what, Move::Happens(Happening::Restart)) {
-        let running = matches!(before.phase, Phase::Claimed { .. } | Phase::Committing { .. });
-        assert_eq!(after.phase == Phase::Unknown, running || before.phase == Phase::Unknown, "{}", told());
+        let running = matches!(before.phase, Phase::Claimed { .. } | Phase::Committing { .. } | Phase::Unknown);
+        assert_eq!(after.phase == Phase::Unknown, running, "{}", told());
     }
     if before.phase == Phase::Unknown && after.phase != Phase::Unknown {
         assert!(matches!(what, Move::Happens(Happening::Settle(_))), "tried again by itself: {}", told());
     }
-    if matches!(what, Move::Happens(Happening::TimeLost)) && before.phase.waits() {
+    let unmoved = before.phase.waits() || matches!(before.phase, Phase::Claimed { .. });
+    if matches!(what, Move::Happens(Happening::TimeLost)) && unmoved {
         assert_eq!(after.phase, Phase::Expired, "{}", told());
     }
 }
@@ -195,7 +196,7 @@ fn of_competing_executors_one_gets_it() {
     let mut phase = approved;
     let mut got = Vec::new();
     for by in 1..=8 {
-        match phase.step(&Event::Claimed { by }, now, EXPIRES) {
+        match phase.step(&Event::Claimed { by, tally: Tally::Met }, now, EXPIRES) {
             Ok(next) => {
                 phase = next;
                 got.push(by);
@@ -212,22 +213,47 @@ fn of_competing_executors_one_gets_it() {
 fn what_comes_too_late_is_told_so() {
     let now = Timestamp::new(1, 0);
     let denied = || Event::Voted(Tally::Denied("anna".to_owned()));
+    let claim = |by, tally| Event::Claimed { by, tally };
+    let open = || Tally::Open { have: BTreeSet::new(), people: 1, groups: BTreeMap::new() };
+    let until = Timestamp::new(600, 0);
+    let (approved, claimed) = (Phase::Approved { until }, Phase::Claimed { by: 1, until });
     for (phase, event, answer) in [
-        (Phase::Pending, Event::Claimed { by: 1 }, Err(Refused::NotApproved)),
-        (Phase::Claimed { by: 1 }, denied(), Err(Refused::TooLate)),
-        (Phase::Committing { by: 1 }, Event::Revoked, Err(Refused::TooLate)),
+        (Phase::Pending, claim(1, Tally::Met), Err(Refused::NotApproved)),
+        (approved, claim(1, open()), Err(Refused::NotApproved)),
+        (approved, Event::Voted(open()), Ok(Phase::Pending)),
+        (approved, Event::Voted(Tally::Revoked("anna".to_owned())), Ok(Phase::Revoked)),
+        (claimed, denied(), Err(Refused::TooLate)),
+        (claimed, Event::Executed { by: 1, done: true }, Err(Refused::OutOfTurn)),
+        (claimed, Event::Executed { by: 1, done: false }, Ok(Phase::Failed)),
+        (claimed, Event::Superseded, Ok(Phase::Superseded)),
+        (claimed, Event::Checked { by: 1, same: false }, Ok(Phase::Drifted)),
+        (claimed, Event::TimeLost, Ok(Phase::Expired)),
         (Phase::Committing { by: 1 }, Event::Cancelled, Err(Refused::TooLate)),
+        (Phase::Committing { by: 1 }, Event::TimeLost, Ok(Phase::Committing { by: 1 })),
+        (Phase::Committing { by: 1 }, Event::Executed { by: 1, done: false }, Ok(Phase::Failed)),
         (Phase::Committed, denied(), Err(Refused::Ended)),
         (Phase::Denied, Event::Voted(Tally::Met), Err(Refused::Ended)),
         (Phase::Unknown, Event::Executed { by: 1, done: true }, Err(Refused::OutOfTurn)),
-        (Phase::Unknown, Event::Claimed { by: 2 }, Err(Refused::Taken)),
-        (Phase::Claimed { by: 1 }, Event::Executed { by: 1, done: true }, Err(Refused::OutOfTurn)),
-        (Phase::Claimed { by: 1 }, Event::Executed { by: 1, done: false }, Ok(Phase::Failed)),
-        (Phase::Claimed { by: 1 }, Event::Superseded, Ok(Phase::Superseded)),
-        (Phase::Claimed { by: 1 }, Event::Checked { by: 1, same: false }, Ok(Phase::Drifted)),
-        (Phase::Committing { by: 1 }, Event::Executed { by: 1, done: false }, Ok(Phase::Failed)),
+        (Phase::Unknown, claim(2, Tally::Met), Err(Refused::Taken)),
         (Phase::Unknown, Event::Settled { done: true }, Ok(Phase::Committed)),
     ] {
         assert_eq!(phase.step(&event, now, EXPIRES), answer, "{phase:?} {event:?}");
+    }
+}
+
+#[test]
+fn whoever_comes_too_late_is_told_and_not_let_through() {
+    let until = Timestamp::new(600, 0);
+    for phase in [Phase::Approved { until }, Phase::Claimed { by: 1, until }] {
+        assert_eq!(phase.at(Timestamp::new(599, 0), EXPIRES), phase);
+        assert_eq!(phase.at(until, EXPIRES), Phase::Expired);
+        for event in [
+            Event::Claimed { by: 1, tally: Tally::Met },
+            Event::Checked { by: 1, same: true },
+            Event::Voted(Tally::Met),
+        ] {
+            assert_eq!(phase.step(&event, until, EXPIRES), Err(Refused::Expired), "{phase:?} {event:?}");
+        }
+        assert_eq!(phase.step(&Event::Ticked, until, EXPIRES), Ok(Phase::Expired));
     }
 }

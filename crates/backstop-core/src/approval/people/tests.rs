@@ -1,4 +1,4 @@
-use super::super::made_up::{NOON, enrol, key, three};
+use super::super::made_up::{NOON, enrol, key, three, token};
 use super::*;
 
 #[test]
@@ -10,21 +10,19 @@ fn the_first_two_need_nobody_and_that_only_once() {
     let two = one.with(&enrol("ben", 2, &[], 2), Footing::Founding, NOON).expect("the second");
     assert!(two.founded);
     assert_eq!(two.with(&enrol("carl", 3, &[], 3), Footing::Founding, NOON), Err(PeopleError::Founded));
-    // Not even when they are gone again.
-    let gone = ["anna", "ben"].iter().fold(two, |people, id| {
-        people.with(&Change::Remove { id: (*id).to_owned() }, Footing::Approved, NOON).expect("taken out")
-    });
-    assert!(gone.members.is_empty());
-    assert_eq!(gone.with(&enrol("eve", 4, &[], 4), Footing::Founding, NOON), Err(PeopleError::Founded));
-    assert_eq!(gone.revision, 4);
+    // Nor can they become so few that it would begin anew.
+    let fewer = two.with(&Change::Remove { id: "anna".to_owned() }, Footing::Approved, NOON);
+    assert_eq!(fewer, Err(PeopleError::TooFew));
+    assert_eq!(two.revision, 2);
+    let none = one.with(&Change::Remove { id: "anna".to_owned() }, Footing::Founding, NOON).expect("taken back");
+    assert!(none.members.is_empty() && !none.founded);
 }
 
 #[test]
-fn before_they_are_two_nothing_but_enrolling_is_founding() {
+fn before_they_are_two_keys_and_groups_are_not_given() {
     let one = People::default().with(&enrol("anna", 1, &[], 1), Footing::Founding, NOON).expect("the first");
     for change in [
         Change::AddKey { id: "anna".to_owned(), key: key(9) },
-        Change::Remove { id: "anna".to_owned() },
         Change::Grant { group: "dba".to_owned(), id: "anna".to_owned() },
     ] {
         assert_eq!(one.with(&change, Footing::Founding, NOON), Err(PeopleError::Founded), "{change:?}");
@@ -65,7 +63,16 @@ fn what_is_wrong_with_a_change_is_said_and_nothing_is_done() {
         ),
         (Change::AddKey { id: id(), key: "x".to_owned() }, PeopleError::Key(KeyError::Unreadable)),
         (Change::Remove { id: "dora".to_owned() }, PeopleError::Unknown("dora".to_owned())),
-        (Change::RemoveKey { id: id(), key: print.clone() }, PeopleError::Unknown(print.clone())),
+        (
+            Change::RemoveKey { id: id(), key: print.clone() },
+            PeopleError::NoSuchKey { key: print.clone(), whose: id() },
+        ),
+        (
+            Change::AddKey { id: id(), key: token(2) },
+            PeopleError::Shared { key: Key::parse(&token(2)).expect("a key").fingerprint(), whose: "ben".to_owned() },
+        ),
+        (Change::Remove { id: "\u{1b}[2J".to_owned() }, PeopleError::Name("\u{1b}[2J".to_owned())),
+        (Change::Withdraw { group: "\n".to_owned(), id: id() }, PeopleError::Name("\n".to_owned())),
         (Change::RemoveKey { id: "ben".to_owned(), key: print }, PeopleError::Keyless("ben".to_owned())),
         (Change::Grant { group: group(), id: id() }, PeopleError::In { group: group(), id: id() }),
         (

@@ -37,7 +37,7 @@ fn rules_read_at_once_are_those_read_one_by_one() {
     for profile in Profile::ALL {
         let source = profile.source();
         let statements = text::statements(&source.text).expect("statements");
-        let together = whole(&source, statements.len()).expect("read at once");
+        let together = whole(&source, &statements).expect("read at once");
         assert_eq!(together.len(), statements.len());
         for (statement, policy) in statements.iter().zip(together) {
             let alone = Rule::read(&source, *statement).expect("read alone");
@@ -47,7 +47,15 @@ fn rules_read_at_once_are_those_read_one_by_one() {
         }
     }
     let slot = project(r#"forbid(principal == ?principal, action, resource); forbid(principal, action, resource);"#);
-    assert!(whole(&slot, 1).is_none() && whole(&slot, 2).is_none(), "a template is no rule");
+    let both = text::statements(&slot.text).expect("statements");
+    assert_eq!(both.len(), 2);
+    assert!(whole(&slot, &both).is_none() && whole(&slot, &both[..1]).is_none(), "a template is no rule");
+    let returned = project("//\r@id(\"a\")@reason(\"\nx\")forbid(principal,action,resource);//\";;\n");
+    let one = text::statements(&returned.text).expect("statements");
+    let read = whole(&returned, &one).expect("cut where Cedar cuts");
+    assert_eq!(read.iter().map(ToString::to_string).collect::<Vec<_>>(), [one[0].text]);
+    let elsewhere = text::Statement { text: &one[0].text[1..], ..one[0] };
+    assert!(whole(&returned, &[elsewhere]).is_none(), "another text than Cedar's is not its rule");
 }
 
 #[test]

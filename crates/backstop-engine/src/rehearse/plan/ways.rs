@@ -18,11 +18,24 @@ const MOST: usize = 96;
 /// Names looked at in one bare directory.
 const NAMES: usize = 4096;
 
+/// A place that is looked at through a glass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::rehearse) struct Glass {
+    /// Where.
+    pub at: Bytes,
+    /// What its mount is like.
+    pub attr: Attr,
+    /// True where it holds a directory that the user can't read. An overlay asks each directory of its upper
+    /// layers for attributes, in the user's name, and has none that doesn't answer; so the place has to be the
+    /// lowest layer, and a copy of its own directory stands above it.
+    pub turned: bool,
+}
+
 /// How ways out are shut.
 #[derive(Debug, Default)]
 pub(in crate::rehearse) struct Ways {
     /// Unprivileged: directories that get a glass. (Privileged, each read-only mount gets one.)
-    pub glass: Vec<(Bytes, Attr)>,
+    pub glass: Vec<Glass>,
     /// Sockets and pipes known now, wherever they are not behind a glass.
     pub known: Vec<Bytes>,
     /// How many directories would want a glass and get none.
@@ -36,9 +49,8 @@ pub(super) fn privileged(parts: &[Part]) -> Ways {
     ways.sorted()
 }
 
-/// Unprivileged, nothing with a mount beneath can be looked at through a glass, and in one no directory
-/// can be had that this user can't read: the overlay asks it for attributes in the user's name. Of such
-/// a directory those parts get a glass that can have one, and what is in it directly is bare.
+/// Unprivileged, nothing with a mount beneath can be looked at through a glass; of such a directory
+/// those parts are that have none, and what is in it directly is bare.
 pub(super) fn user(parts: &[Part], points: &[Bytes], hidden: &[Bytes]) -> Ways {
     let mut walk = Walk { parts, points, hidden, ways: Ways { known: bound(parts), ..Ways::default() } };
     let root = Bytes::from("/");
@@ -66,8 +78,8 @@ pub(super) fn in_place(open: &[Opened], points: &[Bytes]) -> Ways {
 
 impl Ways {
     fn sorted(mut self) -> Self {
-        self.glass.sort_by(|a, b| a.0.cmp(&b.0));
-        self.glass.dedup_by(|a, b| a.0 == b.0);
+        self.glass.sort_by(|a, b| a.at.cmp(&b.at));
+        self.glass.dedup_by(|a, b| a.at == b.at);
         self.known.sort();
         self.known.dedup();
         self
@@ -89,10 +101,12 @@ impl Walk<'_> {
         if own || gone || private_place(at) || !sys::searchable(at.as_slice()) {
             return;
         }
-        let over_a_mount = self.points.iter().any(|p| p != at && p.is_beneath(at.as_slice()));
-        if !over_a_mount && !holds_unreadable(at) {
+        if !self.points.iter().any(|p| p != at && p.is_beneath(at.as_slice())) {
             match nearest(self.parts, at) {
-                Some(part) if self.ways.glass.len() < MOST => self.ways.glass.push((at.clone(), part.attr)),
+                Some(part) if self.ways.glass.len() < MOST => {
+                    let turned = holds_unreadable(at);
+                    self.ways.glass.push(Glass { at: at.clone(), attr: part.attr, turned });
+                }
                 _ => self.ways.bare += 1,
             }
             return;
@@ -117,7 +131,8 @@ fn nearest<'a>(parts: &'a [Part], path: &Bytes) -> Option<&'a Part> {
     parts.iter().filter(|p| path.is_beneath(p.mount.path.as_slice())).max_by_key(|p| p.mount.path.as_slice().len())
 }
 
-/// True if the user can't read a directory directly in this one. What lies deeper the overlay doesn't ask.
+/// True if the user can't read a directory directly in this one. What lies deeper an overlay doesn't ask;
+/// of one that can't be listed nobody sees what is missing.
 fn holds_unreadable(at: &Bytes) -> bool {
     let names = sys::subdirectories(at.as_slice()).unwrap_or_default();
     names.iter().any(|name| !sys::readable(at.join(name).as_slice()))

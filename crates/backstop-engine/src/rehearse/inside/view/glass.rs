@@ -11,6 +11,7 @@ use backstop_sys::mount::{self, Attr, OverlayKind};
 
 use super::super::{Message, Recipe, Trouble, below_root};
 use super::missing;
+use crate::rehearse::plan::Glass;
 use crate::volume::How;
 
 /// File systems that know neither pipes nor sockets, and whose names an overlay can't compare.
@@ -36,9 +37,13 @@ pub(super) fn make(
     let mut panes = Vec::new();
     let mut bare = Vec::new();
     if recipe.user.is_some() {
-        for (at, attr) in &recipe.ways.glass {
+        for (n, Glass { at, attr, turned }) in recipe.ways.glass.iter().enumerate() {
             let attr = Attr { no_suid: true, no_dev: true, ..*attr };
-            match pane(at, empty.as_fd(), OverlayKind::User, attr) {
+            let made = match turned {
+                true => behind_a_copy(at, ground, n, attr),
+                false => pane(at, empty.as_fd(), OverlayKind::User, attr),
+            };
+            match made {
                 Ok(mount) => panes.push(Pane { at: at.clone(), mount: Some(mount) }),
                 // It went away meanwhile.
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
@@ -89,6 +94,17 @@ pub(super) fn make(
 
 fn pane(at: &Bytes, empty: BorrowedFd<'_>, kind: OverlayKind, attr: Attr) -> io::Result<OwnedFd> {
     mount::glass(sys::position(at.as_slice())?.as_fd(), empty, kind, attr)
+}
+
+/// The place as the lowest layer, below a directory of ours that has the same mode and times.
+fn behind_a_copy(at: &Bytes, ground: BorrowedFd<'_>, n: usize, attr: Attr) -> io::Result<OwnedFd> {
+    let place = sys::position(at.as_slice())?;
+    let facts = sys::stat_fd(place.as_fd())?;
+    let name = format!("front-{n}");
+    sys::make_dir(ground, name.as_bytes(), facts.mode & 0o7777)?;
+    sys::set_times(ground, name.as_bytes(), facts.atime, facts.mtime)?;
+    let front = sys::open_dir(ground, name.as_bytes())?;
+    mount::glass(front.as_fd(), place.as_fd(), OverlayKind::User, attr)
 }
 
 /// Puts those in their places that are no parts of the recipe; whatever else belongs there comes after.
