@@ -9,12 +9,16 @@ use std::process::Command;
 use backstop_e2e::ground::{Ground, User, backstop_beside};
 use backstop_e2e::images::{FsKind, in_private_mounts};
 
+fn ground() -> Ground {
+    let treeops = Path::new(env!("CARGO_BIN_EXE_treeops"));
+    let backstop = backstop_beside(treeops).expect("cargo build -p backstop");
+    Ground::make(FsKind::Ext4, User::Plain, 64, Some(&backstop), treeops).expect("a file system")
+}
+
 #[test]
 fn an_edit_beside_an_unreadable_directory_is_a_conflict() {
     in_private_mounts("an_edit_beside_an_unreadable_directory_is_a_conflict", || {
-        let treeops = Path::new(env!("CARGO_BIN_EXE_treeops"));
-        let backstop = backstop_beside(treeops).expect("cargo build -p backstop");
-        let ground = Ground::make(FsKind::Ext4, User::Plain, 64, Some(&backstop), treeops).expect("a file system");
+        let ground = ground();
         let dir = ground.fresh("w").expect("a directory");
         for edited in [true, false] {
             for path in ["d", "d/a", "d/shut", "d/z"] {
@@ -47,9 +51,7 @@ fn an_edit_beside_an_unreadable_directory_is_a_conflict() {
 #[test]
 fn the_state_of_root_stands_in_no_users_way() {
     in_private_mounts("the_state_of_root_stands_in_no_users_way", || {
-        let treeops = Path::new(env!("CARGO_BIN_EXE_treeops"));
-        let backstop = backstop_beside(treeops).expect("cargo build -p backstop");
-        let ground = Ground::make(FsKind::Ext4, User::Plain, 64, Some(&backstop), treeops).expect("a file system");
+        let ground = ground();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "mode=755", "root", "/var/lib"]).status();
         assert!(mounted.expect("mount starts").success());
         let state = Path::new("/var/lib/backstop");

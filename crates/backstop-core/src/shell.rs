@@ -11,6 +11,7 @@ mod expand;
 mod grammar;
 pub mod lane;
 mod launch;
+mod marks;
 mod options;
 mod paths;
 mod peel;

@@ -26,8 +26,6 @@ pub struct Quorum {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
-    /// When.
-    pub asked: Timestamp,
     /// The digest of the text that approvers are shown.
     pub display: Digest,
     /// Who may not approve it, whatever the trust store says.
@@ -158,11 +156,29 @@ pub enum Tally {
     Revoked(String),
 }
 
+/// The right to do what a quorum agreed to, and nothing else. Only a ballot makes it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Right {
+    request: Digest,
+}
+
+impl Right {
+    /// True where it is a right to this.
+    pub fn is_to(&self, request: Digest) -> bool {
+        self.request == request
+    }
+
+    /// For tests of what needs one.
+    #[cfg(test)]
+    pub(super) const fn made_up(request: Digest) -> Self {
+        Self { request }
+    }
+}
+
 /// A request's votes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ballot {
-    /// What is asked.
-    pub question: Question,
+    question: Question,
     /// What was prepared: each nonce with the digest of the text it was drawn for.
     issued: BTreeMap<Nonce, Digest>,
     votes: Vec<Vote>,
@@ -198,6 +214,11 @@ impl Ballot {
         };
         self.issued.insert(nonce, Digest::of_content(statement.text().as_bytes()));
         statement
+    }
+
+    /// What is asked.
+    pub const fn question(&self) -> &Question {
+        &self.question
     }
 
     /// The votes, in the order they were taken.
@@ -285,6 +306,12 @@ impl Ballot {
     pub fn tally(&self, people: &People) -> Tally {
         let said = self.votes.iter().filter_map(|v| Some((v.person.as_str(), v.choice, still(v, people)?)));
         tally(&self.question.quorum, &said.collect::<Vec<_>>())
+    }
+
+    /// The right to what is asked, where the quorum is there in time.
+    pub fn right(&self, people: &People, now: Timestamp) -> Option<Right> {
+        let met = now < self.question.expires && self.tally(people) == Tally::Met;
+        met.then_some(Right { request: self.question.request })
     }
 }
 

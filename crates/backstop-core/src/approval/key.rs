@@ -21,7 +21,11 @@ const LONGEST: usize = 16 * 1024;
 
 /// A public key of a kind that may sign approvals.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key(PublicKey);
+pub struct Key {
+    key: PublicKey,
+    /// In its one spelling, without a comment.
+    line: String,
+}
 
 /// Why a text is no such key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,34 +95,34 @@ impl Key {
             | Algorithm::SkEd25519
             | Algorithm::SkEcdsaSha2NistP256
             | Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 } => {
-                if is_sound(key.key_data()) {
-                    Ok(Self(key))
-                } else {
-                    Err(KeyError::Unsound)
+                if !is_sound(key.key_data()) {
+                    return Err(KeyError::Unsound);
                 }
+                let line = key.to_openssh().map_err(|_| KeyError::Unreadable)?.trim().to_owned();
+                Ok(Self { key, line })
             }
             other => Err(KeyError::Kind(other.to_string())),
         }
     }
 
     /// The line without a comment: one spelling a key.
-    pub fn line(&self) -> String {
-        self.0.to_openssh().unwrap_or_default().trim().to_owned()
+    pub fn line(&self) -> &str {
+        &self.line
     }
 
     /// `SHA256:…`, as `ssh-keygen -l` prints it.
     pub fn fingerprint(&self) -> String {
-        self.0.fingerprint(HashAlg::Sha256).to_string()
+        self.key.fingerprint(HashAlg::Sha256).to_string()
     }
 
     /// True where it says that it is a security key's. Nothing proves it: software can make such a key as well.
     pub fn claims_hardware(&self) -> bool {
-        matches!(self.0.algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256)
+        matches!(self.key.algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256)
     }
 
     /// The point that it is: the same for the same secret, also where the kind of key is another.
     pub fn point(&self) -> Vec<u8> {
-        match self.0.key_data() {
+        match self.key.key_data() {
             KeyData::Ed25519(key) => key.0.to_vec(),
             KeyData::SkEd25519(key) => key.public_key().0.to_vec(),
             KeyData::Ecdsa(key) => key.as_sec1_bytes().to_vec(),
@@ -139,11 +143,11 @@ impl Key {
         if signature.namespace() != NAMESPACE {
             return Err(SignatureError::Namespace(signature.namespace().escape_debug().collect()));
         }
-        if signature.public_key() != self.0.key_data() {
+        if signature.public_key() != self.key.key_data() {
             let other = signature.public_key().fingerprint(HashAlg::Sha256);
             return Err(SignatureError::OtherKey(other.to_string()));
         }
-        self.0.verify(NAMESPACE, text, &signature).map_err(|_| SignatureError::Forged)?;
+        self.key.verify(NAMESPACE, text, &signature).map_err(|_| SignatureError::Forged)?;
         if self.claims_hardware() {
             let bytes = signature.signature_bytes();
             let flags = bytes.len().checked_sub(FLAGS_FROM_END).and_then(|at| bytes.get(at)).copied();

@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey};
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::people::{Change, Footing, People, SETTLING};
+use super::ballot::Right;
+use super::people::{Change, Footing, People, PeopleError, SETTLING};
 use crate::time::Timestamp;
 
 /// Now.
@@ -80,17 +81,17 @@ pub fn enrol(id: &str, n: u8, groups: &[&str], uid: u32) -> Change {
     }
 }
 
+/// The store after a change that a quorum agreed to.
+pub fn approved(people: &People, change: &Change, now: Timestamp) -> Result<People, PeopleError> {
+    people.with(change, Footing::Approved(&Right::made_up(people.request(change))), now)
+}
+
 /// `anna`, `ben` and `carl`, for a week, with the keys 1, 2 and 3 and the accounts 1001 to 1003; anna and carl
 /// are in the group `dba`.
 pub fn three() -> People {
     let week_ago = Timestamp::new(NOON.secs - 7 * SETTLING, 0);
-    let mut people = People::default();
-    for (id, n, groups, footing) in [
-        ("anna", 1, &["dba"][..], Footing::Founding),
-        ("ben", 2, &[], Footing::Founding),
-        ("carl", 3, &["dba"], Footing::Approved),
-    ] {
-        people = people.with(&enrol(id, n, groups, 1000 + u32::from(n)), footing, week_ago).expect("a change");
-    }
-    people
+    let founders = [enrol("anna", 1, &["dba"], 1001), enrol("ben", 2, &[], 1002)];
+    let none = People::new("db-1").expect("a name");
+    let two = founders.iter().fold(none, |p, c| p.with(c, Footing::Founding, week_ago).expect("a founder"));
+    approved(&two, &enrol("carl", 3, &["dba"], 1003), week_ago).expect("a change")
 }

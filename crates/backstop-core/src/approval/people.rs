@@ -1,12 +1,13 @@
 //! The trust store: who may approve on this machine, by which keys, and since when that counts. Takes
-//! changes, gives the next revision or says what is wrong with the change. Whether a change has been approved
-//! is for the caller to know: it hands over the footing.
+//! changes, gives the next revision or says what is wrong with the change. But for the first two people, a
+//! change needs the right to this very change of this very revision.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ballot::Right;
 use super::is_name;
 use super::key::{Key, KeyError};
 use crate::canon;
@@ -53,6 +54,8 @@ pub struct Member {
 pub struct People {
     /// True once two people have been enrolled, for ever.
     pub founded: bool,
+    /// The machine.
+    pub host: String,
     /// The people, in the order of their ids.
     pub members: Vec<Member>,
     /// Counts the changes.
@@ -113,11 +116,11 @@ pub enum Change {
 
 /// What a change stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Footing {
+pub enum Footing<'r> {
     /// Nobody could approve yet: one of the first two. Their keys count at once.
     Founding,
-    /// A quorum approved this very change.
-    Approved,
+    /// A quorum agreed to it.
+    Approved(&'r Right),
 }
 
 /// Why a change can't be made.
@@ -184,23 +187,15 @@ pub enum PeopleError {
     /// Founding is over, or what is asked is no founding.
     #[error("the first two people are enrolled without anybody's approval, once; every other change needs two people")]
     Founded,
+    /// The right to something else.
+    #[error("what was approved is another change, or a change of another revision of who may approve")]
+    OtherRight,
     /// Beyond all reason.
     #[error("more than {MOST} of them")]
     TooMany,
 }
 
-impl Default for People {
-    fn default() -> Self {
-        Self { founded: false, members: Vec::new(), revision: 0, version: Self::VERSION }
-    }
-}
-
 impl Change {
-    /// Names this very change of this very revision: what people approve.
-    pub fn digest(&self, host: &str, revision: u64) -> Digest {
-        Digest::of("backstop/people-change/1", &[&canon::line(&(host, revision)), &canon::line(self)])
-    }
-
     /// Whom it is about.
     pub fn id(&self) -> &str {
         match self {
@@ -218,6 +213,21 @@ impl People {
     /// The version this code writes.
     pub const VERSION: u32 = 1;
 
+    /// A machine on which nobody is enrolled.
+    ///
+    /// # Errors
+    /// Where the machine's name is none.
+    pub fn new(host: &str) -> Result<Self, PeopleError> {
+        named(host)?;
+        Ok(Self { founded: false, host: host.to_owned(), members: Vec::new(), revision: 0, version: Self::VERSION })
+    }
+
+    /// Names this very change of this very revision on this machine: what people approve.
+    pub fn request(&self, change: &Change) -> Digest {
+        let place = canon::line(&(&self.host, self.revision));
+        Digest::of("backstop/people-change/1", &[&place, &canon::line(change)])
+    }
+
     /// Somebody, by id.
     pub fn member(&self, id: &str) -> Option<&Member> {
         self.members.iter().find(|m| m.id == id)
@@ -227,11 +237,17 @@ impl People {
     ///
     /// # Errors
     /// What is wrong with the change; then nothing is.
-    pub fn with(&self, change: &Change, footing: Footing, now: Timestamp) -> Result<Self, PeopleError> {
+    pub fn with(&self, change: &Change, footing: Footing<'_>, now: Timestamp) -> Result<Self, PeopleError> {
         // The first of the two can be taken out again: a mistyped key would stay for ever.
         let founding = matches!(change, Change::Enrol { .. } | Change::Remove { .. }) && !self.founded;
-        if (footing == Footing::Founding) != founding {
-            return Err(PeopleError::Founded);
+        match footing {
+            Footing::Founding if founding => {}
+            Footing::Approved(right) if !founding => {
+                if !right.is_to(self.request(change)) {
+                    return Err(PeopleError::OtherRight);
+                }
+            }
+            _ => return Err(PeopleError::Founded),
         }
         // Founders have nobody to wait for.
         let from = if founding { now } else { Timestamp::new(now.secs.saturating_add(SETTLING), now.nanos) };
@@ -312,7 +328,7 @@ impl People {
         if credentials.len() >= MOST {
             return Err(PeopleError::TooMany);
         }
-        credentials.push(Credential { from, id: print, key: key.line() });
+        credentials.push(Credential { from, id: print, key: key.line().to_owned() });
         credentials.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(())
     }

@@ -20,7 +20,7 @@ pub const SUMMARY: usize = 500;
 const TITLE: &str = "backstop approval v1";
 
 /// What is decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Choice {
     /// Let this very effect through, once.

@@ -1,7 +1,8 @@
 //! Takes the text at a block, reads the commands within: `if`, loops, `case`, `[[`, `((`, groups,
 //! functions, `coproc`. Which branch is taken is never asked.
 
-use super::grammar::{Reader, Result, is_meta};
+use super::grammar::{Reader, Result};
+use super::marks::is_meta;
 use super::word::Word;
 use super::{Simple, Unread};
 use crate::bytes::Bytes;

@@ -1,7 +1,8 @@
 //! Takes the text at a word, gives the word: quotes and escapes taken away, expansions told apart, the
 //! commands within substitutions read. Expands nothing.
 
-use super::grammar::{Reader, Result, is_meta, is_name, is_name_start};
+use super::grammar::{Reader, Result};
+use super::marks::{is_meta, is_name, is_name_start};
 use super::peel::Base;
 use super::word::{Part, Word};
 use super::{Opaque, Unread};

@@ -1,11 +1,10 @@
-use super::super::made_up::{NOON, enrol, key, sign, three};
-use super::super::people::{Change, Footing, SETTLING};
+use super::super::made_up::{NOON, approved, enrol, key, sign, three};
+use super::super::people::{Change, Footing, PeopleError, SETTLING};
 use super::super::statement::NAMESPACE;
 use super::*;
 
 fn question(people: u32, groups: &[(&str, u32)]) -> Question {
     Question {
-        asked: NOON,
         display: Digest([2; 32]),
         excluded: BTreeSet::new(),
         excluded_uids: BTreeSet::new(),
@@ -59,7 +58,7 @@ fn two_people_are_a_quorum_and_one_is_not() {
 #[test]
 fn a_person_with_two_keys_is_one_person() {
     let add = Change::AddKey { id: "anna".to_owned(), key: key(9) };
-    let people = three().with(&add, Footing::Approved, after(-2 * SETTLING)).expect("a key");
+    let people = approved(&three(), &add, after(-2 * SETTLING)).expect("a key");
     let mut ballot = Ballot::new(question(2, &[]));
     cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 1).expect("a vote");
     let again = cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 9);
@@ -82,7 +81,7 @@ fn groups_have_to_be_there_as_well() {
 fn a_group_that_was_granted_today_does_not_count() {
     let grant = Change::Grant { group: "net".to_owned(), id: "ben".to_owned() };
     let mut ballot = Ballot::new(question(1, &[("net", 1)]));
-    let people = three().with(&grant, Footing::Approved, NOON).expect("a group");
+    let people = approved(&three(), &grant, NOON).expect("a group");
     cast(&mut ballot, &people, Choice::ApproveOnce, "ben", 2).expect("a vote");
     assert_eq!(ballot.tally(&people), open(&["ben"], 0, &[("net", 1)]));
 }
@@ -175,13 +174,13 @@ fn what_was_taken_away_counts_no_more() {
     cast(&mut ballot, &people, Choice::ApproveOnce, "ben", 2).expect("a vote");
     assert_eq!(ballot.tally(&people), Tally::Met);
     let id = || "anna".to_owned();
-    let without = |change: Change| people.with(&change, Footing::Approved, NOON).expect("a change");
+    let without = |change: Change| approved(&people, &change, NOON).expect("a change");
     let gone = without(Change::Remove { id: id() });
     assert_eq!(ballot.tally(&gone), open(&["ben"], 1, &[("dba", 1)]));
     let ungrouped = without(Change::Withdraw { group: "dba".to_owned(), id: id() });
     assert_eq!(ballot.tally(&ungrouped), open(&["anna", "ben"], 0, &[("dba", 1)]));
     let rekeyed = without(Change::AddKey { id: id(), key: key(9) });
-    let rekeyed = rekeyed.with(&Change::RemoveKey { id: id(), key: print_of(1) }, Footing::Approved, NOON);
+    let rekeyed = approved(&rekeyed, &Change::RemoveKey { id: id(), key: print_of(1) }, NOON);
     assert_eq!(ballot.tally(&rekeyed.expect("a change")), open(&["ben"], 1, &[("dba", 1)]));
     // A no stays, also that of somebody who left.
     let mut ballot = Ballot::new(question(1, &[]));
@@ -222,12 +221,12 @@ fn time_and_a_second_use_are_seen() {
 #[test]
 fn a_key_of_today_approves_nothing_and_a_stranger_says_nothing() {
     let people = three();
-    let fresh = people.with(&enrol("dora", 4, &[], 4), Footing::Approved, NOON).expect("a person");
+    let fresh = approved(&people, &enrol("dora", 4, &[], 4), NOON).expect("a person");
     let mut ballot = Ballot::new(question(2, &[]));
     let early = cast(&mut ballot, &fresh, Choice::ApproveOnce, "dora", 4);
     assert_eq!(early, Err(Refusal::Unsettled { key: print_of(4), from: after(SETTLING) }));
     cast(&mut ballot.clone(), &fresh, Choice::Deny, "dora", 4).expect("a no counts at once");
-    let gone = people.with(&Change::Remove { id: "anna".to_owned() }, Footing::Approved, NOON).expect("taken out");
+    let gone = approved(&people, &Change::Remove { id: "anna".to_owned() }, NOON).expect("taken out");
     assert_eq!(cast(&mut ballot, &gone, Choice::ApproveOnce, "anna", 1), Err(Refusal::Stranger("anna".to_owned())));
 }
 
@@ -240,4 +239,21 @@ fn a_store_with_another_key_under_the_fingerprint_is_not_believed() {
     let text = prepared(&mut ballot, Choice::ApproveOnce, "anna", 1).text();
     let theirs = ballot.cast(&text, &sign(9, NAMESPACE, text.as_bytes()), &people, after(60)).cloned();
     assert_eq!(theirs, Err(Refusal::Credential { key: print_of(1), person: "anna".to_owned() }));
+}
+
+#[test]
+fn a_right_comes_from_a_quorum_in_time_and_is_to_one_change() {
+    let people = three();
+    let change = enrol("dora", 4, &[], 4);
+    let mut ballot = Ballot::new(Question { request: people.request(&change), ..question(2, &[]) });
+    cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 1).expect("a vote");
+    assert_eq!(ballot.right(&people, after(60)), None);
+    cast(&mut ballot, &people, Choice::ApproveOnce, "ben", 2).expect("a vote");
+    assert_eq!(ballot.right(&people, after(1_800)), None, "too late");
+    let right = ballot.right(&people, after(60)).expect("a right");
+    let next = people.with(&change, Footing::Approved(&right), after(60)).expect("this very change");
+    for (people, change) in [(&people, enrol("dora", 5, &[], 4)), (&next, enrol("dora", 4, &[], 4))] {
+        let other = people.with(&change, Footing::Approved(&right), after(60));
+        assert_eq!(other, Err(PeopleError::OtherRight));
+    }
 }

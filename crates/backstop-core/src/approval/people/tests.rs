@@ -1,17 +1,21 @@
-use super::super::made_up::{NOON, enrol, key, three, token};
+use super::super::made_up::{NOON, approved, enrol, key, three, token};
 use super::*;
+
+fn none() -> People {
+    People::new("db-1").expect("a name")
+}
 
 #[test]
 fn the_first_two_need_nobody_and_that_only_once() {
-    let none = People::default();
-    assert_eq!(none.with(&enrol("anna", 1, &[], 1), Footing::Approved, NOON), Err(PeopleError::Founded));
-    let one = none.with(&enrol("anna", 1, &[], 1), Footing::Founding, NOON).expect("the first");
+    let nobody = none();
+    assert_eq!(approved(&nobody, &enrol("anna", 1, &[], 1), NOON), Err(PeopleError::Founded));
+    let one = nobody.with(&enrol("anna", 1, &[], 1), Footing::Founding, NOON).expect("the first");
     assert!(!one.founded);
     let two = one.with(&enrol("ben", 2, &[], 2), Footing::Founding, NOON).expect("the second");
     assert!(two.founded);
     assert_eq!(two.with(&enrol("carl", 3, &[], 3), Footing::Founding, NOON), Err(PeopleError::Founded));
     // Nor can they become so few that it would begin anew.
-    let fewer = two.with(&Change::Remove { id: "anna".to_owned() }, Footing::Approved, NOON);
+    let fewer = approved(&two, &Change::Remove { id: "anna".to_owned() }, NOON);
     assert_eq!(fewer, Err(PeopleError::TooFew));
     assert_eq!(two.revision, 2);
     let none = one.with(&Change::Remove { id: "anna".to_owned() }, Footing::Founding, NOON).expect("taken back");
@@ -20,7 +24,7 @@ fn the_first_two_need_nobody_and_that_only_once() {
 
 #[test]
 fn before_they_are_two_keys_and_groups_are_not_given() {
-    let one = People::default().with(&enrol("anna", 1, &[], 1), Footing::Founding, NOON).expect("the first");
+    let one = none().with(&enrol("anna", 1, &[], 1), Footing::Founding, NOON).expect("the first");
     for change in [
         Change::AddKey { id: "anna".to_owned(), key: key(9) },
         Change::Grant { group: "dba".to_owned(), id: "anna".to_owned() },
@@ -35,11 +39,11 @@ fn founders_count_at_once_and_later_gifts_after_a_day() {
     let from = |people: &People, id: &str, at: usize| people.member(id).expect("there").credentials[at].from;
     assert!(from(&people, "anna", 0) < NOON);
     let add = Change::AddKey { id: "anna".to_owned(), key: key(9) };
-    let next = people.with(&add, Footing::Approved, NOON).expect("a key");
+    let next = approved(&people, &add, NOON).expect("a key");
     let later: Vec<_> = next.member("anna").expect("there").credentials.iter().map(|c| c.from).collect();
     assert!(later.contains(&Timestamp::new(NOON.secs + SETTLING, 0)), "{later:?}");
     let grant = Change::Grant { group: "net".to_owned(), id: "ben".to_owned() };
-    let next = people.with(&grant, Footing::Approved, NOON).expect("a group");
+    let next = approved(&people, &grant, NOON).expect("a group");
     assert_eq!(next.member("ben").expect("there").groups["net"], Timestamp::new(NOON.secs + SETTLING, 0));
 }
 
@@ -84,17 +88,18 @@ fn what_is_wrong_with_a_change_is_said_and_nothing_is_done() {
             PeopleError::Keyless("dora".to_owned()),
         ),
     ] {
-        assert_eq!(people.with(&change, Footing::Approved, NOON), Err(why), "{change:?}");
+        assert_eq!(approved(&people, &change, NOON), Err(why), "{change:?}");
     }
 }
 
 #[test]
 fn a_change_is_named_by_what_it_is_where_and_when() {
+    let people = three();
     let change = enrol("dora", 4, &["dba"], 4);
-    let digest = change.digest("db-1", 3);
-    for other in [change.digest("db-2", 3), change.digest("db-1", 4), enrol("dora", 5, &["dba"], 4).digest("db-1", 3)] {
-        assert_ne!(other, digest);
-    }
+    let elsewhere = People { host: "db-2".to_owned(), ..three() };
+    let later = People { revision: 4, ..three() };
+    let named = [people.request(&enrol("dora", 5, &["dba"], 4)), elsewhere.request(&change), later.request(&change)];
+    assert!(!named.contains(&people.request(&change)));
 }
 
 #[test]

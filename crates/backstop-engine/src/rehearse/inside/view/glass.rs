@@ -39,9 +39,10 @@ pub(super) fn make(
     if recipe.user.is_some() {
         for (n, Glass { at, attr, turned }) in recipe.ways.glass.iter().enumerate() {
             let attr = Attr { no_suid: true, no_dev: true, ..*attr };
-            let made = match turned {
-                true => behind_a_copy(at, ground, n, attr),
-                false => pane(at, empty.as_fd(), OverlayKind::User, attr),
+            let made = if *turned {
+                behind_a_copy(at, ground, n, attr)
+            } else {
+                pane(at, empty.as_fd(), OverlayKind::User, attr)
             };
             match made {
                 Ok(mount) => panes.push(Pane { at: at.clone(), mount: Some(mount) }),
