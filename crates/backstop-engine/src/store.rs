@@ -185,9 +185,10 @@ impl Store {
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(failed("read"))?;
         if text.is_empty() {
-            // The first run of this directory.
-            let version = self.path.join(VERSION);
-            fs::write(&version, format!("{NEWEST}\n")).map_err(io_error("write", &version))?;
+            // The first run of this directory. In one step: others open the directory meanwhile, and an empty
+            // file (half a write, or a power cut after it) would be no version at all.
+            sys::write_durable(self.dir.as_fd(), VERSION.as_bytes(), format!("{NEWEST}\n").as_bytes())
+                .map_err(io_error("write", &self.path.join(VERSION)))?;
         }
         let mut last = RunId::parse(text.trim());
         loop {
@@ -534,6 +535,21 @@ mod tests {
         Store::open(&path).expect("its own version");
         fs::write(path.join(VERSION), "2\n").expect("written");
         assert!(matches!(Store::open(&path), Err(StoreError::Newer { version: 2, newest: 1, .. })));
+    }
+
+    #[test]
+    fn the_first_run_of_a_directory_is_made_while_others_open_it() {
+        for _ in 0..50 {
+            let dir = tempfile::tempdir().expect("a temp dir");
+            let path = dir.path().join("state");
+            let store = Store::open(&path).expect("opens");
+            std::thread::scope(|scope| {
+                let first = scope.spawn(|| store.new_run(Timestamp::new(1_795_364_400, 0)).expect("a run"));
+                while !first.is_finished() {
+                    Store::open(&path).expect("no half version is seen");
+                }
+            });
+        }
     }
 
     #[test]

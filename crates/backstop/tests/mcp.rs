@@ -461,7 +461,7 @@ fn several_calls_at_once_keep_their_answers_apart() {
     let mut seen = Vec::new();
     for (id, expected) in ids.iter().rev() {
         let said = client.answer(*id)["result"].take();
-        assert_eq!(said["structuredContent"]["stdout"], *expected);
+        assert_eq!(said["structuredContent"]["stdout"], *expected, "{said}");
         seen.push(said["structuredContent"]["run"].as_str().expect("a run").to_owned());
     }
     seen.sort();
