@@ -3,10 +3,12 @@
 //! of stores come in as arguments; nothing here reads a file or asks a clock.
 
 pub mod ballot;
+pub mod display;
 pub mod key;
 pub mod life;
 #[cfg(test)]
-mod made_up;
+pub(crate) mod made_up;
+pub mod matter;
 pub mod people;
 pub mod statement;
 

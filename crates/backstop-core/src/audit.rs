@@ -8,6 +8,9 @@ mod story;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::approval;
+use crate::approval::ballot::Vote;
+use crate::approval::people::Change;
 use crate::bytes::Bytes;
 use crate::canon;
 use crate::digest::Digest;
@@ -55,6 +58,11 @@ impl Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum By {
+    /// A quorum of people, each by a signature; the entry `approval.claimed` before it carries them.
+    Approved {
+        /// The digest of the request that they approved.
+        request: Digest,
+    },
     /// A person, by word at a terminal or by a verb of people.
     Person {
         /// The user that spoke, as the kernel says.
@@ -68,6 +76,45 @@ pub enum By {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum Body {
+    /// Two people are asked for.
+    #[serde(rename = "approval.asked")]
+    ApprovalAsked {
+        /// What they are asked, as it was frozen.
+        question: approval::ballot::Question,
+    },
+    /// A quorum was there, and what it agreed to begins; durable before the first byte moves.
+    #[serde(rename = "approval.claimed")]
+    ApprovalClaimed {
+        /// The digest of the request.
+        request: Digest,
+        /// The run, where it is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<RunId>,
+        /// The signed decisions that it stands on.
+        votes: Vec<Vote>,
+    },
+    /// A request has ended without taking effect.
+    #[serde(rename = "approval.ended")]
+    ApprovalEnded {
+        /// How: `denied`, `expired`, `revoked`, `drifted`, `superseded`, `cancelled`, `failed`.
+        how: String,
+        /// The digest of the request.
+        request: Digest,
+        /// The run, where it is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<RunId>,
+    },
+    /// Somebody decided.
+    #[serde(rename = "approval.voted")]
+    ApprovalVoted {
+        /// The digest of the request.
+        request: Digest,
+        /// The run, where it is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<RunId>,
+        /// The signed decision.
+        vote: Vote,
+    },
     /// Opening the log after a crash put something right.
     #[serde(rename = "audit.recovered")]
     AuditRecovered {
@@ -100,6 +147,25 @@ pub enum Body {
         /// The session it named; unchecked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         session: Option<Bytes>,
+    },
+    /// Who may approve was changed.
+    #[serde(rename = "people.changed")]
+    PeopleChanged {
+        /// The change, with what the new keys' owners signed.
+        change: Change,
+        /// The digest of the trust store afterwards.
+        digest: Digest,
+        /// The machine's name in statements.
+        host: String,
+        /// The moment from which what is given settles.
+        made_at: Timestamp,
+        /// The request that a quorum approved; none for the first two people, who have nobody to ask.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<Digest>,
+        /// The trust store's revision afterwards.
+        revision: u64,
+        /// The user who typed it.
+        uid: u32,
     },
     /// Other rules are in force than at the last entry of this kind.
     #[serde(rename = "policy.loaded")]
@@ -384,9 +450,14 @@ impl Body {
     /// The type's name in the log.
     pub const fn name(&self) -> &'static str {
         match self {
+            Self::ApprovalAsked { .. } => "approval.asked",
+            Self::ApprovalClaimed { .. } => "approval.claimed",
+            Self::ApprovalEnded { .. } => "approval.ended",
+            Self::ApprovalVoted { .. } => "approval.voted",
             Self::AuditRecovered { .. } => "audit.recovered",
             Self::AuditStarted { .. } => "audit.started",
             Self::Nested { .. } => "run.nested",
+            Self::PeopleChanged { .. } => "people.changed",
             Self::PolicyLoaded { .. } => "policy.loaded",
             Self::PolicyRefused { .. } => "policy.refused",
             Self::Recovered { .. } => "run.recovered",
@@ -414,8 +485,13 @@ impl Body {
     /// The run it speaks about, if one.
     pub const fn run(&self) -> Option<RunId> {
         match self {
+            Self::ApprovalAsked { question } => question.matter.run(),
+            Self::ApprovalClaimed { run, .. } | Self::ApprovalEnded { run, .. } | Self::ApprovalVoted { run, .. } => {
+                *run
+            }
             Self::AuditRecovered { .. }
             | Self::AuditStarted { .. }
+            | Self::PeopleChanged { .. }
             | Self::PolicyLoaded { .. }
             | Self::PolicyRefused { .. }
             | Self::VaultPruned { .. } => None,

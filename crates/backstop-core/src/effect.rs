@@ -104,6 +104,21 @@ pub enum Kind {
     Link,
 }
 
+impl Kind {
+    /// The name in files and on screens.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Change => "change",
+            Self::Replace => "replace",
+            Self::Delete => "delete",
+            Self::Rename => "rename",
+            Self::Metadata => "metadata",
+            Self::Link => "link",
+        }
+    }
+}
+
 /// What differs between before and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

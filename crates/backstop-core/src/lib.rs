@@ -23,4 +23,6 @@ pub mod quoted;
 pub mod request;
 pub mod run;
 pub mod shell;
+pub mod size;
+pub mod summary;
 pub mod time;

@@ -11,10 +11,10 @@ pub mod policy;
 pub mod records;
 pub mod report;
 pub mod session;
-pub mod size;
 pub mod style;
-pub mod summary;
 pub mod tree;
+
+pub use backstop_core::{size, summary};
 
 #[cfg(test)]
 pub mod rehearsal;

@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::is_name;
 use super::key::{Key, SignatureError};
+use super::matter::Matter;
 use super::people::{Credential, Member, People};
-use super::statement::{Choice, FRESH, Nonce, Statement, StatementError};
+use super::statement::{Choice, FRESH, NAMESPACE, Nonce, Statement, StatementError, is_summary};
 use crate::digest::Digest;
 use crate::time::Timestamp;
 
@@ -20,6 +22,11 @@ pub struct Quorum {
     pub groups: BTreeMap<String, u32>,
     /// So many different people in all; never 0.
     pub people: u32,
+}
+
+impl Quorum {
+    /// Any two people.
+    pub const TWO: Self = Self { groups: BTreeMap::new(), people: 2 };
 }
 
 /// What is asked, as it was frozen.
@@ -36,16 +43,30 @@ pub struct Question {
     pub expires: Timestamp,
     /// The machine that executes.
     pub host: String,
+    /// What is asked to be let through.
+    pub matter: Matter,
     /// Who has to agree.
     pub quorum: Quorum,
-    /// The digest of the request.
+    /// The digest of the request: of matter, machine and quorum.
     pub request: Digest,
     /// The effect in one line of printable ASCII.
     pub summary: String,
 }
 
+impl Question {
+    /// Whether it can have been asked: its digest is its own, and its words are plain. For what is read.
+    pub fn is_sound(&self) -> bool {
+        self.request == self.matter.request(&self.host, &self.quorum)
+            && is_name(&self.host)
+            && is_summary(&self.summary)
+            && self.quorum.people > 0
+            && self.quorum.groups.keys().all(|g| is_name(g))
+    }
+}
+
 /// A decision that counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Vote {
     /// When it was taken.
     pub at: Timestamp,
@@ -56,6 +77,7 @@ pub struct Vote {
     /// The groups that it counts for.
     pub groups: BTreeSet<String>,
     /// The statement's.
+    #[schemars(with = "String")]
     pub nonce: Nonce,
     /// Whose.
     pub person: String,
@@ -63,6 +85,15 @@ pub struct Vote {
     pub signature: String,
     /// The statement's text.
     pub text: String,
+}
+
+impl Vote {
+    /// True where the fields say what the signed text says. For what is read.
+    fn is_its_text(&self) -> bool {
+        Statement::parse(&self.text).is_ok_and(|s| {
+            (s.choice, &s.credential, s.nonce, &s.person) == (self.choice, &self.credential, self.nonce, &self.person)
+        })
+    }
 }
 
 /// Why a statement is no vote.
@@ -190,6 +221,46 @@ impl Ballot {
         Self { question, issued: BTreeMap::new(), votes: Vec::new() }
     }
 
+    /// One that was kept: what was prepared, and the votes that were taken.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a sentence fragment.
+    pub fn restore(question: Question, issued: &[String], votes: Vec<Vote>) -> Result<Self, String> {
+        if !question.is_sound() {
+            return Err("the question is not the one that was asked".to_owned());
+        }
+        let mut ballot = Self::new(question);
+        for text in issued {
+            ballot.issue(text).map_err(|e| format!("a statement that was prepared: {e}"))?;
+        }
+        if let Some(vote) = votes.iter().find(|v| !v.is_its_text() || !ballot.issued.contains_key(&v.nonce)) {
+            return Err(format!("a vote of {} is not what was signed", vote.person));
+        }
+        ballot.votes = votes;
+        Ok(ballot)
+    }
+
+    /// Counts votes again that were taken at their time, and says which of them is none: for whoever has
+    /// nothing but a record of them. That their statements were prepared by the machine is taken on trust.
+    ///
+    /// # Errors
+    /// Whose vote it is that doesn't hold, and why.
+    pub fn recount(question: Question, votes: &[Vote], people: &People) -> Result<Self, (String, Refusal)> {
+        let mut ballot = Self::new(question);
+        for vote in votes {
+            let refused = |e: Refusal| (vote.person.clone(), e);
+            ballot.issue(&vote.text).map_err(|e| refused(e.into()))?;
+            ballot.cast(&vote.text, &vote.signature, people, vote.at).map_err(refused)?;
+        }
+        Ok(ballot)
+    }
+
+    fn issue(&mut self, text: &str) -> Result<(), StatementError> {
+        let nonce = Statement::parse(text)?.nonce;
+        self.issued.insert(nonce, Digest::of_content(text.as_bytes()));
+        Ok(())
+    }
+
     /// The statement that a person signs with a key; `nonce` has to be fresh and random.
     pub fn prepare(
         &mut self,
@@ -308,6 +379,12 @@ impl Ballot {
         tally(&self.question.quorum, &said.collect::<Vec<_>>())
     }
 
+    /// The approvals that count by today's trust store.
+    pub fn standing(&self, people: &People) -> Vec<Vote> {
+        let yes = |v: &&Vote| v.choice == Choice::ApproveOnce && still(v, people).is_some();
+        self.votes.iter().filter(yes).cloned().collect()
+    }
+
     /// The right to what is asked, where the quorum is there in time.
     pub fn right(&self, people: &People, now: Timestamp) -> Option<Right> {
         let met = now < self.question.expires && self.tally(people) == Tally::Met;
@@ -328,7 +405,7 @@ fn verified<'p>(
     let credential = member.credentials.iter().find(|c| c.id == print).ok_or_else(wrong)?;
     // A store that was tampered with could have the key of one under the fingerprint of another.
     let key = Key::parse(&credential.key).ok().filter(|k| k.fingerprint() == print).ok_or_else(wrong)?;
-    key.verify(text.as_bytes(), armoured)?;
+    key.verify(NAMESPACE, text.as_bytes(), armoured)?;
     Ok((member, credential))
 }
 

@@ -8,8 +8,6 @@ use ed25519_dalek::VerifyingKey;
 use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg, PublicKey, SshSig};
 
-use super::statement::NAMESPACE;
-
 /// The bit in a security key's flags that says somebody touched it (`PROTOCOL.u2f`, WebAuthn: user present).
 const TOUCHED: u8 = 0x01;
 /// A security key's signature ends with its flags and a counter of four bytes.
@@ -54,8 +52,13 @@ pub enum SignatureError {
     #[error("it is no SSH signature (\"-----BEGIN SSH SIGNATURE-----\" …)")]
     Unreadable,
     /// Signed for another purpose.
-    #[error("it was signed for {0}, not for {NAMESPACE}")]
-    Namespace(String),
+    #[error("it was signed for {theirs}, not for {ours}")]
+    Namespace {
+        /// The namespace that is asked for here.
+        ours: &'static str,
+        /// The signature's.
+        theirs: String,
+    },
     /// Signed by another key than the statement names.
     #[error("it was signed by the key {0}, which is not the one that the statement names")]
     OtherKey(String),
@@ -115,6 +118,11 @@ impl Key {
         self.key.fingerprint(HashAlg::Sha256).to_string()
     }
 
+    /// What OpenSSH calls its kind: `ssh-ed25519`.
+    pub fn kind(&self) -> String {
+        self.key.algorithm().to_string()
+    }
+
     /// True where it says that it is a security key's. Nothing proves it: software can make such a key as well.
     pub fn claims_hardware(&self) -> bool {
         matches!(self.key.algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256)
@@ -131,23 +139,24 @@ impl Key {
         }
     }
 
-    /// Checks an armoured signature over `text`, made for approvals.
+    /// Checks an armoured signature over `text`, made for the purpose that `namespace` names.
     ///
     /// # Errors
     /// Why it doesn't hold.
-    pub fn verify(&self, text: &[u8], armoured: &str) -> Result<(), SignatureError> {
+    pub fn verify(&self, namespace: &'static str, text: &[u8], armoured: &str) -> Result<(), SignatureError> {
         if armoured.len() > LONGEST {
             return Err(SignatureError::Unreadable);
         }
         let signature = SshSig::from_pem(armoured.trim()).map_err(|_| SignatureError::Unreadable)?;
-        if signature.namespace() != NAMESPACE {
-            return Err(SignatureError::Namespace(signature.namespace().escape_debug().collect()));
+        if signature.namespace() != namespace {
+            let theirs = signature.namespace().escape_debug().collect();
+            return Err(SignatureError::Namespace { ours: namespace, theirs });
         }
         if signature.public_key() != self.key.key_data() {
             let other = signature.public_key().fingerprint(HashAlg::Sha256);
             return Err(SignatureError::OtherKey(other.to_string()));
         }
-        self.key.verify(NAMESPACE, text, &signature).map_err(|_| SignatureError::Forged)?;
+        self.key.verify(namespace, text, &signature).map_err(|_| SignatureError::Forged)?;
         if self.claims_hardware() {
             let bytes = signature.signature_bytes();
             let flags = bytes.len().checked_sub(FLAGS_FROM_END).and_then(|at| bytes.get(at)).copied();

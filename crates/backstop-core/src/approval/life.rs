@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::ballot::Tally;
 use crate::time::Timestamp;
 
+/// Clocks may differ by so many seconds before time is taken for lost.
+pub const JUMP: i64 = 30;
+
 /// What a quorum agreed to has to begin within so many seconds.
 pub const EXECUTE: i64 = 600;
 

@@ -6,7 +6,8 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use sha2::{Digest as _, Sha256, Sha512};
 
 use super::ballot::Right;
-use super::people::{Change, Footing, People, PeopleError, SETTLING};
+use super::key::Key;
+use super::people::{Change, ENROLMENT, Footing, NewKey, People, PeopleError, SETTLING};
 use crate::time::Timestamp;
 
 /// Now.
@@ -71,12 +72,19 @@ pub fn sign_by_token(n: u8, namespace: &str, text: &[u8], flags: u8) -> String {
     armoured(&token_body(n), &purpose, &signature)
 }
 
+/// The key of a number, by which its owner agreed to be enrolled on `db-1`.
+pub fn new_key(id: &str, n: u8) -> NewKey {
+    let nobody = People::new("db-1").expect("a name");
+    let text = nobody.enrolment(id, &Key::parse(&key(n)).expect("a key"));
+    NewKey { key: key(n), proof: sign(n, ENROLMENT, text.as_bytes()) }
+}
+
 /// Somebody new, with the key and for the account of a number.
 pub fn enrol(id: &str, n: u8, groups: &[&str], uid: u32) -> Change {
     Change::Enrol {
         groups: groups.iter().map(|g| (*g).to_owned()).collect(),
         id: id.to_owned(),
-        keys: vec![key(n)],
+        keys: vec![new_key(id, n)],
         uids: [uid].into(),
     }
 }

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ballot::Right;
+use super::ballot::{Quorum, Right};
 use super::is_name;
-use super::key::{Key, KeyError};
+use super::key::{Key, KeyError, SignatureError};
+use super::matter::Matter;
 use crate::canon;
 use crate::digest::Digest;
 use crate::time::Timestamp;
@@ -19,6 +20,8 @@ use crate::time::Timestamp;
 pub const SETTLING: i64 = 24 * 3_600;
 /// With so many people enrolled the store is founded: from then on every change needs two of them.
 pub const FOUNDERS: usize = 2;
+/// The SSHSIG namespace of an enrolment: `ssh-keygen -Y sign -n enrolment@backstop`.
+pub const ENROLMENT: &str = "enrolment@backstop";
 /// More people, or keys of one person, than this are refused: nobody looks after so many.
 const MOST: usize = 1_000;
 
@@ -64,6 +67,16 @@ pub struct People {
     pub version: u32,
 }
 
+/// A key that is to be given to somebody, and the word of whoever has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    /// The OpenSSH public key.
+    pub key: String,
+    /// Its signature over [`People::enrolment`], armoured: nobody is enrolled by a key that nobody has.
+    pub proof: String,
+}
+
 /// A change to the trust store, as it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -74,8 +87,8 @@ pub enum Change {
         groups: BTreeSet<String>,
         /// The id.
         id: String,
-        /// OpenSSH public keys; at least one.
-        keys: Vec<String>,
+        /// The keys; at least one.
+        keys: Vec<NewKey>,
         /// The user accounts that are this person's.
         uids: BTreeSet<u32>,
     },
@@ -88,8 +101,8 @@ pub enum Change {
     AddKey {
         /// Whose.
         id: String,
-        /// The OpenSSH public key.
-        key: String,
+        /// The key.
+        key: NewKey,
     },
     /// Takes a key away.
     RemoveKey {
@@ -111,6 +124,13 @@ pub enum Change {
         group: String,
         /// Whom.
         id: String,
+    },
+    /// Says anew which user accounts are somebody's.
+    Accounts {
+        /// Whose.
+        id: String,
+        /// All of them.
+        uids: BTreeSet<u32>,
     },
 }
 
@@ -138,6 +158,16 @@ pub enum PeopleError {
     /// A key that is none, or of a kind that is not taken.
     #[error("the key can't be taken: {0}")]
     Key(#[from] KeyError),
+    /// Whoever has the key did not agree, or to something else.
+    #[error("{whose} has not agreed to be enrolled by the key {key}: {why}")]
+    Proof {
+        /// Its fingerprint.
+        key: String,
+        /// Who was to be enrolled.
+        whose: String,
+        /// What is wrong with the signature.
+        why: SignatureError,
+    },
     /// One key, two people: then one of them could be two.
     #[error("the key {key} is {whose}'s already: two people with one key would be one")]
     Shared {
@@ -204,7 +234,8 @@ impl Change {
             | Self::AddKey { id, .. }
             | Self::RemoveKey { id, .. }
             | Self::Grant { id, .. }
-            | Self::Withdraw { id, .. } => id,
+            | Self::Withdraw { id, .. }
+            | Self::Accounts { id, .. } => id,
         }
     }
 }
@@ -222,10 +253,86 @@ impl People {
         Ok(Self { founded: false, host: host.to_owned(), members: Vec::new(), revision: 0, version: Self::VERSION })
     }
 
+    /// Reads what is kept, and believes none of it: a store that a change could not have made is refused.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a sentence fragment.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let people: Self = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        people.check()?;
+        Ok(people)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let known = self.version == Self::VERSION;
+        known.then_some(()).ok_or_else(|| format!("it is of version {}", self.version))?;
+        named(&self.host).map_err(|e| e.to_string())?;
+        if !self.members.is_sorted_by(|a, b| a.id < b.id) {
+            return Err("its people are out of order, or one is there twice".to_owned());
+        }
+        if self.founded != (self.members.len() >= FOUNDERS) {
+            return Err("it says that it is founded, and the people are not there, or the other way round".to_owned());
+        }
+        let (mut points, mut accounts) = (BTreeSet::new(), BTreeSet::new());
+        for member in &self.members {
+            let id = &member.id;
+            let names = std::iter::once(id).chain(member.groups.keys());
+            names.into_iter().try_for_each(|name| named(name)).map_err(|e| e.to_string())?;
+            if member.credentials.is_empty() {
+                return Err(format!("{id} has no key"));
+            }
+            if !member.credentials.is_sorted_by(|a, b| a.id < b.id) {
+                return Err(format!("the keys of {id} are out of order, or one is there twice"));
+            }
+            for credential in &member.credentials {
+                let key = Key::parse(&credential.key).map_err(|e| format!("a key of {id}: {e}"))?;
+                if key.fingerprint() != credential.id || key.line() != credential.key {
+                    return Err(format!("a key of {id} stands under another name than its own"));
+                }
+                if !points.insert(key.point()) {
+                    return Err(format!("the key {} is there twice", credential.id));
+                }
+            }
+            if let Some(uid) = member.uids.iter().find(|uid| !accounts.insert(**uid)) {
+                return Err(format!("the user account {uid} is two people's"));
+            }
+        }
+        Ok(())
+    }
+
     /// Names this very change of this very revision on this machine: what people approve.
     pub fn request(&self, change: &Change) -> Digest {
-        let place = canon::line(&(&self.host, self.revision));
-        Digest::of("backstop/people-change/1", &[&place, &canon::line(change)])
+        self.matter(change).request(&self.host, &Quorum::TWO)
+    }
+
+    /// The change as a matter to be approved.
+    pub fn matter(&self, change: &Change) -> Matter {
+        Matter::People { change: change.clone(), revision: self.revision }
+    }
+
+    /// What whoever has a key signs, to be enrolled by it on this machine as this person.
+    pub fn enrolment(&self, id: &str, key: &Key) -> String {
+        format!("backstop enrolment v1\nhost {}\nperson {id}\nkey {}\n", self.host, key.fingerprint())
+    }
+
+    /// The person who has this key, by its fingerprint.
+    pub fn of_key(&self, print: &str) -> Option<&Member> {
+        self.members.iter().find(|m| m.credentials.iter().any(|c| c.id == print))
+    }
+
+    /// The person whose user account it is.
+    pub fn of_account(&self, uid: u32) -> Option<&Member> {
+        self.members.iter().find(|m| m.uids.contains(&uid))
+    }
+
+    /// How many may approve: none before two people are enrolled, for one alone can be no quorum.
+    pub fn enrolled(&self) -> usize {
+        if self.founded { self.members.len() } else { 0 }
+    }
+
+    /// Names this very store.
+    pub fn digest(&self) -> Digest {
+        Digest::of("backstop/people/1", &[&canon::line(self)])
     }
 
     /// Somebody, by id.
@@ -266,9 +373,7 @@ impl People {
                 if self.member(id).is_some() {
                     return Err(PeopleError::Taken(id.clone()));
                 }
-                if let Some((uid, owner)) = uids.iter().find_map(|u| Some((*u, self.of_account(*u)?))) {
-                    return Err(PeopleError::Account { uid, whose: owner.id.clone() });
-                }
+                self.free(uids, id)?;
                 if keys.is_empty() {
                     return Err(PeopleError::Keyless(id.clone()));
                 }
@@ -309,6 +414,11 @@ impl People {
                 groups.insert(group.clone(), from);
                 Ok(())
             }
+            Change::Accounts { id, uids } => {
+                self.free(uids, id)?;
+                self.mutable(id)?.uids.clone_from(uids);
+                Ok(())
+            }
             Change::Withdraw { group, id } => {
                 named(group)?;
                 let left = self.mutable(id)?.groups.remove(group);
@@ -317,13 +427,21 @@ impl People {
         }
     }
 
-    fn give(&mut self, id: &str, line: &str, from: Timestamp) -> Result<(), PeopleError> {
-        let key = Key::parse(line)?;
+    /// Refuses accounts that are somebody else's.
+    fn free(&self, uids: &BTreeSet<u32>, id: &str) -> Result<(), PeopleError> {
+        let taken = uids.iter().find_map(|u| Some((*u, self.of_account(*u).filter(|m| m.id != id)?)));
+        taken.map_or(Ok(()), |(uid, owner)| Err(PeopleError::Account { uid, whose: owner.id.clone() }))
+    }
+
+    fn give(&mut self, id: &str, new: &NewKey, from: Timestamp) -> Result<(), PeopleError> {
+        let key = Key::parse(&new.key)?;
         let print = key.fingerprint();
         let same = |c: &Credential| Key::parse(&c.key).is_ok_and(|k| k.point() == key.point());
         if let Some(owner) = self.members.iter().find(|m| m.credentials.iter().any(same)) {
             return Err(PeopleError::Shared { key: print, whose: owner.id.clone() });
         }
+        let agreed = key.verify(ENROLMENT, self.enrolment(id, &key).as_bytes(), &new.proof);
+        agreed.map_err(|why| PeopleError::Proof { key: print.clone(), whose: id.to_owned(), why })?;
         let credentials = &mut self.mutable(id)?.credentials;
         if credentials.len() >= MOST {
             return Err(PeopleError::TooMany);
@@ -335,10 +453,6 @@ impl People {
 
     fn mutable(&mut self, id: &str) -> Result<&mut Member, PeopleError> {
         self.members.iter_mut().find(|m| m.id == id).ok_or_else(|| PeopleError::Unknown(id.to_owned()))
-    }
-
-    fn of_account(&self, uid: u32) -> Option<&Member> {
-        self.members.iter().find(|m| m.uids.contains(&uid))
     }
 }
 

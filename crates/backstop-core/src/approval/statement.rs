@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::is_name;
@@ -20,7 +21,7 @@ pub const SUMMARY: usize = 500;
 const TITLE: &str = "backstop approval v1";
 
 /// What is decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Choice {
     /// Let this very effect through, once.
@@ -182,7 +183,8 @@ impl Statement {
     }
 }
 
-fn is_summary(text: &str) -> bool {
+/// True for a text that can be a statement's summary.
+pub(super) fn is_summary(text: &str) -> bool {
     (1..=SUMMARY).contains(&text.len()) && text.trim() == text && text.bytes().all(|b| (b' '..=b'~').contains(&b))
 }
 

@@ -1,6 +1,8 @@
 //! Reads entries in their order and says where the story of a run doesn't hold: a door passed without
 //! the one before it, or without the word it needed. Decides only; never reads a file.
 
+mod approvals;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -9,6 +11,8 @@ use crate::audit::{Body, By, Settled};
 use crate::digest::Digest;
 use crate::id::RunId;
 use crate::policy::Decision;
+use crate::time::Timestamp;
+use approvals::Approvals;
 
 /// Which of an auditor's questions a complaint answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -27,8 +31,8 @@ pub enum Question {
 pub struct Complaint {
     /// The question it answers with no.
     pub question: Question,
-    /// The run.
-    pub run: RunId,
+    /// The run, where it is about one.
+    pub run: Option<RunId>,
     /// What is wrong, as a sentence fragment.
     pub what: String,
 }
@@ -74,20 +78,25 @@ struct Life {
     digest: Option<Digest>,
     decision: Option<Decision>,
     in_place: bool,
+    /// The request whose quorum was found good, and what has been claimed since.
+    claimed: Option<Digest>,
 }
 
 /// The runs as far as they have been told.
 #[derive(Clone, Debug, Default)]
 pub struct Story {
     lives: BTreeMap<RunId, Life>,
+    approvals: Approvals,
 }
 
 impl Story {
-    /// Takes the next entry, gives what is wrong with it.
-    pub fn tell(&mut self, body: &Body) -> Vec<Complaint> {
-        let Some(run) = body.run() else { return Vec::new() };
-        let mut wrong = Vec::new();
-        let mut complain = |question, what: String| wrong.push(Complaint { question, run, what });
+    /// Takes the next entry, with its time, and gives what is wrong with it.
+    pub fn tell(&mut self, at: Timestamp, body: &Body) -> Vec<Complaint> {
+        let told = self.approvals.tell(at, body);
+        let mut wrong: Vec<Complaint> =
+            told.wrong.into_iter().map(|(question, what)| Complaint { question, run: body.run(), what }).collect();
+        let Some(run) = body.run() else { return wrong };
+        let mut complain = |question, what: String| wrong.push(Complaint { question, run: Some(run), what });
         if let Body::RunRequested { in_place, .. } = body {
             let life = Life {
                 door: Door::Requested,
@@ -96,6 +105,7 @@ impl Story {
                 digest: None,
                 decision: None,
                 in_place: *in_place,
+                claimed: None,
             };
             if self.lives.insert(run, life).is_some() {
                 complain(Question::Completeness, "requested a second time under the same name".to_owned());
@@ -116,8 +126,20 @@ impl Story {
         if let Some(what) = unauthorised(body, life) {
             complain(Question::Authorisation, what);
         }
+        if let Some(effects) = told.effects
+            && life.digest != Some(effects)
+        {
+            let what = "what people were asked about is not what was rehearsed (the digests differ)";
+            complain(Question::Authorisation, what.to_owned());
+        }
+        life.claimed = told.granted.or(life.claimed);
         life.step(body);
         wrong
+    }
+
+    /// The digest of the trust store, as the log leaves it; none where nobody was ever enrolled.
+    pub fn people(&self) -> Option<Digest> {
+        self.approvals.people()
     }
 
     /// Runs of which something is under way at the end of the log: still running, or cut off and
@@ -165,9 +187,10 @@ fn may_follow(body: &Body, door: Door) -> bool {
     match body {
         Body::RunRehearsed { .. } | Body::RunInPlace { .. } => door == D::Requested,
         Body::RunJudged { .. } => door == D::Rehearsed,
-        Body::RunHeld { .. } | Body::RunDenied { .. } | Body::RunDryRun { .. } | Body::RunObserved { .. } => {
-            door == D::Judged
-        }
+        Body::RunHeld { .. } | Body::RunDryRun { .. } | Body::RunObserved { .. } => door == D::Judged,
+        // By the rules at once, or later by a person who was asked.
+        Body::RunDenied { .. } => matches!(door, D::Judged | D::Held),
+        Body::ApprovalAsked { .. } | Body::ApprovalClaimed { .. } | Body::ApprovalVoted { .. } => door == D::Held,
         Body::RunCommitting { .. } => matches!(door, D::Judged | D::Held),
         Body::RunCommitted { .. } => door == D::Committing,
         Body::RunUndoing { .. } => door == D::Committed,
@@ -182,8 +205,11 @@ fn may_follow(body: &Body, door: Door) -> bool {
         Body::RunConflict { .. } => !matches!(door, D::Requested | D::Rehearsed | D::Ended),
         Body::RunFailed { .. } | Body::Recovered { .. } => door != D::Ended,
         Body::Nested { .. } => door == D::Requested,
-        Body::AuditRecovered { .. }
+        // Found to have ended when somebody looks, whatever became of the run meanwhile.
+        Body::ApprovalEnded { .. }
+        | Body::AuditRecovered { .. }
         | Body::AuditStarted { .. }
+        | Body::PeopleChanged { .. }
         | Body::PolicyLoaded { .. }
         | Body::PolicyRefused { .. }
         | Body::RunRequested { .. }
@@ -219,14 +245,22 @@ fn unauthorised(body: &Body, life: &Life) -> Option<String> {
         }
         _ => return None,
     };
+    if let By::Approved { request } = by
+        && life.claimed != Some(request)
+    {
+        return Some("let through by an approval that the log does not show".to_owned());
+    }
     match (life.decision, by) {
         (None, _) => Some("let through without a judgement".to_owned()),
-        (Some(Decision::Allow), _) | (Some(Decision::Ask), By::Person { .. }) => None,
+        (Some(Decision::Allow), _)
+        | (Some(Decision::Ask), By::Person { .. } | By::Approved { .. })
+        | (Some(Decision::TwoPerson), By::Approved { .. }) => None,
         (Some(Decision::Ask), By::Rule) => {
             Some("let through without a person's word, which policy asked for".to_owned())
         }
-        // Approvals by two people have no entries yet, so nothing can show them.
-        (Some(Decision::TwoPerson), _) => Some("let through without two people's word".to_owned()),
+        (Some(Decision::TwoPerson), By::Person { .. } | By::Rule) => {
+            Some("let through without two people's word".to_owned())
+        }
         (Some(Decision::Deny), _) => Some("let through although policy denied it".to_owned()),
     }
 }
@@ -245,7 +279,11 @@ impl Life {
                 self.door = Door::Judged;
             }
             Body::RunHeld { .. } => self.door = Door::Held,
-            Body::RunCommitting { .. } => self.start(Door::Committing, Door::Held),
+            Body::RunCommitting { .. } => {
+                // Good for this one time.
+                self.claimed = None;
+                self.start(Door::Committing, Door::Held);
+            }
             Body::RunUndoing { .. } => self.start(Door::Undoing, Door::Committed),
             Body::RunRedoing { .. } => self.start(Door::Redoing, Door::Undone),
             Body::RunCommitted { .. } | Body::RunRedone { .. } => self.door = Door::Committed,
@@ -266,9 +304,14 @@ impl Life {
             Body::RunDenied { .. } | Body::RunDiscarded { .. } | Body::RunDryRun { .. } | Body::RunInPlace { .. } => {
                 self.door = Door::Ended;
             }
-            Body::Nested { .. }
+            Body::ApprovalAsked { .. }
+            | Body::ApprovalClaimed { .. }
+            | Body::ApprovalEnded { .. }
+            | Body::ApprovalVoted { .. }
+            | Body::Nested { .. }
             | Body::AuditRecovered { .. }
             | Body::AuditStarted { .. }
+            | Body::PeopleChanged { .. }
             | Body::PolicyLoaded { .. }
             | Body::PolicyRefused { .. }
             | Body::RunRequested { .. }

@@ -1,3 +1,5 @@
+mod approvals;
+
 use super::*;
 use crate::policy::law::{Layer, Refusal};
 use crate::policy::{Decision, Reason};
@@ -65,7 +67,16 @@ fn committing(by: By) -> Body {
 const PERSON: By = By::Person { uid: 1000 };
 
 fn one_of_each() -> Vec<Body> {
+    let [asked, _, claimed, ..] = approvals::approved();
+    let Body::ApprovalClaimed { votes, request, .. } = &claimed else { panic!("a claim") };
+    let (voted, request) = (votes[0].clone(), *request);
     vec![
+        asked,
+        claimed,
+        Body::ApprovalEnded { how: "expired".to_owned(), request, run: Some(run()) },
+        Body::ApprovalVoted { request, run: None, vote: voted },
+        approvals::founding()[0].clone(),
+        committing(By::Approved { request }),
         Body::AuditRecovered { adopted: 1, cut: Some(digest()), cut_bytes: 3 },
         Body::AuditRecovered { adopted: 1, cut: None, cut_bytes: 0 },
         Body::AuditStarted { key: "k".to_owned() },
@@ -159,7 +170,7 @@ fn another_spelling_of_an_entry_is_refused() {
 /// The complaints about each entry of a story, and how many runs it leaves open.
 fn told(bodies: &[Body]) -> (Vec<(Question, String)>, usize) {
     let mut story = Story::default();
-    let wrong = bodies.iter().flat_map(|b| story.tell(b)).map(|c| (c.question, c.what)).collect();
+    let wrong = bodies.iter().flat_map(|b| story.tell(at(), b)).map(|c| (c.question, c.what)).collect();
     (wrong, story.open().len())
 }
 

@@ -267,8 +267,8 @@ impl Check {
             self.say(Question::Integrity, Weight::Note, Some(at), what);
         }
         self.last = Some(entry.at);
-        for complaint in self.story.tell(&entry.body) {
-            self.find(complaint.question, Weight::Broken, Some(at), Some(complaint.run), complaint.what);
+        for complaint in self.story.tell(entry.at, &entry.body) {
+            self.find(complaint.question, Weight::Broken, Some(at), complaint.run, complaint.what);
         }
     }
 

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use backstop_core::effect::{Cover, CrossingKind, Door, EffectSet, Mount};
-use backstop_core::facts::{Meaning, Proof};
+use backstop_core::facts::Meaning;
 use backstop_core::policy::{Decision, Judgement, Reason};
 use backstop_core::quoted::Quoted;
 use backstop_core::run::{RunRecord, State};
@@ -133,19 +133,8 @@ pub fn grounds(out: &mut String, record: &RunRecord, set: &EffectSet, style: Sty
 
 /// What would be lost, and why it matters.
 fn meant(out: &mut String, meaning: &Meaning, style: Style) {
-    let proof = match (meaning.proof.level.as_str(), meaning.proof.age_hours) {
-        ("none", _) => None,
-        (level, hours @ ..48) => Some(format!("{hours} hours old, {level}")),
-        (level, Proof::NEVER) => Some(format!("from the future, {level}")),
-        (level, hours) => Some(format!("{} days old, {level}", hours / 24)),
-    };
-    if let (Ok(files @ 1..), Ok(bytes)) = (u64::try_from(meaning.files), u64::try_from(meaning.bytes)) {
-        let proof = proof.map_or("no proven backup".to_owned(), |p| format!("newest proven backup: {p}"));
-        let what = size::counted(files, "file", "files");
-        let verb = if files == 1 { "exists" } else { "exist" };
-        line(out, style, "lost", &format!("{what} ({}) that {verb} nowhere else ({proof})", size::bytes(bytes)));
-    } else if let Some(proof) = proof {
-        line(out, style, "backup", &format!("all that would be lost is in a proven backup: {proof}"));
+    if let Some((key, text)) = summary::loss(meaning) {
+        line(out, style, key, &text);
     }
     few(out, style, "is", &meaning.kinds, |k| format!("{}: {}", quoted(&k.class), quoted(&k.why)));
     few(out, style, "saw", &meaning.told, |t| {

@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+use backstop_core::approval::display::in_words;
+use backstop_core::approval::matter::code;
+use backstop_core::approval::statement::Choice;
 use backstop_core::audit::{Body, By, Entry, Settled};
 use backstop_core::effect::Totals;
 use backstop_core::run::Exit;
@@ -33,6 +36,23 @@ pub fn entry(e: &Entry, style: Style) -> String {
 /// What an entry says beyond its name.
 fn said(body: &Body) -> (String, Ink) {
     match body {
+        Body::ApprovalAsked { question } => (
+            format!("{} asks {} people: {}", code(question.request), question.quorum.people, question.summary),
+            Ink::Changed,
+        ),
+        Body::ApprovalVoted { request, vote, .. } => {
+            let ink = if vote.choice == Choice::ApproveOnce { Ink::Made } else { Ink::Lost };
+            (format!("{} {} {}", code(*request), quoted(&vote.person), vote.choice.name()), ink)
+        }
+        Body::ApprovalClaimed { request, votes, .. } => {
+            let people: Vec<String> = votes.iter().map(|v| quoted(&v.person)).collect();
+            (format!("{} approved by {}", code(*request), people.join(" and ")), Ink::Made)
+        }
+        Body::ApprovalEnded { how, request, .. } => (format!("{} {}", code(*request), quoted(how)), Ink::Changed),
+        Body::PeopleChanged { change, request, revision, uid, .. } => {
+            let by = request.map_or_else(|| format!("founding, user {uid}"), |r| format!("approved as {}", code(r)));
+            (format!("{} (revision {revision}, {by})", tame(in_words(change).as_bytes())), Ink::Changed)
+        }
         Body::AuditStarted { .. } => ("the log begins".to_owned(), Ink::Faint),
         Body::AuditRecovered { adopted, cut_bytes, .. } => {
             (format!("{adopted} entries adopted, {} cut off", size::bytes(*cut_bytes)), Ink::Changed)
@@ -95,6 +115,7 @@ fn rehearsed(totals: &Totals, exit: Exit) -> String {
 fn whose(by: By) -> String {
     match by {
         By::Person { uid } => format!("by a person, user {uid}"),
+        By::Approved { request } => format!("by the people who approved {}", code(request)),
         By::Rule => "by rule".to_owned(),
     }
 }

@@ -1,17 +1,23 @@
-use super::super::made_up::{NOON, approved, enrol, key, sign, three};
+use super::super::made_up::{NOON, approved, enrol, key, new_key, sign, three};
+use super::super::matter::Matter;
 use super::super::people::{Change, Footing, PeopleError, SETTLING};
 use super::super::statement::NAMESPACE;
 use super::*;
 
 fn question(people: u32, groups: &[(&str, u32)]) -> Question {
+    let quorum = Quorum { groups: groups.iter().map(|(g, n)| ((*g).to_owned(), *n)).collect(), people };
+    let digest = Digest([5; 32]);
+    let run = crate::id::RunId::from_number(7);
+    let matter = Matter::Run { asked: digest, effects: digest, facts: digest, law: None, plan: digest, run };
     Question {
         display: Digest([2; 32]),
         excluded: BTreeSet::new(),
         excluded_uids: BTreeSet::new(),
         expires: after(1_800),
         host: "db-1".to_owned(),
-        quorum: Quorum { groups: groups.iter().map(|(g, n)| ((*g).to_owned(), *n)).collect(), people },
-        request: Digest([1; 32]),
+        request: matter.request("db-1", &quorum),
+        matter,
+        quorum,
         summary: "deletes 5 files".to_owned(),
     }
 }
@@ -57,7 +63,7 @@ fn two_people_are_a_quorum_and_one_is_not() {
 
 #[test]
 fn a_person_with_two_keys_is_one_person() {
-    let add = Change::AddKey { id: "anna".to_owned(), key: key(9) };
+    let add = Change::AddKey { id: "anna".to_owned(), key: new_key("anna", 9) };
     let people = approved(&three(), &add, after(-2 * SETTLING)).expect("a key");
     let mut ballot = Ballot::new(question(2, &[]));
     cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 1).expect("a vote");
@@ -179,7 +185,7 @@ fn what_was_taken_away_counts_no_more() {
     assert_eq!(ballot.tally(&gone), open(&["ben"], 1, &[("dba", 1)]));
     let ungrouped = without(Change::Withdraw { group: "dba".to_owned(), id: id() });
     assert_eq!(ballot.tally(&ungrouped), open(&["anna", "ben"], 0, &[("dba", 1)]));
-    let rekeyed = without(Change::AddKey { id: id(), key: key(9) });
+    let rekeyed = without(Change::AddKey { id: id(), key: new_key("anna", 9) });
     let rekeyed = approved(&rekeyed, &Change::RemoveKey { id: id(), key: print_of(1) }, NOON);
     assert_eq!(ballot.tally(&rekeyed.expect("a change")), open(&["ben"], 1, &[("dba", 1)]));
     // A no stays, also that of somebody who left.
@@ -196,7 +202,7 @@ fn each_signature_that_does_not_hold_is_refused_by_its_own_reason() {
     let denial = prepared(&mut ballot, Choice::Deny, "anna", 1).text();
     for (signature, why) in [
         (sign(2, NAMESPACE, text.as_bytes()), SignatureError::OtherKey(print_of(2))),
-        (sign(1, "file", text.as_bytes()), SignatureError::Namespace("file".to_owned())),
+        (sign(1, "file", text.as_bytes()), SignatureError::Namespace { ours: NAMESPACE, theirs: "file".to_owned() }),
         (sign(1, NAMESPACE, denial.as_bytes()), SignatureError::Forged),
         (String::new(), SignatureError::Unreadable),
     ] {
@@ -256,4 +262,43 @@ fn a_right_comes_from_a_quorum_in_time_and_is_to_one_change() {
         let other = people.with(&change, Footing::Approved(&right), after(60));
         assert_eq!(other, Err(PeopleError::OtherRight));
     }
+}
+
+#[test]
+fn what_was_kept_counts_as_before_and_what_was_altered_is_refused() {
+    let people = three();
+    let mut ballot = Ballot::new(question(2, &[]));
+    let mut issued = Vec::new();
+    for (person, n) in [("anna", 1), ("ben", 2)] {
+        let text = prepared(&mut ballot, Choice::ApproveOnce, person, n).text();
+        ballot.cast(&text, &sign(n, NAMESPACE, text.as_bytes()), &people, after(60)).expect("a vote");
+        issued.push(text);
+    }
+    let restore = |votes: Vec<Vote>| Ballot::restore(question(2, &[]), &issued, votes);
+    assert_eq!(restore(ballot.votes().to_vec()), Ok(ballot.clone()));
+    let recounted = Ballot::recount(question(2, &[]), ballot.votes(), &people).expect("they hold");
+    assert_eq!(recounted.right(&people, after(90)), ballot.right(&people, after(90)));
+    type Alter = fn(&mut Vote);
+    let cases: [Alter; 5] = [
+        |v| v.person = "carl".to_owned(),
+        |v| v.choice = Choice::Deny,
+        |v| v.credential = print_of(3),
+        |v| v.nonce = Nonce([9; 32]),
+        |v| v.text = v.text.replace("anna", "carl"),
+    ];
+    for alter in cases {
+        let mut votes = ballot.votes().to_vec();
+        alter(&mut votes[0]);
+        assert!(restore(votes).is_err());
+    }
+    let mut forged = ballot.votes().to_vec();
+    forged[0].signature = forged[1].signature.clone();
+    let kept = restore(forged.clone()).expect("its fields are its text's");
+    assert_eq!(kept.tally(&people), open(&["ben"], 1, &[]), "the signature is checked whenever it is counted");
+    let (who, why) = Ballot::recount(question(2, &[]), &forged, &people).expect_err("it doesn't hold");
+    assert!(who == "anna" && matches!(why, Refusal::Signature(_)), "{why}");
+    assert_eq!(kept.standing(&people).len(), 1);
+    assert!(Ballot::restore(question(2, &[]), &[], ballot.votes().to_vec()).is_err(), "nothing was prepared");
+    let other = Question { request: Digest([1; 32]), ..question(2, &[]) };
+    assert!(Ballot::restore(other, &[], Vec::new()).is_err(), "the digest is not the question's");
 }

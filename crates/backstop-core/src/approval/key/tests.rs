@@ -2,6 +2,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::made_up::{sign_by_token, string, token};
+use super::super::statement::NAMESPACE;
 use super::*;
 
 const STATEMENT: &str = include_str!("real/statement.txt");
@@ -13,12 +14,12 @@ fn what_ssh_keygen_signed_holds() {
     for (key, signature) in [(ED25519, include_str!("real/ed25519.sig")), (ECDSA, include_str!("real/ecdsa-p256.sig"))]
     {
         let key = Key::parse(key).expect("a key");
-        assert_eq!(key.verify(STATEMENT.as_bytes(), signature), Ok(()));
+        assert_eq!(key.verify(NAMESPACE, STATEMENT.as_bytes(), signature), Ok(()));
         assert!(!key.claims_hardware());
         for at in 0..STATEMENT.len() {
             let mut other = STATEMENT.as_bytes().to_vec();
             other[at] ^= 1;
-            assert_eq!(key.verify(&other, signature), Err(SignatureError::Forged), "byte {at}");
+            assert_eq!(key.verify(NAMESPACE, &other, signature), Err(SignatureError::Forged), "byte {at}");
         }
     }
 }
@@ -27,11 +28,12 @@ fn what_ssh_keygen_signed_holds() {
 fn another_purpose_and_another_key_are_told_apart() {
     let (one, two) = (Key::parse(ED25519).expect("a key"), Key::parse(ECDSA).expect("a key"));
     let for_files = include_str!("real/ed25519-file.sig");
-    assert_eq!(one.verify(STATEMENT.as_bytes(), for_files), Err(SignatureError::Namespace("file".to_owned())));
+    let other = SignatureError::Namespace { ours: NAMESPACE, theirs: "file".to_owned() };
+    assert_eq!(one.verify(NAMESPACE, STATEMENT.as_bytes(), for_files), Err(other));
     let of_one = include_str!("real/ed25519.sig");
-    assert_eq!(two.verify(STATEMENT.as_bytes(), of_one), Err(SignatureError::OtherKey(one.fingerprint())));
+    assert_eq!(two.verify(NAMESPACE, STATEMENT.as_bytes(), of_one), Err(SignatureError::OtherKey(one.fingerprint())));
     for text in ["", "yes", &of_one[1..], &of_one.replace("SSH SIGNATURE", "PGP SIGNATURE"), &"x".repeat(1 << 20)] {
-        assert_eq!(one.verify(STATEMENT.as_bytes(), text), Err(SignatureError::Unreadable));
+        assert_eq!(one.verify(NAMESPACE, STATEMENT.as_bytes(), text), Err(SignatureError::Unreadable));
     }
 }
 
@@ -43,10 +45,10 @@ fn a_security_key_has_to_be_touched() {
     for (flags, answer) in
         [(0x01, Ok(())), (0x05, Ok(())), (0x00, Err(SignatureError::Untouched)), (0x04, Err(SignatureError::Untouched))]
     {
-        assert_eq!(key.verify(text, &sign_by_token(7, NAMESPACE, text, flags)), answer, "{flags}");
+        assert_eq!(key.verify(NAMESPACE, text, &sign_by_token(7, NAMESPACE, text, flags)), answer, "{flags}");
     }
     let other = sign_by_token(7, NAMESPACE, b"another text", 0x01);
-    assert_eq!(key.verify(text, &other), Err(SignatureError::Forged));
+    assert_eq!(key.verify(NAMESPACE, text, &other), Err(SignatureError::Forged));
 }
 
 #[test]

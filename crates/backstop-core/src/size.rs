@@ -1,6 +1,6 @@
 //! Numbers as people read them: SI sizes, grouped counts, ages.
 
-use backstop_core::time::Timestamp;
+use crate::time::Timestamp;
 
 const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use backstop_core::bytes::Bytes;
-use backstop_core::effect::{Aspect, Count, Effect, EffectSet, FileType, Kind, Opener, Totals};
-
-use super::size;
+use crate::bytes::Bytes;
+use crate::effect::{Aspect, Count, Effect, EffectSet, FileType, Kind, Opener, Totals};
+use crate::facts::{Meaning, Proof};
+use crate::size;
 
 /// `delete 41,210 files (12.4 GB) in /var/lib/postgresql/15/main`, with `verbs` in the wanted tense.
 pub fn sentence(set: &EffectSet, tense: Tense) -> String {
@@ -185,6 +185,23 @@ fn shared(dir: &Bytes, path: &Bytes) -> Bytes {
         dir = dir.parent();
     }
     dir
+}
+
+/// What would be lost for good, and how old the newest proof of a backup is: the key and the text of a line.
+pub fn loss(meaning: &Meaning) -> Option<(&'static str, String)> {
+    let proof = match (meaning.proof.level.as_str(), meaning.proof.age_hours) {
+        ("none", _) => None,
+        (level, hours @ ..48) => Some(format!("{hours} hours old, {level}")),
+        (level, Proof::NEVER) => Some(format!("from the future, {level}")),
+        (level, hours) => Some(format!("{} days old, {level}", hours / 24)),
+    };
+    if let (Ok(files @ 1..), Ok(bytes)) = (u64::try_from(meaning.files), u64::try_from(meaning.bytes)) {
+        let proof = proof.map_or("no proven backup".to_owned(), |p| format!("newest proven backup: {p}"));
+        let what = size::counted(files, "file", "files");
+        let verb = if files == 1 { "exists" } else { "exist" };
+        return Some(("lost", format!("{what} ({}) that {verb} nowhere else ({proof})", size::bytes(bytes))));
+    }
+    proof.map(|p| ("backup", format!("all that would be lost is in a proven backup: {p}")))
 }
 
 /// Who has something open that changes: one line each, those who write first, then the most files.

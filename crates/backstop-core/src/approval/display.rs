@@ -1,0 +1,245 @@
+//! The text that an approver is shown: plain lines, made once and kept; its digest is what people sign. Says
+//! what would happen, at its real places, and why somebody has to look; never what is safe to press. Names from
+//! outside are spelled out, so that none of them can add a line or repaint one.
+
+use std::fmt::Write as _;
+
+use super::ballot::Quorum;
+use super::key::Key;
+use super::matter::{Matter, code};
+use super::people::{Change, NewKey, People};
+use super::statement;
+use crate::digest::Digest;
+use crate::effect::{Aspect, CrossingKind, Effect, EffectSet, Kind, Node};
+use crate::policy::Decision;
+use crate::quoted::Quoted;
+use crate::run::RunRecord;
+use crate::size;
+use crate::summary::{self, Tense, loss};
+use crate::time::Timestamp;
+
+/// So many effects are listed; all of them are in the request by their digest.
+const EFFECTS: usize = 200;
+/// And no more text than this, in bytes.
+const LONGEST: usize = 48 * 1024;
+/// So many lines of one kind above the effects.
+const LINES: usize = 20;
+/// How wide the keys in front of lines are.
+const KEY: usize = 9;
+
+/// What goes on top of every display.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// When the request expires.
+    pub expires: Timestamp,
+    /// The machine.
+    pub host: &'a str,
+    /// Who has to agree.
+    pub quorum: &'a Quorum,
+    /// The request's digest.
+    pub request: Digest,
+}
+
+impl Head<'_> {
+    fn write(&self, page: &mut Page, what: &str) {
+        page.0.push_str("backstop asks for approval\n");
+        page.line("request", &code(self.request));
+        page.line("host", self.host);
+        page.line("for", what);
+        let groups: Vec<String> = self.quorum.groups.iter().map(|(g, n)| format!("{n} of {g}")).collect();
+        let and = if groups.is_empty() { String::new() } else { format!(", among them {}", groups.join(" and ")) };
+        page.line("needs", &format!("{} people{and}", self.quorum.people));
+        page.line("expires", &self.expires.to_string());
+    }
+}
+
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, key: &str, text: &str) {
+        writeln!(self.0, "  {key:KEY$} {text}").expect("writing to a string never fails");
+    }
+
+    /// Some lines of a kind, and how many more there are.
+    fn few<T>(&mut self, key: &str, all: &[T], text: impl Fn(&T) -> String) {
+        for one in all.iter().take(LINES) {
+            self.line(key, &text(one));
+        }
+        if all.len() > LINES {
+            self.line(key, &format!("and {} more", size::count((all.len() - LINES) as u64)));
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    Quoted(text.as_bytes()).to_string()
+}
+
+/// The display of a held run.
+pub fn run(head: &Head<'_>, record: &RunRecord, set: &EffectSet) -> String {
+    let mut page = Page(String::new());
+    let request = &record.request;
+    head.write(&mut page, &format!("the run {}", record.id));
+    let agent = request.asker.as_ref().map(|a| format!(", {}", a.agent.quoted())).unwrap_or_default();
+    let session = request.session.as_ref().map(|s| format!(", session {}", s.quoted())).unwrap_or_default();
+    page.line("asked by", &format!("user account {}{agent}{session}", request.uid));
+    page.line("asked at", &Timestamp::new(record.started.secs, 0).to_string());
+    page.line("command", &request.command.text().quoted().to_string());
+    let workspace = request.workspace.as_ref().map_or("none".to_owned(), |w| w.quoted().to_string());
+    page.line("in", &format!("{} (workspace: {workspace})", request.cwd.quoted()));
+    if let Some(reason) = &request.reason {
+        page.line("reason", &format!("{} (unchecked, in the caller's words)", reason.quoted()));
+    }
+    page.line("effect", &summary::sentence(set, Tense::Would));
+    page.few("through", &set.crossings, |c| {
+        let how = if c.how == CrossingKind::Mount { " (a mount)" } else { "" };
+        format!("{} -> {}{how}, where the command named {}", c.via.quoted(), c.hit.quoted(), c.typed.quoted())
+    });
+    page.few("open", &summary::openers(set), |o| {
+        let how = if o.writing { "for writing" } else { "for reading" };
+        format!("{}[{}] has {} of these open {how}", o.name.quoted(), o.pid, size::count(o.files))
+    });
+    page.few("no undo", &set.effects.iter().filter(|e| !e.undoable).collect::<Vec<_>>(), |e| {
+        format!("no copy can be kept of {}", e.path.quoted())
+    });
+    page.few("unknown", &set.incomplete, |what| quoted(what));
+    if let Some(meaning) = &record.meaning {
+        if let Some((key, text)) = loss(meaning) {
+            page.line(key, &text);
+        }
+        page.few("is", &meaning.kinds, |k| format!("{}: {}", quoted(&k.class), quoted(&k.why)));
+        page.few("saw", &meaning.told, |t| format!("{} {}: {}", quoted(&t.lens), t.path.quoted(), quoted(&t.text)));
+    }
+    let reasons = record.judgement.iter().flat_map(|j| &j.reasons).filter(|r| r.decision > Decision::Allow);
+    page.few("rule", &reasons.collect::<Vec<_>>(), |r| {
+        let at = r.source.as_deref().map_or_else(String::new, |s| format!(" ({})", quoted(s)));
+        format!("{}{at}: {}", quoted(&r.rule), quoted(&r.why))
+    });
+    if let Some(digest) = &record.digest {
+        page.line("digest", &format!("{digest} (of all effects)"));
+    }
+    effects(&mut page, set);
+    page.0
+}
+
+fn effects(page: &mut Page, set: &EffectSet) {
+    let all = set.effects.len();
+    page.0.push_str(&format!("\n{}\n", size::counted(all as u64, "effect", "effects")));
+    for (at, effect) in set.effects.iter().enumerate() {
+        if at == EFFECTS || page.0.len() > LONGEST {
+            let more = size::count((all - at) as u64);
+            page.0.push_str(&format!("  and {more} more, in the request by their digest\n"));
+            break;
+        }
+        page.line(effect.kind.name(), &one(effect));
+    }
+}
+
+/// One effect on a line.
+fn one(e: &Effect) -> String {
+    let mut out = e.path.quoted().to_string();
+    if let Some(from) = &e.from {
+        out.push_str(&format!(" from {}", from.quoted()));
+    }
+    match &e.beneath {
+        Some(b) if b.entries() > 0 => out.push_str(&format!(
+            " with all beneath: {} ({}), {}, {}",
+            size::counted(b.files, "file", "files"),
+            size::bytes(b.bytes),
+            size::counted(b.dirs, "directory", "directories"),
+            size::counted(b.others, "link or other", "links and others"),
+        )),
+        _ => {}
+    }
+    let bytes = |n: &Node| size::bytes(n.size);
+    let is_file = |n: &&Node| n.file_type == crate::effect::FileType::File;
+    match (e.before.as_ref().filter(is_file), e.after.as_ref().filter(is_file)) {
+        (Some(b), Some(a)) if e.kind != Kind::Metadata => out.push_str(&format!(" ({} -> {})", bytes(b), bytes(a))),
+        (Some(n), None) | (None, Some(n)) => out.push_str(&format!(" ({})", bytes(n))),
+        _ => {}
+    }
+    if let Some(target) = e.after.as_ref().and_then(|n| n.target.as_ref()) {
+        out.push_str(&format!(" -> {}", target.quoted()));
+    }
+    if let (Some(b), Some(a)) = (&e.before, &e.after) {
+        if e.aspects.contains(&Aspect::Mode) {
+            out.push_str(&format!(", mode {:04o} -> {:04o}", b.mode, a.mode));
+        }
+        if e.aspects.contains(&Aspect::Owner) {
+            out.push_str(&format!(", owner {}:{} -> {}:{}", b.uid, b.gid, a.uid, a.gid));
+        }
+        if e.aspects.contains(&Aspect::Xattrs) {
+            let names: Vec<String> = e.xattrs.iter().map(|x| x.quoted().to_string()).collect();
+            out.push_str(&format!(", attributes {}", names.join(" ")));
+        }
+    }
+    if e.linked_elsewhere > 0 {
+        out.push_str(&format!(", has {} more names elsewhere", e.linked_elsewhere));
+    }
+    out
+}
+
+/// The one line about a held run that is part of each statement.
+pub fn run_summary(record: &RunRecord, set: &EffectSet) -> String {
+    let via = set.crossings.first().map(|c| format!(" (via {})", c.via.quoted())).unwrap_or_default();
+    let loss = record.meaning.as_ref().and_then(loss).map(|(key, text)| format!("; {key}: {text}"));
+    statement::summary(&format!("{}{via}{}", summary::sentence(set, Tense::Would), loss.unwrap_or_default()))
+}
+
+/// The display of a change of who may approve.
+pub fn change(head: &Head<'_>, people: &People, change: &Change) -> String {
+    let mut page = Page(String::new());
+    head.write(&mut page, "a change of who may approve on this machine");
+    page.line("change", &in_words(change));
+    page.line("counts", "a new key or group after a day; what is taken away at once");
+    let keys = match change {
+        Change::Enrol { keys, .. } => keys.iter().collect(),
+        Change::AddKey { key, .. } => vec![key],
+        _ => Vec::new(),
+    };
+    page.few("key", &keys, |new| key_line(new));
+    page.line("now", &format!("{} enrolled, revision {}", people.members.len(), people.revision));
+    for member in &people.members {
+        let groups: Vec<&str> = member.groups.keys().map(String::as_str).collect();
+        let keys = size::counted(member.credentials.len() as u64, "key", "keys");
+        page.line("", &format!("{}: {keys}, groups: {}", member.id, listed(&groups)));
+    }
+    page.0
+}
+
+fn key_line(new: &NewKey) -> String {
+    Key::parse(&new.key).map_or_else(|e| e.to_string(), |key| format!("{} ({})", key.fingerprint(), key.kind()))
+}
+
+fn listed(names: &[&str]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// A change as a sentence fragment.
+pub fn in_words(change: &Change) -> String {
+    let accounts = |uids: &std::collections::BTreeSet<u32>| {
+        let all: Vec<String> = uids.iter().map(u32::to_string).collect();
+        listed(&all.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    match change {
+        Change::Enrol { groups, id, keys, uids } => {
+            let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+            let keys = size::counted(keys.len() as u64, "key", "keys");
+            format!("enrol {id} with {keys}; groups: {}; user accounts: {}", listed(&groups), accounts(uids))
+        }
+        Change::Remove { id } => format!("remove {id}"),
+        Change::AddKey { id, .. } => format!("give {id} another key"),
+        Change::RemoveKey { id, key } => format!("take the key {} from {id}", quoted(key)),
+        Change::Grant { group, id } => format!("put {id} into the group {group}"),
+        Change::Withdraw { group, id } => format!("take {id} out of the group {group}"),
+        Change::Accounts { id, uids } => format!("let the user accounts of {id} be: {}", accounts(uids)),
+    }
+}
+
+/// The one line about a matter's change that is part of each statement.
+pub fn change_summary(matter: &Matter) -> String {
+    match matter {
+        Matter::People { change, .. } => statement::summary(&format!("who may approve: {}", in_words(change))),
+        Matter::Run { run, .. } => statement::summary(&format!("the run {run}")),
+    }
+}

@@ -1,0 +1,95 @@
+//! What is asked to be let through, as one value whose digest people sign: everything that a decision stands on,
+//! by name or by digest, so that nothing of it can be another once it was approved.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ballot::Quorum;
+use super::people::Change;
+use crate::canon;
+use crate::digest::Digest;
+use crate::id::RunId;
+
+/// What is asked to be let through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Matter {
+    /// A change of who may approve.
+    People {
+        /// The change.
+        change: Change,
+        /// Of this revision of the trust store.
+        revision: u64,
+    },
+    /// What a held run would do.
+    Run {
+        /// The digest of its request: command, place, environment, account, session.
+        asked: Digest,
+        /// The digest of its effects.
+        effects: Digest,
+        /// The digest of what they mean.
+        facts: Digest,
+        /// Names the rules that judged.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        law: Option<Digest>,
+        /// The digest of the steps that would be taken.
+        plan: Digest,
+        /// The run.
+        run: RunId,
+    },
+}
+
+impl Matter {
+    /// What people sign in the line `request`: this matter, on this machine, by this quorum.
+    pub fn request(&self, host: &str, quorum: &Quorum) -> Digest {
+        Digest::of("backstop/approval-request/1", &[&canon::line(&host), &canon::line(self), &canon::line(quorum)])
+    }
+
+    /// The run, where it is one.
+    pub const fn run(&self) -> Option<RunId> {
+        match self {
+            Self::Run { run, .. } => Some(*run),
+            Self::People { .. } => None,
+        }
+    }
+}
+
+/// What people call a request by: the first eight hex digits of its digest.
+pub fn code(request: Digest) -> String {
+    request.hex()[..8].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run() -> Matter {
+        let [asked, effects, facts, law, plan] = [1, 2, 3, 4, 5].map(|n| Digest([n; 32]));
+        Matter::Run { asked, effects, facts, law: Some(law), plan, run: RunId::from_number(7) }
+    }
+
+    #[test]
+    fn every_part_of_a_matter_is_in_its_request() {
+        let Matter::Run { asked, effects, facts, law, plan, run: id } = run() else { panic!("a run") };
+        let other = Digest([9; 32]);
+        let of = |m: &Matter| m.request("db-1", &Quorum::TWO);
+        let parts = [
+            Matter::Run { asked: other, effects, facts, law, plan, run: id },
+            Matter::Run { asked, effects: other, facts, law, plan, run: id },
+            Matter::Run { asked, effects, facts: other, law, plan, run: id },
+            Matter::Run { asked, effects, facts, law: None, plan, run: id },
+            Matter::Run { asked, effects, facts, law, plan: other, run: id },
+            Matter::Run { asked, effects, facts, law, plan, run: RunId::from_number(8) },
+        ];
+        let mut all: Vec<Digest> = parts.iter().map(of).collect();
+        all.push(of(&run()));
+        all.push(run().request("db-2", &Quorum::TWO));
+        all.push(run().request("db-1", &Quorum { people: 3, ..Quorum::TWO }));
+        all.push(run().request("db-1", &Quorum { groups: [("dba".to_owned(), 1)].into(), ..Quorum::TWO }));
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), count);
+        assert!(canon::is_canonical(&canon::line(&run())));
+    }
+}

@@ -1,0 +1,160 @@
+//! The part of the story that is about people: replays who may approve, change by change, and counts every
+//! quorum again from the signatures that the log carries. Believes no entry that says so without them.
+
+use std::collections::BTreeMap;
+
+use super::Question as Asks;
+use crate::approval::ballot::{Ballot, Question, Right, Vote};
+use crate::approval::life::JUMP;
+use crate::approval::matter::Matter;
+use crate::approval::people::{Footing, People};
+use crate::approval::statement::Choice;
+use crate::audit::Body;
+use crate::digest::Digest;
+use crate::quoted::Quoted;
+use crate::time::Timestamp;
+
+/// What an entry says of approvals.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// A request about a run: the effects that it is about.
+    pub effects: Option<Digest>,
+    /// A request about a run whose quorum holds.
+    pub granted: Option<Digest>,
+    /// What is wrong with it.
+    pub wrong: Vec<(Asks, String)>,
+}
+
+/// A request as far as it has been told.
+#[derive(Clone, Debug)]
+struct Asked {
+    at: Timestamp,
+    question: Question,
+    votes: Vec<Vote>,
+    /// True once it was denied, revoked, claimed, or has ended otherwise.
+    over: bool,
+}
+
+/// People and requests as far as they have been told.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Approvals {
+    people: Option<People>,
+    asked: BTreeMap<Digest, Asked>,
+    /// The quorum of a change of people that was claimed and is not made yet.
+    granted: BTreeMap<Digest, (Timestamp, Vec<Vote>)>,
+}
+
+impl Approvals {
+    /// The digest of the trust store as it stands.
+    pub fn people(&self) -> Option<Digest> {
+        self.people.as_ref().map(People::digest)
+    }
+
+    /// Takes the next entry.
+    pub fn tell(&mut self, at: Timestamp, body: &Body) -> Told {
+        let mut told = Told::default();
+        let said = match body {
+            Body::ApprovalAsked { question } => {
+                if let Matter::Run { effects, .. } = &question.matter {
+                    told.effects = Some(*effects);
+                }
+                self.asks(at, question)
+            }
+            Body::ApprovalVoted { request, vote, .. } => self.votes(*request, vote, at),
+            Body::ApprovalClaimed { request, votes, run } => self.claims(*request, votes, at).map(|_| match run {
+                Some(_) => told.granted = Some(*request),
+                None => drop(self.granted.insert(*request, (at, votes.clone()))),
+            }),
+            Body::ApprovalEnded { request, .. } => {
+                self.asked.entry(*request).and_modify(|asked| asked.over = true);
+                Ok(())
+            }
+            Body::PeopleChanged { .. } => self.changes(at, body),
+            _ => Ok(()),
+        };
+        told.wrong.extend(said.err().map(|what| (Asks::Authorisation, what)));
+        told
+    }
+
+    fn asks(&mut self, at: Timestamp, question: &Question) -> Result<(), String> {
+        if !question.is_sound() {
+            return Err("a question to people that can't have been asked".to_owned());
+        }
+        let asked = Asked { at, question: question.clone(), votes: Vec::new(), over: false };
+        let before = self.asked.insert(question.request, asked);
+        before.map_or(Ok(()), |_| Err("people were asked the same a second time".to_owned()))
+    }
+
+    fn votes(&mut self, request: Digest, vote: &Vote, at: Timestamp) -> Result<(), String> {
+        let ends = vote.choice != Choice::ApproveOnce;
+        let earlier = self.asked.get(&request).map(|a| a.votes.as_slice()).unwrap_or_default();
+        let own: Vec<Vote> = earlier.iter().filter(|v| v.person == vote.person).chain([vote]).cloned().collect();
+        let counted = self.count(request, &own, at).map(drop);
+        if let Some(asked) = self.asked.get_mut(&request) {
+            // A no that doesn't hold as a signature may still be one that was said.
+            asked.over |= ends;
+            asked.votes.push(vote.clone());
+        }
+        counted
+    }
+
+    /// The ballot of these votes: each holds by the people of now, and was cast between question and now.
+    fn count(&self, request: Digest, votes: &[Vote], now: Timestamp) -> Result<(Ballot, &People), String> {
+        let asked = self.asked.get(&request).ok_or("people decided on what nobody asked")?;
+        let people = self.people.as_ref().ok_or("somebody decided, and nobody is enrolled")?;
+        let elsewhen = |v: &&Vote| v.at.seconds_since(asked.at) < -JUMP || now.seconds_since(v.at) < -JUMP;
+        if let Some(vote) = votes.iter().find(elsewhen) {
+            return Err(format!("{} decided at another time than the log says", calm(&vote.person)));
+        }
+        let counted = Ballot::recount(asked.question.clone(), votes, people);
+        let ballot = counted.map_err(|(who, why)| format!("the decision of {} doesn't hold: {why}", calm(&who)))?;
+        Ok((ballot, people))
+    }
+
+    fn claims(&mut self, request: Digest, votes: &[Vote], at: Timestamp) -> Result<Right, String> {
+        let right = {
+            let (ballot, people) = self.count(request, votes, at)?;
+            ballot.right(people, at).ok_or("begun without the people that it needs, or too late")?
+        };
+        match self.asked.get_mut(&request) {
+            Some(asked) if !asked.over => {
+                asked.over = true;
+                Ok(right)
+            }
+            _ => Err("begun on a request that had ended".to_owned()),
+        }
+    }
+
+    /// Makes a change of people again.
+    fn changes(&mut self, at: Timestamp, body: &Body) -> Result<(), String> {
+        let Body::PeopleChanged { change, digest, host, made_at, request, revision, .. } = body else { return Ok(()) };
+        let before = match &self.people {
+            Some(people) => people.clone(),
+            None => People::new(host).map_err(|e| e.to_string())?,
+        };
+        if made_at.seconds_since(at).abs() > JUMP {
+            return Err("who may approve was changed at another time than the log says".to_owned());
+        }
+        let right = match request {
+            None => None,
+            Some(request) => {
+                let claimed = self.granted.remove(request);
+                let (when, votes) = claimed.ok_or("who may approve was changed without an approval")?;
+                let (ballot, people) = self.count(*request, &votes, when)?;
+                Some(ballot.right(people, when).ok_or("who may approve was changed without the people it needs")?)
+            }
+        };
+        let footing = right.as_ref().map_or(Footing::Founding, Footing::Approved);
+        let next = before.with(change, footing, *made_at).map_err(|e| format!("who may approve was changed: {e}"))?;
+        if (next.digest(), next.revision, &next.host) != (*digest, *revision, host) {
+            return Err("who may approve is not what the change makes of it".to_owned());
+        }
+        self.people = Some(next);
+        Ok(())
+    }
+}
+
+/// A name from the log, which may be anybody's text.
+fn calm(name: &str) -> String {
+    Quoted(name.as_bytes()).to_string()
+}

@@ -1,0 +1,213 @@
+//! Stories in which people are asked: honest ones, and each way to lie about one.
+
+use super::*;
+use crate::approval::ballot::{Ballot, Question as Asked, Quorum, Right};
+use crate::approval::key::Key;
+use crate::approval::made_up::{enrol, key, sign};
+use crate::approval::matter::Matter;
+use crate::approval::people::{Footing, People};
+use crate::approval::statement::{Choice, NAMESPACE, Nonce};
+
+fn later(seconds: i64) -> Timestamp {
+    Timestamp::new(at().secs + seconds, 0)
+}
+
+fn people_changed(before: &People, change: &Change, right: Option<&Right>, at: Timestamp) -> (Body, People) {
+    let footing = right.map_or(Footing::Founding, Footing::Approved);
+    let after = before.with(change, footing, at).expect("a change");
+    let body = Body::PeopleChanged {
+        change: change.clone(),
+        digest: after.digest(),
+        host: after.host.clone(),
+        made_at: at,
+        request: right.map(|_| before.request(change)),
+        revision: after.revision,
+        uid: 0,
+    };
+    (body, after)
+}
+
+fn founded() -> (Vec<Body>, People) {
+    let none = People::new("db-1").expect("a name");
+    let (first, one) = people_changed(&none, &enrol("anna", 1, &[], 1001), None, later(0));
+    let (second, two) = people_changed(&one, &enrol("ben", 2, &[], 1002), None, later(0));
+    (vec![first, second], two)
+}
+
+/// The entries by which anna and ben are enrolled.
+pub fn founding() -> Vec<Body> {
+    founded().0
+}
+
+fn question(matter: Matter) -> Asked {
+    Asked {
+        display: Digest([2; 32]),
+        excluded: Default::default(),
+        excluded_uids: [1000].into(),
+        expires: later(1_800),
+        host: "db-1".to_owned(),
+        request: matter.request("db-1", &Quorum::TWO),
+        matter,
+        quorum: Quorum::TWO,
+        summary: "would delete a file".to_owned(),
+    }
+}
+
+fn about_the_run() -> Asked {
+    let (effects, any) = (digest(), Digest([5; 32]));
+    question(Matter::Run { asked: any, effects, facts: any, law: None, plan: any, run: run() })
+}
+
+fn vote(ballot: &mut Ballot, people: &People, person: &str, n: u8, choice: Choice) -> Vote {
+    let print = Key::parse(&key(n)).expect("a key").fingerprint();
+    let nonce = Nonce([n; 32]);
+    let text = ballot.prepare(choice, person, &print, nonce, at()).text();
+    ballot.cast(&text, &sign(n, NAMESPACE, text.as_bytes()), people, later(0)).expect("a vote").clone()
+}
+
+/// The question about the run, anna's vote, and the claim on hers and ben's.
+pub fn approved() -> [Body; 3] {
+    let people = founded().1;
+    let question = about_the_run();
+    let (request, run) = (question.request, Some(run()));
+    let mut ballot = Ballot::new(question.clone());
+    let votes = [("anna", 1), ("ben", 2)].map(|(p, n)| vote(&mut ballot, &people, p, n, Choice::ApproveOnce));
+    [
+        Body::ApprovalAsked { question },
+        Body::ApprovalVoted { request, run, vote: votes[0].clone() },
+        Body::ApprovalClaimed { request, run, votes: votes.to_vec() },
+    ]
+}
+
+/// A whole story: founded, asked, held, approved, committed.
+fn story() -> Vec<Body> {
+    let [asked, voted, claimed] = approved();
+    let request = about_the_run().request;
+    let run = run();
+    let begin = [requested(), rehearsed(1), judged(Decision::TwoPerson), Body::RunHeld { run }];
+    let end = [committing(By::Approved { request }), Body::RunCommitted { run }];
+    [&founding()[..], &begin, &[asked, voted, claimed], &end].concat()
+}
+
+#[test]
+fn what_two_people_approved_raises_no_complaint() {
+    assert_eq!(told(&story()), (Vec::new(), 0));
+    // One of them was written while power went: the claim carries all that is needed.
+    let without: Vec<Body> = story().into_iter().filter(|b| !matches!(b, Body::ApprovalVoted { .. })).collect();
+    assert_eq!(told(&without), (Vec::new(), 0));
+}
+
+#[test]
+fn every_lie_about_an_approval_is_found() {
+    type Lie = fn(&mut Vec<Body>);
+    fn claim(story: &mut [Body]) -> &mut Vec<Vote> {
+        let votes = story.iter_mut().find_map(|b| match b {
+            Body::ApprovalClaimed { votes, .. } => Some(votes),
+            _ => None,
+        });
+        votes.expect("a claim")
+    }
+    fn asked(story: &mut [Body]) -> &mut Asked {
+        let asked = story.iter_mut().find_map(|b| match b {
+            Body::ApprovalAsked { question } => Some(question),
+            _ => None,
+        });
+        asked.expect("a question")
+    }
+    let lies: [(&str, Lie); 13] = [
+        ("an approval that the log does not show", |s| s.retain(|b| !matches!(b, Body::ApprovalClaimed { .. }))),
+        ("without the people that it needs", |s| {
+            claim(s).pop();
+        }),
+        ("anna doesn't hold", |s| {
+            let twice = claim(s)[0].clone();
+            claim(s)[1] = twice;
+        }),
+        ("ben doesn't hold", |s| claim(s)[1].signature = claim(s)[0].signature.clone()),
+        ("on what nobody asked", |s| s.retain(|b| !matches!(b, Body::ApprovalAsked { .. }))),
+        ("that can't have been asked", |s| asked(s).quorum.people = 1),
+        ("doesn't hold", |s| asked(s).expires = later(3_600)),
+        ("doesn't hold", |s| asked(s).display = Digest([3; 32])),
+        ("at another time", |s| claim(s)[0].at = later(-600)),
+        ("nobody is enrolled", |s| drop(s.drain(..2))),
+        ("the first two people", |s| {
+            let Body::PeopleChanged { change, .. } = &mut s[1] else { panic!("a change") };
+            *change = Change::AddKey { id: "anna".to_owned(), key: crate::approval::made_up::new_key("anna", 9) };
+        }),
+        ("not what the change makes of it", |s| {
+            let Body::PeopleChanged { digest, .. } = &mut s[1] else { panic!("a change") };
+            *digest = Digest([0; 32]);
+        }),
+        ("that had ended", |s| {
+            let request = about_the_run().request;
+            s.insert(8, Body::ApprovalEnded { how: "expired".to_owned(), request, run: Some(run()) });
+        }),
+    ];
+    for (part, lie) in lies {
+        let mut story = story();
+        lie(&mut story);
+        let wrong = told(&story).0;
+        let found = wrong.iter().any(|(q, w)| *q == Question::Authorisation && (w.contains(part)));
+        assert!(found, "{part}: {wrong:?}");
+    }
+}
+
+#[test]
+fn a_no_is_the_last_word() {
+    let people = founded().1;
+    let (mut ballot, mut no) = (Ballot::new(about_the_run()), story());
+    let denied = vote(&mut ballot, &people, "ben", 2, Choice::Deny);
+    let request = about_the_run().request;
+    let at = no.iter().position(|b| matches!(b, Body::ApprovalClaimed { .. })).expect("a claim");
+    no.insert(at, Body::ApprovalVoted { request, run: Some(run()), vote: denied });
+    let wrong = told(&no).0;
+    assert!(wrong.iter().any(|(_, w)| w.contains("that had ended")), "{wrong:?}");
+    let end = Body::RunDenied { run: run() };
+    no.truncate(at + 1);
+    no.push(end);
+    assert_eq!(told(&no), (Vec::new(), 0));
+}
+
+#[test]
+fn what_was_approved_is_what_was_rehearsed_and_once() {
+    let mut other = story();
+    for body in &mut other {
+        if let Body::RunRehearsed { digest, .. } | Body::RunCommitting { digest, .. } = body {
+            *digest = Digest([8; 32]);
+        }
+    }
+    let wrong = told(&other).0;
+    assert!(wrong.iter().any(|(_, w)| w.contains("is not what was rehearsed")), "{wrong:?}");
+    // Taken back, and brought back without anybody having been asked again.
+    let run = run();
+    let again = [Body::RunUndoing { by: PERSON, run }, Body::RunUndone { run }, Body::RunRedoing { by: PERSON, run }];
+    let wrong = told(&[&story()[..], &again].concat()).0;
+    assert!(wrong.iter().any(|(_, w)| w.contains("without two people's word")), "{wrong:?}");
+    let claim = story().into_iter().find(|b| matches!(b, Body::ApprovalClaimed { .. })).expect("a claim");
+    let twice = [Body::RunConflict { count: 1, paths: Vec::new(), run }, claim];
+    let first = &story()[..10];
+    let wrong = told(&[first, &twice].concat()).0;
+    assert!(wrong.iter().any(|(_, w)| w.contains("that had ended")), "{wrong:?}");
+}
+
+#[test]
+fn later_changes_of_people_need_people() {
+    let (mut bodies, people) = founded();
+    let change = enrol("carl", 3, &[], 1003);
+    let asked = question(people.matter(&change));
+    let request = asked.request;
+    let mut ballot = Ballot::new(asked.clone());
+    let votes = [("anna", 1), ("ben", 2)].map(|(p, n)| vote(&mut ballot, &people, p, n, Choice::ApproveOnce)).to_vec();
+    let right = ballot.right(&people, later(1)).expect("a quorum");
+    let (changed, after) = people_changed(&people, &change, Some(&right), later(1));
+    bodies.push(Body::ApprovalAsked { question: asked });
+    bodies.push(Body::ApprovalClaimed { request, run: None, votes });
+    bodies.push(changed);
+    assert_eq!(told(&bodies), (Vec::new(), 0));
+    let mut story = Story::default();
+    bodies.iter().for_each(|b| drop(story.tell(at(), b)));
+    assert_eq!(story.people(), Some(after.digest()));
+    bodies.remove(3);
+    let wrong = told(&bodies).0;
+    assert!(wrong.iter().any(|(_, w)| w.contains("without an approval")), "{wrong:?}");
+}
