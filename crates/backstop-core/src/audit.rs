@@ -107,6 +107,9 @@ pub enum Body {
     /// Somebody decided.
     #[serde(rename = "approval.voted")]
     ApprovalVoted {
+        /// Why, in the words of who decided; not part of what is signed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Bytes>,
         /// The digest of the request.
         request: Digest,
         /// The run, where it is one.

@@ -1,6 +1,7 @@
 //! The engine's doors: what the command line (and later the daemon) may ask for. The values that
 //! pass them are here; each verb has its own file.
 
+mod approve;
 mod court;
 mod edit;
 mod find;
@@ -13,6 +14,7 @@ mod told;
 mod turn;
 mod vault;
 
+pub use approve::{Decided, Pending, Wish, standing};
 pub use edit::Unchanged;
 
 use std::path::Path;

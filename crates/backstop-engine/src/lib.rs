@@ -2,6 +2,7 @@
 //! what was there, undoes, recovers and records. Decides nothing: `backstop-core` does.
 #![forbid(unsafe_code)]
 
+mod approvals;
 pub mod audit;
 mod beside;
 pub mod clock;
@@ -10,6 +11,7 @@ pub mod engine;
 pub mod facts;
 pub mod failure;
 mod fault;
+mod host;
 pub mod law;
 pub mod ledger;
 mod memory;
@@ -26,8 +28,9 @@ pub mod volume;
 mod ways;
 
 pub use engine::{
-    Answer, Beneath, Engine, Filter, Listed, Outcome, Person, Pruned, Recovered, RunOptions, Side, Step, Stopped,
-    Unchanged, UndoOptions, UndoReport, Unreachable, Unreadable, VaultStatus, VolumeStatus, Which,
+    Answer, Beneath, Decided, Engine, Filter, Listed, Outcome, Pending, Person, Pruned, Recovered, RunOptions, Side,
+    Step, Stopped, Unchanged, UndoOptions, UndoReport, Unreachable, Unreadable, VaultStatus, VolumeStatus, Which, Wish,
+    standing,
 };
 pub use failure::{Failure, FailureKind};
 pub use settings::{Durability, Settings};

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use backstop_core::audit::Body;
+use backstop_core::digest::Digest;
 use backstop_core::id::RunId;
 
 use crate::audit::{AuditError, AuditLog, entries};
@@ -56,6 +57,17 @@ impl Records {
         self.open()?;
         for entry in entries(&self.dir, 0) {
             if matches!(entry?.body, Body::RunRequested { run, .. } if run == id) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// True when the log says that this trust store is in force.
+    pub fn has_people(&mut self, people: Digest) -> Result<bool, AuditError> {
+        self.open()?;
+        for entry in entries(&self.dir, 0) {
+            if matches!(entry?.body, Body::PeopleChanged { digest, .. } if digest == people) {
                 return Ok(true);
             }
         }

@@ -365,6 +365,14 @@ impl People {
         Ok(next)
     }
 
+    /// Whether a change could be made if it were approved: what is wrong with it, said before anybody is asked.
+    ///
+    /// # Errors
+    /// What is wrong with the change.
+    pub fn would(&self, change: &Change, now: Timestamp) -> Result<(), PeopleError> {
+        self.clone().make(change, now)
+    }
+
     fn make(&mut self, change: &Change, from: Timestamp) -> Result<(), PeopleError> {
         named(change.id())?;
         match change {

@@ -74,7 +74,7 @@ fn one_of_each() -> Vec<Body> {
         asked,
         claimed,
         Body::ApprovalEnded { how: "expired".to_owned(), request, run: Some(run()) },
-        Body::ApprovalVoted { request, run: None, vote: voted },
+        Body::ApprovalVoted { reason: None, request, run: None, vote: voted },
         approvals::founding()[0].clone(),
         committing(By::Approved { request }),
         Body::AuditRecovered { adopted: 1, cut: Some(digest()), cut_bytes: 3 },

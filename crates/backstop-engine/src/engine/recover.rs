@@ -24,6 +24,7 @@ impl Engine {
                 done.push(self.finish(id)?);
             }
         }
+        self.settle_people()?;
         for (id, _lock) in self.store.dead()? {
             match self.store.read_versioned::<RunRecord>(id, RECORD) {
                 // That of one run is no reason to stop all others; `runs` names it. Its mark stays.

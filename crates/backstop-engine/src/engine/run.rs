@@ -126,6 +126,7 @@ impl Engine {
         }
         let alive = self.alive(id)?;
         let mut record = RunRecord {
+            approval: None,
             digest: None,
             exit: None,
             id,
@@ -320,6 +321,9 @@ impl Engine {
                 record.state = State::Held;
                 entries.push(Body::RunHeld { run: record.id });
                 self.keep_plan(record.id, &done)?;
+                if judgement.decision == Decision::TwoPerson && done.effects.conflicts.is_empty() {
+                    entries.extend(self.ask(record, &done.effects, &plan_bytes(&done.plan))?);
+                }
                 self.close(record, done, Leftover::Work, entries, trace)
             }
             Some(Answer::Commit) if options.leave && judgement.decision == Decision::Allow => {

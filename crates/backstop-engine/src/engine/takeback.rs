@@ -61,6 +61,7 @@ impl Engine {
         let why = || judgement.reasons.first().map(|r| r.why.clone()).unwrap_or_default();
         match judgement.decision {
             Decision::Deny => {
+                self.supersede(&record)?;
                 let refused = Failure::new(FailureKind::Refused, format!("{id} may not be committed: {}", why()));
                 let denials = judgement.reasons.iter().filter(|r| r.decision == Decision::Deny);
                 let way = denials.filter_map(|r| r.next.clone()).next();
@@ -69,21 +70,24 @@ impl Engine {
                     .fold(refused, Failure::next)
                     .next(format!("give up: backstop discard {id}")));
             }
-            Decision::TwoPerson => {
-                return Err(Failure::new(FailureKind::Refused, format!("{id} needs two people: {}", why()))
-                    .next(format!("two people have to approve it; give up: backstop discard {id}")));
-            }
-            Decision::Ask | Decision::Allow => {}
+            Decision::TwoPerson | Decision::Ask | Decision::Allow => {}
         }
-        let words = judgement.words();
+        let two = Self::takes_two(&record, judgement.decision);
+        let words = if two { Vec::new() } else { judgement.words() };
         if !words.is_empty() && !person.agrees(&words) {
             return Err(Failure::new(FailureKind::Refused, format!("{id} stays held: {}", why()))
                 .next(format!("at a terminal, type what it asks for: {}", words.join(", "))));
         }
         let (lock, now) = self.locked(id)?;
         expect(&now, State::Held)?;
+        let mut claim = if two { Some(self.claim(&now, &lock)?) } else { None };
         let bounds = self.t0(id, &sites)?;
         let checked = self.as_rehearsed((&plan, &effects), &sites, &bounds, true)?;
+        let mut by = By::Person { uid: self.caller() };
+        if let Some(claim) = &mut claim {
+            let request = self.checked(claim, checked.conflicts.is_empty())?;
+            by = By::Approved { request };
+        }
         if !checked.conflicts.is_empty() {
             let paths = checked.conflicts.iter().take(NAMED).map(|c| c.path.clone()).collect();
             let entry = Body::RunConflict { count: checked.conflicts.len() as u64, paths, run: id };
@@ -91,7 +95,13 @@ impl Engine {
             effects.conflicts = checked.conflicts;
             return Ok(Outcome { record, effects });
         }
-        self.transact(Kind::Commit, &record, (&plan, false), &sites, &checked, person)?;
+        let done = self.transact(Kind::Commit, by, &record, (&plan, false), &sites, &checked, person);
+        if let Some(claim) = &mut claim
+            && self.is_settled(id)
+        {
+            self.executed(claim, done.is_ok())?;
+        }
+        done?;
         drop(lock);
         record = self.record(id)?;
         Ok(Outcome { record, effects })
@@ -100,7 +110,7 @@ impl Engine {
     /// Gives up a run that did not take effect.
     pub fn discard(&mut self, id: RunId) -> Result<RunRecord, Failure> {
         self.sound()?;
-        let (_lock, mut record) = self.locked(id)?;
+        let (lock, mut record) = self.locked(id)?;
         match record.state {
             State::Held | State::DryRun | State::Failed => {}
             State::Discarded | State::Denied | State::NoEffect => return Ok(record),
@@ -124,6 +134,7 @@ impl Engine {
         record.state = State::Discarded;
         self.save(&mut record, true)?;
         self.records.write(&[Body::RunDiscarded { by: By::Person { uid: self.caller() }, run: id }])?;
+        self.give_up(&record, &lock)?;
         // Not before: cut off in between, a run that is still held has to have what it needs.
         record.notes.extend(self.sweep(id, Leftover::All));
         Ok(record)
@@ -253,7 +264,12 @@ impl Engine {
         if !checked.conflicts.is_empty() {
             return Err(in_the_way(id, kind, &checked.conflicts));
         }
-        self.transact(kind, &record, (&plan, names.is_some()), &sites, &checked, person)?;
+        if kind == Kind::Redo && Self::takes_two(&record, Decision::Allow) {
+            let what = format!("{id} took effect by two people's word, which was good for one time");
+            return Err(Failure::new(FailureKind::Refused, what).next("run the command again: that asks them anew"));
+        }
+        let by = By::Person { uid: self.caller() };
+        self.transact(kind, by, &record, (&plan, names.is_some()), &sites, &checked, person)?;
         report.beside.extend(names.into_iter().flatten());
         self.record(id)
     }
@@ -261,13 +277,13 @@ impl Engine {
     fn transact(
         &mut self,
         kind: Kind,
+        by: By,
         record: &RunRecord,
         (plan, beside): (&Plan, bool),
         sites: &[Site],
         checked: &Checked,
         person: &mut dyn Person,
     ) -> Result<(), Failure> {
-        let by = By::Person { uid: self.caller() };
         // What was never measured has no effects, and their digest is this one.
         let digest = record.digest.unwrap_or_else(|| Digest::of("backstop effects v1", &[]));
         let durability = self.settings.durability;

@@ -114,6 +114,7 @@ pub fn outcome(command: &str, state: State, set: EffectSet) -> Outcome {
     let law = Law::of(Profile::Workstation).expect("tests load every profile");
     let floor = policy::floor(&set, &ground);
     let record = RunRecord {
+        approval: None,
         digest: Some(set.digest()),
         exit: Some(Exit::Code(0)),
         id: RunId::parse("r-2x7k3f").expect("an id"),

@@ -74,7 +74,7 @@ pub fn approved() -> [Body; 3] {
     let votes = [("anna", 1), ("ben", 2)].map(|(p, n)| vote(&mut ballot, &people, p, n, Choice::ApproveOnce));
     [
         Body::ApprovalAsked { question },
-        Body::ApprovalVoted { request, run, vote: votes[0].clone() },
+        Body::ApprovalVoted { reason: None, request, run, vote: votes[0].clone() },
         Body::ApprovalClaimed { request, run, votes: votes.to_vec() },
     ]
 }
@@ -159,7 +159,7 @@ fn a_no_is_the_last_word() {
     let denied = vote(&mut ballot, &people, "ben", 2, Choice::Deny);
     let request = about_the_run().request;
     let at = no.iter().position(|b| matches!(b, Body::ApprovalClaimed { .. })).expect("a claim");
-    no.insert(at, Body::ApprovalVoted { request, run: Some(run()), vote: denied });
+    no.insert(at, Body::ApprovalVoted { reason: None, request, run: Some(run()), vote: denied });
     let wrong = told(&no).0;
     assert!(wrong.iter().any(|(_, w)| w.contains("that had ended")), "{wrong:?}");
     let end = Body::RunDenied { run: run() };

@@ -1,0 +1,308 @@
+//! Requests for approval on the disk: for each a directory with what was asked, the text that people are shown,
+//! the statements that were prepared, the votes, and the phase. Statements and votes are only ever added.
+//! Knows names and durability; what counts is decided in core.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use backstop_core::approval::ballot::{Ballot, Question, Refusal, Vote};
+use backstop_core::approval::life::{JUMP, Phase};
+use backstop_core::approval::people::People;
+use backstop_core::approval::statement::{Choice, Nonce, Statement};
+use backstop_core::canon;
+use backstop_core::digest::Digest;
+use backstop_core::time::Timestamp;
+use backstop_sys::fs as sys;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::fault;
+use crate::store::Store;
+
+/// The directory of all requests, below the state directory.
+const REQUESTS: &str = "approvals";
+/// The trust store, in the state directory.
+const PEOPLE: &str = "people.json";
+/// The next one, until the log says that it is in force.
+const NEXT: &str = "people.next.json";
+
+const ASKED: &str = "asked.json";
+const DISPLAY: &str = "display.txt";
+const ISSUED: &str = "issued.jsonl";
+const VOTES: &str = "votes.jsonl";
+const PHASE: &str = "phase.json";
+
+/// The newest version of `asked.json` that is known here.
+const NEWEST: u32 = 1;
+
+/// So many statements are prepared for one request; whoever needs more is no person.
+const MOST_ISSUED: usize = 1_000;
+
+/// By what a jump of the wall clock, or a new start of the machine, is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Anchor {
+    /// The kernel's name for this start of the machine.
+    boot: String,
+    /// The wall clock less the seconds since the start.
+    start: i64,
+}
+
+impl Anchor {
+    fn now(now: Timestamp) -> Result<Self, Failure> {
+        let read =
+            |path: &str| fs::read_to_string(path).map_err(|e| Failure::because(format!("cannot read {path}"), &e));
+        let up = read("/proc/uptime")?;
+        let up = up.split('.').next().and_then(|s| s.parse::<i64>().ok());
+        let up = up.ok_or_else(|| Failure::internal("/proc/uptime makes no sense"))?;
+        Ok(Self { boot: read("/proc/sys/kernel/random/boot_id")?.trim().to_owned(), start: now.secs - up })
+    }
+
+    fn holds(&self, now: Timestamp) -> Result<bool, Failure> {
+        let today = Self::now(now)?;
+        Ok(today.boot == self.boot && (today.start - self.start).abs() <= JUMP)
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    anchor: Anchor,
+    asked_at: Timestamp,
+    question: Question,
+    version: u32,
+}
+
+/// One request, open.
+#[derive(Debug)]
+pub(crate) struct Request {
+    path: PathBuf,
+    dir: OwnedFd,
+    asked: Asked,
+    issued: Vec<String>,
+    /// The votes.
+    pub ballot: Ballot,
+    /// Where it is in its life, as it was written last.
+    pub phase: Phase,
+}
+
+fn failed<'p>(what: &str, path: &'p Path) -> impl Fn(io::Error) -> Failure + use<'p> {
+    let what = what.to_owned();
+    move |e| Failure::because(format!("cannot {what} {}", path.display()), &e)
+}
+
+fn damaged(path: &Path, why: &str) -> Failure {
+    Failure::internal(format!("{} is damaged: {why}", path.display()))
+        .next("the audit log still has what was asked and decided: backstop log")
+}
+
+/// Who may approve; none where nobody was ever enrolled.
+pub(crate) fn people(store: &Store) -> Result<Option<People>, Failure> {
+    read_people(&store.path().join(PEOPLE))
+}
+
+fn read_people(path: &Path) -> Result<Option<People>, Failure> {
+    match fs::read(path) {
+        Ok(bytes) => People::parse(&bytes).map(Some).map_err(|why| {
+            Failure::internal(format!("who may approve can't be told: {} makes no sense: {why}", path.display()))
+                .next("every change of it is in the audit log: backstop log; find out who wrote to it")
+        }),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(failed("read", path)(e)),
+    }
+}
+
+/// Keeps who is to approve from now on, durably, beside who does: [`settle_people`] puts it in force.
+pub(crate) fn stage_people(store: &Store, people: &People) -> Result<(), Failure> {
+    Ok(store.write_own(NEXT, people)?)
+}
+
+/// The trust store that is staged, if one is.
+pub(crate) fn staged_people(store: &Store) -> Result<Option<People>, Failure> {
+    read_people(&store.path().join(NEXT))
+}
+
+/// Puts the staged trust store in force, or takes it away.
+pub(crate) fn settle_people(store: &Store, in_force: bool) -> Result<(), Failure> {
+    let (next, now) = (store.path().join(NEXT), store.path().join(PEOPLE));
+    fault::point("approvals.people").map_err(failed("settle", &next))?;
+    if in_force {
+        fs::rename(&next, &now).map_err(failed("put in force", &next))?;
+    } else {
+        fs::remove_file(&next).map_err(failed("remove", &next))?;
+    }
+    Ok(store.sync()?)
+}
+
+/// All requests there are, in no order.
+pub(crate) fn all(store: &Store) -> Result<Vec<Digest>, Failure> {
+    let path = store.path().join(REQUESTS);
+    let entries = match fs::read_dir(&path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(failed("list", &path))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed("list", &path))?.file_name();
+        found.extend(name.to_str().and_then(|name| Digest::parse(&format!("sha256:{name}"))));
+    }
+    Ok(found)
+}
+
+impl Request {
+    /// Asks, durably: what was asked is on the disk before anybody is told of it.
+    pub fn ask(store: &Store, question: Question, display: &str, now: Timestamp) -> Result<Self, Failure> {
+        let path = store.path().join(REQUESTS).join(question.request.hex());
+        DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed("make", &path))?;
+        let dir = sys::open_root(&path).map_err(failed("open", &path))?;
+        let asked = Asked { anchor: Anchor::now(now)?, asked_at: now, question, version: NEWEST };
+        let ballot = Ballot::new(asked.question.clone());
+        let request = Self { path, dir, asked, issued: Vec::new(), ballot, phase: Phase::Pending };
+        request.write(DISPLAY, display.as_bytes())?;
+        request.write(PHASE, &canon::line(&request.phase))?;
+        // Last: what has this file is whole.
+        request.write(ASKED, &canon::line(&request.asked))?;
+        Ok(request)
+    }
+
+    /// A request that was asked; none where there is no such.
+    pub fn load(store: &Store, request: Digest) -> Result<Option<Self>, Failure> {
+        let path = store.path().join(REQUESTS).join(request.hex());
+        let dir = match sys::open_root(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(failed("open", &path))?,
+        };
+        let Some(asked) = read(&path, ASKED)? else { return Ok(None) };
+        let asked: Asked = serde_json::from_slice(&asked).map_err(|e| damaged(&path.join(ASKED), &e.to_string()))?;
+        if asked.version != NEWEST {
+            let what = format!("{} is of version {}", path.join(ASKED).display(), asked.version);
+            return Err(Failure::internal(what).next("use the Backstop that wrote it"));
+        }
+        let phase = read(&path, PHASE)?.unwrap_or_default();
+        let phase: Phase = serde_json::from_slice(&phase).map_err(|e| damaged(&path.join(PHASE), &e.to_string()))?;
+        // In this order: what is prepared and voted on in between is then missing whole, not by half.
+        let votes: Vec<Vote> = read_lines(&path, VOTES)?;
+        let issued: Vec<String> = read_lines(&path, ISSUED)?;
+        let ballot = Ballot::restore(asked.question.clone(), &issued, votes).map_err(|why| damaged(&path, &why))?;
+        if ballot.question().request != request {
+            return Err(damaged(&path, "it is another request than its name says"));
+        }
+        Ok(Some(Self { path, dir, asked, issued, ballot, phase }))
+    }
+
+    /// When it was asked.
+    pub const fn asked_at(&self) -> Timestamp {
+        self.asked.asked_at
+    }
+
+    /// What was asked.
+    pub const fn question(&self) -> &Question {
+        self.ballot.question()
+    }
+
+    /// The text that approvers are shown.
+    pub fn display(&self) -> Result<String, Failure> {
+        let path = self.path.join(DISPLAY);
+        let bytes = read(&self.path, DISPLAY)?.unwrap_or_default();
+        match String::from_utf8(bytes) {
+            Ok(text) if Digest::of_content(text.as_bytes()) == self.question().display => Ok(text),
+            _ => Err(damaged(&path, "it is not the text that belongs to the request")),
+        }
+    }
+
+    /// True where the clocks go on as they did when it was asked.
+    pub fn time_holds(&self, now: Timestamp) -> Result<bool, Failure> {
+        self.asked.anchor.holds(now)
+    }
+
+    /// Prepares a statement, and remembers that.
+    pub fn prepare(
+        &mut self,
+        choice: Choice,
+        person: &str,
+        credential: &str,
+        now: Timestamp,
+    ) -> Result<Statement, Failure> {
+        if self.issued.len() >= MOST_ISSUED {
+            let what = format!("{MOST_ISSUED} statements were prepared for it already");
+            return Err(Failure::internal(what).next("sign one of them, or run the command again"));
+        }
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).map_err(|e| Failure::because("cannot draw a nonce", &e))?;
+        let statement = self.ballot.prepare(choice, person, credential, Nonce(nonce), now);
+        self.append(ISSUED, &statement.text())?;
+        self.issued.push(statement.text());
+        Ok(statement)
+    }
+
+    /// Takes a signed statement as a vote, and keeps it.
+    pub fn vote(
+        &mut self,
+        text: &str,
+        signature: &str,
+        people: &People,
+        now: Timestamp,
+    ) -> Result<Result<Vote, Refusal>, Failure> {
+        let vote = match self.ballot.cast(text, signature, people, now) {
+            Ok(vote) => vote.clone(),
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        self.append(VOTES, &vote)?;
+        Ok(Ok(vote))
+    }
+
+    /// Writes the phase down.
+    pub fn enter(&mut self, phase: Phase) -> Result<(), Failure> {
+        self.write(PHASE, &canon::line(&phase))?;
+        self.phase = phase;
+        Ok(())
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        fault::point("approvals.write")
+            .and_then(|()| sys::write_durable(self.dir.as_fd(), name.as_bytes(), bytes))
+            .map_err(failed("write", &self.path.join(name)))
+    }
+
+    fn append<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Failure> {
+        let path = self.path.join(name);
+        let line = [canon::line(value), b"\n".to_vec()].concat();
+        let add = || {
+            fault::point("approvals.append")?;
+            let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
+            // A line that a power cut left without its end would swallow this one; it was told to nobody.
+            let bytes = fs::read(&path)?;
+            let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+            if whole < bytes.len() {
+                file.set_len(whole as u64)?;
+            }
+            file.write_all(&line)?;
+            file.sync_all()?;
+            sys::sync_dir(self.dir.as_fd())
+        };
+        add().map_err(failed("append to", &path))
+    }
+}
+
+fn read(path: &Path, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+    match fs::read(path.join(name)) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(failed("read", &path.join(name))(e)),
+    }
+}
+
+/// The lines of a file; one that a power cut left half written is none.
+fn read_lines<T: serde::de::DeserializeOwned>(path: &Path, name: &str) -> Result<Vec<T>, Failure> {
+    let bytes = read(path, name)?.unwrap_or_default();
+    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let lines = bytes[..whole].split(|b| *b == b'\n').filter(|l| !l.is_empty());
+    let parse = |l: &[u8]| serde_json::from_slice(l).map_err(|e| damaged(&path.join(name), &e.to_string()));
+    lines.map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,559 @@
+//! Two people's word: asking for it, taking it, and the one time that it is good for. What counts is decided in
+//! core; here is the order in which it is written down. Every step is taken under the lock under which runs
+//! change the disk: whoever has it knows that no other executor is alive.
+
+use backstop_core::approval::ballot::{Question, Quorum, Refusal, Tally, Vote};
+use backstop_core::approval::display::{self, Head};
+use backstop_core::approval::key::Key;
+use backstop_core::approval::life::{Event, Phase, Refused};
+use backstop_core::approval::matter::{Matter, code};
+use backstop_core::approval::people::{Change, Footing, People};
+use backstop_core::approval::statement::{Choice, Statement};
+use backstop_core::audit::Body;
+use backstop_core::bytes::Bytes;
+use backstop_core::canon;
+use backstop_core::digest::Digest;
+use backstop_core::effect::EffectSet;
+use backstop_core::policy::Decision;
+use backstop_core::run::{RunRecord, State};
+use backstop_core::time::Timestamp;
+
+use super::{Engine, FINDINGS, Outcome, Person};
+use crate::approvals::{self, Request};
+use crate::failure::{Failure, FailureKind};
+use crate::store::Lock;
+use crate::transaction::{PLAN, plan_digest};
+use crate::volume::Leftover;
+use crate::{clock, host};
+
+/// A request waits for people this long, in seconds.
+const PENDING: i64 = 30 * 60;
+
+/// A request for approval, as people see it.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// When it was asked.
+    pub asked_at: Timestamp,
+    /// The text that approvers are shown, and whose digest they sign.
+    pub display: String,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// What is asked.
+    pub question: Question,
+    /// How it stands.
+    pub tally: Tally,
+    /// The decisions so far.
+    pub votes: Vec<Vote>,
+}
+
+/// What a decision led to.
+#[derive(Clone, Debug)]
+pub enum Decided {
+    /// More people are needed.
+    Waits(Pending),
+    /// It has ended, and nothing took effect.
+    Over(Pending),
+    /// The quorum is there, and the run took effect, or could not (its state says so).
+    Run(Pending, Box<Outcome>),
+    /// The quorum is there, and these may approve from now on.
+    People(Pending, People),
+}
+
+/// What became of a wish to change who may approve.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    /// It is done: nobody could have been asked yet.
+    Done(People),
+    /// Two people are asked.
+    Asked(Pending),
+}
+
+/// A claim on an approved request, while what it is about is executed.
+pub(super) struct Claim {
+    request: Request,
+    by: u64,
+}
+
+fn executor() -> u64 {
+    u64::from(std::process::id())
+}
+
+impl Engine {
+    /// Who may approve; nobody, under this machine's name, where none were enrolled.
+    pub fn people(&self) -> Result<People, Failure> {
+        match approvals::people(&self.store)? {
+            Some(people) => Ok(people),
+            None => People::new(&host::name()?).map_err(|e| Failure::because("this machine can't be named", &e)),
+        }
+    }
+
+    /// What waits for people, the oldest first.
+    pub fn pending(&self) -> Result<Vec<Pending>, Failure> {
+        let people = self.people()?;
+        let mut all = Vec::new();
+        for digest in approvals::all(&self.store)? {
+            let Some(request) = Request::load(&self.store, digest)? else { continue };
+            let pending = self.seen(&request, &people)?;
+            if pending.phase.waits() && self.still_stands(&pending.question.matter)? {
+                all.push(pending);
+            }
+        }
+        all.sort_by_key(|p| (p.asked_at, p.question.request));
+        Ok(all)
+    }
+
+    /// The request about a run, or that has this code.
+    pub fn asked(&self, name: &str) -> Result<Pending, Failure> {
+        let digest = self.named_request(name)?;
+        let people = self.people()?;
+        let request = self.request(digest)?;
+        self.seen(&request, &people)
+    }
+
+    fn named_request(&self, name: &str) -> Result<Digest, Failure> {
+        let is_code = name.len() == 8 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        if is_code {
+            let found: Vec<Digest> =
+                approvals::all(&self.store)?.into_iter().filter(|d| code(*d) == name.to_ascii_lowercase()).collect();
+            match found[..] {
+                [one] => return Ok(one),
+                [] => {}
+                _ => {
+                    return Err(Failure::usage(format!("two requests have the code {name}"))
+                        .next("name the run: backstop pending"));
+                }
+            }
+        }
+        let record = self.record(self.find(name)?)?;
+        record.approval.ok_or_else(|| {
+            Failure::usage(format!("nobody was asked to approve {}", record.id))
+                .next("see what waits: backstop pending")
+        })
+    }
+
+    fn request(&self, digest: Digest) -> Result<Request, Failure> {
+        Request::load(&self.store, digest)?
+            .ok_or_else(|| Failure::internal(format!("the request {} is gone", code(digest))))
+    }
+
+    /// A request as it stands, without writing anything.
+    fn seen(&self, request: &Request, people: &People) -> Result<Pending, Failure> {
+        let now = clock::now();
+        let mut phase = request.phase.at(now, request.question().expires);
+        if phase.waits() && !request.time_holds(now)? {
+            phase = Phase::Expired;
+        }
+        Ok(Pending {
+            asked_at: request.asked_at(),
+            display: request.display()?,
+            phase,
+            question: request.question().clone(),
+            tally: request.ballot.tally(people),
+            votes: request.ballot.votes().to_vec(),
+        })
+    }
+
+    /// False where what a request is about was given up, or has happened otherwise.
+    fn still_stands(&self, matter: &Matter) -> Result<bool, Failure> {
+        match matter {
+            Matter::Run { run, .. } => Ok(self.record_if_any(*run)?.is_some_and(|r| r.state == State::Held)),
+            Matter::People { revision, .. } => Ok(self.people()?.revision == *revision),
+        }
+    }
+
+    /// Asks people about a run that is about to be held; gives the entry that says so, and a remark where
+    /// they can't be as many as it takes.
+    pub(super) fn ask(
+        &self,
+        record: &mut RunRecord,
+        effects: &EffectSet,
+        plan: &[u8],
+    ) -> Result<Option<Body>, Failure> {
+        let people = self.people()?;
+        let now = clock::now();
+        if people.enrolled() < usize::try_from(Quorum::TWO.people).unwrap_or(usize::MAX) {
+            return Ok(None);
+        }
+        let matter = self.matter(record, plan)?;
+        let excluded_uids = [record.request.uid].into();
+        let may = people.members.iter().filter(|m| !m.uids.contains(&record.request.uid)).count();
+        if may < usize::try_from(Quorum::TWO.people).unwrap_or(usize::MAX) {
+            record.notes.push(format!(
+                "{may} of the people enrolled may approve it: the others' account asked for it; enrol more: backstop people add"
+            ));
+        }
+        let expires = Timestamp::new(now.secs.saturating_add(PENDING), 0);
+        let (quorum, request) = (Quorum::TWO, matter.request(&people.host, &Quorum::TWO));
+        let head = Head { expires, host: &people.host, quorum: &quorum, request };
+        let display = display::run(&head, record, effects);
+        let question = Question {
+            display: Digest::of_content(display.as_bytes()),
+            excluded: Default::default(),
+            excluded_uids,
+            expires,
+            host: people.host.clone(),
+            matter,
+            quorum,
+            request,
+            summary: display::run_summary(record, effects),
+        };
+        Request::ask(&self.store, question.clone(), &display, now)?;
+        record.approval = Some(request);
+        Ok(Some(Body::ApprovalAsked { question }))
+    }
+
+    /// What a held run is about, from what is kept of it now.
+    fn matter(&self, record: &RunRecord, plan: &[u8]) -> Result<Matter, Failure> {
+        let findings = self.store.read(record.id, FINDINGS)?;
+        let findings = findings.ok_or_else(|| Failure::internal(format!("what {} means is gone", record.id)))?;
+        let effects = record.digest.ok_or_else(|| Failure::internal("its effects have no digest"))?;
+        Ok(Matter::Run {
+            asked: Digest::of("backstop/request/1", &[&canon::line(&record.request)]),
+            effects,
+            facts: Digest::of_content(&findings),
+            law: record.judgement.as_ref().and_then(|j| j.law),
+            plan: plan_digest(plan),
+            run: record.id,
+        })
+    }
+
+    /// Prepares what somebody signs with one of the enrolled keys.
+    pub fn statement(&mut self, name: &str, choice: Choice, key: &Key) -> Result<Statement, Failure> {
+        self.sound()?;
+        let people = self.people()?;
+        let print = key.fingerprint();
+        let member = people.of_key(&print).ok_or_else(|| stranger(&print, &people))?;
+        let digest = self.named_request(name)?;
+        let lock = self.lock_runs()?;
+        let mut request = self.current(digest, &people, &lock)?;
+        self.open_for(&request)?;
+        request.prepare(choice, &member.id, &print, clock::now())
+    }
+
+    /// Takes a signed statement. Where the quorum is there with it, what was asked takes effect at once.
+    pub fn decide(
+        &mut self,
+        name: &str,
+        (text, signature): (&str, &str),
+        reason: Option<&Bytes>,
+        person: &mut dyn Person,
+    ) -> Result<Decided, Failure> {
+        self.sound()?;
+        let digest = self.named_request(name)?;
+        let (pending, run) = {
+            let lock = self.lock_runs()?;
+            let people = self.people()?;
+            let mut request = self.current(digest, &people, &lock)?;
+            self.open_for(&request)?;
+            let now = clock::now();
+            let vote = request.vote(text, signature, &people, now)?.map_err(|refusal| refused(digest, &refusal))?;
+            let run = request.question().matter.run();
+            self.records.write(&[Body::ApprovalVoted { reason: reason.cloned(), request: digest, run, vote }])?;
+            self.count(&mut request, &people)?;
+            let pending = self.seen(&request, &people)?;
+            if let (Phase::Approved { .. }, Matter::People { change, .. }) = (pending.phase, &pending.question.matter) {
+                let change = change.clone();
+                let people = self.change_approved(request, &change)?;
+                return Ok(Decided::People(Pending { phase: Phase::Committed, ..pending }, people));
+            }
+            (pending, run)
+        };
+        match (pending.phase, run) {
+            (Phase::Approved { .. }, Some(run)) => {
+                let outcome = self.commit(run, person)?;
+                Ok(Decided::Run(self.asked(&run.to_string())?, Box::new(outcome)))
+            }
+            (phase, _) if phase.waits() => Ok(Decided::Waits(pending)),
+            _ => Ok(Decided::Over(pending)),
+        }
+    }
+
+    /// A request under the lock, with all that happened to it meanwhile written down: time, a crash of whoever
+    /// executed it, a changed trust store, a run that was given up.
+    fn current(&mut self, digest: Digest, people: &People, _lock: &Lock) -> Result<Request, Failure> {
+        let mut request = self.request(digest)?;
+        let now = clock::now();
+        if matches!(request.phase, Phase::Claimed { .. } | Phase::Committing { .. } | Phase::Unknown) {
+            // Whoever had it is gone: the lock is ours, and the journal has nothing open.
+            let done = match request.question().matter {
+                Matter::Run { run, .. } => matches!(self.record(run)?.state, State::Committed | State::Undone),
+                Matter::People { revision, .. } => people.revision > revision,
+            };
+            if request.phase != Phase::Unknown {
+                self.step(&mut request, &Event::Restarted)?;
+            }
+            if request.phase == Phase::Unknown {
+                self.step(&mut request, &Event::Settled { done })?;
+            }
+        }
+        if request.phase.waits() {
+            let event = if request.time_holds(now)? { Event::Ticked } else { Event::TimeLost };
+            self.step(&mut request, &event)?;
+        }
+        if request.phase.waits() && !self.still_stands(&request.question().matter)? {
+            self.step(&mut request, &Event::Cancelled)?;
+        }
+        self.count(&mut request, people)?;
+        Ok(request)
+    }
+
+    /// Lets the votes have their effect, also those that were kept when power went.
+    fn count(&mut self, request: &mut Request, people: &People) -> Result<(), Failure> {
+        if request.phase.waits() && !request.ballot.votes().is_empty() {
+            self.step(request, &Event::Voted(request.ballot.tally(people)))?;
+        }
+        Ok(())
+    }
+
+    /// One step of a request's life, written down and recorded.
+    fn step(&mut self, request: &mut Request, event: &Event) -> Result<(), Failure> {
+        let question = request.question();
+        let (digest, run) = (question.request, question.matter.run());
+        let next = request.phase.step(event, clock::now(), question.expires);
+        let next = next.map_err(|why| out_of_turn(digest, why))?;
+        if next == request.phase {
+            return Ok(());
+        }
+        request.enter(next)?;
+        if !next.is_over() || next == Phase::Committed {
+            return Ok(());
+        }
+        let how = next.name().to_owned();
+        self.records.write(&[Body::ApprovalEnded { how, request: digest, run }])?;
+        if let (Phase::Denied, Some(run)) = (next, run) {
+            let mut record = self.record(run)?;
+            if record.state == State::Held {
+                record.state = State::Denied;
+                self.save(&mut record, true)?;
+                self.records.write(&[Body::RunDenied { run }])?;
+                // Not before: cut off in between, a run that is still held has to have what it needs.
+                record.notes.extend(self.sweep(run, Leftover::All));
+                self.save(&mut record, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses what nobody can decide any more.
+    fn open_for(&self, request: &Request) -> Result<(), Failure> {
+        if request.phase.waits() {
+            return Ok(());
+        }
+        let question = request.question();
+        let what = format!("the request {} is {}", code(question.request), request.phase.name());
+        let next = match (&question.matter, request.phase) {
+            (Matter::Run { run, .. }, Phase::Expired | Phase::Drifted | Phase::Failed | Phase::Revoked) => {
+                format!("run the command again, which asks anew: backstop retry {run}")
+            }
+            (Matter::Run { run, .. }, _) => format!("see it: backstop show {run}"),
+            (Matter::People { .. }, _) => "see who may approve: backstop people list".to_owned(),
+        };
+        Err(Failure::new(FailureKind::Refused, what).next(next))
+    }
+
+    /// True where a run takes two people: by the rules of now, or by those under which it was held.
+    pub(super) fn takes_two(record: &RunRecord, now: Decision) -> bool {
+        now == Decision::TwoPerson || record.judgement.as_ref().is_some_and(|j| j.decision == Decision::TwoPerson)
+    }
+
+    /// The rules have become so strict that nobody can let it through.
+    pub(super) fn supersede(&mut self, record: &RunRecord) -> Result<(), Failure> {
+        let Some(digest) = record.approval else { return Ok(()) };
+        let people = self.people()?;
+        let lock = self.lock_runs()?;
+        let mut request = self.current(digest, &people, &lock)?;
+        if request.phase.waits() { self.step(&mut request, &Event::Superseded) } else { Ok(()) }
+    }
+
+    /// Takes the one claim on a run's request. Every signature is verified again, and what would be done is
+    /// compared with what people were asked.
+    pub(super) fn claim(&mut self, record: &RunRecord, lock: &Lock) -> Result<Claim, Failure> {
+        let run = record.id;
+        let Some(digest) = record.approval else {
+            let people = self.people()?;
+            let what = if people.founded {
+                "it was not among what they were asked; run it again, which asks them"
+            } else {
+                "nobody is enrolled who could approve it"
+            };
+            let next = if people.founded {
+                format!("backstop retry {run}")
+            } else {
+                "enrol two people: backstop people add; then run it again".to_owned()
+            };
+            return Err(Failure::new(FailureKind::Refused, format!("{run} needs two people: {what}"))
+                .next(next)
+                .next(format!("give up: backstop discard {run}")));
+        };
+        let people = self.people()?;
+        let mut request = self.current(digest, &people, lock)?;
+        if request.phase.waits() && !matches!(request.phase, Phase::Approved { .. }) {
+            let (have, needs) = standing(&request.ballot.tally(&people), &request.question().quorum);
+            let what = format!("{run} needs {needs} people, has {have}");
+            return Err(Failure::new(FailureKind::Refused, what)
+                .next(format!("people: backstop approve {run} --key FILE"))
+                .next(format!("give up: backstop discard {run}")));
+        }
+        self.open_for(&request)?;
+        let plan = self.store.read(run, PLAN)?.unwrap_or_default();
+        if self.matter(record, &plan)? != request.question().matter {
+            return Err(Failure::internal(format!("{run} is not what people were asked about any more")));
+        }
+        self.begin_claim(&mut request, &people)?;
+        Ok(Claim { request, by: executor() })
+    }
+
+    fn begin_claim(&mut self, request: &mut Request, people: &People) -> Result<(), Failure> {
+        let question = request.question();
+        let (digest, run) = (question.request, question.matter.run());
+        let votes = request.ballot.standing(people);
+        let tally = request.ballot.tally(people);
+        self.step(request, &Event::Claimed { by: executor(), tally })?;
+        Ok(self.records.write(&[Body::ApprovalClaimed { request: digest, run, votes }])?)
+    }
+
+    /// What the executor found when it looked again: the same, or not. Gives the request's digest.
+    pub(super) fn checked(&mut self, claim: &mut Claim, same: bool) -> Result<Digest, Failure> {
+        let by = claim.by;
+        self.step(&mut claim.request, &Event::Checked { by, same })?;
+        Ok(claim.request.question().request)
+    }
+
+    /// What became of it.
+    pub(super) fn executed(&mut self, claim: &mut Claim, done: bool) -> Result<(), Failure> {
+        let by = claim.by;
+        self.step(&mut claim.request, &Event::Executed { by, done })
+    }
+
+    /// Wishes a change of who may approve: done at once where nobody could be asked, else two people are.
+    pub fn change_people(&mut self, change: &Change) -> Result<Wish, Failure> {
+        self.sound()?;
+        let _lock = self.lock_runs()?;
+        let people = self.people()?;
+        let now = clock::now();
+        if !people.founded {
+            let next = people.with(change, Footing::Founding, now).map_err(|e| unfit(&e))?;
+            self.put_people(change, &next, None, now)?;
+            return Ok(Wish::Done(next));
+        }
+        // Said now what is wrong with it, not when two people have agreed.
+        people.would(change, now).map_err(|e| unfit(&e))?;
+        let matter = people.matter(change);
+        let request = people.request(change);
+        let expires = Timestamp::new(now.secs.saturating_add(PENDING), 0);
+        let head = Head { expires, host: &people.host, quorum: &Quorum::TWO, request };
+        let display = display::change(&head, &people, change);
+        if let Some(earlier) = Request::load(&self.store, request)? {
+            let seen = self.seen(&earlier, &people)?;
+            if seen.phase.waits() {
+                return Ok(Wish::Asked(seen));
+            }
+            let what = format!("the same was asked before, as {}, and is {}", code(request), seen.phase.name());
+            return Err(Failure::usage(what).next("sign the enrolment anew, or ask for another change"));
+        }
+        let question = Question {
+            display: Digest::of_content(display.as_bytes()),
+            excluded: Default::default(),
+            excluded_uids: Default::default(),
+            expires,
+            host: people.host.clone(),
+            summary: display::change_summary(&matter),
+            matter,
+            quorum: Quorum::TWO,
+            request,
+        };
+        let asked = Request::ask(&self.store, question.clone(), &display, now)?;
+        self.records.write(&[Body::ApprovalAsked { question }])?;
+        Ok(Wish::Asked(self.seen(&asked, &people)?))
+    }
+
+    /// Makes a change that a quorum agreed to.
+    fn change_approved(&mut self, mut request: Request, change: &Change) -> Result<People, Failure> {
+        let people = self.people()?;
+        self.begin_claim(&mut request, &people)?;
+        let mut claim = Claim { request, by: executor() };
+        let digest = self.checked(&mut claim, true)?;
+        let now = clock::now();
+        let right = claim.request.ballot.right(&people, now);
+        let right = right.ok_or_else(|| Failure::new(FailureKind::Refused, "the people it needs are not there"))?;
+        let made = people.with(change, Footing::Approved(&right), now).map_err(|e| unfit(&e));
+        let made = made.and_then(|next| {
+            self.put_people(change, &next, Some(digest), now)?;
+            Ok(next)
+        });
+        self.executed(&mut claim, made.is_ok())?;
+        made
+    }
+
+    /// Staged, recorded, in force, in this order: whatever is cut off in between, the log says which it is.
+    fn put_people(
+        &mut self,
+        change: &Change,
+        next: &People,
+        request: Option<Digest>,
+        made_at: Timestamp,
+    ) -> Result<(), Failure> {
+        let entry = Body::PeopleChanged {
+            change: change.clone(),
+            digest: next.digest(),
+            host: next.host.clone(),
+            made_at,
+            request,
+            revision: next.revision,
+            uid: self.caller(),
+        };
+        approvals::stage_people(&self.store, next)?;
+        self.records.write(&[entry])?;
+        approvals::settle_people(&self.store, true)
+    }
+
+    /// After a crash: a trust store that was staged is in force where the log says so, and else was never.
+    pub(super) fn settle_people(&mut self) -> Result<(), Failure> {
+        if approvals::staged_people(&self.store).is_ok_and(|staged| staged.is_none()) {
+            return Ok(());
+        }
+        let _lock = self.store.lock("apply")?;
+        let Some(staged) = approvals::staged_people(&self.store)? else { return Ok(()) };
+        let in_force = self.records.has_people(staged.digest())?;
+        approvals::settle_people(&self.store, in_force)
+    }
+
+    /// Nobody is to decide any more on a run that was given up.
+    pub(super) fn give_up(&mut self, record: &RunRecord, lock: &Lock) -> Result<(), Failure> {
+        let Some(digest) = record.approval else { return Ok(()) };
+        let people = self.people()?;
+        self.current(digest, &people, lock).map(drop)
+    }
+}
+
+/// How many have approved, and how many it takes.
+pub fn standing(tally: &Tally, quorum: &Quorum) -> (usize, u32) {
+    match tally {
+        Tally::Open { have, .. } => (have.len(), quorum.people),
+        Tally::Met => (usize::try_from(quorum.people).unwrap_or(usize::MAX), quorum.people),
+        Tally::Denied(_) | Tally::Revoked(_) => (0, quorum.people),
+    }
+}
+
+fn stranger(print: &str, people: &People) -> Failure {
+    let next = if people.founded {
+        "see who may approve: backstop people list"
+    } else {
+        "nobody may approve yet; enrol two people: backstop people add"
+    };
+    Failure::new(FailureKind::Refused, format!("the key {print} is nobody's who is enrolled on this machine"))
+        .next(next)
+}
+
+fn refused(request: Digest, refusal: &Refusal) -> Failure {
+    Failure::new(FailureKind::Refused, format!("not taken for {}: {refusal}", code(request)))
+        .next("look at what is asked: backstop pending")
+}
+
+fn out_of_turn(request: Digest, why: Refused) -> Failure {
+    Failure::new(FailureKind::Refused, format!("{}: {why}", code(request))).next("see what waits: backstop pending")
+}
+
+fn unfit(error: &backstop_core::approval::people::PeopleError) -> Failure {
+    Failure::usage(error.to_string()).next("see who may approve: backstop people list")
+}
