@@ -1,6 +1,7 @@
 //! The command line, declared once: parser, help, man pages and completions all come from here.
 //! Holds what was typed and believes none of it; `porch` turns it into meaning.
 
+mod people;
 mod values;
 
 use std::ffi::OsString;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use backstop_core::hook::Agent;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+pub use people::{ChoiceArg, Decide, Enrolment, People};
 pub use values::{NetArg, Profile, StateArg, Wait};
 use values::{agent, duration, size, wait};
 
@@ -19,7 +21,7 @@ Start here:
   backstop run -- make clean       rehearse, judge, then commit or hold
   backstop undo --last 1           take the last one back
 
-Topics: backstop help exit-codes | states | undo | policy | classes | settings";
+Topics: backstop help exit-codes | states | undo | policy | classes | settings | approvals";
 
 /// Rehearses a command on a copy-on-write view of this machine, shows what it would really change,
 /// commits the rehearsed bytes or holds them for a person, and can undo what it committed.
@@ -57,6 +59,17 @@ pub enum Verb {
     Redo(Several),
     /// Run a held run's command again on today's disk (people only)
     Retry(OneRun),
+    /// List what waits for people's approval
+    Pending(Json),
+    /// Approve, as one of the people it takes, by a signature with an SSH key (people only)
+    Approve(Decide),
+    /// Deny, by a signature: then nobody can let it through (people only)
+    Deny(Decide),
+    /// Take one's own approval back, before it takes effect (people only)
+    Revoke(Decide),
+    /// Say who may approve (people only)
+    #[command(subcommand)]
+    People(People),
     /// Wait until a held run is decided, and end with its exit code
     Wait(WaitFor),
     /// List runs, newest first
@@ -103,7 +116,7 @@ pub enum Verb {
         #[arg(value_hint = ValueHint::DirPath)]
         dir: PathBuf,
     },
-    /// Explain a command or a topic: exit-codes, states, undo, policy, classes, settings
+    /// Explain a command or a topic: exit-codes, states, undo, policy, classes, settings, approvals
     Help {
         /// A command or a topic
         topic: Option<String>,
@@ -119,6 +132,9 @@ impl Verb {
             Self::Commit(a) | Self::Retry(a) => a.json,
             Self::Discard(a) => a.one.json,
             Self::Wait(a) => a.json,
+            Self::Approve(a) | Self::Deny(a) | Self::Revoke(a) => a.json,
+            Self::Pending(a) => a.json,
+            Self::People(a) => a.wants_json(),
             Self::Undo(a) => a.which.json,
             Self::Redo(a) => a.json,
             Self::Runs(a) => a.json,
@@ -237,6 +253,19 @@ pub struct Show {
     /// List every entry, those beneath deleted directories too
     #[arg(long, group = "form")]
     pub tree: bool,
+    /// Print the very text that approvers are shown, where two people are asked
+    #[arg(long, group = "form")]
+    pub approval: bool,
+    /// Print the statement that an approver signs with --key, on whatever machine:
+    /// `ssh-keygen -Y sign -n approval@backstop -f KEY FILE`
+    #[arg(long, group = "form", requires = "key")]
+    pub statement: bool,
+    /// The SSH key that is to sign the statement: its public file, or the private one
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "statement")]
+    pub key: Option<PathBuf>,
+    /// What the statement is to say
+    #[arg(long, value_enum, default_value_t, requires = "statement")]
+    pub decision: ChoiceArg,
     /// Print one JSON document
     #[arg(long, group = "form")]
     pub json: bool,

@@ -1,6 +1,7 @@
 //! The JSON documents: what `--json` prints, each with a schema in `docs/format/`. Values of the
 //! engine are copied into these, so that the engine may change without breaking readers.
 
+mod approval;
 mod install;
 mod policy;
 
@@ -20,6 +21,7 @@ use backstop_engine::{Failure, FailureKind, Listed, Outcome, Pruned, Recovered, 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use approval::{DecidedDocument, PendingDocument, PeopleDocument};
 pub use install::{AgentDocument, FileDocument, HoleDocument, InstallDocument, ProofDocument};
 pub use policy::{
     ChangedRun, PolicyCheckDocument, PolicyExplainDocument, PolicyShowDocument, PolicySimulateDocument,

@@ -12,6 +12,7 @@ mod out;
 mod person;
 mod porch;
 mod screen;
+mod signing;
 mod verb;
 
 use std::io;

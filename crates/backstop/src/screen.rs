@@ -1,6 +1,7 @@
 //! Takes values, gives text for people. Every name from outside goes through `Quoted`; nothing here
 //! reads the disk, the clock or the environment (but `Style::of`, which asks the terminal).
 
+pub mod approval;
 pub mod diff;
 pub mod doctor;
 pub mod install;

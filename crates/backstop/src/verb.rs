@@ -1,11 +1,13 @@
 //! One file a verb: takes what was typed, asks the engine, prints. Decides nothing but the exit code.
 
+mod approve;
 mod doctor;
 mod hook;
 mod install;
 mod look;
 mod mcp;
 mod meta;
+mod people;
 mod policy;
 mod question;
 mod records;
@@ -13,6 +15,7 @@ mod run;
 mod takeback;
 mod vault;
 
+use backstop_core::approval::statement::Choice;
 use backstop_core::id::RunId;
 use backstop_core::machine::Machine;
 use backstop_engine::{Engine, Failure, Settings};
@@ -70,6 +73,11 @@ pub fn dispatch(verb: Verb) -> Done {
         Verb::Wait(typed) => run::wait(&typed),
         Verb::Show(typed) => look::show(&typed),
         Verb::Runs(typed) => look::runs(&typed),
+        Verb::Pending(json) => approve::pending(json.json),
+        Verb::Approve(typed) => approve::decide(&typed, Choice::ApproveOnce),
+        Verb::Deny(typed) => approve::decide(&typed, Choice::Deny),
+        Verb::Revoke(typed) => approve::decide(&typed, Choice::Revoke),
+        Verb::People(what) => people::people(&what),
         Verb::Discard(one) => takeback::discard(&one),
         Verb::Undo(typed) => takeback::undo(&typed),
         Verb::Redo(which) => takeback::redo(&which),

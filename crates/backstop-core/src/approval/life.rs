@@ -149,6 +149,11 @@ impl Phase {
         !self.waits() && !matches!(self, Self::Claimed { .. } | Self::Committing { .. } | Self::Unknown)
     }
 
+    /// True where something may still come of it: people can decide, or what they decided is being executed.
+    pub const fn waits_or_runs(self) -> bool {
+        self.waits() || matches!(self, Self::Claimed { .. } | Self::Committing { .. })
+    }
+
     /// True where people can still decide.
     pub const fn waits(self) -> bool {
         matches!(self, Self::Pending | Self::Approved { .. })

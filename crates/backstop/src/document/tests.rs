@@ -14,12 +14,15 @@ use crate::screen::rehearsal;
 fn schemas() -> Vec<(&'static str, Schema)> {
     vec![
         ("audit", schema_for!(AuditDocument)),
+        ("decided", schema_for!(DecidedDocument)),
         ("doctor", schema_for!(DoctorDocument)),
         ("effect-set", schema_for!(EffectSet)),
         ("facts", schema::json()),
         ("failure", schema_for!(FailureDocument)),
         ("findings", schema_for!(Findings)),
         ("install", schema_for!(InstallDocument)),
+        ("pending", schema_for!(PendingDocument)),
+        ("people", schema_for!(PeopleDocument)),
         ("policy-check", schema_for!(PolicyCheckDocument)),
         ("policy-explain", schema_for!(PolicyExplainDocument)),
         ("policy-show", schema_for!(PolicyShowDocument)),

@@ -6,6 +6,8 @@ use backstop_core::bytes::Bytes;
 /// One account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
+    /// Its login name.
+    pub name: Bytes,
     /// Its user id.
     pub uid: u32,
     /// Its home.
@@ -21,13 +23,13 @@ pub fn parse(text: &[u8]) -> Vec<Account> {
 
 fn account(line: &[u8]) -> Option<Account> {
     let fields: Vec<&[u8]> = line.split(|b| *b == b':').collect();
-    let [_name, _password, uid, _gid, _gecos, home, shell] = fields[..] else { return None };
+    let [name, _password, uid, _gid, _gecos, home, shell] = fields[..] else { return None };
     let uid = std::str::from_utf8(uid).ok()?.parse().ok()?;
     if !home.starts_with(b"/") {
         return None;
     }
     let real_shell = !(shell.ends_with(b"/nologin") || shell.ends_with(b"/false"));
-    Some(Account { uid, home: tidy(home), person: real_shell && (uid == 0 || uid >= 1_000) })
+    Some(Account { name: name.into(), uid, home: tidy(home), person: real_shell && (uid == 0 || uid >= 1_000) })
 }
 
 /// Without slashes at the end, so that it compares with a directory's real place.

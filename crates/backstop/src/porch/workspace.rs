@@ -142,8 +142,10 @@ mod tests {
     use super::*;
 
     fn forbidden(homes: &[&Path]) -> Forbidden {
-        let accounts: Vec<Account> =
-            homes.iter().map(|h| Account { uid: 1000, home: Bytes::from(*h), person: true }).collect();
+        let accounts: Vec<Account> = homes
+            .iter()
+            .map(|h| Account { name: "ann".into(), uid: 1000, home: Bytes::from(*h), person: true })
+            .collect();
         let homes: Vec<Bytes> = accounts.iter().map(|a| a.home.clone()).collect();
         Forbidden::new(&accounts, None, Classes::new(&homes))
     }
@@ -181,7 +183,7 @@ mod tests {
 
     #[test]
     fn home_from_the_environment_only_adds() {
-        let accounts = [Account { uid: 1000, home: "/home/ann".into(), person: true }];
+        let accounts = [Account { name: "ann".into(), uid: 1000, home: "/home/ann".into(), person: true }];
         let f = Forbidden::new(&accounts, Some("/srv/app".into()), Classes::new(&[]));
         assert!(f.why(Path::new("/srv/app")).is_some());
         assert!(f.why(Path::new("/home/ann")).is_some());

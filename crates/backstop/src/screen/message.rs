@@ -175,8 +175,8 @@ fn source(reason: &Reason) -> String {
 const fn needs(decision: Decision) -> &'static str {
     match decision {
         Decision::Allow => "needs nobody",
-        Decision::Ask => "needs 1 person, has 0",
-        Decision::TwoPerson => "needs 2 people, has 0",
+        Decision::Ask => "needs 1 person",
+        Decision::TwoPerson => "needs 2 people",
         Decision::Deny => "denies; nobody can let it through",
     }
 }
@@ -253,9 +253,12 @@ pub fn next(record: &RunRecord, set: &EffectSet) -> Option<String> {
                     "backstop show {id} · people: backstop commit {id}{typed} · give up: backstop discard {id}"
                 ))
             }
-            Decision::TwoPerson => {
-                Some(format!("backstop show {id} · two people have to approve it · give up: backstop discard {id}"))
-            }
+            Decision::TwoPerson if record.approval.is_some() => Some(format!(
+                "backstop show {id} · people: backstop approve {id} --key FILE · give up: backstop discard {id}"
+            )),
+            Decision::TwoPerson => Some(format!(
+                "backstop show {id} · nobody could be asked: backstop help approvals · give up: backstop discard {id}"
+            )),
             Decision::Deny => Some(format!("backstop show {id} · give up: backstop discard {id}")),
         },
         State::Denied => Some(format!("{} · see all of it: backstop show {id}", instead_of(record))),

@@ -4,19 +4,19 @@ use std::fmt::Write;
 
 use backstop_core::policy::Decision;
 use backstop_core::time::Timestamp;
-use backstop_engine::Outcome;
+use backstop_engine::{Outcome, Pending};
 
 use super::message::{self, line};
 use super::style::{Ink, Style};
 use super::summary::{self, Tense};
-use super::{size, tree};
+use super::{approval, size, tree};
 use backstop_core::run::State;
 
 /// Rows that all but the tree take.
 const REST: usize = 16;
 
 /// The page of one run.
-pub fn run(shown: &Outcome, now: Timestamp, style: Style) -> String {
+pub fn run(shown: &Outcome, asked: Option<&Pending>, now: Timestamp, style: Style) -> String {
     let (record, set) = (&shown.record, &shown.effects);
     let mut out = String::new();
     let (word, ink) = message::word(record);
@@ -65,6 +65,9 @@ pub fn run(shown: &Outcome, now: Timestamp, style: Style) -> String {
     let allowed = record.judgement.as_ref().is_some_and(|j| j.decision == Decision::Allow);
     if allowed && record.state != State::Held {
         line(&mut out, style, "rule", "allowed: in places of its own, and it can be undone");
+    }
+    if let Some(asked) = asked {
+        line(&mut out, style, "people", &approval::state(asked, now));
     }
     message::remarks(&mut out, record, style);
     if let Some(digest) = &record.digest {

@@ -34,7 +34,7 @@ fn the_incident_is_held_with_typed_and_real_place() {
 
 #[test]
 fn the_page_of_the_incident() {
-    insta::assert_snapshot!(page::run(&incident(), NOW, WIDE), @r#"
+    insta::assert_snapshot!(page::run(&incident(), None, NOW, WIDE), @r#"
     r-2x7k3f  held  2 minutes ago
       command  rm -rf /var/www/temp/*
       in       /var/www (the workspace)
@@ -79,7 +79,7 @@ fn the_page_of_the_incident() {
 
 #[test]
 fn the_page_of_an_ordinary_afternoon() {
-    insta::assert_snapshot!(page::run(&ordinary(), NOW, WIDE), @r#"
+    insta::assert_snapshot!(page::run(&ordinary(), None, NOW, WIDE), @r#"
     r-2x7k3f  committed  2 minutes ago
       command  make all
       in       /var/www (the workspace)
@@ -136,7 +136,7 @@ fn a_hostile_name_repaints_nothing() {
     let mut o = hostile();
     o.record.request.command = backstop_core::request::Command::Line("touch \x1b]0;x\x07".into());
     o.record.notes.push("left \x1b[31m alone".to_owned());
-    let all = format!("{}{}", message::outcome(&o, WIDE), page::run(&o, NOW, WIDE));
+    let all = format!("{}{}", message::outcome(&o, WIDE), page::run(&o, None, NOW, WIDE));
     assert!(!all.contains(|c: char| c.is_control() && c != '\n'), "{all:?}");
     assert!(!all.contains('\u{202e}'));
     insta::assert_snapshot!(all, @r#"
@@ -268,8 +268,8 @@ fn no_row_is_wider_than_the_terminal_and_none_is_lost() {
 #[test]
 fn colours_only_where_asked_for() {
     let coloured = Style { colour: true, ..WIDE };
-    let plain = page::run(&incident(), NOW, WIDE);
-    let inked = page::run(&incident(), NOW, coloured);
+    let plain = page::run(&incident(), None, NOW, WIDE);
+    let inked = page::run(&incident(), None, NOW, coloured);
     assert!(!plain.contains('\x1b') && inked.contains("\x1b[31m"));
     // Without its colours it is the same text.
     let mut stripped = String::new();

@@ -13,12 +13,24 @@ use crate::document::{RunsDocument, ShowDocument};
 use crate::out::{self, Done, Trouble};
 use crate::screen::style::{Ink, Style};
 use crate::screen::{diff, list, page, report, tree};
-use crate::{clock, exit, inside, porch};
+use crate::{clock, exit, inside, porch, signing};
 
 /// `backstop show`.
 pub fn show(typed: &Show) -> Done {
     inside::records_needed("show")?;
-    let house = House::open()?;
+    let mut house = House::open()?;
+    if typed.approval {
+        out::print(&house.engine.asked(&typed.run)?.display)?;
+        return Ok(exit::OK);
+    }
+    if let Some(key) = typed.key.as_ref().filter(|_| typed.statement) {
+        // What a person signs; an agent gets none to pass on.
+        inside::people_only("show --statement")?;
+        let key = signing::public_key(key)?;
+        let statement = house.engine.statement(&typed.run, typed.decision.choice(), &key)?;
+        out::print(&statement.text())?;
+        return Ok(exit::OK);
+    }
     let id = house.find(&typed.run)?;
     let shown = Outcome { record: house.engine.record(id)?, effects: house.engine.effects(id)? };
     let style = Style::of(&io::stdout());
@@ -32,7 +44,8 @@ pub fn show(typed: &Show) -> Done {
     } else if typed.diff {
         differences(&house.engine, id, &shown.effects, style)?;
     } else {
-        out::print(&page::run(&shown, clock::now(), style))?;
+        let asked = shown.record.approval.is_some().then(|| house.engine.asked(&id.to_string())).transpose()?;
+        out::print(&page::run(&shown, asked.as_ref(), clock::now(), style))?;
     }
     Ok(exit::OK)
 }

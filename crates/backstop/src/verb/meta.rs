@@ -10,11 +10,12 @@ use crate::args::Backstop;
 use crate::exit;
 use crate::out::{self, Done};
 
-const TOPICS: [(&str, &str); 6] = [
+const TOPICS: [(&str, &str); 7] = [
     ("exit-codes", include_str!("../topics/exit-codes.txt")),
     ("states", include_str!("../topics/states.txt")),
     ("undo", include_str!("../topics/undo.txt")),
     ("policy", include_str!("../topics/policy.txt")),
+    ("approvals", include_str!("../topics/approvals.txt")),
     ("classes", include_str!("../topics/classes.txt")),
     // The commented file itself: `backstop help settings > /etc/backstop/settings.toml` begins one.
     ("settings", include_str!("../../../../docs/settings.toml")),

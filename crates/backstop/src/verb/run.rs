@@ -65,7 +65,7 @@ pub fn run(typed: &Run) -> Done {
             Wait::AtMost(limit) => Some(limit),
         };
         let id = outcome.record.id;
-        outcome.record = decided(limit, || house.engine.record(id))?;
+        outcome.record = decided(limit, || undecided(&house, house.engine.record(id)?))?;
         if outcome.record.state == State::Held && !typed.json {
             // Said already; nobody decided in time.
             return Ok(exit::of_outcome(&outcome));
@@ -172,17 +172,30 @@ fn tell(outcome: &Outcome, json: bool) {
     }
 }
 
-/// Looks until somebody decided, or the time is up.
-fn decided(limit: Option<Duration>, look: impl Fn() -> Result<RunRecord, Failure>) -> Result<RunRecord, Failure> {
+/// Looks until somebody decided, nobody can any more, or the time is up.
+fn decided(
+    limit: Option<Duration>,
+    look: impl Fn() -> Result<(RunRecord, bool), Failure>,
+) -> Result<RunRecord, Failure> {
     let began = Instant::now();
     loop {
-        let record = look()?;
+        let (record, open) = look()?;
         let left = limit.map(|l| l.saturating_sub(began.elapsed()));
-        if !is_open(&record) || left == Some(Duration::ZERO) {
+        if !open || left == Some(Duration::ZERO) {
             return Ok(record);
         }
         std::thread::sleep(left.map_or(LOOK, |l| l.min(LOOK)));
     }
+}
+
+/// A run's record, and whether anything can still come of it by itself: people who were asked and are too late
+/// decide nothing.
+fn undecided(house: &House, record: RunRecord) -> Result<(RunRecord, bool), Failure> {
+    let waits = match record.approval {
+        Some(_) if record.state == State::Held => house.engine.asked(&record.id.to_string())?.phase.waits_or_runs(),
+        _ => is_open(&record),
+    };
+    Ok((record, waits))
 }
 
 const fn is_open(record: &RunRecord) -> bool {
@@ -195,7 +208,10 @@ pub fn wait(typed: &WaitFor) -> Done {
     let house = House::open()?;
     let id = house.find(&typed.run)?;
     // Opened anew each time: only that tells a run that was cut off from one that goes on.
-    let record = decided(typed.at_most, || House::open()?.engine.record(id))?;
+    let record = decided(typed.at_most, || {
+        let house = House::open()?;
+        undecided(&house, house.engine.record(id)?)
+    })?;
     let late = is_open(&record);
     let effects = match record.state {
         // They may have never been known.

@@ -1,0 +1,164 @@
+//! Arguments of the verbs by which people decide, and say who may.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+
+use super::Json;
+
+/// What `show --statement` is to say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ChoiceArg {
+    /// Let this very effect through, once
+    #[default]
+    ApproveOnce,
+    /// Never this effect
+    Deny,
+    /// Take one's approval back
+    Revoke,
+}
+
+impl ChoiceArg {
+    /// The statement's own name for it.
+    pub const fn choice(self) -> backstop_core::approval::statement::Choice {
+        use backstop_core::approval::statement::Choice;
+        match self {
+            Self::ApproveOnce => Choice::ApproveOnce,
+            Self::Deny => Choice::Deny,
+            Self::Revoke => Choice::Revoke,
+        }
+    }
+}
+
+/// Options of `approve`, `deny` and `revoke`.
+#[derive(Debug, Args)]
+pub struct Decide {
+    /// What: a run, or the code of a request as `pending` lists it
+    #[arg(value_name = "RUN")]
+    pub name: String,
+    /// Sign with this SSH key: the private key's file, or the public one of a key that ssh-agent or a
+    /// security key has. Shows what is asked, and asks at the terminal
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, required_unless_present = "signature")]
+    pub key: Option<PathBuf>,
+    /// Take this signature instead, made elsewhere with `ssh-keygen -Y sign -n approval@backstop`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "key")]
+    pub signature: Option<PathBuf>,
+    /// The statement that was signed [default: the signature's file without `.sig`]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "signature")]
+    pub statement: Option<PathBuf>,
+    /// Why, kept in the audit log; not part of what is signed
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<OsString>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A new key, and the word of whoever has it.
+#[derive(Debug, Args)]
+pub struct Enrolment {
+    /// The person's id: letters, digits and . _ - @
+    pub id: String,
+    /// The SSH key: the private key's file, which signs at once, or the public one
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key: PathBuf,
+    /// The owner's signature over what `--statement` prints, made with
+    /// `ssh-keygen -Y sign -n enrolment@backstop`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub proof: Option<PathBuf>,
+    /// Print what the key's owner has to sign, and change nothing
+    #[arg(long, conflicts_with_all = ["proof", "json"])]
+    pub statement: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Verbs of `people`.
+#[derive(Debug, Subcommand)]
+pub enum People {
+    /// List who may approve, by which keys, in which groups
+    List(Json),
+    /// Enrol somebody: the first two at once, everybody after them by two people's approval
+    Add {
+        /// Whom, and by which key
+        #[command(flatten)]
+        who: Enrolment,
+        /// A group; may be given several times
+        #[arg(long, value_name = "GROUP")]
+        group: Vec<String>,
+        /// A user account on this machine that is the person's: what it asks for, the person can't approve
+        #[arg(long, value_name = "UID|NAME", required_unless_present_any = ["no_account", "statement"])]
+        account: Vec<String>,
+        /// The person has no user account on this machine
+        #[arg(long, conflicts_with = "account")]
+        no_account: bool,
+    },
+    /// Take somebody out
+    Remove {
+        /// The person's id
+        id: String,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give somebody another key
+    AddKey(Enrolment),
+    /// Take a key away
+    RemoveKey {
+        /// The person's id
+        id: String,
+        /// The key's fingerprint, SHA256:…
+        fingerprint: String,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put somebody into a group
+    Grant {
+        /// The person's id
+        id: String,
+        /// The group
+        group: String,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take somebody out of a group
+    Withdraw {
+        /// The person's id
+        id: String,
+        /// The group
+        group: String,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say anew which user accounts are somebody's
+    Accounts {
+        /// The person's id
+        id: String,
+        /// All of them; none where none is given
+        #[arg(value_name = "UID|NAME")]
+        accounts: Vec<String>,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl People {
+    /// True when a JSON document is wanted.
+    pub const fn wants_json(&self) -> bool {
+        match self {
+            Self::List(a) => a.json,
+            Self::Add { who, .. } | Self::AddKey(who) => who.json,
+            Self::Remove { json, .. }
+            | Self::RemoveKey { json, .. }
+            | Self::Grant { json, .. }
+            | Self::Withdraw { json, .. }
+            | Self::Accounts { json, .. } => *json,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What people read of requests for approval, and of who may approve.
+
+use std::fmt::Write;
+
+use backstop_core::approval::ballot::Tally;
+use backstop_core::approval::display::in_words;
+use backstop_core::approval::key::Key;
+use backstop_core::approval::life::Phase;
+use backstop_core::approval::matter::{Matter, code};
+use backstop_core::approval::people::{Change, FOUNDERS, People};
+use backstop_core::approval::statement::Choice;
+use backstop_core::time::Timestamp;
+use backstop_engine::{Decided, Pending, Wish, standing};
+
+use super::message::{line, tame};
+use super::size;
+use super::style::{Ink, Style, pad};
+
+fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
+    out.write_fmt(args).expect("writing to a string never fails");
+}
+
+/// What a request is called on the command line.
+fn name(asked: &Pending) -> String {
+    match &asked.question.matter {
+        Matter::Run { run, .. } => run.to_string(),
+        Matter::People { .. } => code(asked.question.request),
+    }
+}
+
+/// `1 of 2 (anna), expires in 12 min`.
+pub fn state(asked: &Pending, now: Timestamp) -> String {
+    let (have, needs) = standing(&asked.tally, &asked.question.quorum);
+    let who: Vec<&str> = asked.votes.iter().filter(|v| v.choice == Choice::ApproveOnce).map(|v| &*v.person).collect();
+    let who = if who.is_empty() { String::new() } else { format!(" ({})", who.join(", ")) };
+    let groups = match &asked.tally {
+        Tally::Open { groups, .. } if !groups.is_empty() => {
+            let all: Vec<String> = groups.iter().map(|(group, n)| format!("{n} of {group}")).collect();
+            format!(", lacks {}", all.join(" and "))
+        }
+        _ => String::new(),
+    };
+    match asked.phase {
+        Phase::Pending | Phase::Approved { .. } => {
+            let left = asked.question.expires.seconds_since(now).max(0);
+            let left = if left < 120 { format!("{left} s") } else { format!("{} min", left / 60) };
+            format!("{have} of {needs}{who}{groups}, expires in {left}")
+        }
+        Phase::Denied | Phase::Revoked => {
+            let by = asked.votes.iter().rev().find(|v| v.choice != Choice::ApproveOnce).map(|v| &*v.person);
+            format!("{} by {}", asked.phase.name(), by.unwrap_or("somebody"))
+        }
+        phase => format!("{}{who}", phase.name()),
+    }
+}
+
+/// What waits, a line each, with what it is about below it.
+pub fn list(all: &[Pending], now: Timestamp, style: Style) -> String {
+    let mut out = String::new();
+    for asked in all {
+        push(
+            &mut out,
+            format_args!(
+                "{}  {}  {}  {}\n",
+                style.ink(Ink::Strong, pad(&name(asked), 9)),
+                style.ink(Ink::Faint, code(asked.question.request)),
+                style.ink(Ink::Faint, pad(&size::ago(asked.asked_at, now), 6)),
+                style.ink(Ink::Changed, state(asked, now)),
+            ),
+        );
+        push(&mut out, format_args!("           {}\n", tame(asked.question.summary.as_bytes())));
+    }
+    if let [first, ..] = all {
+        line(&mut out, style, "next", &format!("backstop approve {} --key FILE · deny, in the same way", name(first)));
+    }
+    out
+}
+
+/// What a decision led to.
+pub fn decided(decided: &Decided, choice: Choice, now: Timestamp, style: Style) -> String {
+    let mut out = String::new();
+    let (asked, word, ink) = match decided {
+        Decided::Waits(asked) => (asked, "taken", Ink::Changed),
+        Decided::Over(asked) => (asked, asked.phase.name(), Ink::Lost),
+        Decided::Run(asked, _) | Decided::People(asked, _) => (asked, "approved", Ink::Made),
+    };
+    let name = name(asked);
+    let what = match decided {
+        Decided::Waits(_) => format!("{}, which needs more people", choice.name()),
+        Decided::Over(_) => "nothing of it takes effect".to_owned(),
+        Decided::Run(..) => "by all it takes".to_owned(),
+        Decided::People(_, people) => format!("by all it takes; in force as revision {}", people.revision),
+    };
+    push(&mut out, format_args!("backstop: {} {}: {what}\n", style.ink(ink, word), style.ink(Ink::Strong, &name)));
+    line(&mut out, style, "state", &state(asked, now));
+    if matches!(decided, Decided::Waits(_)) {
+        line(&mut out, style, "next", &format!("another person: backstop approve {name} --key FILE"));
+    }
+    out
+}
+
+/// What became of a wish to change who may approve.
+pub fn wish(wish: &Wish, change: &Change, now: Timestamp, style: Style) -> String {
+    let mut out = String::new();
+    let what = tame(in_words(change).as_bytes());
+    match wish {
+        Wish::Done(people) => {
+            push(&mut out, format_args!("backstop: {}: {what}\n", style.ink(Ink::Made, "done")));
+            let next = if people.founded {
+                "two people are enrolled: every other change takes two people from now on"
+            } else {
+                "enrol a second person; until then nobody can approve anything"
+            };
+            line(&mut out, style, "next", next);
+        }
+        Wish::Asked(asked) => {
+            let name = name(asked);
+            push(
+                &mut out,
+                format_args!(
+                    "backstop: {} {}: {what}\n",
+                    style.ink(Ink::Changed, "asked as"),
+                    style.ink(Ink::Strong, &name)
+                ),
+            );
+            line(&mut out, style, "state", &state(asked, now));
+            line(&mut out, style, "next", &format!("two people: backstop approve {name} --key FILE"));
+        }
+    }
+    out
+}
+
+/// Who may approve.
+pub fn people(people: &People, now: Timestamp, style: Style) -> String {
+    let mut out = String::new();
+    let count = size::counted(people.members.len() as u64, "person", "people");
+    push(&mut out, format_args!("{count} on {}, revision {}\n", people.host, people.revision));
+    for member in &people.members {
+        let settles = |from: Timestamp| {
+            if from <= now { String::new() } else { format!(" (counts from {} on)", Timestamp::new(from.secs, 0)) }
+        };
+        let groups: Vec<String> =
+            member.groups.iter().map(|(group, from)| format!("{group}{}", settles(*from))).collect();
+        push(&mut out, format_args!("\n{}\n", style.ink(Ink::Strong, &member.id)));
+        if !groups.is_empty() {
+            line(&mut out, style, "groups", &groups.join(", "));
+        }
+        for credential in &member.credentials {
+            let kind = Key::parse(&credential.key).map_or_else(|e| e.to_string(), |key| key.kind());
+            line(&mut out, style, "key", &format!("{} {kind}{}", credential.id, settles(credential.from)));
+        }
+        if !member.uids.is_empty() {
+            let uids: Vec<String> = member.uids.iter().map(u32::to_string).collect();
+            line(&mut out, style, "accounts", &uids.join(", "));
+        }
+    }
+    if people.members.len() < FOUNDERS {
+        line(&mut out, style, "next", "enrol two people: backstop people add ID --key FILE");
+    }
+    out
+}

@@ -1,0 +1,121 @@
+//! `pending`, `approve`, `deny`, `revoke`: what two people decide, by signatures.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use backstop_core::approval::statement::{Choice, NAMESPACE, Statement};
+use backstop_core::bytes::Bytes;
+use backstop_core::run::State;
+use backstop_engine::{Decided, Failure, FailureKind, Pending, Person as _};
+
+use super::House;
+use crate::args::Decide;
+use crate::document::{DecidedDocument, PendingDocument};
+use crate::out::{self, Done};
+use crate::person::Terminal;
+use crate::screen::style::Style;
+use crate::screen::{approval, message};
+use crate::{clock, exit, inside, porch, signing};
+
+/// `backstop pending`.
+pub fn pending(json: bool) -> Done {
+    inside::records_needed("pending")?;
+    let house = House::open()?;
+    let all = house.engine.pending()?;
+    if json {
+        out::document(&PendingDocument::of(&all))?;
+    } else {
+        out::print(&approval::list(&all, clock::now(), Style::of(&io::stdout())))?;
+    }
+    Ok(exit::OK)
+}
+
+/// `backstop approve`, `deny`, `revoke`.
+pub fn decide(typed: &Decide, choice: Choice) -> Done {
+    let verb = verb(choice);
+    inside::people_only(verb)?;
+    let mut house = House::open()?;
+    let asked = house.engine.asked(&typed.name)?;
+    if let Some(run) = asked.question.matter.run()
+        && choice == Choice::ApproveOnce
+    {
+        porch::still(&porch::machine()?, &house.engine.record(run)?.request)?;
+    }
+    let mut person = Terminal::new(false, !typed.json);
+    let (text, signature) = match (&typed.key, &typed.signature) {
+        (_, Some(signature)) => elsewhere(signature, typed.statement.as_deref(), choice)?,
+        (Some(key), None) => here(&mut house, typed, &asked, key, choice, &mut person)?,
+        (None, None) => return Err(Failure::usage("neither a key nor a signature").into()),
+    };
+    let reason = typed.reason.as_deref().map(Bytes::from);
+    let decided = house.engine.decide(&typed.name, (&text, &signature), reason.as_ref(), &mut person)?;
+    person.clear();
+    let code = match &decided {
+        Decided::Run(_, outcome) if outcome.record.state != State::Committed => exit::of_outcome(outcome),
+        _ => exit::OK,
+    };
+    if typed.json {
+        out::document(&DecidedDocument::of(&decided, code))?;
+        return Ok(code);
+    }
+    let style = Style::of(&io::stderr());
+    out::say(&approval::decided(&decided, choice, clock::now(), style));
+    if let Decided::Run(_, outcome) = &decided {
+        out::say(&message::outcome(outcome, style));
+    }
+    Ok(code)
+}
+
+const fn verb(choice: Choice) -> &'static str {
+    match choice {
+        Choice::ApproveOnce => "approve",
+        Choice::Deny => "deny",
+        Choice::Revoke => "revoke",
+    }
+}
+
+/// A statement that was signed elsewhere; the verb that is typed has to be the one that was signed.
+fn elsewhere(signature: &Path, statement: Option<&Path>, choice: Choice) -> Result<(String, String), Failure> {
+    let statement: PathBuf = match statement {
+        Some(path) => path.to_owned(),
+        None if signature.extension().is_some_and(|e| e == "sig") => signature.with_extension(""),
+        None => {
+            return Err(
+                Failure::usage("nobody can tell which statement was signed").next("name it as well: --statement FILE")
+            );
+        }
+    };
+    let text = signing::text(&statement)?;
+    if let Ok(signed) = Statement::parse(&text)
+        && signed.choice != choice
+    {
+        let what = format!("the statement in {} says {}", statement.display(), signed.choice.name());
+        return Err(Failure::usage(what).next(format!("say what was signed: backstop {}", verb(signed.choice))));
+    }
+    Ok((text, signing::text(signature)?))
+}
+
+/// Shows what is asked, asks, and signs.
+fn here(
+    house: &mut House,
+    typed: &Decide,
+    asked: &Pending,
+    path: &Path,
+    choice: Choice,
+    person: &mut Terminal,
+) -> Result<(String, String), Failure> {
+    let key = signing::public_key(path)?;
+    out::say(&asked.display);
+    if !person.agrees(&[choice.name()]) {
+        return Err(Failure::new(FailureKind::Refused, "nothing was signed")
+            .next(format!("at a terminal, type {}", choice.name()))
+            .next(format!(
+                "without one: backstop show {} --statement --key FILE, sign it, --signature FILE",
+                typed.name
+            )));
+    }
+    let statement = house.engine.statement(&typed.name, choice, &key)?;
+    let text = statement.text();
+    let signature = signing::sign(&text, NAMESPACE, path)?;
+    Ok((text, signature))
+}
