@@ -115,6 +115,14 @@ fn read_people(path: &Path) -> Result<Option<People>, Failure> {
     }
 }
 
+/// The trust store beside the audit log `dir`, by its digest; none where that is a copy of a log, with no state
+/// directory around it.
+pub(crate) fn people_in(dir: &Path) -> Option<Result<Option<Digest>, String>> {
+    let state = dir.parent().filter(|state| state.join("runs").is_dir())?;
+    let people = read_people(&state.join(PEOPLE));
+    Some(people.map(|p| p.map(|p| p.digest())).map_err(|failure| failure.what))
+}
+
 /// Keeps who is to approve from now on, durably, beside who does: [`settle_people`] puts it in force.
 pub(crate) fn stage_people(store: &Store, people: &People) -> Result<(), Failure> {
     Ok(store.write_own(NEXT, people)?)

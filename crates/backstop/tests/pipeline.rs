@@ -2,9 +2,12 @@
 //! state directory of its own. What a run may do is decided by the kernel here, not by a mock.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+#[path = "place/terminal.rs"]
+mod terminal;
 
 struct Place {
     dir: tempfile::TempDir,
@@ -427,33 +430,12 @@ fn an_agent_can_wait_for_a_persons_decision() {
     assert!(place.run(&["wait", "@-9"]).starts_with("exit 2"));
 }
 
-/// A terminal of its own with `backstop` in it.
+/// The same at a terminal, where somebody answers the question.
 fn at_a_terminal(place: &Place, args: &[&str], answer: &str) -> (Option<i32>, String) {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("pty");
-    grantpt(&master).and_then(|()| unlockpt(&master)).expect("pty");
-    let name = ptsname(&master, Vec::new()).expect("name").into_string().expect("UTF-8");
-    let side = || File::options().read(true).write(true).open(&name).expect("terminal");
-    let mut command = Command::new("setsid");
-    command.args(["--ctty", "--wait", env!("CARGO_BIN_EXE_backstop")]).args(args);
-    let mut child =
-        place.environment(&mut command).stdin(side()).stdout(side()).stderr(side()).spawn().expect("setsid");
-    drop(command);
-    let mut master = File::from(master);
-    let mut seen = Vec::new();
-    let mut answered = false;
-    let mut buffer = [0; 4096];
-    // The terminal reports an error once nobody has it open any more.
-    while let Ok(n @ 1..) = master.read(&mut buffer) {
-        seen.extend_from_slice(&buffer[..n]);
-        if !answered && seen.ends_with(b"(hold) > ") {
-            // The question is asked after the keys pressed before it were thrown away.
-            std::thread::sleep(std::time::Duration::from_millis(200));
-            master.write_all(answer.as_bytes()).expect("answer");
-            answered = true;
-        }
-    }
-    let code = child.wait().expect("ends").code();
+    let prepare = |command: &mut Command| {
+        place.environment(command);
+    };
+    let (code, seen) = terminal::at_a_terminal(args, prepare, "(hold) > ", answer);
     (code, place.plain(&seen).replace('\r', ""))
 }
 

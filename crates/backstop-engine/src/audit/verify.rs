@@ -17,6 +17,7 @@ use super::AuditError;
 use super::create::public_key;
 use super::layout::{CHECKPOINT, Segment, lock_to_look, segment_name, segments, unpadded};
 use super::lines::{Line, Lines};
+use crate::approvals;
 
 /// The answer to one question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -108,10 +109,12 @@ impl Report {
 /// log that was replaced as a whole, key and all, can't be told from the real one.
 pub fn verify(dir: &Path, pinned: Option<&Checkpoint>) -> Report {
     let mut check = Check::default();
+    let before = approvals::people_in(dir);
     if let Err(error) = check.all(dir, pinned) {
         let source = std::error::Error::source(&error).map_or(String::new(), |s| format!(": {s}"));
         check.say(Question::Integrity, Weight::Unreadable, None, format!("{error}{source}"));
     }
+    check.people(&[before, approvals::people_in(dir)]);
     check.report()
 }
 
@@ -269,6 +272,25 @@ impl Check {
         self.last = Some(entry.at);
         for complaint in self.story.tell(entry.at, &entry.body) {
             self.find(complaint.question, Weight::Broken, Some(at), complaint.run, complaint.what);
+        }
+    }
+
+    /// Compares who may approve, as the state directory has it around this log, with what the log makes of it.
+    /// It may change while the log is read: then one of the two looks fits.
+    fn people(&mut self, looks: &[Option<Result<Option<Digest>, String>>]) {
+        let told = self.story.people();
+        let mut wrong = None;
+        for look in looks {
+            match look {
+                // A copy of a log, which has none beside it.
+                None => return,
+                Some(Ok(digest)) if *digest == told => return,
+                Some(Ok(_)) => wrong = Some("who may approve (people.json) is not who the log says".to_owned()),
+                Some(Err(why)) => wrong = Some(why.clone()),
+            }
+        }
+        if let Some(what) = wrong {
+            self.find(Question::Authorisation, Weight::Broken, None, None, what);
         }
     }
 

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses its own part of it")]
 
+pub mod terminal;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -26,16 +28,18 @@ impl Place {
 
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_backstop"));
+        self.environment(command.args(args)).stdin(Stdio::null());
         command
-            .args(args)
+    }
+
+    pub fn environment<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command
             .current_dir(self.at("w"))
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("NO_COLOR", "1")
             .env("HOME", self.at("home"))
             .env("XDG_STATE_HOME", self.at("state"))
-            .stdin(Stdio::null());
-        command
     }
 
     pub fn output(&self, args: &[&str]) -> Output {

@@ -1,0 +1,460 @@
+//! Two people's word, with real keys and OpenSSH's own `ssh-keygen`: what is enough, what is not and why, and
+//! that it can all be verified again without Backstop.
+
+mod place;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use place::{Place, terminal, text};
+
+const LOSES: &str = "rm -rf pg/base";
+
+/// What takes two people everywhere, whoever runs these tests.
+const RULE: &str = r#"
+@id("rows-need-two")
+@reason("rows would be lost")
+@next("ask for a copy")
+forbid (principal, action == Action::"commit", resource)
+when { context.losing.contains("database") }
+unless { context.approvals.people >= 2 };
+"#;
+
+struct Scene {
+    place: Place,
+}
+
+impl Scene {
+    /// anna and ben may approve; the workspace has a database.
+    fn new() -> Self {
+        let scene = Self::unfounded();
+        scene.say(&["people", "add", "anna", "--key", &scene.key("anna"), "--account", "60001"], 0);
+        scene.say(&["people", "add", "ben", "--key", &scene.key("ben"), "--account", "60002"], 0);
+        scene
+    }
+
+    fn unfounded() -> Self {
+        let scene = Self { place: Place::new() };
+        fs::create_dir(scene.place.at("keys")).expect("made");
+        fs::create_dir_all(scene.place.at("w/pg/base")).expect("made");
+        fs::write(scene.place.at("w/pg/PG_VERSION"), "15\n").expect("written");
+        fs::write(scene.place.at("w/pg/base/1"), "rows\n").expect("written");
+        fs::create_dir(scene.place.at("w/.backstop")).expect("made");
+        fs::write(scene.place.at("w/.backstop/rows.cedar"), RULE).expect("written");
+        scene
+    }
+
+    /// The key of somebody, made when it is first asked for.
+    fn key(&self, name: &str) -> String {
+        let path = self.place.at("keys").join(name);
+        if !path.exists() {
+            self.keygen(&["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", path.to_str().expect("UTF-8")]);
+        }
+        path.to_str().expect("UTF-8").to_owned()
+    }
+
+    fn keygen(&self, args: &[&str]) {
+        let output = Command::new("ssh-keygen").args(args).stdin(Stdio::null()).output().expect("ssh-keygen");
+        assert!(output.status.success(), "{args:?}: {}", text(&output));
+    }
+
+    fn say(&self, args: &[&str], code: i32) -> String {
+        self.place.say(args, code)
+    }
+
+    /// A run that loses what two people have to let go.
+    fn held(&self) -> String {
+        self.say(&["run", "-c", LOSES], 75);
+        self.place.ids().remove(0)
+    }
+
+    /// A statement in a file of its own, for `name`'s key.
+    fn statement(&self, run: &str, name: &str, decision: &str) -> PathBuf {
+        let public = format!("{}.pub", self.key(name));
+        let output = self.place.output(&["show", run, "--statement", "--key", &public, "--decision", decision]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        let path = self.place.at("keys").join(format!("{run}-{name}-{decision}"));
+        fs::write(&path, &output.stdout).expect("written");
+        path
+    }
+
+    /// Signs a file as OpenSSH does it; gives the signature's file.
+    fn signed(&self, path: &PathBuf, name: &str, namespace: &str) -> String {
+        let path = path.to_str().expect("UTF-8");
+        let signature = format!("{path}.sig");
+        if fs::exists(&signature).expect("looked at") {
+            fs::remove_file(&signature).expect("removed");
+        }
+        self.keygen(&["-q", "-Y", "sign", "-n", namespace, "-f", &self.key(name), path]);
+        signature
+    }
+
+    /// What the decision of `name`, signed elsewhere, is answered with.
+    fn decides(&self, verb: &str, run: &str, name: &str, code: i32) -> String {
+        let decision = if verb == "approve" { "approve-once" } else { verb };
+        let signature = self.signed(&self.statement(run, name, decision), name, "approval@backstop");
+        self.say(&[verb, run, "--signature", &signature], code)
+    }
+
+    fn rows(&self) -> bool {
+        self.place.at("w/pg/base/1").exists()
+    }
+
+    fn state(&self, run: &str) -> Value {
+        self.place.json(&["show", run, "--json"], 0)["record"]["state"].clone()
+    }
+
+    fn entries(&self, name: &str) -> Vec<Value> {
+        let log = self.say(&["log", "--json"], 0);
+        let entries = log.lines().map(|l| serde_json::from_str::<Value>(l).expect("JSON"));
+        entries.filter_map(|e| e["body"].get(name).cloned()).collect()
+    }
+
+    fn verified(&self) {
+        let said = self.say(&["audit", "verify"], 0);
+        assert_eq!(said.matches("holds").count(), 3, "{said}");
+    }
+}
+
+#[test]
+fn two_people_let_it_through_and_it_can_be_taken_back() {
+    let scene = Scene::new();
+    let run = scene.held();
+    assert!(scene.say(&["pending"], 0).contains("0 of 2"));
+    let one = scene.decides("approve", &run, "anna", 0);
+    assert!(one.contains("1 of 2 (anna)") && scene.rows(), "{one}");
+    assert!(scene.say(&["commit", &run], 77).contains("needs 2 people, has 1"));
+    let again = scene.decides("approve", &run, "anna", 77);
+    assert!(again.contains("anna has decided already") && scene.rows(), "{again}");
+    let two = scene.decides("approve", &run, "ben", 0);
+    assert!(two.contains("committed") && !scene.rows(), "{two}");
+    assert!(!scene.say(&["pending"], 0).contains(&run));
+    scene.verified();
+    scene.say(&["undo", &run], 0);
+    assert!(scene.rows());
+    assert!(scene.say(&["redo", &run], 77).contains("good for one time") && scene.rows());
+    scene.verified();
+}
+
+#[test]
+fn what_they_decided_can_be_verified_from_the_log_by_openssh_alone() {
+    let scene = Scene::new();
+    let run = scene.held();
+    scene.decides("approve", &run, "anna", 0);
+    scene.decides("approve", &run, "ben", 0);
+    let mut signers = String::new();
+    for change in scene.entries("people.changed") {
+        let enrol = &change["change"]["enrol"];
+        let (id, key) = (enrol["id"].as_str().expect("an id"), enrol["keys"][0]["key"].as_str().expect("a key"));
+        signers.push_str(&format!("{id} namespaces=\"approval@backstop\" {key}\n"));
+    }
+    let allowed = scene.place.at("keys/allowed");
+    fs::write(&allowed, signers).expect("written");
+    let claimed = scene.entries("approval.claimed").remove(0);
+    let votes = claimed["votes"].as_array().expect("a list");
+    assert_eq!(votes.len(), 2);
+    for vote in votes {
+        let (person, signed) = (vote["person"].as_str().expect("a name"), vote["text"].as_str().expect("a text"));
+        assert!(signed.contains(&format!("request {}", claimed["request"].as_str().expect("a digest"))), "{signed}");
+        let signature = scene.place.at("keys/vote.sig");
+        fs::write(&signature, vote["signature"].as_str().expect("a signature")).expect("written");
+        for (text, good) in [(signed.to_owned(), true), (signed.replace("approve-once", "deny"), false)] {
+            let path = scene.place.at("keys/vote");
+            fs::write(&path, text).expect("written");
+            let output = Command::new("ssh-keygen")
+                .args(["-Y", "verify", "-n", "approval@backstop", "-I", person, "-f"])
+                .args([allowed.as_path().as_os_str(), "-s".as_ref(), signature.as_path().as_os_str()])
+                .stdin(fs::File::open(&path).expect("there"))
+                .output()
+                .expect("ssh-keygen");
+            assert_eq!(output.status.success(), good, "{}", place::text(&output));
+        }
+    }
+}
+
+#[test]
+fn each_statement_that_is_no_vote_is_refused_by_its_own_reason() {
+    let scene = Scene::new();
+    let other = scene.held();
+    let run = scene.held();
+    let stranger = scene.key("mallory");
+    let refused = scene.say(&["show", &run, "--statement", "--key", &stranger], 77);
+    assert!(refused.contains("is nobody's who is enrolled"), "{refused}");
+    type Change = (&'static str, fn(String) -> String, &'static str);
+    let line = |text: &str, key: &str| {
+        let line = text.lines().find(|l| l.starts_with(key)).expect("a line");
+        line.to_owned()
+    };
+    let theirs = fs::read_to_string(scene.statement(&other, "anna", "approve-once")).expect("readable");
+    let changes: [Change; 8] = [
+        ("host", |t| t.replace("\nhost ", "\nhost x"), "is a statement for the machine"),
+        ("display", |t| t.replace("\ndisplay sha256:", "\ndisplay sha256:0000").replacen("0000", "0000", 1), "spelled"),
+        ("summary", |t| t.replace("would delete", "would create"), "summary is not the request's"),
+        ("nonce", |t| t.replacen("\nnonce ", "\nnonce 00", 1), "spelled"),
+        ("expires", |t| t.replacen("\nexpires 2", "\nexpires 3", 1), "expired at"),
+        ("decision", |t| t.replace("approve-once", "approve-always"), "spelled"),
+        ("person", |t| t.replace("\nperson anna", "\nperson ben"), "is not the statement that this machine prepared"),
+        ("more", |t| format!("{t}more\n"), "beside its lines"),
+    ];
+    let answer = |text: String, name: &str, namespace: &str| {
+        let path = scene.place.at("keys/altered");
+        fs::write(&path, text).expect("written");
+        let signature = scene.signed(&path, name, namespace);
+        scene.say(&["approve", &run, "--signature", &signature], 77)
+    };
+    let fresh = || fs::read_to_string(scene.statement(&run, "anna", "approve-once")).expect("readable");
+    for (what, change, why) in changes {
+        let text = change(fresh());
+        let said = answer(text, "anna", "approval@backstop");
+        assert!(said.contains(why), "{what}: {said}");
+    }
+    // Whole values of another request: its digest, what was shown for it, its nonce.
+    for (key, why) in [
+        ("request ", "about another request"),
+        ("display ", "was shown another text"),
+        ("nonce ", "nonce was not drawn by this machine for this request"),
+    ] {
+        let text = fresh();
+        let said = answer(text.replace(&line(&text, key), &line(&theirs, key)), "anna", "approval@backstop");
+        assert!(said.contains(why), "{key}: {said}");
+    }
+    assert!(answer(theirs, "anna", "approval@backstop").contains("about another request"));
+    assert!(answer(fresh(), "anna", "file").contains("signed for file, not for approval@backstop"));
+    assert!(answer(fresh(), "ben", "approval@backstop").contains("was signed by the key"));
+    assert!(answer(fresh(), "mallory", "approval@backstop").contains("was signed by the key"));
+    // A good signature under another text.
+    let signature = scene.signed(&scene.statement(&run, "anna", "approve-once"), "anna", "approval@backstop");
+    let second = scene.statement(&other, "anna", "approve-once");
+    let said =
+        scene.say(&["approve", &run, "--signature", &signature, "--statement", second.to_str().expect("UTF-8")], 77);
+    assert!(said.contains("about another request"), "{said}");
+    // Used, and used again.
+    scene.say(&["approve", &run, "--signature", &signature], 0);
+    assert!(scene.say(&["approve", &run, "--signature", &signature], 77).contains("used already"));
+    // Said by another verb than was signed.
+    let denial = scene.signed(&scene.statement(&run, "ben", "deny"), "ben", "approval@backstop");
+    assert!(scene.say(&["approve", &run, "--signature", &denial], 2).contains("backstop deny"));
+    assert!(scene.rows());
+    scene.verified();
+}
+
+#[test]
+fn whoever_asked_or_owns_the_account_that_did_may_only_say_no() {
+    let scene = Scene::unfounded();
+    let own = rustix::process::getuid().as_raw().to_string();
+    scene.say(&["people", "add", "anna", "--key", &scene.key("anna"), "--account", &own], 0);
+    scene.say(&["people", "add", "ben", "--key", &scene.key("ben"), "--no-account"], 0);
+    let run = scene.held();
+    assert!(scene.say(&["show", &run], 0).contains("1 of the people enrolled may approve it"));
+    assert!(scene.decides("approve", &run, "anna", 77).contains("others have to approve it"));
+    assert!(scene.decides("deny", &run, "anna", 0).contains("nothing of it takes effect"));
+    assert_eq!(scene.state(&run), "denied");
+    scene.verified();
+}
+
+#[test]
+fn a_no_ends_it_for_good_and_whoever_waits_is_told() {
+    let scene = Scene::new();
+    let run = scene.held();
+    let mut waits = scene.place.command(&["wait", &run]).stderr(Stdio::null()).spawn().expect("it starts");
+    scene.decides("approve", &run, "anna", 0);
+    let signature = scene.signed(&scene.statement(&run, "anna", "revoke"), "anna", "approval@backstop");
+    let no = scene.decides("deny", &run, "ben", 0);
+    assert!(no.contains("denied by ben"), "{no}");
+    assert_eq!(waits.wait().expect("it ends").code(), Some(77));
+    assert_eq!(scene.state(&run), "denied");
+    assert!(scene.say(&["revoke", &run, "--signature", &signature], 77).contains("is denied"));
+    scene.say(&["commit", &run], 2);
+    assert!(scene.rows());
+    // Taken back before the second came.
+    let run = scene.held();
+    scene.decides("approve", &run, "anna", 0);
+    assert!(scene.decides("revoke", &run, "anna", 0).contains("revoked by anna"));
+    assert!(scene.say(&["show", &run, "--statement", "--key", &scene.key("ben")], 77).contains("backstop retry"));
+    // Given up.
+    let run = scene.held();
+    scene.say(&["discard", &run], 0);
+    assert_eq!(scene.say(&["pending"], 0), "");
+    assert_eq!(scene.entries("approval.ended").len(), 3);
+    scene.verified();
+}
+
+#[test]
+fn what_changed_meanwhile_voids_what_was_approved() {
+    let scene = Scene::new();
+    let run = scene.held();
+    scene.decides("approve", &run, "anna", 0);
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    fs::write(scene.place.at("w/pg/base/1"), "other rows\n").expect("written");
+    let said = scene.decides("approve", &run, "ben", 74);
+    assert!(said.contains("drifted") && scene.rows(), "{said}");
+    assert_eq!(scene.state(&run), "held");
+    assert!(scene.say(&["commit", &run], 77).contains("is drifted"));
+    scene.say(&["retry", &run], 75);
+    let anew = scene.place.ids().remove(0);
+    scene.decides("approve", &anew, "anna", 0);
+    scene.decides("approve", &anew, "ben", 0);
+    assert!(!scene.rows());
+    scene.verified();
+}
+
+#[test]
+fn a_clock_that_jumped_expires_what_was_asked() {
+    let scene = Scene::new();
+    let run = scene.held();
+    scene.decides("approve", &run, "anna", 0);
+    let signature = scene.signed(&scene.statement(&run, "ben", "approve-once"), "ben", "approval@backstop");
+    let later = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("now").as_secs() + 60;
+    let mut command = scene.place.command(&["approve", &run, "--signature", &signature]);
+    let output = command.env("BACKSTOP_CLOCK", later.to_string()).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(77), "{}", text(&output));
+    assert!(text(&output).contains("is expired") && scene.rows(), "{}", text(&output));
+    // It stays so, whatever the clock says afterwards.
+    assert!(scene.say(&["approve", &run, "--signature", &signature], 77).contains("is expired"));
+    assert_eq!(scene.state(&run), "held");
+}
+
+#[test]
+fn who_may_approve_is_changed_by_two_people() {
+    let scene = Scene::unfounded();
+    assert!(scene.say(&["people", "list"], 0).contains("0 people"));
+    scene.say(&["people", "add", "anna", "--key", &scene.key("anna"), "--account", "60001"], 0);
+    // With one, nobody can be asked.
+    assert!(scene.say(&["run", "-c", LOSES], 75).contains("nobody could be asked: backstop help approvals"));
+    assert!(scene.say(&["commit", "@last"], 77).contains("nobody is enrolled who could approve it"));
+    let public = format!("{}.pub", scene.key("ben"));
+    let statement = scene.place.at("keys/ben.txt");
+    let output = scene.place.output(&["people", "add", "ben", "--key", &public, "--statement"]);
+    fs::write(&statement, &output.stdout).expect("written");
+    let wrong = scene.signed(&statement, "mallory", "enrolment@backstop");
+    let add = |proof: &str, code| {
+        scene.say(&["people", "add", "ben", "--key", &public, "--proof", proof, "--account", "60002"], code)
+    };
+    assert!(add(&wrong, 2).contains("ben has not agreed"));
+    add(&scene.signed(&statement, "ben", "enrolment@backstop"), 0);
+    assert!(scene.say(&["people", "remove", "ben"], 2).contains("two people have to stay enrolled"));
+    // From now on it takes both.
+    let asked = scene.say(&["people", "add", "carl", "--key", &scene.key("carl"), "--no-account"], 75);
+    let pending = scene.place.json(&["pending", "--json"], 0);
+    let code = pending["requests"][0]["code"].as_str().expect("a code").to_owned();
+    assert!(asked.contains(&code), "{asked}");
+    scene.decides("approve", &code, "anna", 0);
+    assert!(!scene.say(&["people", "list"], 0).contains("carl"));
+    assert!(scene.decides("approve", &code, "ben", 0).contains("revision 3"));
+    assert!(scene.say(&["people", "list"], 0).contains("counts from"));
+    let run = scene.held();
+    assert!(scene.decides("approve", &run, "carl", 77).contains("keys settle for a day"));
+    scene.say(&["people", "add", "carl", "--key", &scene.key("x"), "--no-account"], 2);
+    // Two changes at once: the second is of a revision that is gone.
+    scene.say(&["people", "grant", "anna", "dba"], 75);
+    scene.say(&["people", "grant", "ben", "dba"], 75);
+    let pending = scene.place.json(&["pending", "--json"], 0);
+    let codes: Vec<&str> =
+        pending["requests"].as_array().expect("a list").iter().filter_map(|r| r["code"].as_str()).collect();
+    let changes: Vec<&str> = codes.into_iter().rev().take(2).collect();
+    scene.decides("approve", changes[0], "anna", 0);
+    scene.decides("approve", changes[0], "ben", 0);
+    let statement = ["show", changes[1], "--statement", "--key", &public];
+    assert!(scene.say(&statement, 77).contains("is cancelled"));
+    scene.verified();
+}
+
+#[test]
+fn at_a_terminal_the_very_text_is_shown_and_a_word_is_typed() {
+    let scene = Scene::new();
+    let run = scene.held();
+    let shown = scene.say(&["show", &run, "--approval"], 0);
+    let prepare = |command: &mut Command| {
+        scene.place.environment(command).env("TERM", "xterm");
+    };
+    let approve = |name: &str, word: &str| {
+        let args = ["approve", &run, "--key", &scene.key(name)];
+        let (code, seen) = terminal::at_a_terminal(&args, prepare, "> ", word);
+        (code, String::from_utf8(seen).expect("UTF-8").replace('\r', ""))
+    };
+    let (code, seen) = approve("anna", "yes\n");
+    assert!(code == Some(77) && seen.contains("nothing was signed"), "{seen}");
+    let (code, seen) = approve("anna", "approve-once\n");
+    assert!(code == Some(0) && seen.contains(&shown) && seen.contains("1 of 2 (anna)"), "{seen}");
+    let (code, seen) = approve("ben", "approve-once\n");
+    assert!(code == Some(0) && !scene.rows(), "{seen}");
+    // Without one nothing is signed at all.
+    let run = scene.held_again();
+    assert!(scene.say(&["approve", &run, "--key", &scene.key("anna")], 77).contains("--signature FILE"));
+}
+
+impl Scene {
+    fn held_again(&self) -> String {
+        self.say(&["undo", "@last"], 0);
+        self.held()
+    }
+}
+
+#[test]
+fn of_eight_who_bring_the_last_signature_one_commits() {
+    let scene = Scene::new();
+    for round in 0..5 {
+        let run = if round == 0 { scene.held() } else { scene.held_again() };
+        scene.decides("approve", &run, "anna", 0);
+        let signature = scene.signed(&scene.statement(&run, "ben", "approve-once"), "ben", "approval@backstop");
+        let mut all: Vec<_> = (0..8)
+            .map(|n| {
+                let args: &[&str] =
+                    if n % 2 == 0 { &["approve", &run, "--signature", &signature] } else { &["commit", &run] };
+                scene.place.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
+            })
+            .collect();
+        for child in &mut all {
+            child.wait().expect("it ends");
+        }
+        assert_eq!(scene.state(&run), "committed", "round {round}");
+        assert!(!scene.rows());
+    }
+    assert_eq!(scene.entries("run.committing").len(), 5);
+    assert_eq!(scene.entries("approval.claimed").len(), 5);
+    scene.verified();
+}
+
+#[test]
+fn nothing_of_it_is_for_a_command_inside_a_run() {
+    let scene = Scene::new();
+    let run = scene.held();
+    let program = env!("CARGO_BIN_EXE_backstop");
+    for line in [
+        format!("{program} approve {run} --key {}", scene.key("anna")),
+        format!("{program} people remove anna"),
+        format!("{program} show {run} --statement --key {}", scene.key("anna")),
+        format!("{program} pending"),
+        format!("cat {}", scene.place.at("state/backstop/people.json").display()),
+        format!("ls {}", scene.place.at("state/backstop/approvals").display()),
+    ] {
+        let output = scene.place.output(&["run", "-c", &line]);
+        assert_ne!(output.status.code(), Some(0), "{line}: {}", text(&output));
+    }
+}
+
+#[test]
+fn a_trust_store_that_was_written_to_lets_nothing_through() {
+    let scene = Scene::new();
+    let path = scene.place.at("state/backstop/people.json");
+    let good = fs::read_to_string(&path).expect("readable");
+    for bad in [
+        good.replace("\"founded\":true", "\"founded\":false"),
+        good.replace("ed25519 AAAA", "ed25519 BBBB"),
+        String::new(),
+    ] {
+        fs::write(&path, bad).expect("written");
+        let said = scene.say(&["run", "-c", LOSES], 125);
+        assert!(said.contains("who may approve can't be told") && scene.rows(), "{said}");
+        scene.say(&["people", "list"], 125);
+    }
+    // What makes sense and is another's is found in the log.
+    fs::write(&path, good.replace("\"uids\":[60001]", "\"uids\":[]")).expect("written");
+    let said = scene.say(&["audit", "verify"], 1);
+    assert!(said.contains("people.json"), "{said}");
+    fs::write(&path, good).expect("written");
+    scene.verified();
+}

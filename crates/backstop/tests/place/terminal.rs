@@ -1,0 +1,41 @@
+//! A terminal with `backstop` in it, and somebody who answers its question.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::process::Command;
+use std::time::Duration;
+
+/// Runs `backstop` with `args` at a terminal of its own, in the environment that `prepare` gives it; answers when
+/// the screen ends with `prompt`. Gives the exit code and all that was on the screen.
+pub fn at_a_terminal(
+    args: &[&str],
+    prepare: impl FnOnce(&mut Command),
+    prompt: &str,
+    answer: &str,
+) -> (Option<i32>, Vec<u8>) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("pty");
+    grantpt(&master).and_then(|()| unlockpt(&master)).expect("pty");
+    let name = ptsname(&master, Vec::new()).expect("name").into_string().expect("UTF-8");
+    let side = || File::options().read(true).write(true).open(&name).expect("terminal");
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", "--wait", env!("CARGO_BIN_EXE_backstop")]).args(args);
+    prepare(&mut command);
+    let mut child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("setsid");
+    drop(command);
+    let mut master = File::from(master);
+    let mut seen = Vec::new();
+    let mut answered = false;
+    let mut buffer = [0; 4096];
+    // The terminal reports an error once nobody has it open any more.
+    while let Ok(n @ 1..) = master.read(&mut buffer) {
+        seen.extend_from_slice(&buffer[..n]);
+        if !answered && seen.ends_with(prompt.as_bytes()) {
+            // The question is asked after the keys pressed before it were thrown away.
+            std::thread::sleep(Duration::from_millis(200));
+            master.write_all(answer.as_bytes()).expect("answer");
+            answered = true;
+        }
+    }
+    (child.wait().expect("ends").code(), seen)
+}
