@@ -126,6 +126,7 @@ fn two_people_let_it_through_and_it_can_be_taken_back() {
     assert!(scene.say(&["pending"], 0).contains("0 of 2"));
     let one = scene.decides("approve", &run, "anna", 0);
     assert!(one.contains("1 of 2 (anna)") && scene.rows(), "{one}");
+    assert!(scene.say(&["show", &run], 0).contains("needs 2 people, has 1"));
     assert!(scene.say(&["commit", &run], 77).contains("needs 2 people, has 1"));
     let again = scene.decides("approve", &run, "anna", 77);
     assert!(again.contains("anna has decided already") && scene.rows(), "{again}");

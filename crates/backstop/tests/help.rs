@@ -21,6 +21,11 @@ fn help() {
       undo         Take committed runs back, newest first
       redo         Bring undone runs back, oldest first (people only)
       retry        Run a held run's command again on today's disk (people only)
+      pending      List what waits for people's approval
+      approve      Approve, as one of the people it takes, by a signature with an SSH key (people only)
+      deny         Deny, by a signature: then nobody can let it through (people only)
+      revoke       Take one's own approval back, before it takes effect (people only)
+      people       Say who may approve (people only)
       wait         Wait until a held run is decided, and end with its exit code
       runs         List runs, newest first
       log          Print the audit log
@@ -37,7 +42,8 @@ fn help() {
                    only)
       uninstall    Take Backstop's hook out of the configuration of coding agents (people only)
       completions  Print completions for a shell
-      help         Explain a command or a topic: exit-codes, states, undo, policy, classes, settings
+      help         Explain a command or a topic: exit-codes, states, undo, policy, classes, settings,
+                   approvals
 
     Options:
       -h, --help     Print help
@@ -48,7 +54,7 @@ fn help() {
       backstop run -- make clean       rehearse, judge, then commit or hold
       backstop undo --last 1           take the last one back
 
-    Topics: backstop help exit-codes | states | undo | policy | classes | settings
+    Topics: backstop help exit-codes | states | undo | policy | classes | settings | approvals
     "#);
 }
 
@@ -150,13 +156,16 @@ fn help_of_run() {
 #[test]
 fn help_of_the_other_verbs() {
     let place = Place::new();
-    let verbs: [&[&str]; 22] = [
+    let verbs: [&[&str]; 25] = [
         &["show"],
         &["commit"],
         &["discard"],
         &["undo"],
         &["redo"],
         &["retry"],
+        &["pending"],
+        &["approve"],
+        &["people", "add"],
         &["wait"],
         &["runs"],
         &["log"],
@@ -183,13 +192,41 @@ fn help_of_the_other_verbs() {
     Usage: backstop show [OPTIONS] <RUN>
 
     Arguments:
-      <RUN>  The run: an id, a prefix of one, @last, @-2
+      <RUN>
+              The run: an id, a prefix of one, @last, @-2
 
     Options:
-          --diff  Show text differences
-          --tree  List every entry, those beneath deleted directories too
-          --json  Print one JSON document
-      -h, --help  Print help
+          --diff
+              Show text differences
+
+          --tree
+              List every entry, those beneath deleted directories too
+
+          --approval
+              Print the very text that approvers are shown, where two people are asked
+
+          --statement
+              Print the statement that an approver signs with --key, on whatever machine: `ssh-keygen -Y
+              sign -n approval@backstop -f KEY FILE`
+
+          --key <FILE>
+              The SSH key that is to sign the statement: its public file, or the private one
+
+          --decision <DECISION>
+              What the statement is to say
+
+              Possible values:
+              - approve-once: Let this very effect through, once
+              - deny:         Never this effect
+              - revoke:       Take one's approval back
+
+              [default: approve-once]
+
+          --json
+              Print one JSON document
+
+      -h, --help
+              Print help (see a summary with '-h')
 
     exit 0
     --- stdout
@@ -261,6 +298,59 @@ fn help_of_the_other_verbs() {
     Options:
           --json  Print one JSON document
       -h, --help  Print help
+
+    exit 0
+    --- stdout
+    List what waits for people's approval
+
+    Usage: backstop pending [OPTIONS]
+
+    Options:
+          --json  Print one JSON document
+      -h, --help  Print help
+
+    exit 0
+    --- stdout
+    Approve, as one of the people it takes, by a signature with an SSH key (people only)
+
+    Usage: backstop approve [OPTIONS] <RUN>
+
+    Arguments:
+      <RUN>  What: a run, or the code of a request as `pending` lists it
+
+    Options:
+          --key <FILE>        Sign with this SSH key: the private key's file, or the public one of a key
+                              that ssh-agent or a security key has. Shows what is asked, and asks at the
+                              terminal
+          --signature <FILE>  Take this signature instead, made elsewhere with `ssh-keygen -Y sign -n
+                              approval@backstop`
+          --statement <FILE>  The statement that was signed [default: the signature's file without
+                              `.sig`]
+          --reason <TEXT>     Why, kept in the audit log; not part of what is signed
+          --json              Print one JSON document
+      -h, --help              Print help
+
+    exit 0
+    --- stdout
+    Enrol somebody: the first two at once, everybody after them by two people's approval
+
+    Usage: backstop people add [OPTIONS] --key <FILE> <ID>
+
+    Arguments:
+      <ID>  The person's id: letters, digits and . _ - @
+
+    Options:
+          --key <FILE>          The SSH key: the private key's file, which signs at once, or the public
+                                one
+          --proof <FILE>        The owner's signature over what `--statement` prints, made with
+                                `ssh-keygen -Y sign -n enrolment@backstop`
+          --statement           Print what the key's owner has to sign, and change nothing
+          --json                Print one JSON document
+          --group <GROUP>       A group; may be given several times
+          --account <UID|NAME>  A user account on this machine that is the person's: what it asks for,
+                                the person can't approve
+          --no-account          The person has no user account on this machine
+      -h, --help                Print help
 
     exit 0
     --- stdout

@@ -42,7 +42,7 @@ pub fn outcome(outcome: &Outcome, style: Style) -> String {
     push(&mut out, format_args!("backstop: {} {}: {what}\n", style.ink(ink, word), style.ink(Ink::Strong, record.id)));
     let blocked = matches!(record.state, State::Held | State::Denied | State::DryRun);
     if blocked {
-        grounds(&mut out, record, set, style);
+        grounds(&mut out, record, set, 0, style);
     }
     let shut: Vec<&Door> = set.doors.iter().filter(|d| d.shut).collect();
     few(&mut out, style, "no door", &shut, |d| format!("{} for {}", d.to.quoted(), d.who.quoted()));
@@ -61,7 +61,7 @@ pub fn question(record: &RunRecord, set: &EffectSet, style: Style) -> String {
         &mut out,
         format_args!("backstop: {} {}: {what}\n", style.ink(Ink::Changed, "asks"), style.ink(Ink::Strong, record.id)),
     );
-    grounds(&mut out, record, set, style);
+    grounds(&mut out, record, set, 0, style);
     out.push('\n');
     out
 }
@@ -95,8 +95,9 @@ const fn nothing(record: &RunRecord) -> &'static str {
     }
 }
 
-/// Why a run did not simply take effect: conflicts, crossings, who has it open, rules.
-pub fn grounds(out: &mut String, record: &RunRecord, set: &EffectSet, style: Style) {
+/// Why a run did not simply take effect: conflicts, crossings, who has it open, rules; `have` people have
+/// approved it.
+pub fn grounds(out: &mut String, record: &RunRecord, set: &EffectSet, have: usize, style: Style) {
     few(out, style, "conflict", &set.conflicts, |c| format!("{}: {}", c.path.quoted(), c.why));
     few(out, style, "through", &set.crossings, |c| {
         let how = match c.how {
@@ -124,7 +125,7 @@ pub fn grounds(out: &mut String, record: &RunRecord, set: &EffectSet, style: Sty
         meant(out, meaning, style);
     }
     if let Some(judgement) = &record.judgement {
-        rules(out, record, judgement, style);
+        rules(out, record, judgement, have, style);
         if record.state == State::Held && judgement.decision == Decision::Allow && set.conflicts.is_empty() {
             line(out, style, "rule", "held on request; policy would allow it");
         }
@@ -143,7 +144,7 @@ fn meant(out: &mut String, meaning: &Meaning, style: Style) {
 }
 
 /// The rules that spoke, strictest first: each with its place and what it takes, then why.
-fn rules(out: &mut String, record: &RunRecord, judgement: &Judgement, style: Style) {
+fn rules(out: &mut String, record: &RunRecord, judgement: &Judgement, have: usize, style: Style) {
     let telling: Vec<&Reason> = judgement.reasons.iter().filter(|r| r.decision != Decision::Allow).collect();
     let below = " ".repeat(KEY + 1);
     few(out, style, "rule", &telling, |r| {
@@ -153,7 +154,7 @@ fn rules(out: &mut String, record: &RunRecord, judgement: &Judgement, style: Sty
             n => format!("{} ({} places)", quoted(&r.why), size::count(n)),
         };
         let (name, at) = (pad(&quoted(&r.rule), 22), pad(&source(r), 27));
-        format!("{}  {at}  {}\n  {below}{why}", style.ink(ink, name), needs(r.decision))
+        format!("{}  {at}  {}\n  {below}{why}", style.ink(ink, name), needs(r.decision, have))
     });
     // What a denial says to do is its next step.
     let said = if record.state == State::Denied { way_on(judgement) } else { None };
@@ -171,13 +172,13 @@ fn source(reason: &Reason) -> String {
     reason.source.as_deref().map_or_else(|| "compiled in".to_owned(), quoted)
 }
 
-/// What it takes to satisfy a rule. Nobody has approved a run that is shown: who does, commits it.
-const fn needs(decision: Decision) -> &'static str {
+/// What it takes to satisfy a rule, of which so many people have approved. One person who does, commits it.
+fn needs(decision: Decision, have: usize) -> String {
     match decision {
-        Decision::Allow => "needs nobody",
-        Decision::Ask => "needs 1 person",
-        Decision::TwoPerson => "needs 2 people",
-        Decision::Deny => "denies; nobody can let it through",
+        Decision::Allow => "needs nobody".to_owned(),
+        Decision::Ask => "needs 1 person, has 0".to_owned(),
+        Decision::TwoPerson => format!("needs 2 people, has {have}"),
+        Decision::Deny => "denies; nobody can let it through".to_owned(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use backstop_core::policy::Decision;
 use backstop_core::time::Timestamp;
-use backstop_engine::{Outcome, Pending};
+use backstop_engine::{Outcome, Pending, standing};
 
 use super::message::{self, line};
 use super::style::{Ink, Style};
@@ -61,7 +61,8 @@ pub fn run(shown: &Outcome, asked: Option<&Pending>, now: Timestamp, style: Styl
         out.push_str(&tree::draw(set, style, style.height.saturating_sub(REST).clamp(10, 60)));
         out.push('\n');
     }
-    message::grounds(&mut out, record, set, style);
+    let have = asked.map_or(0, |a| standing(&a.tally, &a.question.quorum).0);
+    message::grounds(&mut out, record, set, have, style);
     let allowed = record.judgement.as_ref().is_some_and(|j| j.decision == Decision::Allow);
     if allowed && record.state != State::Held {
         line(&mut out, style, "rule", "allowed: in places of its own, and it can be undone");
