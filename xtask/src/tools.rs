@@ -39,6 +39,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "rsync", package: "rsync" },
     Tool { program: "setpriv", package: "util-linux" },
     Tool { program: "shfmt", package: "shfmt" },
+    Tool { program: "ssh-keygen", package: "openssh-client" },
     Tool { program: "sqlite3", package: "sqlite3" },
     Tool { program: "strace", package: "strace" },
     Tool { program: "tmux", package: "tmux" },
