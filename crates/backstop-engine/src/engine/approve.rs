@@ -65,7 +65,7 @@ pub enum Wish {
     /// It is done: nobody could have been asked yet.
     Done(People),
     /// Two people are asked.
-    Asked(Pending),
+    Asked(Box<Pending>),
 }
 
 /// A claim on an approved request, while what it is about is executed.
@@ -446,7 +446,7 @@ impl Engine {
         if let Some(earlier) = Request::load(&self.store, request)? {
             let seen = self.seen(&earlier, &people)?;
             if seen.phase.waits() {
-                return Ok(Wish::Asked(seen));
+                return Ok(Wish::Asked(Box::new(seen)));
             }
             let what = format!("the same was asked before, as {}, and is {}", code(request), seen.phase.name());
             return Err(Failure::usage(what).next("sign the enrolment anew, or ask for another change"));
@@ -464,7 +464,7 @@ impl Engine {
         };
         let asked = Request::ask(&self.store, question.clone(), &display, now)?;
         self.records.write(&[Body::ApprovalAsked { question }])?;
-        Ok(Wish::Asked(self.seen(&asked, &people)?))
+        Ok(Wish::Asked(Box::new(self.seen(&asked, &people)?)))
     }
 
     /// Makes a change that a quorum agreed to.

@@ -95,7 +95,7 @@ impl Engine {
             effects.conflicts = checked.conflicts;
             return Ok(Outcome { record, effects });
         }
-        let done = self.transact(Kind::Commit, by, &record, (&plan, false), &sites, &checked, person);
+        let done = self.transact((Kind::Commit, by), &record, (&plan, false), &sites, &checked, person);
         if let Some(claim) = &mut claim
             && self.is_settled(id)
         {
@@ -269,15 +269,14 @@ impl Engine {
             return Err(Failure::new(FailureKind::Refused, what).next("run the command again: that asks them anew"));
         }
         let by = By::Person { uid: self.caller() };
-        self.transact(kind, by, &record, (&plan, names.is_some()), &sites, &checked, person)?;
+        self.transact((kind, by), &record, (&plan, names.is_some()), &sites, &checked, person)?;
         report.beside.extend(names.into_iter().flatten());
         self.record(id)
     }
 
     fn transact(
         &mut self,
-        kind: Kind,
-        by: By,
+        (kind, by): (Kind, By),
         record: &RunRecord,
         (plan, beside): (&Plan, bool),
         sites: &[Site],

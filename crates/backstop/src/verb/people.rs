@@ -32,7 +32,7 @@ pub fn people(typed: &People) -> Done {
     let wish = house.engine.change_people(&change)?;
     let code = if matches!(wish, Wish::Asked(_)) { exit::HELD } else { exit::OK };
     if typed.wants_json() {
-        let asked = if let Wish::Asked(asked) = &wish { Some(asked) } else { None };
+        let asked = if let Wish::Asked(asked) = &wish { Some(asked.as_ref()) } else { None };
         out::document(&PeopleDocument::of(house.engine.people()?, asked))?;
     } else {
         out::say(&approval::wish(&wish, &change, clock::now(), Style::of(&io::stderr())));
