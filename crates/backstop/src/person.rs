@@ -20,6 +20,9 @@ const BLINK: Duration = Duration::from_millis(100);
 /// Rows of the tree that a question comes with.
 pub const ROWS: usize = 12;
 
+/// What the words are typed for that a rule asks for.
+const TAKE_EFFECT: &str = "to let it take effect";
+
 /// Said before a command in the background begins.
 const IN_PLACE: &str = "backstop: in the background, so this runs in place: it can write only in the workspace, in \
                         scratch directories and caches; undo does not cover what it changes there\n";
@@ -55,6 +58,13 @@ impl Terminal {
         }
     }
 
+    /// True when the person typed the word that says what is to be signed. False where nobody can.
+    pub fn signs(&mut self, word: &str) -> bool {
+        self.clear();
+        let mut say = |text: &str| out::say(text);
+        self.ask && typed("to sign this decision", &[word], self.style, &mut say, &mut fresh_line).unwrap_or(false)
+    }
+
     fn question(&self, record: &RunRecord, effects: &EffectSet) -> io::Result<Answer> {
         // The command may have left colours, a scroll region or a hidden cursor behind.
         out::say("\x1b[!p\x1b[0m");
@@ -72,13 +82,14 @@ fn fresh_line() -> io::Result<Option<String>> {
 
 /// Asks for each of the words; anything else than these very words is a no.
 fn typed(
+    purpose: &str,
     words: &[&str],
     style: Style,
     say: &mut dyn FnMut(&str),
     read: &mut dyn FnMut() -> io::Result<Option<String>>,
 ) -> io::Result<bool> {
     for word in words {
-        say(&format!("\nto let it take effect, type: {}\n> ", style.ink(Ink::Strong, word)));
+        say(&format!("\n{purpose}, type: {}\n> ", style.ink(Ink::Strong, word)));
         if read()?.is_none_or(|line| line.trim() != *word) {
             say("not these words; nothing is let through\n");
             return Ok(false);
@@ -174,7 +185,7 @@ impl Person for Terminal {
             return false;
         }
         let style = self.style;
-        typed(words, style, &mut |text| out::say(text), &mut fresh_line).unwrap_or(false)
+        typed(TAKE_EFFECT, words, style, &mut |text| out::say(text), &mut fresh_line).unwrap_or(false)
     }
 }
 
@@ -231,7 +242,10 @@ mod tests {
             let mut answers = answers.iter();
             let words = ["lose a database", "change credentials"];
             let read = &mut || Ok(answers.next().map(|a| format!("{a}\n")));
-            assert_eq!(typed(&words, Style::PLAIN, &mut |_| {}, read).expect("no input fails here"), expected);
+            assert_eq!(
+                typed(TAKE_EFFECT, &words, Style::PLAIN, &mut |_| {}, read).expect("no input fails here"),
+                expected
+            );
         }
     }
 

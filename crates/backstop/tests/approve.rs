@@ -270,14 +270,17 @@ fn a_no_ends_it_for_good_and_whoever_waits_is_told() {
     assert!(scene.say(&["revoke", &run, "--signature", &signature], 77).contains("is denied"));
     scene.say(&["commit", &run], 2);
     assert!(scene.rows());
+    // In another spelling it is the same, and nobody is asked again; a person may have it judged anew.
+    assert!(scene.say(&["run", "-c", "find pg/base -delete"], 77).contains("repeats-denied") && scene.rows());
+    scene.say(&["retry", "@last"], 75);
     // Taken back before the second came.
-    let run = scene.held();
+    let run = scene.place.ids().remove(0);
     scene.decides("approve", &run, "anna", 0);
     assert!(scene.decides("revoke", &run, "anna", 0).contains("revoked by anna"));
     assert!(scene.say(&["show", &run, "--statement", "--key", &scene.key("ben")], 77).contains("backstop retry"));
     // Given up.
-    let run = scene.held();
-    scene.say(&["discard", &run], 0);
+    scene.say(&["retry", &run], 75);
+    scene.say(&["discard", "@last"], 0);
     assert_eq!(scene.say(&["pending"], 0), "");
     assert_eq!(scene.entries("approval.ended").len(), 3);
     scene.verified();
@@ -313,6 +316,9 @@ fn a_clock_that_jumped_expires_what_was_asked() {
     let output = command.env("BACKSTOP_CLOCK", later.to_string()).output().expect("it starts");
     assert_eq!(output.status.code(), Some(77), "{}", text(&output));
     assert!(text(&output).contains("is expired") && scene.rows(), "{}", text(&output));
+    // Whoever waits is told, and what to do.
+    assert!(scene.say(&["wait", &run], 75).contains("backstop retry"));
+    assert!(scene.say(&["show", &run], 0).contains("backstop retry"));
     // It stays so, whatever the clock says afterwards.
     assert!(scene.say(&["approve", &run, "--signature", &signature], 77).contains("is expired"));
     assert_eq!(scene.state(&run), "held");
@@ -349,6 +355,12 @@ fn who_may_approve_is_changed_by_two_people() {
     let run = scene.held();
     assert!(scene.decides("approve", &run, "carl", 77).contains("keys settle for a day"));
     scene.say(&["people", "add", "carl", "--key", &scene.key("x"), "--no-account"], 2);
+    // The same wish again is the same request, as long as that waits.
+    scene.say(&["people", "grant", "ben", "net"], 75);
+    scene.say(&["people", "grant", "ben", "net"], 75);
+    let pending = scene.place.json(&["pending", "--json"], 0);
+    let nets = pending["requests"].to_string().matches("\"group\":\"net\"").count();
+    assert_eq!(nets, 1, "{pending}");
     // Two changes at once: the second is of a revision that is gone.
     scene.say(&["people", "grant", "anna", "dba"], 75);
     scene.say(&["people", "grant", "ben", "dba"], 75);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::is_name;
 use super::key::{Key, SignatureError};
 use super::matter::Matter;
-use super::people::{Credential, Member, People};
+use super::people::{Change, Credential, Member, People};
 use super::statement::{Choice, FRESH, NAMESPACE, Nonce, Statement, StatementError, is_summary};
 use crate::digest::Digest;
 use crate::time::Timestamp;
@@ -190,19 +190,21 @@ pub enum Tally {
 /// The right to do what a quorum agreed to, and nothing else. Only a ballot makes it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Right {
-    request: Digest,
+    host: String,
+    matter: Matter,
 }
 
 impl Right {
-    /// True where it is a right to this.
-    pub fn is_to(&self, request: Digest) -> bool {
-        self.request == request
+    /// True where it is a right to this change of who may approve on this machine, of this revision.
+    pub fn is_to(&self, host: &str, wanted: &Change, of: u64) -> bool {
+        let this = |change: &Change, revision: u64| change == wanted && revision == of;
+        self.host == host && matches!(&self.matter, Matter::People { change, revision, .. } if this(change, *revision))
     }
 
     /// For tests of what needs one.
     #[cfg(test)]
-    pub(super) const fn made_up(request: Digest) -> Self {
-        Self { request }
+    pub(super) fn made_up(host: &str, matter: Matter) -> Self {
+        Self { host: host.to_owned(), matter }
     }
 }
 
@@ -316,9 +318,7 @@ impl Ballot {
         if credential.from > now && statement.choice == Choice::ApproveOnce {
             return Err(Refusal::Unsettled { key: print.clone(), from: credential.from });
         }
-        let q = &self.question;
-        let own = q.excluded.contains(person) || member.uids.iter().any(|u| q.excluded_uids.contains(u));
-        if own && statement.choice == Choice::ApproveOnce {
+        if self.is_own(member) && statement.choice == Choice::ApproveOnce {
             return Err(Refusal::Own(person.clone()));
         }
         let before: Vec<Choice> = self.votes.iter().filter(|v| v.person == *person).map(|v| v.choice).collect();
@@ -375,20 +375,38 @@ impl Ballot {
     /// How it stands by today's trust store: every yes is verified again, and one whose person, key or group
     /// was taken away since counts no more. A no stays, and wins whenever it came.
     pub fn tally(&self, people: &People) -> Tally {
-        let said = self.votes.iter().filter_map(|v| Some((v.person.as_str(), v.choice, still(v, people)?)));
+        let said = self.votes.iter().filter_map(|v| Some((v.person.as_str(), v.choice, self.still(v, people)?)));
         tally(&self.question.quorum, &said.collect::<Vec<_>>())
+    }
+
+    /// True where the request is the person's own.
+    fn is_own(&self, member: &Member) -> bool {
+        let q = &self.question;
+        q.excluded.contains(&member.id) || member.uids.iter().any(|u| q.excluded_uids.contains(u))
+    }
+
+    /// The groups that a vote still counts for; none where a yes counts no more: its person, key or group is
+    /// gone (or was given again since), or the account that asked turned out to be the person's.
+    fn still(&self, vote: &Vote, people: &People) -> Option<BTreeSet<String>> {
+        if vote.choice != Choice::ApproveOnce {
+            return Some(BTreeSet::new());
+        }
+        let held = verified(people, &vote.person, &vote.credential, &vote.text, &vote.signature);
+        let (member, _) = held.ok().filter(|(member, key)| key.from <= vote.at && !self.is_own(member))?;
+        let counts = |g: &&String| member.groups.get(*g).is_some_and(|from| *from <= vote.at);
+        Some(vote.groups.iter().filter(counts).cloned().collect())
     }
 
     /// The approvals that count by today's trust store.
     pub fn standing(&self, people: &People) -> Vec<Vote> {
-        let yes = |v: &&Vote| v.choice == Choice::ApproveOnce && still(v, people).is_some();
+        let yes = |v: &&Vote| v.choice == Choice::ApproveOnce && self.still(v, people).is_some();
         self.votes.iter().filter(yes).cloned().collect()
     }
 
     /// The right to what is asked, where the quorum is there in time.
     pub fn right(&self, people: &People, now: Timestamp) -> Option<Right> {
         let met = now < self.question.expires && self.tally(people) == Tally::Met;
-        met.then_some(Right { request: self.question.request })
+        met.then(|| Right { host: self.question.host.clone(), matter: self.question.matter.clone() })
     }
 }
 
@@ -407,15 +425,6 @@ fn verified<'p>(
     let key = Key::parse(&credential.key).ok().filter(|k| k.fingerprint() == print).ok_or_else(wrong)?;
     key.verify(NAMESPACE, text.as_bytes(), armoured)?;
     Ok((member, credential))
-}
-
-/// The groups that a vote still counts for; none where a yes counts no more.
-fn still(vote: &Vote, people: &People) -> Option<BTreeSet<String>> {
-    if vote.choice != Choice::ApproveOnce {
-        return Some(BTreeSet::new());
-    }
-    let (member, _) = verified(people, &vote.person, &vote.credential, &vote.text, &vote.signature).ok()?;
-    Some(vote.groups.iter().filter(|g| member.groups.contains_key(*g)).cloned().collect())
 }
 
 /// How a ballot stands in which this was said, in this order: by whom, what, and for which groups.

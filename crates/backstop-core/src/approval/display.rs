@@ -90,6 +90,10 @@ pub fn run(head: &Head<'_>, record: &RunRecord, set: &EffectSet) -> String {
     if let Some(reason) = &request.reason {
         page.line("reason", &format!("{} (unchecked, in the caller's words)", reason.quoted()));
     }
+    page.line("network", request.net.name());
+    if let Some(exit) = record.exit.filter(|e| e.code() != 0) {
+        page.line("exit", &exit.code().to_string());
+    }
     page.line("effect", &summary::sentence(set, Tense::Would));
     page.few("through", &set.crossings, |c| {
         let how = if c.how == CrossingKind::Mount { " (a mount)" } else { "" };
@@ -98,6 +102,9 @@ pub fn run(head: &Head<'_>, record: &RunRecord, set: &EffectSet) -> String {
     page.few("open", &summary::openers(set), |o| {
         let how = if o.writing { "for writing" } else { "for reading" };
         format!("{}[{}] has {} of these open {how}", o.name.quoted(), o.pid, size::count(o.files))
+    });
+    page.few("door", &set.doors.iter().filter(|d| !d.shut).collect::<Vec<_>>(), |d| {
+        format!("{} was open for {}: what went through it is not among the effects", d.to.quoted(), d.who.quoted())
     });
     page.few("no undo", &set.effects.iter().filter(|e| !e.undoable).collect::<Vec<_>>(), |e| {
         format!("no copy can be kept of {}", e.path.quoted())

@@ -9,6 +9,7 @@ use super::people::Change;
 use crate::canon;
 use crate::digest::Digest;
 use crate::id::RunId;
+use crate::time::Timestamp;
 
 /// What is asked to be let through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -16,6 +17,8 @@ use crate::id::RunId;
 pub enum Matter {
     /// A change of who may approve.
     People {
+        /// When it was asked for: the same can be asked for again.
+        asked_at: Timestamp,
         /// The change.
         change: Change,
         /// Of this revision of the trust store.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ballot::{Quorum, Right};
+use super::ballot::Right;
 use super::is_name;
 use super::key::{Key, KeyError, SignatureError};
 use super::matter::Matter;
@@ -300,14 +300,9 @@ impl People {
         Ok(())
     }
 
-    /// Names this very change of this very revision on this machine: what people approve.
-    pub fn request(&self, change: &Change) -> Digest {
-        self.matter(change).request(&self.host, &Quorum::TWO)
-    }
-
-    /// The change as a matter to be approved.
-    pub fn matter(&self, change: &Change) -> Matter {
-        Matter::People { change: change.clone(), revision: self.revision }
+    /// A change of this revision as a matter to be approved.
+    pub fn matter(&self, change: &Change, asked_at: Timestamp) -> Matter {
+        Matter::People { asked_at, change: change.clone(), revision: self.revision }
     }
 
     /// What whoever has a key signs, to be enrolled by it on this machine as this person.
@@ -350,7 +345,7 @@ impl People {
         match footing {
             Footing::Founding if founding => {}
             Footing::Approved(right) if !founding => {
-                if !right.is_to(self.request(change)) {
+                if !right.is_to(&self.host, change, self.revision) {
                     return Err(PeopleError::OtherRight);
                 }
             }

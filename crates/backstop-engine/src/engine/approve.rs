@@ -324,6 +324,8 @@ impl Engine {
             let mut record = self.record(run)?;
             if record.state == State::Held {
                 record.state = State::Denied;
+                // Said in another spelling it is the same effect, and nobody is asked again.
+                self.remember_a_no(&record)?;
                 self.save(&mut record, true)?;
                 self.records.write(&[Body::RunDenied { run }])?;
                 // Not before: cut off in between, a run that is still held has to have what it needs.
@@ -438,19 +440,18 @@ impl Engine {
         }
         // Said now what is wrong with it, not when two people have agreed.
         people.would(change, now).map_err(|e| unfit(&e))?;
-        let matter = people.matter(change);
-        let request = people.request(change);
+        if let Some(same) = self
+            .pending()?
+            .into_iter()
+            .find(|p| matches!(&p.question.matter, Matter::People { change: asked, .. } if asked == change))
+        {
+            return Ok(Wish::Asked(Box::new(same)));
+        }
+        let matter = people.matter(change, now);
+        let request = matter.request(&people.host, &Quorum::TWO);
         let expires = Timestamp::new(now.secs.saturating_add(PENDING), 0);
         let head = Head { expires, host: &people.host, quorum: &Quorum::TWO, request };
         let display = display::change(&head, &people, change);
-        if let Some(earlier) = Request::load(&self.store, request)? {
-            let seen = self.seen(&earlier, &people)?;
-            if seen.phase.waits() {
-                return Ok(Wish::Asked(Box::new(seen)));
-            }
-            let what = format!("the same was asked before, as {}, and is {}", code(request), seen.phase.name());
-            return Err(Failure::usage(what).next("sign the enrolment anew, or ask for another change"));
-        }
         let question = Question {
             display: Digest::of_content(display.as_bytes()),
             excluded: Default::default(),

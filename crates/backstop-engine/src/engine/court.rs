@@ -58,6 +58,11 @@ impl Engine {
         if !record.judgement.as_ref().is_some_and(Judgement::denies_the_effect) {
             return Ok(());
         }
+        self.remember_a_no(record)
+    }
+
+    /// The same, where a person said no.
+    pub(super) fn remember_a_no(&self, record: &RunRecord) -> Result<(), Failure> {
         let findings: Option<Findings> = self.store.read_json(record.id, FINDINGS)?;
         let Some(key) = findings.and_then(|f| f.key) else { return Ok(()) };
         let session = record.request.session.clone();

@@ -80,9 +80,17 @@ impl Engine {
         }
         let (lock, now) = self.locked(id)?;
         expect(&now, State::Held)?;
-        let mut claim = if two { Some(self.claim(&now, &lock)?) } else { None };
         let bounds = self.t0(id, &sites)?;
-        let checked = self.as_rehearsed((&plan, &effects), &sites, &bounds, true)?;
+        let mut claim = if two { Some(self.claim(&now, &lock)?) } else { None };
+        let checked = match self.as_rehearsed((&plan, &effects), &sites, &bounds, true) {
+            Ok(checked) => checked,
+            Err(failure) => {
+                if let Some(claim) = &mut claim {
+                    self.executed(claim, false)?;
+                }
+                return Err(failure);
+            }
+        };
         let mut by = By::Person { uid: self.caller() };
         if let Some(claim) = &mut claim {
             let request = self.checked(claim, checked.conflicts.is_empty())?;

@@ -51,7 +51,7 @@ pub struct Decide {
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<OsString>,
     /// Print one JSON document
-    #[arg(long)]
+    #[arg(long, conflicts_with = "key")]
     pub json: bool,
 }
 

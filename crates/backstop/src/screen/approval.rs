@@ -9,6 +9,7 @@ use backstop_core::approval::life::Phase;
 use backstop_core::approval::matter::{Matter, code};
 use backstop_core::approval::people::{Change, FOUNDERS, People};
 use backstop_core::approval::statement::Choice;
+use backstop_core::id::RunId;
 use backstop_core::time::Timestamp;
 use backstop_engine::{Decided, Pending, Wish, standing};
 
@@ -52,6 +53,19 @@ pub fn state(asked: &Pending, now: Timestamp) -> String {
         }
         phase => format!("{}{who}", phase.name()),
     }
+}
+
+/// The way on where people can't decide any more on what they were asked.
+pub fn anew(id: RunId) -> String {
+    format!("people: run it again, which asks anew: backstop retry {id} · give up: backstop discard {id}")
+}
+
+/// What whoever waits is told where nobody decided in time.
+pub fn over(asked: &Pending, id: RunId, now: Timestamp, style: Style) -> String {
+    let mut out = format!("backstop: {} {}: nobody can approve it any more\n", style.ink(Ink::Changed, "held"), id);
+    line(&mut out, style, "people", &state(asked, now));
+    line(&mut out, style, "next", &anew(id));
+    out
 }
 
 /// What waits, a line each, with what it is about below it.

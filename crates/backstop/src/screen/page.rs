@@ -74,7 +74,10 @@ pub fn run(shown: &Outcome, asked: Option<&Pending>, now: Timestamp, style: Styl
     if let Some(digest) = &record.digest {
         line(&mut out, style, "digest", &digest.short());
     }
-    if let Some(next) = message::next(record, set) {
+    let over = asked.is_some_and(|a| record.state == State::Held && !a.phase.waits_or_runs());
+    if over {
+        line(&mut out, style, "next", &approval::anew(record.id));
+    } else if let Some(next) = message::next(record, set) {
         // This is what `show` shows.
         let show = format!("backstop show {}", record.id);
         let rest = next.replace(&format!("{show} · "), "").replace(&format!(" · see all of it: {show}"), "");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use backstop_core::approval::statement::{Choice, NAMESPACE, Statement};
 use backstop_core::bytes::Bytes;
 use backstop_core::run::State;
-use backstop_engine::{Decided, Failure, FailureKind, Pending, Person as _};
+use backstop_engine::{Decided, Failure, FailureKind, Pending};
 
 use super::House;
 use crate::args::Decide;
@@ -106,7 +106,7 @@ fn here(
 ) -> Result<(String, String), Failure> {
     let key = signing::public_key(path)?;
     out::say(&asked.display);
-    if !person.agrees(&[choice.name()]) {
+    if !person.signs(choice.name()) {
         return Err(Failure::new(FailureKind::Refused, "nothing was signed")
             .next(format!("at a terminal, type {}", choice.name()))
             .next(format!(

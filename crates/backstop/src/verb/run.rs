@@ -14,8 +14,8 @@ use crate::document::RunDocument;
 use crate::out::{self, Done};
 use crate::person::Terminal;
 use crate::screen::style::Style;
-use crate::screen::{message, tree};
-use crate::{exit, inside, porch};
+use crate::screen::{approval, message, tree};
+use crate::{clock, exit, inside, porch};
 
 /// How often `--wait` looks at the record.
 const LOOK: Duration = Duration::from_millis(500);
@@ -68,6 +68,9 @@ pub fn run(typed: &Run) -> Done {
         outcome.record = decided(limit, || undecided(&house, house.engine.record(id)?))?;
         if outcome.record.state == State::Held && !typed.json {
             // Said already; nobody decided in time.
+            if outcome.record.approval.is_some() {
+                told(&house, &outcome)?;
+            }
             return Ok(exit::of_outcome(&outcome));
         }
         outcome.effects = house.engine.effects(id)?;
@@ -223,7 +226,21 @@ pub fn wait(typed: &WaitFor) -> Done {
     if typed.json {
         out::document(&RunDocument::of(&outcome, code))?;
     } else {
-        out::say(&message::outcome(&outcome, Style::of(&io::stderr())));
+        told(&house, &outcome)?;
     }
     Ok(code)
+}
+
+/// Says what became of a run that was waited for.
+fn told(house: &House, outcome: &Outcome) -> Result<(), Failure> {
+    let (style, record) = (Style::of(&io::stderr()), &outcome.record);
+    if record.state == State::Held && record.approval.is_some() {
+        let asked = house.engine.asked(&record.id.to_string())?;
+        if !asked.phase.waits_or_runs() {
+            out::say(&approval::over(&asked, record.id, clock::now(), style));
+            return Ok(());
+        }
+    }
+    out::say(&message::outcome(outcome, style));
+    Ok(())
 }

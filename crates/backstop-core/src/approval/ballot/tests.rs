@@ -251,7 +251,9 @@ fn a_store_with_another_key_under_the_fingerprint_is_not_believed() {
 fn a_right_comes_from_a_quorum_in_time_and_is_to_one_change() {
     let people = three();
     let change = enrol("dora", 4, &[], 4);
-    let mut ballot = Ballot::new(Question { request: people.request(&change), ..question(2, &[]) });
+    let matter = people.matter(&change, NOON);
+    let request = matter.request("db-1", &Quorum::TWO);
+    let mut ballot = Ballot::new(Question { matter, request, ..question(2, &[]) });
     cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 1).expect("a vote");
     assert_eq!(ballot.right(&people, after(60)), None);
     cast(&mut ballot, &people, Choice::ApproveOnce, "ben", 2).expect("a vote");
@@ -301,4 +303,24 @@ fn what_was_kept_counts_as_before_and_what_was_altered_is_refused() {
     assert!(Ballot::restore(question(2, &[]), &[], ballot.votes().to_vec()).is_err(), "nothing was prepared");
     let other = Question { request: Digest([1; 32]), ..question(2, &[]) };
     assert!(Ballot::restore(other, &[], Vec::new()).is_err(), "the digest is not the question's");
+}
+
+#[test]
+fn what_was_given_anew_since_does_not_count_for_an_older_vote() {
+    let people = three();
+    let mut ballot = Ballot::new(Question { excluded_uids: [7].into(), ..question(2, &[("dba", 1)]) });
+    cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 1).expect("a vote");
+    cast(&mut ballot, &people, Choice::ApproveOnce, "ben", 2).expect("a vote");
+    assert_eq!(ballot.tally(&people), Tally::Met);
+    let given =
+        |changes: &[Change]| changes.iter().fold(people.clone(), |p, c| approved(&p, c, after(90)).expect("a change"));
+    let id = || "anna".to_owned();
+    let gone = given(&[Change::Remove { id: id() }, enrol("anna", 1, &["dba"], 1001)]);
+    assert_eq!(ballot.tally(&gone), open(&["ben"], 1, &[("dba", 1)]), "a person who was enrolled anew");
+    let dba = || "dba".to_owned();
+    let regrouped = given(&[Change::Withdraw { group: dba(), id: id() }, Change::Grant { group: dba(), id: id() }]);
+    assert_eq!(ballot.tally(&regrouped), open(&["anna", "ben"], 0, &[("dba", 1)]), "a group that was granted anew");
+    let own = given(&[Change::Accounts { id: "ben".to_owned(), uids: [1002, 7].into() }]);
+    assert_eq!(ballot.tally(&own), open(&["anna"], 1, &[]), "the account that asked turned out to be ben's");
+    assert_eq!(ballot.standing(&own).len(), 1);
 }

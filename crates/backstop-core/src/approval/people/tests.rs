@@ -1,3 +1,4 @@
+use super::super::ballot::Right;
 use super::super::made_up::{NOON, approved, enrol, new_key, sign, three, token};
 use super::*;
 
@@ -99,13 +100,20 @@ fn what_is_wrong_with_a_change_is_said_and_nothing_is_done() {
 }
 
 #[test]
-fn a_change_is_named_by_what_it_is_where_and_when() {
+fn a_right_is_to_one_change_of_one_revision_on_one_machine() {
     let people = three();
     let change = enrol("dora", 4, &["dba"], 4);
-    let elsewhere = People { host: "db-2".to_owned(), ..three() };
+    let other = |host: &str, matter| people.with(&change, Footing::Approved(&Right::made_up(host, matter)), NOON);
+    let this = people.matter(&change, NOON);
+    assert!(other("db-1", this.clone()).is_ok());
     let later = People { revision: 4, ..three() };
-    let named = [people.request(&enrol("dora", 5, &["dba"], 4)), elsewhere.request(&change), later.request(&change)];
-    assert!(!named.contains(&people.request(&change)));
+    for (host, matter) in [
+        ("db-2", this),
+        ("db-1", people.matter(&enrol("dora", 5, &["dba"], 4), NOON)),
+        ("db-1", later.matter(&change, NOON)),
+    ] {
+        assert_eq!(other(host, matter), Err(PeopleError::OtherRight));
+    }
 }
 
 #[test]

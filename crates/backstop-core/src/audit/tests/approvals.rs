@@ -20,7 +20,7 @@ fn people_changed(before: &People, change: &Change, right: Option<&Right>, at: T
         digest: after.digest(),
         host: after.host.clone(),
         made_at: at,
-        request: right.map(|_| before.request(change)),
+        request: right.map(|_| before.matter(change, later(0)).request(&before.host, &Quorum::TWO)),
         revision: after.revision,
         uid: 0,
     };
@@ -194,7 +194,7 @@ fn what_was_approved_is_what_was_rehearsed_and_once() {
 fn later_changes_of_people_need_people() {
     let (mut bodies, people) = founded();
     let change = enrol("carl", 3, &[], 1003);
-    let asked = question(people.matter(&change));
+    let asked = question(people.matter(&change, later(0)));
     let request = asked.request;
     let mut ballot = Ballot::new(asked.clone());
     let votes = [("anna", 1), ("ben", 2)].map(|(p, n)| vote(&mut ballot, &people, p, n, Choice::ApproveOnce)).to_vec();
