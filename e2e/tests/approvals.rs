@@ -87,9 +87,13 @@ impl Desk {
 
     /// What `name` signed about a request; the file of the signature.
     fn signed(&self, asked: &str, name: &str) -> String {
+        self.signed_as(asked, name, "approve-once")
+    }
+
+    fn signed_as(&self, asked: &str, name: &str, decision: &str) -> String {
         let key = self.keys.join(name);
         let public = format!("{}.pub", key.display());
-        let output = self.output(&["show", asked, "--statement", "--key", &public], None);
+        let output = self.output(&["show", asked, "--statement", "--decision", decision, "--key", &public], None);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let path = self.at(&format!("home/{asked}-{name}"));
         fs::write(&path, &output.stdout).expect("written");
@@ -136,15 +140,21 @@ fn keys() -> tempfile::TempDir {
     dir
 }
 
-/// Kills `act` at every point, one scene each; `check` looks at what is left, after a recovery.
-fn at_every_point(ready: impl Fn() -> (Desk, Vec<String>), check: impl Fn(&Desk, &[String], usize)) -> usize {
+/// Kills what is typed at every point, one scene each, until it ends with `code`; `check` looks at what is left,
+/// after a recovery.
+fn at_every_point(
+    ready: impl Fn() -> (Desk, Vec<String>),
+    code: i32,
+    check: impl Fn(&Desk, &[String], usize),
+) -> usize {
     for point in 0..MOST {
         let (desk, args) = ready();
         let typed: Vec<&str> = args.iter().map(String::as_str).collect();
         let output = desk.output(&typed, Some(&format!("kill:{point}")));
-        if output.status.code() != Some(KILLED) && output.status.success() {
+        if output.status.code() == Some(code) {
             return point;
         }
+        assert_eq!(output.status.code(), Some(KILLED), "{}", String::from_utf8_lossy(&output.stderr));
         desk.say(&["recover"], 0);
         check(&desk, &args, point);
         desk.verified();
@@ -163,7 +173,7 @@ fn an_approval_that_is_cut_off_takes_effect_once_or_not_at_all() {
         let ben = desk.signed(&run, "ben");
         (desk, ["approve", &run, "--signature", &ben].map(str::to_owned).to_vec())
     };
-    let points = at_every_point(ready, |desk, args, point| {
+    let points = at_every_point(ready, 0, |desk, args, point| {
         let run = args[1].as_str();
         let typed: Vec<&str> = args.iter().map(String::as_str).collect();
         if desk.rows() {
@@ -202,7 +212,7 @@ fn a_change_of_people_that_is_cut_off_is_made_or_not_made() {
         let ben = desk.signed(&code, "ben");
         (desk, ["approve", &code, "--signature", &ben].map(str::to_owned).to_vec())
     };
-    let points = at_every_point(ready, |desk, args, point| {
+    let points = at_every_point(ready, 0, |desk, args, point| {
         let made = |desk: &Desk| desk.say(&["people", "list"], 0).contains("carl");
         let typed: Vec<&str> = args.iter().map(String::as_str).collect();
         let before = made(desk);
@@ -212,6 +222,44 @@ fn a_change_of_people_that_is_cut_off_is_made_or_not_made() {
         assert!(desk.entries("people.changed") <= 3, "point {point}");
     });
     assert!(points > 10, "only {points} points");
+}
+
+#[test]
+fn a_question_and_a_no_that_are_cut_off_leave_nothing_half() {
+    let keys = keys();
+    let program = faults_bin();
+    let carl = keys.path().join("carl").to_str().expect("UTF-8").to_owned();
+    let asks = || {
+        let (desk, _) = Desk::ready(&program, keys.path());
+        let add = ["people", "add", "carl", "--no-account", "--key", &carl].map(str::to_owned).to_vec();
+        (desk, add)
+    };
+    at_every_point(asks, 75, |desk, args, _| {
+        // Asked again it is one question, and what they decide on it holds by the log as well.
+        desk.say(&args.iter().map(String::as_str).collect::<Vec<_>>(), 75);
+        let pending: Value = serde_json::from_str(&desk.say(&["pending", "--json"], 0)).expect("JSON");
+        let all = pending["requests"].as_array().expect("a list");
+        assert_eq!(all.len(), 2, "{pending}");
+        let code = all[1]["code"].as_str().expect("a code");
+        for name in ["anna", "ben"] {
+            desk.say(&["approve", code, "--signature", &desk.signed(code, name)], 0);
+        }
+        assert!(desk.say(&["people", "list"], 0).contains("carl"));
+    });
+    let denies = || {
+        let (desk, run) = Desk::ready(&program, keys.path());
+        let no = desk.signed_as(&run, "anna", "deny");
+        (desk, ["deny", &run, "--signature", &no].map(str::to_owned).to_vec())
+    };
+    at_every_point(denies, 0, |desk, args, point| {
+        let typed: Vec<&str> = args.iter().map(String::as_str).collect();
+        let again = desk.output(&typed, None);
+        let run: Value = serde_json::from_str(&desk.say(&["show", &args[1], "--json"], 0)).expect("JSON");
+        let said = String::from_utf8_lossy(&again.stderr).into_owned();
+        assert_eq!(run["record"]["state"], "denied", "point {point}: {said}");
+        assert!(desk.rows());
+        desk.say(&["run", "-c", "find pg/base -delete"], 77);
+    });
 }
 
 #[test]
@@ -227,7 +275,7 @@ fn a_founding_that_is_cut_off_can_be_done_again() {
         let add = ["people", "add", "anna", "--no-account", "--key", &anna].map(str::to_owned).to_vec();
         (desk, add)
     };
-    at_every_point(ready, |desk, args, point| {
+    at_every_point(ready, 0, |desk, args, point| {
         let typed: Vec<&str> = args.iter().map(String::as_str).collect();
         let there = desk.say(&["people", "list"], 0).contains("anna");
         assert_eq!(desk.output(&typed, None).status.success(), !there, "point {point}");

@@ -34,6 +34,19 @@ pub enum FileType {
 }
 
 impl FileType {
+    /// What people call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Dir => "directory",
+            Self::Symlink => "link",
+            Self::Fifo => "pipe",
+            Self::Socket => "socket",
+            Self::CharDevice => "character device",
+            Self::BlockDevice => "block device",
+        }
+    }
+
     /// From the type bits of `st_mode`.
     pub const fn from_mode(mode: u32) -> Self {
         match mode & 0o170_000 {

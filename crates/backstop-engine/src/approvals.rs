@@ -115,12 +115,16 @@ fn read_people(path: &Path) -> Result<Option<People>, Failure> {
     }
 }
 
-/// The trust store beside the audit log `dir`, by its digest; none where that is a copy of a log, with no state
-/// directory around it.
-pub(crate) fn people_in(dir: &Path) -> Option<Result<Option<Digest>, String>> {
-    let state = dir.parent().filter(|state| state.join("runs").is_dir())?;
-    let people = read_people(&state.join(PEOPLE));
-    Some(people.map(|p| p.map(|p| p.digest())).map_err(|failure| failure.what))
+/// The trust store beside the audit log `dir`, by its digest, and the one that is staged, as after a crash; none
+/// where that is a copy of a log, with no state directory around it.
+pub(crate) fn people_in(dir: &Path) -> Vec<Result<Option<Digest>, String>> {
+    let Some(state) = dir.parent().filter(|state| state.join("runs").is_dir()) else { return Vec::new() };
+    let digest = |name: &str| {
+        let people = read_people(&state.join(name));
+        people.map(|p| p.map(|p| p.digest())).map_err(|failure| failure.what)
+    };
+    let staged = Some(digest(NEXT)).filter(|next| matches!(next, Ok(Some(_))));
+    std::iter::once(digest(PEOPLE)).chain(staged).collect()
 }
 
 /// Keeps who is to approve from now on, durably, beside who does: [`settle_people`] puts it in force.
@@ -161,9 +165,12 @@ pub(crate) fn all(store: &Store) -> Result<Vec<Digest>, Failure> {
 }
 
 impl Request {
-    /// Asks, durably: what was asked is on the disk before anybody is told of it.
-    pub fn ask(store: &Store, question: Question, display: &str, now: Timestamp) -> Result<Self, Failure> {
+    /// Makes a request ready, durably. It is there once it is [published](Self::publish).
+    pub fn make(store: &Store, question: Question, display: &str, now: Timestamp) -> Result<Self, Failure> {
         let path = store.path().join(REQUESTS).join(question.request.hex());
+        if path.join(ASKED).exists() {
+            return Err(Failure::internal(format!("{} was asked already", path.display())));
+        }
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed("make", &path))?;
         let dir = sys::open_root(&path).map_err(failed("open", &path))?;
         let asked = Asked { anchor: Anchor::now(now)?, asked_at: now, question, version: NEWEST };
@@ -171,9 +178,21 @@ impl Request {
         let request = Self { path, dir, asked, issued: Vec::new(), ballot, phase: Phase::Pending };
         request.write(DISPLAY, display.as_bytes())?;
         request.write(PHASE, &canon::line(&request.phase))?;
-        // Last: what has this file is whole.
-        request.write(ASKED, &canon::line(&request.asked))?;
         Ok(request)
+    }
+
+    /// From now on it is there, whole.
+    pub fn publish(&self) -> Result<(), Failure> {
+        self.write(ASKED, &canon::line(&self.asked))
+    }
+
+    /// Whether people can still decide on a request, by what was written last: of those that have ended nothing
+    /// more has to be read.
+    pub fn waits(store: &Store, request: Digest) -> Result<bool, Failure> {
+        let path = store.path().join(REQUESTS).join(request.hex());
+        let Some(phase) = read(&path, PHASE)? else { return Ok(false) };
+        let phase: Phase = serde_json::from_slice(&phase).map_err(|e| damaged(&path.join(PHASE), &e.to_string()))?;
+        Ok(phase.waits())
     }
 
     /// A request that was asked; none where there is no such.

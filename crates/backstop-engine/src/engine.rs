@@ -7,6 +7,7 @@ mod edit;
 mod find;
 mod inplace;
 mod look;
+mod people;
 mod recover;
 mod run;
 mod takeback;
@@ -14,8 +15,9 @@ mod told;
 mod turn;
 mod vault;
 
-pub use approve::{Decided, Pending, Wish, standing};
+pub use approve::{Decided, Pending, Waiting, standing};
 pub use edit::Unchanged;
+pub use people::Wish;
 
 use std::path::Path;
 

@@ -29,8 +29,8 @@ mod ways;
 
 pub use engine::{
     Answer, Beneath, Decided, Engine, Filter, Listed, Outcome, Pending, Person, Pruned, Recovered, RunOptions, Side,
-    Step, Stopped, Unchanged, UndoOptions, UndoReport, Unreachable, Unreadable, VaultStatus, VolumeStatus, Which, Wish,
-    standing,
+    Step, Stopped, Unchanged, UndoOptions, UndoReport, Unreachable, Unreadable, VaultStatus, VolumeStatus, Waiting,
+    Which, Wish, standing,
 };
 pub use failure::{Failure, FailureKind};
 pub use settings::{Durability, Settings};

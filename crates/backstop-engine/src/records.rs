@@ -4,7 +4,6 @@
 use std::path::PathBuf;
 
 use backstop_core::audit::Body;
-use backstop_core::digest::Digest;
 use backstop_core::id::RunId;
 
 use crate::audit::{AuditError, AuditLog, entries};
@@ -54,20 +53,14 @@ impl Records {
 
     /// True when the run's request is in the log: only then anything more may be said of it.
     pub fn is_requested(&mut self, id: RunId) -> Result<bool, AuditError> {
-        self.open()?;
-        for entry in entries(&self.dir, 0) {
-            if matches!(entry?.body, Body::RunRequested { run, .. } if run == id) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        self.says(|body| matches!(body, Body::RunRequested { run, .. } if *run == id))
     }
 
-    /// True when the log says that this trust store is in force.
-    pub fn has_people(&mut self, people: Digest) -> Result<bool, AuditError> {
+    /// True when the log has an entry of which this holds.
+    pub fn says(&mut self, holds: impl Fn(&Body) -> bool) -> Result<bool, AuditError> {
         self.open()?;
         for entry in entries(&self.dir, 0) {
-            if matches!(entry?.body, Body::PeopleChanged { digest, .. } if digest == people) {
+            if holds(&entry?.body) {
                 return Ok(true);
             }
         }

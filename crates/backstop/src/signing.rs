@@ -1,5 +1,5 @@
 //! Signs with a person's SSH key by calling OpenSSH's own `ssh-keygen`, which knows passphrases, agents and
-//! security keys; reads public keys. Never reads a private key itself.
+//! security keys; reads public keys. What a private key's file holds is never used here, beyond seeing that it is one.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};

@@ -29,16 +29,24 @@ impl Quorum {
     pub const TWO: Self = Self { groups: BTreeMap::new(), people: 2 };
 }
 
+/// Who may not approve, whatever the trust store says. They may still say no.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Excluded {
+    /// People, by id: whose account asked, when it asked.
+    pub people: BTreeSet<String>,
+    /// User accounts: what asked, and as whom that had logged in. Whose they are when a decision is counted.
+    pub uids: BTreeSet<u32>,
+}
+
 /// What is asked, as it was frozen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
     /// The digest of the text that approvers are shown.
     pub display: Digest,
-    /// Who may not approve it, whatever the trust store says.
-    pub excluded: BTreeSet<String>,
-    /// User accounts whose people may not approve it: who asked, and who owns the account the agent runs under.
-    pub excluded_uids: BTreeSet<u32>,
+    /// Who may not approve it.
+    pub excluded: Excluded,
     /// From this moment on nothing is approved.
     pub expires: Timestamp,
     /// The machine that executes.
@@ -47,7 +55,7 @@ pub struct Question {
     pub matter: Matter,
     /// Who has to agree.
     pub quorum: Quorum,
-    /// The digest of the request: of matter, machine and quorum.
+    /// The digest of the request: of matter, machine, quorum, and who is excluded.
     pub request: Digest,
     /// The effect in one line of printable ASCII.
     pub summary: String,
@@ -56,10 +64,10 @@ pub struct Question {
 impl Question {
     /// Whether it can have been asked: its digest is its own, and its words are plain. For what is read.
     pub fn is_sound(&self) -> bool {
-        self.request == self.matter.request(&self.host, &self.quorum)
+        self.request == self.matter.request(&self.host, &self.quorum, &self.excluded)
             && is_name(&self.host)
             && is_summary(&self.summary)
-            && self.quorum.people > 0
+            && self.quorum.people >= Quorum::TWO.people
             && self.quorum.groups.keys().all(|g| is_name(g))
     }
 }
@@ -159,6 +167,9 @@ pub enum Refusal {
     /// One's own.
     #[error("{0} asked for this, or owns the account that did: others have to approve it")]
     Own(String),
+    /// Whom it takes something from.
+    #[error("{0} can't decide on what is to be taken away from {0}")]
+    Unheard(String),
     /// One person, one decision.
     #[error("{0} has decided already, and a decision stays")]
     Twice(String),
@@ -203,7 +214,7 @@ impl Right {
 
     /// For tests of what needs one.
     #[cfg(test)]
-    pub(super) fn made_up(host: &str, matter: Matter) -> Self {
+    pub(crate) fn made_up(host: &str, matter: Matter) -> Self {
         Self { host: host.to_owned(), matter }
     }
 }
@@ -314,6 +325,10 @@ impl Ballot {
         self.fits(&statement, text, now)?;
         let (person, print) = (&statement.person, &statement.credential);
         let (member, credential) = verified(people, person, print, text, armoured)?;
+        // Not even a no: whoever stole a key could keep it for ever.
+        if self.question.matter.takes_from(person, print) {
+            return Err(Refusal::Unheard(person.clone()));
+        }
         // A no is taken from everybody who is enrolled, by whatever key.
         if credential.from > now && statement.choice == Choice::ApproveOnce {
             return Err(Refusal::Unsettled { key: print.clone(), from: credential.from });
@@ -382,7 +397,7 @@ impl Ballot {
     /// True where the request is the person's own.
     fn is_own(&self, member: &Member) -> bool {
         let q = &self.question;
-        q.excluded.contains(&member.id) || member.uids.iter().any(|u| q.excluded_uids.contains(u))
+        q.excluded.people.contains(&member.id) || member.uids.iter().any(|u| q.excluded.uids.contains(u))
     }
 
     /// The groups that a vote still counts for; none where a yes counts no more: its person, key or group is
@@ -405,7 +420,7 @@ impl Ballot {
 
     /// The right to what is asked, where the quorum is there in time.
     pub fn right(&self, people: &People, now: Timestamp) -> Option<Right> {
-        let met = now < self.question.expires && self.tally(people) == Tally::Met;
+        let met = self.question.is_sound() && now < self.question.expires && self.tally(people) == Tally::Met;
         met.then(|| Right { host: self.question.host.clone(), matter: self.question.matter.clone() })
     }
 }

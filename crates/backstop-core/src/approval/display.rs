@@ -2,16 +2,17 @@
 //! what would happen, at its real places, and why somebody has to look; never what is safe to press. Names from
 //! outside are spelled out, so that none of them can add a line or repaint one.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::ballot::Quorum;
 use super::key::Key;
-use super::matter::{Matter, code};
+use super::matter::code;
 use super::people::{Change, NewKey, People};
 use super::statement;
 use crate::digest::Digest;
-use crate::effect::{Aspect, CrossingKind, Effect, EffectSet, Kind, Node};
-use crate::policy::Decision;
+use crate::effect::{Aspect, CrossingKind, Effect, EffectSet, FileType, Kind, Node};
+use crate::policy::{Decision, gives_rights};
 use crate::quoted::Quoted;
 use crate::run::RunRecord;
 use crate::size;
@@ -20,12 +21,16 @@ use crate::time::Timestamp;
 
 /// So many effects are listed; all of them are in the request by their digest.
 const EFFECTS: usize = 200;
-/// And no more text than this, in bytes.
+/// And no more text about them than this, in bytes.
 const LONGEST: usize = 48 * 1024;
+/// A command is shown up to so many bytes, a reason and a name up to a quarter of it.
+const FREE: usize = 4_000;
 /// So many lines of one kind above the effects.
 const LINES: usize = 20;
 /// How wide the keys in front of lines are.
 const KEY: usize = 9;
+/// So many columns of a value stand on one line, that no terminal breaks it where a name wants it broken.
+const WIDE: usize = 66;
 
 /// What goes on top of every display.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +61,24 @@ impl Head<'_> {
 struct Page(String);
 
 impl Page {
+    /// A value, on as many lines as it needs: those after the first are marked, and only those are.
     fn line(&mut self, key: &str, text: &str) {
-        writeln!(self.0, "  {key:KEY$} {text}").expect("writing to a string never fails");
+        write!(self.0, "  {key:KEY$} ").expect("writing to a string never fails");
+        let (mut column, mut before) = (0, 'x');
+        for c in text.chars() {
+            // Rows of spaces push what follows them to where something else seems to begin.
+            let spelled = if c == ' ' && before == ' ' { "\\x20".to_owned() } else { c.to_string() };
+            // Anything that may be wide is taken for wide.
+            let width = if c.is_ascii() { spelled.len() } else { 2 };
+            if column + width > WIDE {
+                write!(self.0, "\n  {:KEY$} | ", "").expect("writing to a string never fails");
+                column = 0;
+            }
+            self.0.push_str(&spelled);
+            column += width;
+            before = c;
+        }
+        self.0.push('\n');
     }
 
     /// Some lines of a kind, and how many more there are.
@@ -75,20 +96,31 @@ fn quoted(text: &str) -> String {
     Quoted(text.as_bytes()).to_string()
 }
 
+/// Text of anybody's length, cut where it is too long, and saying so.
+fn free(text: &[u8], most: usize) -> String {
+    if text.len() <= most {
+        return Quoted(text).to_string();
+    }
+    format!("{} ... (cut: {} bytes in all)", Quoted(&text[..most]), size::count(text.len() as u64))
+}
+
 /// The display of a held run.
-pub fn run(head: &Head<'_>, record: &RunRecord, set: &EffectSet) -> String {
+pub fn run(head: &Head<'_>, people: &People, record: &RunRecord, set: &EffectSet) -> String {
     let mut page = Page(String::new());
     let request = &record.request;
     head.write(&mut page, &format!("the run {}", record.id));
-    let agent = request.asker.as_ref().map(|a| format!(", {}", a.agent.quoted())).unwrap_or_default();
-    let session = request.session.as_ref().map(|s| format!(", session {}", s.quoted())).unwrap_or_default();
+    let agent = request.asker.as_ref().map(|a| format!(", {}", free(a.agent.as_slice(), FREE / 4))).unwrap_or_default();
+    let session =
+        request.session.as_ref().map(|s| format!(", session {}", free(s.as_slice(), FREE / 4))).unwrap_or_default();
     page.line("asked by", &format!("user account {}{agent}{session}", request.uid));
     page.line("asked at", &Timestamp::new(record.started.secs, 0).to_string());
-    page.line("command", &request.command.text().quoted().to_string());
+    let owner = people.of_account(request.uid).map(|m| format!("{} owns that account, and can't approve it", m.id));
+    page.line("asker", &owner.unwrap_or_else(|| "nobody who may approve owns that account".to_owned()));
+    page.line("command", &free(request.command.text().as_slice(), FREE));
     let workspace = request.workspace.as_ref().map_or("none".to_owned(), |w| w.quoted().to_string());
     page.line("in", &format!("{} (workspace: {workspace})", request.cwd.quoted()));
     if let Some(reason) = &request.reason {
-        page.line("reason", &format!("{} (unchecked, in the caller's words)", reason.quoted()));
+        page.line("reason", &format!("{} (unchecked, in the caller's words)", free(reason.as_slice(), FREE / 4)));
     }
     page.line("network", request.net.name());
     if let Some(exit) = record.exit.filter(|e| e.code() != 0) {
@@ -129,11 +161,30 @@ pub fn run(head: &Head<'_>, record: &RunRecord, set: &EffectSet) -> String {
     page.0
 }
 
+/// What is the worst to lose comes first, so that nothing hides it: the others are only counted.
+fn rank(e: &Effect) -> u8 {
+    if !e.undoable || gives_rights(e) {
+        return 0;
+    }
+    match e.kind {
+        Kind::Delete => 1,
+        Kind::Replace => 2,
+        Kind::Change => 3,
+        Kind::Metadata => 4,
+        Kind::Rename => 5,
+        Kind::Link => 6,
+        Kind::Create => 7,
+    }
+}
+
 fn effects(page: &mut Page, set: &EffectSet) {
     let all = set.effects.len();
     page.0.push_str(&format!("\n{}\n", size::counted(all as u64, "effect", "effects")));
-    for (at, effect) in set.effects.iter().enumerate() {
-        if at == EFFECTS || page.0.len() > LONGEST {
+    let mut sorted: Vec<&Effect> = set.effects.iter().collect();
+    sorted.sort_by_key(|e| rank(e));
+    let begin = page.0.len();
+    for (at, effect) in sorted.into_iter().enumerate() {
+        if at == EFFECTS || page.0.len() - begin > LONGEST {
             let more = size::count((all - at) as u64);
             page.0.push_str(&format!("  and {more} more, in the request by their digest\n"));
             break;
@@ -148,18 +199,17 @@ fn one(e: &Effect) -> String {
     if let Some(from) = &e.from {
         out.push_str(&format!(" from {}", from.quoted()));
     }
-    match &e.beneath {
-        Some(b) if b.entries() > 0 => out.push_str(&format!(
+    if let Some(b) = e.beneath.as_ref().filter(|b| b.entries() > 0) {
+        out.push_str(&format!(
             " with all beneath: {} ({}), {}, {}",
             size::counted(b.files, "file", "files"),
             size::bytes(b.bytes),
             size::counted(b.dirs, "directory", "directories"),
             size::counted(b.others, "link or other", "links and others"),
-        )),
-        _ => {}
+        ));
     }
     let bytes = |n: &Node| size::bytes(n.size);
-    let is_file = |n: &&Node| n.file_type == crate::effect::FileType::File;
+    let is_file = |n: &&Node| n.file_type == FileType::File;
     match (e.before.as_ref().filter(is_file), e.after.as_ref().filter(is_file)) {
         (Some(b), Some(a)) if e.kind != Kind::Metadata => out.push_str(&format!(" ({} -> {})", bytes(b), bytes(a))),
         (Some(n), None) | (None, Some(n)) => out.push_str(&format!(" ({})", bytes(n))),
@@ -168,20 +218,31 @@ fn one(e: &Effect) -> String {
     if let Some(target) = e.after.as_ref().and_then(|n| n.target.as_ref()) {
         out.push_str(&format!(" -> {}", target.quoted()));
     }
-    if let (Some(b), Some(a)) = (&e.before, &e.after) {
-        if e.aspects.contains(&Aspect::Mode) {
-            out.push_str(&format!(", mode {:04o} -> {:04o}", b.mode, a.mode));
+    let made = matches!(e.kind, Kind::Create | Kind::Replace);
+    match (&e.before, &e.after) {
+        (_, Some(a)) if made => {
+            let device = a.rdev.map(|d| format!(", device number {d:#x}")).unwrap_or_default();
+            out.push_str(&format!(", {}{device}, mode {:04o}, owner {}:{}", a.file_type.name(), a.mode, a.uid, a.gid));
         }
-        if e.aspects.contains(&Aspect::Owner) {
-            out.push_str(&format!(", owner {}:{} -> {}:{}", b.uid, b.gid, a.uid, a.gid));
+        (Some(b), Some(a)) => {
+            if e.aspects.contains(&Aspect::Mode) {
+                out.push_str(&format!(", mode {:04o} -> {:04o}", b.mode, a.mode));
+            }
+            if e.aspects.contains(&Aspect::Owner) {
+                out.push_str(&format!(", owner {}:{} -> {}:{}", b.uid, b.gid, a.uid, a.gid));
+            }
         }
-        if e.aspects.contains(&Aspect::Xattrs) {
-            let names: Vec<String> = e.xattrs.iter().map(|x| x.quoted().to_string()).collect();
-            out.push_str(&format!(", attributes {}", names.join(" ")));
-        }
+        _ => {}
+    }
+    if !e.xattrs.is_empty() {
+        let names: Vec<String> = e.xattrs.iter().map(|x| x.quoted().to_string()).collect();
+        out.push_str(&format!(", attributes {}", names.join(" ")));
     }
     if e.linked_elsewhere > 0 {
         out.push_str(&format!(", has {} more names elsewhere", e.linked_elsewhere));
+    }
+    if !e.undoable {
+        out.push_str(", CAN'T BE UNDONE");
     }
     out
 }
@@ -194,9 +255,11 @@ pub fn run_summary(record: &RunRecord, set: &EffectSet) -> String {
 }
 
 /// The display of a change of who may approve.
-pub fn change(head: &Head<'_>, people: &People, change: &Change) -> String {
+pub fn change(head: &Head<'_>, people: &People, change: &Change, asked_by: u32) -> String {
     let mut page = Page(String::new());
     head.write(&mut page, "a change of who may approve on this machine");
+    let owner = people.of_account(asked_by).map_or("nobody's who may approve", |m| m.id.as_str());
+    page.line("asked by", &format!("user account {asked_by} ({owner})"));
     page.line("change", &in_words(change));
     page.line("counts", "a new key or group after a day; what is taken away at once");
     let keys = match change {
@@ -209,9 +272,15 @@ pub fn change(head: &Head<'_>, people: &People, change: &Change) -> String {
     for member in &people.members {
         let groups: Vec<&str> = member.groups.keys().map(String::as_str).collect();
         let keys = size::counted(member.credentials.len() as u64, "key", "keys");
-        page.line("", &format!("{}: {keys}, groups: {}", member.id, listed(&groups)));
+        let groups = listed(&groups);
+        page.line("", &format!("{}: {keys}; groups: {groups}; user accounts: {}", member.id, numbers(&member.uids)));
     }
     page.0
+}
+
+fn numbers(uids: &BTreeSet<u32>) -> String {
+    let all: Vec<String> = uids.iter().map(u32::to_string).collect();
+    listed(&all.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn key_line(new: &NewKey) -> String {
@@ -224,29 +293,22 @@ fn listed(names: &[&str]) -> String {
 
 /// A change as a sentence fragment.
 pub fn in_words(change: &Change) -> String {
-    let accounts = |uids: &std::collections::BTreeSet<u32>| {
-        let all: Vec<String> = uids.iter().map(u32::to_string).collect();
-        listed(&all.iter().map(String::as_str).collect::<Vec<_>>())
-    };
     match change {
         Change::Enrol { groups, id, keys, uids } => {
             let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
             let keys = size::counted(keys.len() as u64, "key", "keys");
-            format!("enrol {id} with {keys}; groups: {}; user accounts: {}", listed(&groups), accounts(uids))
+            format!("enrol {id} with {keys}; groups: {}; user accounts: {}", listed(&groups), numbers(uids))
         }
         Change::Remove { id } => format!("remove {id}"),
         Change::AddKey { id, .. } => format!("give {id} another key"),
         Change::RemoveKey { id, key } => format!("take the key {} from {id}", quoted(key)),
         Change::Grant { group, id } => format!("put {id} into the group {group}"),
         Change::Withdraw { group, id } => format!("take {id} out of the group {group}"),
-        Change::Accounts { id, uids } => format!("let the user accounts of {id} be: {}", accounts(uids)),
+        Change::Accounts { id, uids } => format!("say that these user accounts are {id}'s as well: {}", numbers(uids)),
     }
 }
 
-/// The one line about a matter's change that is part of each statement.
-pub fn change_summary(matter: &Matter) -> String {
-    match matter {
-        Matter::People { change, .. } => statement::summary(&format!("who may approve: {}", in_words(change))),
-        Matter::Run { run, .. } => statement::summary(&format!("the run {run}")),
-    }
+/// The one line about a change that is part of each statement.
+pub fn change_summary(change: &Change) -> String {
+    statement::summary(&format!("who may approve: {}", in_words(change)))
 }

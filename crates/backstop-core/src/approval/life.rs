@@ -154,6 +154,11 @@ impl Phase {
         self.waits() || matches!(self, Self::Claimed { .. } | Self::Committing { .. })
     }
 
+    /// True where somebody has it, or had it when the program was cut off.
+    pub const fn is_claimed(self) -> bool {
+        matches!(self, Self::Claimed { .. } | Self::Committing { .. } | Self::Unknown)
+    }
+
     /// True where people can still decide.
     pub const fn waits(self) -> bool {
         matches!(self, Self::Pending | Self::Approved { .. })

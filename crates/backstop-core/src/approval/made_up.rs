@@ -91,7 +91,7 @@ pub fn enrol(id: &str, n: u8, groups: &[&str], uid: u32) -> Change {
 
 /// The store after a change that a quorum agreed to.
 pub fn approved(people: &People, change: &Change, now: Timestamp) -> Result<People, PeopleError> {
-    people.with(change, Footing::Approved(&Right::made_up(&people.host, people.matter(change, now))), now)
+    people.with(change, Footing::Approved(&Right::made_up(&people.host, people.matter(change, 0, now))), now)
 }
 
 /// `anna`, `ben` and `carl`, for a week, with the keys 1, 2 and 3 and the accounts 1001 to 1003; anna and carl

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ballot::Quorum;
+use super::ballot::{Excluded, Quorum};
 use super::people::Change;
 use crate::canon;
 use crate::digest::Digest;
@@ -19,6 +19,8 @@ pub enum Matter {
     People {
         /// When it was asked for: the same can be asked for again.
         asked_at: Timestamp,
+        /// The user account that asked for it.
+        asked_by: u32,
         /// The change.
         change: Change,
         /// Of this revision of the trust store.
@@ -43,9 +45,19 @@ pub enum Matter {
 }
 
 impl Matter {
-    /// What people sign in the line `request`: this matter, on this machine, by this quorum.
-    pub fn request(&self, host: &str, quorum: &Quorum) -> Digest {
-        Digest::of("backstop/approval-request/1", &[&canon::line(&host), &canon::line(self), &canon::line(quorum)])
+    /// What people sign in the line `request`: this matter, on this machine, by this quorum, without these.
+    pub fn request(&self, host: &str, quorum: &Quorum, excluded: &Excluded) -> Digest {
+        let parts = [canon::line(&host), canon::line(self), canon::line(quorum), canon::line(excluded)];
+        Digest::of("backstop/approval-request/1", &parts.each_ref().map(Vec::as_slice))
+    }
+
+    /// True where it would take the person out, or this key away from the person.
+    pub fn takes_from(&self, person: &str, credential: &str) -> bool {
+        match self {
+            Self::People { change: Change::Remove { id }, .. } => id == person,
+            Self::People { change: Change::RemoveKey { id, key }, .. } => id == person && key == credential,
+            _ => false,
+        }
     }
 
     /// The run, where it is one.
@@ -75,7 +87,8 @@ mod tests {
     fn every_part_of_a_matter_is_in_its_request() {
         let Matter::Run { asked, effects, facts, law, plan, run: id } = run() else { panic!("a run") };
         let other = Digest([9; 32]);
-        let of = |m: &Matter| m.request("db-1", &Quorum::TWO);
+        let nobody = Excluded::default();
+        let of = |m: &Matter| m.request("db-1", &Quorum::TWO, &nobody);
         let parts = [
             Matter::Run { asked: other, effects, facts, law, plan, run: id },
             Matter::Run { asked, effects: other, facts, law, plan, run: id },
@@ -86,9 +99,12 @@ mod tests {
         ];
         let mut all: Vec<Digest> = parts.iter().map(of).collect();
         all.push(of(&run()));
-        all.push(run().request("db-2", &Quorum::TWO));
-        all.push(run().request("db-1", &Quorum { people: 3, ..Quorum::TWO }));
-        all.push(run().request("db-1", &Quorum { groups: [("dba".to_owned(), 1)].into(), ..Quorum::TWO }));
+        all.push(run().request("db-2", &Quorum::TWO, &nobody));
+        all.push(run().request("db-1", &Quorum { people: 3, ..Quorum::TWO }, &nobody));
+        all.push(run().request("db-1", &Quorum { groups: [("dba".to_owned(), 1)].into(), ..Quorum::TWO }, &nobody));
+        let person = Excluded { people: ["anna".to_owned()].into(), ..Excluded::default() };
+        all.push(run().request("db-1", &Quorum::TWO, &person));
+        all.push(run().request("db-1", &Quorum::TWO, &Excluded { uids: [7].into(), ..Excluded::default() }));
         let count = all.len();
         all.sort();
         all.dedup();

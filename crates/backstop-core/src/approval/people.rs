@@ -125,11 +125,12 @@ pub enum Change {
         /// Whom.
         id: String,
     },
-    /// Says anew which user accounts are somebody's.
+    /// Says which further user accounts are somebody's. None is taken away: whoever owned the account that asks
+    /// could approve it the moment after.
     Accounts {
         /// Whose.
         id: String,
-        /// All of them.
+        /// The further ones.
         uids: BTreeSet<u32>,
     },
 }
@@ -301,8 +302,8 @@ impl People {
     }
 
     /// A change of this revision as a matter to be approved.
-    pub fn matter(&self, change: &Change, asked_at: Timestamp) -> Matter {
-        Matter::People { asked_at, change: change.clone(), revision: self.revision }
+    pub fn matter(&self, change: &Change, asked_by: u32, asked_at: Timestamp) -> Matter {
+        Matter::People { asked_at, asked_by, change: change.clone(), revision: self.revision }
     }
 
     /// What whoever has a key signs, to be enrolled by it on this machine as this person.
@@ -419,7 +420,7 @@ impl People {
             }
             Change::Accounts { id, uids } => {
                 self.free(uids, id)?;
-                self.mutable(id)?.uids.clone_from(uids);
+                self.mutable(id)?.uids.extend(uids);
                 Ok(())
             }
             Change::Withdraw { group, id } => {

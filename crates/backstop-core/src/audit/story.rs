@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::id::RunId;
 use crate::policy::Decision;
 use crate::time::Timestamp;
-use approvals::Approvals;
+use approvals::{Approvals, Granted};
 
 /// Which of an auditor's questions a complaint answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -78,8 +78,10 @@ struct Life {
     digest: Option<Digest>,
     decision: Option<Decision>,
     in_place: bool,
-    /// The request whose quorum was found good, and what has been claimed since.
-    claimed: Option<Digest>,
+    /// What a quorum let through, until it begins or comes to nothing.
+    claimed: Option<Granted>,
+    /// The account that asked.
+    uid: u32,
 }
 
 /// The runs as far as they have been told.
@@ -97,7 +99,7 @@ impl Story {
             told.wrong.into_iter().map(|(question, what)| Complaint { question, run: body.run(), what }).collect();
         let Some(run) = body.run() else { return wrong };
         let mut complain = |question, what: String| wrong.push(Complaint { question, run: Some(run), what });
-        if let Body::RunRequested { in_place, .. } = body {
+        if let Body::RunRequested { in_place, uid, .. } = body {
             let life = Life {
                 door: Door::Requested,
                 back: Door::Ended,
@@ -106,6 +108,7 @@ impl Story {
                 decision: None,
                 in_place: *in_place,
                 claimed: None,
+                uid: *uid,
             };
             if self.lives.insert(run, life).is_some() {
                 complain(Question::Completeness, "requested a second time under the same name".to_owned());
@@ -126,15 +129,26 @@ impl Story {
         if let Some(what) = unauthorised(body, life) {
             complain(Question::Authorisation, what);
         }
-        if let Some(effects) = told.effects
-            && life.digest != Some(effects)
-        {
-            let what = "what people were asked about is not what was rehearsed (the digests differ)";
-            complain(Question::Authorisation, what.to_owned());
+        if let Some((effects, excluded)) = told.asked {
+            if life.digest != Some(effects) {
+                let what = "what people were asked about is not what was rehearsed (the digests differ)";
+                complain(Question::Authorisation, what.to_owned());
+            }
+            if !excluded.contains(&life.uid) {
+                let what = "whoever owns the account that asked was let approve it";
+                complain(Question::Authorisation, what.to_owned());
+            }
         }
-        life.claimed = told.granted.or(life.claimed);
+        // Good for what comes directly after it, and once.
+        life.claimed = told.granted;
         life.step(body);
         wrong
+    }
+
+    /// For tests: these may approve.
+    #[cfg(test)]
+    pub(crate) fn in_force(&mut self, people: crate::approval::people::People) {
+        self.approvals.in_force(people);
     }
 
     /// The digest of the trust store, as the log leaves it; none where nobody was ever enrolled.
@@ -245,10 +259,15 @@ fn unauthorised(body: &Body, life: &Life) -> Option<String> {
         }
         _ => return None,
     };
-    if let By::Approved { request } = by
-        && life.claimed != Some(request)
-    {
-        return Some("let through by an approval that the log does not show".to_owned());
+    if let By::Approved { request } = by {
+        let Some(granted) = life.claimed.filter(|granted| granted.request == request) else {
+            return Some("let through by an approval that the log does not show".to_owned());
+        };
+        let approved = matches!(body, Body::RunCommitting { digest, plan, .. }
+            if (*digest, *plan) == (granted.effects, granted.plan));
+        if !approved {
+            return Some("what begins is not what people approved (the digests differ)".to_owned());
+        }
     }
     match (life.decision, by) {
         (None, _) => Some("let through without a judgement".to_owned()),
@@ -279,11 +298,7 @@ impl Life {
                 self.door = Door::Judged;
             }
             Body::RunHeld { .. } => self.door = Door::Held,
-            Body::RunCommitting { .. } => {
-                // Good for this one time.
-                self.claimed = None;
-                self.start(Door::Committing, Door::Held);
-            }
+            Body::RunCommitting { .. } => self.start(Door::Committing, Door::Held),
             Body::RunUndoing { .. } => self.start(Door::Undoing, Door::Committed),
             Body::RunRedoing { .. } => self.start(Door::Redoing, Door::Undone),
             Body::RunCommitted { .. } | Body::RunRedone { .. } => self.door = Door::Committed,

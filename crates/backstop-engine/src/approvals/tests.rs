@@ -1,4 +1,4 @@
-use backstop_core::approval::ballot::Quorum;
+use backstop_core::approval::ballot::{Excluded, Quorum};
 use backstop_core::approval::matter::Matter;
 use backstop_core::id::RunId;
 
@@ -16,7 +16,7 @@ struct Scratch {
 fn scratch() -> Scratch {
     let dir = tempfile::tempdir().expect("a temp dir");
     let store = Store::open(&dir.path().join("state")).expect("opens");
-    Scratch { _dir: dir, store, now: crate::clock::now() }
+    Scratch { _dir: dir, store, now: crate::clock::real() }
 }
 
 fn question(now: Timestamp) -> Question {
@@ -25,11 +25,10 @@ fn question(now: Timestamp) -> Question {
     let matter = Matter::Run { asked: any, effects: any, facts: any, law: None, plan: any, run };
     Question {
         display: Digest::of_content(SHOWN.as_bytes()),
-        excluded: Default::default(),
-        excluded_uids: [1000].into(),
+        excluded: Excluded::default(),
         expires: Timestamp::new(now.secs + 1_800, 0),
         host: "db-1".to_owned(),
-        request: matter.request("db-1", &Quorum::TWO),
+        request: matter.request("db-1", &Quorum::TWO, &Excluded::default()),
         matter,
         quorum: Quorum::TWO,
         summary: "would delete a file".to_owned(),
@@ -38,7 +37,9 @@ fn question(now: Timestamp) -> Question {
 
 impl Scratch {
     fn asked(&self) -> Request {
-        Request::ask(&self.store, question(self.now), SHOWN, self.now).expect("asked")
+        let request = Request::make(&self.store, question(self.now), SHOWN, self.now).expect("made");
+        request.publish().expect("asked");
+        request
     }
 
     fn again(&self) -> Result<Request, Failure> {
@@ -60,6 +61,15 @@ fn what_was_asked_and_prepared_is_there_again() {
     assert_eq!((again.ballot, again.phase), (request.ballot, Phase::Denied));
     assert_eq!(again.issued, [statement.text(), other.text()]);
     assert_eq!(all(&scratch.store).expect("listable"), [question(scratch.now).request]);
+    assert!(!Request::waits(&scratch.store, question(scratch.now).request).expect("known"));
+    assert!(Request::make(&scratch.store, question(scratch.now), SHOWN, scratch.now).is_err(), "asked once");
+}
+
+#[test]
+fn what_was_not_published_was_not_asked() {
+    let scratch = scratch();
+    Request::make(&scratch.store, question(scratch.now), SHOWN, scratch.now).expect("made");
+    assert!(Request::load(&scratch.store, question(scratch.now).request).expect("readable").is_none());
 }
 
 #[test]
@@ -104,7 +114,7 @@ fn a_clock_that_jumps_and_a_machine_that_starts_anew_are_told() {
     let scratch = scratch();
     let request = scratch.asked();
     let at = |seconds: i64| Timestamp::new(scratch.now.secs + seconds, 0);
-    assert!(request.time_holds(crate::clock::now()).expect("known"));
+    assert!(request.time_holds(crate::clock::real()).expect("known"));
     // The machine has not been running that much longer.
     assert!(!request.time_holds(at(120)).expect("known") && !request.time_holds(at(-120)).expect("known"));
     let path = request.path.join(ASKED);

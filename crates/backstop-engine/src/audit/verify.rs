@@ -114,7 +114,7 @@ pub fn verify(dir: &Path, pinned: Option<&Checkpoint>) -> Report {
         let source = std::error::Error::source(&error).map_or(String::new(), |s| format!(": {s}"));
         check.say(Question::Integrity, Weight::Unreadable, None, format!("{error}{source}"));
     }
-    check.people(&[before, approvals::people_in(dir)]);
+    check.people(&[before, approvals::people_in(dir)].concat());
     check.report()
 }
 
@@ -276,20 +276,15 @@ impl Check {
     }
 
     /// Compares who may approve, as the state directory has it around this log, with what the log makes of it.
-    /// It may change while the log is read: then one of the two looks fits.
-    fn people(&mut self, looks: &[Option<Result<Option<Digest>, String>>]) {
+    /// It may change while the log is read: then one of the looks fits.
+    fn people(&mut self, looks: &[Result<Option<Digest>, String>]) {
         let told = self.story.people();
-        let mut wrong = None;
-        for look in looks {
-            match look {
-                // A copy of a log, which has none beside it.
-                None => return,
-                Some(Ok(digest)) if *digest == told => return,
-                Some(Ok(_)) => wrong = Some("who may approve (people.json) is not who the log says".to_owned()),
-                Some(Err(why)) => wrong = Some(why.clone()),
-            }
-        }
-        if let Some(what) = wrong {
+        let other = "who may approve (people.json) is not who the log says".to_owned();
+        // A copy of a log has none beside it, and nothing is said.
+        if let Some(last) = looks.last()
+            && !looks.contains(&Ok(told))
+        {
+            let what = looks.iter().find_map(|look| look.clone().err()).filter(|_| last.is_err()).unwrap_or(other);
             self.find(Question::Authorisation, Weight::Broken, None, None, what);
         }
     }

@@ -2,18 +2,21 @@
 //! core; here is the order in which it is written down. Every step is taken under the lock under which runs
 //! change the disk: whoever has it knows that no other executor is alive.
 
-use backstop_core::approval::ballot::{Question, Quorum, Refusal, Tally, Vote};
+use std::collections::BTreeSet;
+
+use backstop_core::approval::ballot::{Excluded, Question, Quorum, Refusal, Tally, Vote};
 use backstop_core::approval::display::{self, Head};
 use backstop_core::approval::key::Key;
 use backstop_core::approval::life::{Event, Phase, Refused};
 use backstop_core::approval::matter::{Matter, code};
-use backstop_core::approval::people::{Change, Footing, People};
+use backstop_core::approval::people::People;
 use backstop_core::approval::statement::{Choice, Statement};
 use backstop_core::audit::Body;
 use backstop_core::bytes::Bytes;
 use backstop_core::canon;
 use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
+use backstop_core::id::RunId;
 use backstop_core::policy::Decision;
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
@@ -27,7 +30,7 @@ use crate::volume::Leftover;
 use crate::{clock, host};
 
 /// A request waits for people this long, in seconds.
-const PENDING: i64 = 30 * 60;
+pub(super) const PENDING: i64 = 30 * 60;
 
 /// A request for approval, as people see it.
 #[derive(Clone, Debug)]
@@ -46,6 +49,15 @@ pub struct Pending {
     pub votes: Vec<Vote>,
 }
 
+/// What waits for people.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting {
+    /// The requests, the oldest first.
+    pub requests: Vec<Pending>,
+    /// Why others can't be read.
+    pub unreadable: Vec<Failure>,
+}
+
 /// What a decision led to.
 #[derive(Clone, Debug)]
 pub enum Decided {
@@ -59,19 +71,17 @@ pub enum Decided {
     People(Pending, People),
 }
 
-/// What became of a wish to change who may approve.
-#[derive(Clone, Debug)]
-pub enum Wish {
-    /// It is done: nobody could have been asked yet.
-    Done(People),
-    /// Two people are asked.
-    Asked(Box<Pending>),
-}
-
 /// A claim on an approved request, while what it is about is executed.
 pub(super) struct Claim {
-    request: Request,
+    pub(super) request: Request,
     by: u64,
+}
+
+impl Claim {
+    /// This process's.
+    pub(super) fn of(request: Request) -> Self {
+        Self { request, by: executor() }
+    }
 }
 
 fn executor() -> u64 {
@@ -79,34 +89,43 @@ fn executor() -> u64 {
 }
 
 impl Engine {
-    /// Who may approve; nobody, under this machine's name, where none were enrolled.
-    pub fn people(&self) -> Result<People, Failure> {
-        match approvals::people(&self.store)? {
-            Some(people) => Ok(people),
-            None => People::new(&host::name()?).map_err(|e| Failure::because("this machine can't be named", &e)),
-        }
-    }
-
     /// What waits for people, the oldest first.
-    pub fn pending(&self) -> Result<Vec<Pending>, Failure> {
+    pub fn pending(&self) -> Result<Waiting, Failure> {
         let people = self.people()?;
-        let mut all = Vec::new();
+        let mut waiting = Waiting::default();
         for digest in approvals::all(&self.store)? {
-            let Some(request) = Request::load(&self.store, digest)? else { continue };
-            let pending = self.seen(&request, &people)?;
-            if pending.phase.waits() && self.still_stands(&pending.question.matter)? {
-                all.push(pending);
+            match self.waiting(digest, &people) {
+                Ok(pending) => waiting.requests.extend(pending),
+                // That of one is no reason to hide all others.
+                Err(failure) => waiting.unreadable.push(failure),
             }
         }
-        all.sort_by_key(|p| (p.asked_at, p.question.request));
-        Ok(all)
+        waiting.requests.sort_by_key(|p| (p.asked_at, p.question.request));
+        Ok(waiting)
     }
 
-    /// The request about a run, or that has this code.
-    pub fn asked(&self, name: &str) -> Result<Pending, Failure> {
+    fn waiting(&self, digest: Digest, people: &People) -> Result<Option<Pending>, Failure> {
+        if !Request::waits(&self.store, digest)? {
+            return Ok(None);
+        }
+        let Some(request) = Request::load(&self.store, digest)? else { return Ok(None) };
+        let pending = self.seen(&request, people)?;
+        let waits = pending.phase.waits() && self.still_stands(&pending.question.matter)?;
+        Ok(waits.then_some(pending))
+    }
+
+    /// The request about a run, or that has this code; what whoever executed it left behind is settled first.
+    pub fn asked(&mut self, name: &str) -> Result<Pending, Failure> {
         let digest = self.named_request(name)?;
         let people = self.people()?;
-        let request = self.request(digest)?;
+        let mut request = self.request(digest)?;
+        if request.phase.is_claimed()
+            && self.sound().is_ok()
+            && let Ok(lock) = self.store.try_lock("apply", "")?
+            && self.store.open_marks()?.is_empty()
+        {
+            request = self.current(digest, &people, &lock)?;
+        }
         self.seen(&request, &people)
     }
 
@@ -137,8 +156,8 @@ impl Engine {
     }
 
     /// A request as it stands, without writing anything.
-    fn seen(&self, request: &Request, people: &People) -> Result<Pending, Failure> {
-        let now = clock::now();
+    pub(super) fn seen(&self, request: &Request, people: &People) -> Result<Pending, Failure> {
+        let now = clock::real();
         let mut phase = request.phase.at(now, request.question().expires);
         if phase.waits() && !request.time_holds(now)? {
             phase = Phase::Expired;
@@ -170,34 +189,40 @@ impl Engine {
         plan: &[u8],
     ) -> Result<Option<Body>, Failure> {
         let people = self.people()?;
-        let now = clock::now();
-        if people.enrolled() < usize::try_from(Quorum::TWO.people).unwrap_or(usize::MAX) {
+        let now = clock::real();
+        if !people.founded {
             return Ok(None);
         }
-        let matter = self.matter(record, plan)?;
-        let excluded_uids = [record.request.uid].into();
-        let may = people.members.iter().filter(|m| !m.uids.contains(&record.request.uid)).count();
+        // Not only who it says it is: whoever logged in and became somebody else stays who he is.
+        let uids: BTreeSet<u32> = [Some(record.request.uid), host::login()].into_iter().flatten().collect();
+        let excluded = Excluded {
+            people: uids.iter().filter_map(|uid| Some(people.of_account(*uid)?.id.clone())).collect(),
+            uids,
+        };
+        let may = people.members.len() - excluded.people.len();
         if may < usize::try_from(Quorum::TWO.people).unwrap_or(usize::MAX) {
+            let may = if may == 1 { "only 1 of the people enrolled".to_owned() } else { format!("{may} people") };
             record.notes.push(format!(
-                "{may} of the people enrolled may approve it: the others' account asked for it; enrol more: backstop people add"
+                "{may} may approve it: the others own the account that asked; enrol more: backstop people add"
             ));
         }
+        let matter = self.matter(record, plan)?;
         let expires = Timestamp::new(now.secs.saturating_add(PENDING), 0);
-        let (quorum, request) = (Quorum::TWO, matter.request(&people.host, &Quorum::TWO));
-        let head = Head { expires, host: &people.host, quorum: &quorum, request };
-        let display = display::run(&head, record, effects);
+        let request = matter.request(&people.host, &Quorum::TWO, &excluded);
+        let head = Head { expires, host: &people.host, quorum: &Quorum::TWO, request };
+        let display = display::run(&head, &people, record, effects);
         let question = Question {
             display: Digest::of_content(display.as_bytes()),
-            excluded: Default::default(),
-            excluded_uids,
+            excluded,
             expires,
             host: people.host.clone(),
             matter,
-            quorum,
+            quorum: Quorum::TWO,
             request,
             summary: display::run_summary(record, effects),
         };
-        Request::ask(&self.store, question.clone(), &display, now)?;
+        // There before the log says so: until the run is on record as held, nobody can decide on it.
+        Request::make(&self.store, question.clone(), &display, now)?.publish()?;
         record.approval = Some(request);
         Ok(Some(Body::ApprovalAsked { question }))
     }
@@ -218,34 +243,33 @@ impl Engine {
     }
 
     /// Prepares what somebody signs with one of the enrolled keys.
-    pub fn statement(&mut self, name: &str, choice: Choice, key: &Key) -> Result<Statement, Failure> {
+    pub fn statement(&mut self, digest: Digest, choice: Choice, key: &Key) -> Result<Statement, Failure> {
         self.sound()?;
         let people = self.people()?;
         let print = key.fingerprint();
         let member = people.of_key(&print).ok_or_else(|| stranger(&print, &people))?;
-        let digest = self.named_request(name)?;
         let lock = self.lock_runs()?;
         let mut request = self.current(digest, &people, &lock)?;
         self.open_for(&request)?;
-        request.prepare(choice, &member.id, &print, clock::now())
+        request.prepare(choice, &member.id, &print, clock::real())
     }
 
     /// Takes a signed statement. Where the quorum is there with it, what was asked takes effect at once.
     pub fn decide(
         &mut self,
-        name: &str,
+        digest: Digest,
         (text, signature): (&str, &str),
         reason: Option<&Bytes>,
         person: &mut dyn Person,
     ) -> Result<Decided, Failure> {
         self.sound()?;
-        let digest = self.named_request(name)?;
         let (pending, run) = {
             let lock = self.lock_runs()?;
+            self.settle_people(&lock)?;
             let people = self.people()?;
             let mut request = self.current(digest, &people, &lock)?;
             self.open_for(&request)?;
-            let now = clock::now();
+            let now = clock::real();
             let vote = request.vote(text, signature, &people, now)?.map_err(|refusal| refused(digest, &refusal))?;
             let run = request.question().matter.run();
             self.records.write(&[Body::ApprovalVoted { reason: reason.cloned(), request: digest, run, vote }])?;
@@ -260,7 +284,13 @@ impl Engine {
         };
         match (pending.phase, run) {
             (Phase::Approved { .. }, Some(run)) => {
-                let outcome = self.commit(run, person)?;
+                let outcome = match self.commit(run, person) {
+                    // Somebody else was quicker, with the same people's word.
+                    Err(_) if self.record(run)?.state == State::Committed => {
+                        Outcome { record: self.record(run)?, effects: self.read_effects(run)? }
+                    }
+                    other => other?,
+                };
                 Ok(Decided::Run(self.asked(&run.to_string())?, Box::new(outcome)))
             }
             (phase, _) if phase.waits() => Ok(Decided::Waits(pending)),
@@ -270,14 +300,17 @@ impl Engine {
 
     /// A request under the lock, with all that happened to it meanwhile written down: time, a crash of whoever
     /// executed it, a changed trust store, a run that was given up.
-    fn current(&mut self, digest: Digest, people: &People, _lock: &Lock) -> Result<Request, Failure> {
+    pub(super) fn current(&mut self, digest: Digest, people: &People, _lock: &Lock) -> Result<Request, Failure> {
         let mut request = self.request(digest)?;
-        let now = clock::now();
-        if matches!(request.phase, Phase::Claimed { .. } | Phase::Committing { .. } | Phase::Unknown) {
+        let now = clock::real();
+        if request.phase.is_claimed() {
             // Whoever had it is gone: the lock is ours, and the journal has nothing open.
             let done = match request.question().matter {
                 Matter::Run { run, .. } => matches!(self.record(run)?.state, State::Committed | State::Undone),
-                Matter::People { revision, .. } => people.revision > revision,
+                Matter::People { .. } => {
+                    let made = |b: &Body| matches!(b, Body::PeopleChanged { request: Some(r), .. } if *r == digest);
+                    self.records.says(made)?
+                }
             };
             if request.phase != Phase::Unknown {
                 self.step(&mut request, &Event::Restarted)?;
@@ -294,6 +327,9 @@ impl Engine {
             self.step(&mut request, &Event::Cancelled)?;
         }
         self.count(&mut request, people)?;
+        if let (Phase::Denied, Some(run)) = (request.phase, request.question().matter.run()) {
+            self.denied(run)?;
+        }
         Ok(request)
     }
 
@@ -309,7 +345,7 @@ impl Engine {
     fn step(&mut self, request: &mut Request, event: &Event) -> Result<(), Failure> {
         let question = request.question();
         let (digest, run) = (question.request, question.matter.run());
-        let next = request.phase.step(event, clock::now(), question.expires);
+        let next = request.phase.step(event, clock::real(), question.expires);
         let next = next.map_err(|why| out_of_turn(digest, why))?;
         if next == request.phase {
             return Ok(());
@@ -321,19 +357,25 @@ impl Engine {
         let how = next.name().to_owned();
         self.records.write(&[Body::ApprovalEnded { how, request: digest, run }])?;
         if let (Phase::Denied, Some(run)) = (next, run) {
-            let mut record = self.record(run)?;
-            if record.state == State::Held {
-                record.state = State::Denied;
-                // Said in another spelling it is the same effect, and nobody is asked again.
-                self.remember_a_no(&record)?;
-                self.save(&mut record, true)?;
-                self.records.write(&[Body::RunDenied { run }])?;
-                // Not before: cut off in between, a run that is still held has to have what it needs.
-                record.notes.extend(self.sweep(run, Leftover::All));
-                self.save(&mut record, false)?;
-            }
+            self.denied(run)?;
         }
         Ok(())
+    }
+
+    /// What a no means for the run. Again, where it was cut off in between.
+    fn denied(&mut self, run: RunId) -> Result<(), Failure> {
+        let mut record = self.record(run)?;
+        if record.state != State::Held {
+            return Ok(());
+        }
+        // Said in another spelling it is the same effect, and nobody is asked again.
+        self.remember_a_no(&record)?;
+        record.state = State::Denied;
+        self.save(&mut record, true)?;
+        self.records.write(&[Body::RunDenied { run }])?;
+        // Not before: cut off in between, a run that is still held has to have what it needs.
+        record.notes.extend(self.sweep(run, Leftover::All));
+        self.save(&mut record, false)
     }
 
     /// Refuses what nobody can decide any more.
@@ -402,10 +444,10 @@ impl Engine {
             return Err(Failure::internal(format!("{run} is not what people were asked about any more")));
         }
         self.begin_claim(&mut request, &people)?;
-        Ok(Claim { request, by: executor() })
+        Ok(Claim::of(request))
     }
 
-    fn begin_claim(&mut self, request: &mut Request, people: &People) -> Result<(), Failure> {
+    pub(super) fn begin_claim(&mut self, request: &mut Request, people: &People) -> Result<(), Failure> {
         let question = request.question();
         let (digest, run) = (question.request, question.matter.run());
         let votes = request.ballot.standing(people);
@@ -425,98 +467,6 @@ impl Engine {
     pub(super) fn executed(&mut self, claim: &mut Claim, done: bool) -> Result<(), Failure> {
         let by = claim.by;
         self.step(&mut claim.request, &Event::Executed { by, done })
-    }
-
-    /// Wishes a change of who may approve: done at once where nobody could be asked, else two people are.
-    pub fn change_people(&mut self, change: &Change) -> Result<Wish, Failure> {
-        self.sound()?;
-        let _lock = self.lock_runs()?;
-        let people = self.people()?;
-        let now = clock::now();
-        if !people.founded {
-            let next = people.with(change, Footing::Founding, now).map_err(|e| unfit(&e))?;
-            self.put_people(change, &next, None, now)?;
-            return Ok(Wish::Done(next));
-        }
-        // Said now what is wrong with it, not when two people have agreed.
-        people.would(change, now).map_err(|e| unfit(&e))?;
-        if let Some(same) = self
-            .pending()?
-            .into_iter()
-            .find(|p| matches!(&p.question.matter, Matter::People { change: asked, .. } if asked == change))
-        {
-            return Ok(Wish::Asked(Box::new(same)));
-        }
-        let matter = people.matter(change, now);
-        let request = matter.request(&people.host, &Quorum::TWO);
-        let expires = Timestamp::new(now.secs.saturating_add(PENDING), 0);
-        let head = Head { expires, host: &people.host, quorum: &Quorum::TWO, request };
-        let display = display::change(&head, &people, change);
-        let question = Question {
-            display: Digest::of_content(display.as_bytes()),
-            excluded: Default::default(),
-            excluded_uids: Default::default(),
-            expires,
-            host: people.host.clone(),
-            summary: display::change_summary(&matter),
-            matter,
-            quorum: Quorum::TWO,
-            request,
-        };
-        let asked = Request::ask(&self.store, question.clone(), &display, now)?;
-        self.records.write(&[Body::ApprovalAsked { question }])?;
-        Ok(Wish::Asked(Box::new(self.seen(&asked, &people)?)))
-    }
-
-    /// Makes a change that a quorum agreed to.
-    fn change_approved(&mut self, mut request: Request, change: &Change) -> Result<People, Failure> {
-        let people = self.people()?;
-        self.begin_claim(&mut request, &people)?;
-        let mut claim = Claim { request, by: executor() };
-        let digest = self.checked(&mut claim, true)?;
-        let now = clock::now();
-        let right = claim.request.ballot.right(&people, now);
-        let right = right.ok_or_else(|| Failure::new(FailureKind::Refused, "the people it needs are not there"))?;
-        let made = people.with(change, Footing::Approved(&right), now).map_err(|e| unfit(&e));
-        let made = made.and_then(|next| {
-            self.put_people(change, &next, Some(digest), now)?;
-            Ok(next)
-        });
-        self.executed(&mut claim, made.is_ok())?;
-        made
-    }
-
-    /// Staged, recorded, in force, in this order: whatever is cut off in between, the log says which it is.
-    fn put_people(
-        &mut self,
-        change: &Change,
-        next: &People,
-        request: Option<Digest>,
-        made_at: Timestamp,
-    ) -> Result<(), Failure> {
-        let entry = Body::PeopleChanged {
-            change: change.clone(),
-            digest: next.digest(),
-            host: next.host.clone(),
-            made_at,
-            request,
-            revision: next.revision,
-            uid: self.caller(),
-        };
-        approvals::stage_people(&self.store, next)?;
-        self.records.write(&[entry])?;
-        approvals::settle_people(&self.store, true)
-    }
-
-    /// After a crash: a trust store that was staged is in force where the log says so, and else was never.
-    pub(super) fn settle_people(&mut self) -> Result<(), Failure> {
-        if approvals::staged_people(&self.store).is_ok_and(|staged| staged.is_none()) {
-            return Ok(());
-        }
-        let _lock = self.store.lock("apply")?;
-        let Some(staged) = approvals::staged_people(&self.store)? else { return Ok(()) };
-        let in_force = self.records.has_people(staged.digest())?;
-        approvals::settle_people(&self.store, in_force)
     }
 
     /// Nobody is to decide any more on a run that was given up.
@@ -553,8 +503,4 @@ fn refused(request: Digest, refusal: &Refusal) -> Failure {
 
 fn out_of_turn(request: Digest, why: Refused) -> Failure {
     Failure::new(FailureKind::Refused, format!("{}: {why}", code(request))).next("see what waits: backstop pending")
-}
-
-fn unfit(error: &backstop_core::approval::people::PeopleError) -> Failure {
-    Failure::usage(error.to_string()).next("see who may approve: backstop people list")
 }

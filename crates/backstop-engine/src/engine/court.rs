@@ -43,7 +43,7 @@ impl Engine {
             ground,
             named: &reading::named(&record.request, script, self.settings.home.as_ref()),
             now,
-            people: People { enrolled: self.people()?.enrolled() as i64 },
+            people: People { enrolled: self.enrolled()? },
             proven: &self.store.proven()?,
             reading: reading::facts(script),
             request: &record.request,

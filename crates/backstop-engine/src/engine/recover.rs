@@ -8,6 +8,7 @@ use backstop_core::plan::Plan;
 use backstop_core::run::{RunRecord, State};
 
 use super::{Engine, RECORD, Recovered};
+use crate::approvals;
 use crate::failure::Failure;
 use crate::store::StoreError;
 use crate::transaction::{BESIDE, Intent, Kind, PLAN, Transaction, plan_bytes, plan_digest};
@@ -24,7 +25,10 @@ impl Engine {
                 done.push(self.finish(id)?);
             }
         }
-        self.settle_people()?;
+        if approvals::staged_people(&self.store).map_or(true, |staged| staged.is_some()) {
+            let lock = self.store.lock("apply")?;
+            self.settle_people(&lock)?;
+        }
         for (id, _lock) in self.store.dead()? {
             match self.store.read_versioned::<RunRecord>(id, RECORD) {
                 // That of one run is no reason to stop all others; `runs` names it. Its mark stays.

@@ -2,10 +2,10 @@
 
 use backstop_core::audit::{Body, By};
 use backstop_core::digest::Digest;
-use backstop_core::effect::Conflict;
+use backstop_core::effect::{Conflict, EffectSet};
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Plan};
-use backstop_core::policy::{self, Decision};
+use backstop_core::policy::{self, Decision, Judgement};
 use backstop_core::run::{RunRecord, State};
 
 use super::edit::Unchanged;
@@ -39,25 +39,7 @@ impl Engine {
                 .next(format!("run it again: backstop retry {id}")));
         }
         let again = format!("run it again: backstop retry {id}");
-        let findings = match self.kept(id)? {
-            Kept::These(findings) => findings,
-            Kept::Other(version) => {
-                let what = format!(
-                    "{id} was rehearsed by another version of Backstop: today's rules don't know its facts (version \
-                     {version}), so it can't be let through"
-                );
-                return Err(Failure::usage(what).next(again));
-            }
-            Kept::Nothing => {
-                let what = format!("what {id} means is not known, so it can't be let through");
-                return Err(Failure::internal(what).next(again));
-            }
-        };
-        // By the rules of today: they may have become stricter while it was held.
-        let ground = self.ground_of(&record, &volumes);
-        let law = self.standing(&record.request);
-        let judgement = law.judge(&findings, policy::floor(&effects, &ground));
-        self.note_rules(&mut record, &law)?;
+        let judgement = self.judged_today(&mut record, &effects, &volumes, &again)?;
         let why = || judgement.reasons.first().map(|r| r.why.clone()).unwrap_or_default();
         match judgement.decision {
             Decision::Deny => {
@@ -104,15 +86,47 @@ impl Engine {
             return Ok(Outcome { record, effects });
         }
         let done = self.transact((Kind::Commit, by), &record, (&plan, false), &sites, &checked, person);
-        if let Some(claim) = &mut claim
-            && self.is_settled(id)
-        {
-            self.executed(claim, done.is_ok())?;
-        }
+        let noted = match &mut claim {
+            // What is not settled is nobody's to call done or not done.
+            Some(claim) if self.is_settled(id) => self.executed(claim, done.is_ok()),
+            _ => Ok(()),
+        };
         done?;
         drop(lock);
         record = self.record(id)?;
+        record.notes.extend(noted.err().map(|failure| failure.what));
         Ok(Outcome { record, effects })
+    }
+
+    /// The judgement by today's rules, and by who can approve today: both may have become stricter since.
+    fn judged_today(
+        &mut self,
+        record: &mut RunRecord,
+        effects: &EffectSet,
+        volumes: &[&OpenVolume],
+        again: &str,
+    ) -> Result<Judgement, Failure> {
+        let id = record.id;
+        let mut findings = match self.kept(id)? {
+            Kept::These(findings) => findings,
+            Kept::Other(version) => {
+                let what = format!(
+                    "{id} was rehearsed by another version of Backstop: today's rules don't know its facts (version \
+                     {version}), so it can't be let through"
+                );
+                return Err(Failure::usage(what).next(again));
+            }
+            Kept::Nothing => {
+                let what = format!("what {id} means is not known, so it can't be let through");
+                return Err(Failure::internal(what).next(again));
+            }
+        };
+        findings.facts.people.enrolled = self.enrolled()?;
+        let ground = self.ground_of(record, volumes);
+        let law = self.standing(&record.request);
+        let judgement = law.judge(&findings, policy::floor(effects, &ground));
+        self.note_rules(record, &law)?;
+        Ok(judgement)
     }
 
     /// Gives up a run that did not take effect.
@@ -142,7 +156,9 @@ impl Engine {
         record.state = State::Discarded;
         self.save(&mut record, true)?;
         self.records.write(&[Body::RunDiscarded { by: By::Person { uid: self.caller() }, run: id }])?;
-        self.give_up(&record, &lock)?;
+        if let Err(failure) = self.give_up(&record, &lock) {
+            record.notes.push(format!("what people were asked about it can't be ended: {}", failure.what));
+        }
         // Not before: cut off in between, a run that is still held has to have what it needs.
         record.notes.extend(self.sweep(id, Leftover::All));
         Ok(record)
@@ -272,14 +288,32 @@ impl Engine {
         if !checked.conflicts.is_empty() {
             return Err(in_the_way(id, kind, &checked.conflicts));
         }
-        if kind == Kind::Redo && Self::takes_two(&record, Decision::Allow) {
-            let what = format!("{id} took effect by two people's word, which was good for one time");
-            return Err(Failure::new(FailureKind::Refused, what).next("run the command again: that asks them anew"));
+        if kind == Kind::Redo {
+            self.may_come_back(record.clone(), &sites)?;
         }
         let by = By::Person { uid: self.caller() };
         self.transact((kind, by), &record, (&plan, names.is_some()), &sites, &checked, person)?;
         report.beside.extend(names.into_iter().flatten());
         self.record(id)
+    }
+
+    /// Refuses to bring back what takes two people: their word was good for one time.
+    fn may_come_back(&mut self, mut record: RunRecord, sites: &[Site]) -> Result<(), Failure> {
+        let id = record.id;
+        let again = "run the command again: that asks them anew";
+        let two = Self::takes_two(&record, Decision::Allow) || {
+            // Where nobody could be asked then, and two can now.
+            self.enrolled()? > 0 && {
+                let effects = self.read_effects(id)?;
+                let volumes: Vec<&OpenVolume> = sites.iter().filter_map(Site::volume).collect();
+                self.judged_today(&mut record, &effects, &volumes, again)?.decision == Decision::TwoPerson
+            }
+        };
+        if two {
+            let what = format!("{id} takes two people's word, which is good for one time");
+            return Err(Failure::new(FailureKind::Refused, what).next(again));
+        }
+        Ok(())
     }
 
     fn transact(

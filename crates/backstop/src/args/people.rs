@@ -135,12 +135,12 @@ pub enum People {
         #[arg(long)]
         json: bool,
     },
-    /// Say anew which user accounts are somebody's
+    /// Say which further user accounts are somebody's; none can be taken away but with the person
     Accounts {
         /// The person's id
         id: String,
-        /// All of them; none where none is given
-        #[arg(value_name = "UID|NAME")]
+        /// The further ones
+        #[arg(value_name = "UID|NAME", required = true)]
         accounts: Vec<String>,
         /// Print one JSON document
         #[arg(long)]

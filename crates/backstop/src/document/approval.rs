@@ -7,7 +7,7 @@ use backstop_core::approval::people::People;
 use backstop_core::approval::statement::Choice;
 use backstop_core::run::RunRecord;
 use backstop_core::time::Timestamp;
-use backstop_engine::{Decided, Pending};
+use backstop_engine::{Decided, Pending, Waiting};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -77,14 +77,18 @@ impl RequestDocument {
 pub struct PendingDocument {
     /// The requests.
     pub requests: Vec<RequestDocument>,
+    /// Why others can't be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
     /// The document's version: 1.
     pub version: u32,
 }
 
 impl PendingDocument {
     /// Of all that waits.
-    pub fn of(all: &[Pending]) -> Self {
-        Self { requests: all.iter().map(RequestDocument::of).collect(), version: VERSION }
+    pub fn of(all: &Waiting) -> Self {
+        let unreadable = all.unreadable.iter().map(|failure| failure.what.clone()).collect();
+        Self { requests: all.requests.iter().map(RequestDocument::of).collect(), unreadable, version: VERSION }
     }
 }
 

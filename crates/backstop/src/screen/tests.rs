@@ -1,8 +1,9 @@
+use backstop_core::effect::Kind;
 use backstop_core::run::{Exit, LeftBehind, State};
 use backstop_core::time::Timestamp;
-use backstop_engine::{Failure, FailureKind, Stopped, UndoReport, VaultStatus, VolumeStatus};
+use backstop_engine::{Failure, FailureKind, Outcome, Stopped, UndoReport, VaultStatus, VolumeStatus};
 
-use super::rehearsal::{NOW, conflict, hostile, incident, ordinary};
+use super::rehearsal::{self, NOW, conflict, hostile, incident, ordinary};
 use super::report::Way;
 use super::style::{Style, columns};
 use super::{doctor, list, message, page, report, tree};
@@ -393,4 +394,105 @@ fn the_doctors_page() {
       free     80.0 GB
       undo     back to r-2x7k3f, 3 days ago
     "#);
+}
+
+/// What approvers are shown of a run, by anna and ben's machine; carl's account asked.
+fn display(o: &Outcome) -> String {
+    use backstop_core::approval::ballot::{Excluded, Quorum};
+    use backstop_core::approval::display::{Head, run};
+    use backstop_core::approval::matter::Matter;
+    use backstop_core::approval::people::People;
+    let any = backstop_core::digest::Digest([5; 32]);
+    let matter = Matter::Run { asked: any, effects: any, facts: any, law: None, plan: any, run: o.record.id };
+    let request = matter.request("db-1", &Quorum::TWO, &Excluded::default());
+    let head = Head { expires: NOW, host: "db-1", quorum: &Quorum::TWO, request };
+    run(&head, &People::new("db-1").expect("a name"), &o.record, &o.effects)
+}
+
+#[test]
+fn approvers_are_shown_the_incident() {
+    insta::assert_snapshot!(display(&incident()), @r#"
+    backstop asks for approval
+      request   33a57021
+      host      db-1
+      for       the run r-2x7k3f
+      needs     2 people
+      expires   2026-11-22T16:22:10Z
+      asked by  user account 33
+      asked at  2026-11-22T16:20:00Z
+      asker     nobody who may approve owns that account
+      command   rm -rf /var/www/temp/*
+      in        /var/www (workspace: /var/www)
+      network   host
+      effect    would delete 41,210 files (12.4 GB) in /var/lib/postgresql/15/main
+      through   /var/www/temp -> /var/lib/postgresql/15/main, where the command na
+                | med /var/www/temp
+      open      postgres[812] has 43 of these open for writing
+      lost      41,210 files (12.4 GB) that exist nowhere else (no proven backup)
+      is        database: a database keeps its data here
+      is        system: the machine runs on it
+      rule      database (workstation.cedar:197): a database would lose data
+      rule      system (workstation.cedar:181): the operating system's own files w
+                | ould change
+      rule      outside-workspace (workstation.cedar:24): the place is outside the
+                |  workspace
+      rule      open-for-writing (workstation.cedar:114): a process outside this r
+                | un has it open for writing
+      rule      behind-a-link (workstation.cedar:138): what would be lost lies beh
+                | ind a link or mount that the command did not name
+      digest    sha256:aa4078be9cdd2d461cc9ffd8b70f510876f8b02e0ff2f0eeaf4b8fac9db
+                | 6bc13 (of all effects)
+
+    9 effects
+      delete    /var/lib/postgresql/15/main/PG_VERSION (3 B)
+      delete    /var/lib/postgresql/15/main/base with all beneath: 39,801 files (1
+                | 1.8 GB), 5 directories, 0 links and others
+      delete    /var/lib/postgresql/15/main/global with all beneath: 61 files (590
+                |  kB), 0 directories, 0 links and others
+      delete    /var/lib/postgresql/15/main/pg_wal with all beneath: 32 files (537
+                |  MB), 1 directory, 0 links and others
+      delete    /var/lib/postgresql/15/main/pg_xact with all beneath: 1,312 files 
+                | (61.0 MB), 0 directories, 0 links and others
+      delete    /var/lib/postgresql/15/main/postgresql.auto.conf (88 B)
+      delete    /var/lib/postgresql/15/main/postmaster.opts (8.2 kB)
+      delete    /var/lib/postgresql/15/main/postmaster.pid (104 B)
+      metadata  /var/lib/postgresql/15/main
+    "#);
+}
+
+#[test]
+fn no_name_repaints_or_forges_what_approvers_sign() {
+    let mut o = hostile();
+    let padded = format!("rm x #{}  effect    would create 1 file\n  rule      none", " ".repeat(300));
+    o.record.request.command = backstop_core::request::Command::Line(padded.as_str().into());
+    o.record.request.reason = Some("because\u{1b}[2J\u{202e}".into());
+    let text = display(&o);
+    assert!(text.chars().all(|c| c == '\n' || !backstop_core::quoted::repaints(c)), "{text:?}");
+    let keys = ["  effect ", "  rule "].map(|key| text.lines().filter(|l| l.starts_with(key)).count());
+    let rules = o.record.judgement.as_ref().expect("judged").reasons.len();
+    assert!(keys[0] == 1 && keys[1] <= rules, "{text}");
+    assert!(text.lines().all(|l| l.chars().count() <= 80), "{text}");
+}
+
+#[test]
+fn a_long_command_or_many_files_hide_nothing_from_approvers() {
+    let mut o = incident();
+    o.record.request.command = backstop_core::request::Command::Line("#".repeat(60_000).as_str().into());
+    let new = |n: usize| rehearsal::effect(Kind::Create, &format!("/a/{n}"), 1);
+    let mut deleted = rehearsal::effect(Kind::Delete, "/srv/last", 7);
+    let mut root = rehearsal::effect(Kind::Create, "/usr/local/bin/x", 7);
+    if let Some(node) = &mut root.after {
+        (node.mode, node.uid, node.gid) = (0o4755, 0, 0);
+    }
+    deleted.undoable = false;
+    o.effects.effects =
+        (0..500).map(new).chain([rehearsal::effect(Kind::Delete, "/srv/z", 1), root, deleted]).collect();
+    let text = display(&o);
+    let listed = text.split_once("503 effects").expect("a list").1;
+    let first: Vec<&str> = listed.lines().skip(1).take(4).collect();
+    assert!(first[0].contains("/usr/local/bin/x") && first[0].contains("mode 4755, owner 0:0"), "{first:?}");
+    assert!(first[1].contains("/srv/last") && first[1].contains("CAN'T BE UNDONE"), "{first:?}");
+    assert!(first[2].contains("/srv/z") && first[3].contains("/a/0"), "{first:?}");
+    let joined = text.replace(&format!("\n{}| ", " ".repeat(12)), "");
+    assert!(joined.contains("cut: 60,000 bytes in all") && text.contains("and 303 more"), "{text}");
 }

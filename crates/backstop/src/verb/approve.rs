@@ -25,9 +25,10 @@ pub fn pending(json: bool) -> Done {
     if json {
         out::document(&PendingDocument::of(&all))?;
     } else {
-        out::print(&approval::list(&all, clock::now(), Style::of(&io::stdout())))?;
+        out::print(&approval::list(&all.requests, clock::now(), Style::of(&io::stdout())))?;
+        all.unreadable.iter().for_each(|failure| out::failure(failure, None));
     }
-    Ok(exit::OK)
+    Ok(if all.unreadable.is_empty() { exit::OK } else { exit::FOUND })
 }
 
 /// `backstop approve`, `deny`, `revoke`.
@@ -48,7 +49,7 @@ pub fn decide(typed: &Decide, choice: Choice) -> Done {
         (None, None) => return Err(Failure::usage("neither a key nor a signature").into()),
     };
     let reason = typed.reason.as_deref().map(Bytes::from);
-    let decided = house.engine.decide(&typed.name, (&text, &signature), reason.as_ref(), &mut person)?;
+    let decided = house.engine.decide(asked.question.request, (&text, &signature), reason.as_ref(), &mut person)?;
     person.clear();
     let code = match &decided {
         Decided::Run(_, outcome) if outcome.record.state != State::Committed => exit::of_outcome(outcome),
@@ -114,7 +115,7 @@ fn here(
                 typed.name
             )));
     }
-    let statement = house.engine.statement(&typed.name, choice, &key)?;
+    let statement = house.engine.statement(asked.question.request, choice, &key)?;
     let text = statement.text();
     let signature = signing::sign(&text, NAMESPACE, path)?;
     Ok((text, signature))

@@ -27,7 +27,8 @@ pub fn show(typed: &Show) -> Done {
         // What a person signs; an agent gets none to pass on.
         inside::people_only("show --statement")?;
         let key = signing::public_key(key)?;
-        let statement = house.engine.statement(&typed.run, typed.decision.choice(), &key)?;
+        let request = house.engine.asked(&typed.run)?.question.request;
+        let statement = house.engine.statement(request, typed.decision.choice(), &key)?;
         out::print(&statement.text())?;
         return Ok(exit::OK);
     }
@@ -44,8 +45,13 @@ pub fn show(typed: &Show) -> Done {
     } else if typed.diff {
         differences(&house.engine, id, &shown.effects, style)?;
     } else {
-        let asked = shown.record.approval.is_some().then(|| house.engine.asked(&id.to_string())).transpose()?;
+        let asked = shown.record.approval.map(|_| house.engine.asked(&id.to_string()));
+        let (asked, unreadable) =
+            asked.map_or((None, None), |a| a.map_or_else(|e| (None, Some(e)), |a| (Some(a), None)));
         out::print(&page::run(&shown, asked.as_ref(), clock::now(), style))?;
+        if let Some(failure) = unreadable {
+            out::failure(&failure, None);
+        }
     }
     Ok(exit::OK)
 }

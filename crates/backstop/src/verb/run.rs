@@ -65,11 +65,14 @@ pub fn run(typed: &Run) -> Done {
             Wait::AtMost(limit) => Some(limit),
         };
         let id = outcome.record.id;
-        outcome.record = decided(limit, || undecided(&house, house.engine.record(id)?))?;
+        outcome.record = decided(limit, || {
+            let record = house.engine.record(id)?;
+            undecided(&mut house, record)
+        })?;
         if outcome.record.state == State::Held && !typed.json {
             // Said already; nobody decided in time.
             if outcome.record.approval.is_some() {
-                told(&house, &outcome)?;
+                told(&mut house, &outcome)?;
             }
             return Ok(exit::of_outcome(&outcome));
         }
@@ -178,7 +181,7 @@ fn tell(outcome: &Outcome, json: bool) {
 /// Looks until somebody decided, nobody can any more, or the time is up.
 fn decided(
     limit: Option<Duration>,
-    look: impl Fn() -> Result<(RunRecord, bool), Failure>,
+    mut look: impl FnMut() -> Result<(RunRecord, bool), Failure>,
 ) -> Result<RunRecord, Failure> {
     let began = Instant::now();
     loop {
@@ -193,7 +196,7 @@ fn decided(
 
 /// A run's record, and whether anything can still come of it by itself: people who were asked and are too late
 /// decide nothing.
-fn undecided(house: &House, record: RunRecord) -> Result<(RunRecord, bool), Failure> {
+fn undecided(house: &mut House, record: RunRecord) -> Result<(RunRecord, bool), Failure> {
     let waits = match record.approval {
         Some(_) if record.state == State::Held => house.engine.asked(&record.id.to_string())?.phase.waits_or_runs(),
         _ => is_open(&record),
@@ -208,12 +211,13 @@ const fn is_open(record: &RunRecord) -> bool {
 /// `backstop wait`: lets nothing through, so it is an agent's as well as a person's.
 pub fn wait(typed: &WaitFor) -> Done {
     inside::records_needed("wait")?;
-    let house = House::open()?;
+    let mut house = House::open()?;
     let id = house.find(&typed.run)?;
     // Opened anew each time: only that tells a run that was cut off from one that goes on.
     let record = decided(typed.at_most, || {
-        let house = House::open()?;
-        undecided(&house, house.engine.record(id)?)
+        let mut house = House::open()?;
+        let record = house.engine.record(id)?;
+        undecided(&mut house, record)
     })?;
     let late = is_open(&record);
     let effects = match record.state {
@@ -226,13 +230,13 @@ pub fn wait(typed: &WaitFor) -> Done {
     if typed.json {
         out::document(&RunDocument::of(&outcome, code))?;
     } else {
-        told(&house, &outcome)?;
+        told(&mut house, &outcome)?;
     }
     Ok(code)
 }
 
 /// Says what became of a run that was waited for.
-fn told(house: &House, outcome: &Outcome) -> Result<(), Failure> {
+fn told(house: &mut House, outcome: &Outcome) -> Result<(), Failure> {
     let (style, record) = (Style::of(&io::stderr()), &outcome.record);
     if record.state == State::Held && record.approval.is_some() {
         let asked = house.engine.asked(&record.id.to_string())?;

@@ -11,15 +11,18 @@ fn question(people: u32, groups: &[(&str, u32)]) -> Question {
     let matter = Matter::Run { asked: digest, effects: digest, facts: digest, law: None, plan: digest, run };
     Question {
         display: Digest([2; 32]),
-        excluded: BTreeSet::new(),
-        excluded_uids: BTreeSet::new(),
+        excluded: Excluded::default(),
         expires: after(1_800),
         host: "db-1".to_owned(),
-        request: matter.request("db-1", &quorum),
+        request: matter.request("db-1", &quorum, &Excluded::default()),
         matter,
         quorum,
         summary: "deletes 5 files".to_owned(),
     }
+}
+
+fn uids<const N: usize>(uids: [u32; N]) -> Excluded {
+    Excluded { uids: uids.into(), ..Excluded::default() }
 }
 
 fn after(seconds: i64) -> Timestamp {
@@ -117,9 +120,9 @@ fn who_asked_may_say_no_and_not_yes() {
     for by_id in [true, false] {
         let mut question = question(1, &[]);
         if by_id {
-            question.excluded.insert("anna".to_owned());
+            question.excluded.people.insert("anna".to_owned());
         } else {
-            question.excluded_uids.insert(1001);
+            question.excluded.uids.insert(1001);
         }
         let mut ballot = Ballot::new(question);
         let own = cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 1);
@@ -251,8 +254,8 @@ fn a_store_with_another_key_under_the_fingerprint_is_not_believed() {
 fn a_right_comes_from_a_quorum_in_time_and_is_to_one_change() {
     let people = three();
     let change = enrol("dora", 4, &[], 4);
-    let matter = people.matter(&change, NOON);
-    let request = matter.request("db-1", &Quorum::TWO);
+    let matter = people.matter(&change, 0, NOON);
+    let request = matter.request("db-1", &Quorum::TWO, &Excluded::default());
     let mut ballot = Ballot::new(Question { matter, request, ..question(2, &[]) });
     cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 1).expect("a vote");
     assert_eq!(ballot.right(&people, after(60)), None);
@@ -308,7 +311,7 @@ fn what_was_kept_counts_as_before_and_what_was_altered_is_refused() {
 #[test]
 fn what_was_given_anew_since_does_not_count_for_an_older_vote() {
     let people = three();
-    let mut ballot = Ballot::new(Question { excluded_uids: [7].into(), ..question(2, &[("dba", 1)]) });
+    let mut ballot = Ballot::new(Question { excluded: uids([7]), ..question(2, &[("dba", 1)]) });
     cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 1).expect("a vote");
     cast(&mut ballot, &people, Choice::ApproveOnce, "ben", 2).expect("a vote");
     assert_eq!(ballot.tally(&people), Tally::Met);
@@ -323,4 +326,30 @@ fn what_was_given_anew_since_does_not_count_for_an_older_vote() {
     let own = given(&[Change::Accounts { id: "ben".to_owned(), uids: [1002, 7].into() }]);
     assert_eq!(ballot.tally(&own), open(&["anna"], 1, &[]), "the account that asked turned out to be ben's");
     assert_eq!(ballot.standing(&own).len(), 1);
+}
+
+#[test]
+fn whoever_something_is_taken_from_has_no_say_in_it() {
+    let people = three();
+    let of = |change: &Change| {
+        let matter = people.matter(change, 0, NOON);
+        let request = matter.request("db-1", &Quorum::TWO, &Excluded::default());
+        Ballot::new(Question { matter, request, ..question(2, &[]) })
+    };
+    let id = || "anna".to_owned();
+    let unheard = Err(Refusal::Unheard(id()));
+    let mut removed = of(&Change::Remove { id: id() });
+    for choice in [Choice::ApproveOnce, Choice::Deny] {
+        assert_eq!(cast(&mut removed, &people, choice, "anna", 1), unheard);
+    }
+    for (person, n) in [("ben", 2), ("carl", 3)] {
+        cast(&mut removed, &people, Choice::ApproveOnce, person, n).expect("a vote");
+    }
+    assert_eq!(removed.tally(&people), Tally::Met);
+    // A key that was stolen has none; its owner has, by another.
+    let add = Change::AddKey { id: id(), key: new_key("anna", 9) };
+    let people = approved(&people, &add, after(-2 * SETTLING)).expect("a key");
+    let mut rekeyed = of(&Change::RemoveKey { id: id(), key: print_of(1) });
+    assert_eq!(cast(&mut rekeyed, &people, Choice::Deny, "anna", 1), unheard);
+    cast(&mut rekeyed, &people, Choice::ApproveOnce, "anna", 9).expect("a vote");
 }

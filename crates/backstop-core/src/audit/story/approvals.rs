@@ -1,26 +1,35 @@
 //! The part of the story that is about people: replays who may approve, change by change, and counts every
 //! quorum again from the signatures that the log carries. Believes no entry that says so without them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Question as Asks;
-use crate::approval::ballot::{Ballot, Question, Right, Vote};
+use crate::approval::ballot::{Ballot, Question, Vote};
 use crate::approval::life::JUMP;
 use crate::approval::matter::Matter;
 use crate::approval::people::{Footing, People};
 use crate::approval::statement::Choice;
 use crate::audit::Body;
 use crate::digest::Digest;
+use crate::id::RunId;
 use crate::quoted::Quoted;
 use crate::time::Timestamp;
+
+/// What a quorum let through of a run, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Granted {
+    pub effects: Digest,
+    pub plan: Digest,
+    pub request: Digest,
+}
 
 /// What an entry says of approvals.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    /// A request about a run: the effects that it is about.
-    pub effects: Option<Digest>,
+    /// A request about a run: the effects that it is about, and the accounts that may not approve it.
+    pub asked: Option<(Digest, BTreeSet<u32>)>,
     /// A request about a run whose quorum holds.
-    pub granted: Option<Digest>,
+    pub granted: Option<Granted>,
     /// What is wrong with it.
     pub wrong: Vec<(Asks, String)>,
 }
@@ -50,24 +59,36 @@ impl Approvals {
         self.people.as_ref().map(People::digest)
     }
 
+    #[cfg(test)]
+    pub fn in_force(&mut self, people: People) {
+        self.people = Some(people);
+    }
+
     /// Takes the next entry.
     pub fn tell(&mut self, at: Timestamp, body: &Body) -> Told {
         let mut told = Told::default();
         let said = match body {
             Body::ApprovalAsked { question } => {
                 if let Matter::Run { effects, .. } = &question.matter {
-                    told.effects = Some(*effects);
+                    told.asked = Some((*effects, question.excluded.uids.clone()));
                 }
                 self.asks(at, question)
             }
-            Body::ApprovalVoted { request, vote, .. } => self.votes(*request, vote, at),
-            Body::ApprovalClaimed { request, votes, run } => self.claims(*request, votes, at).map(|_| match run {
-                Some(_) => told.granted = Some(*request),
-                None => drop(self.granted.insert(*request, (at, votes.clone()))),
-            }),
-            Body::ApprovalEnded { request, .. } => {
+            Body::ApprovalVoted { request, run, vote, .. } => {
+                self.is_about(*request, *run).and_then(|()| self.votes(*request, vote, at))
+            }
+            Body::ApprovalClaimed { request, votes, run } => {
+                let matter = self.is_about(*request, *run).and_then(|()| self.claims(*request, votes, at));
+                matter.map(|matter| match matter {
+                    Matter::Run { effects, plan, .. } => {
+                        told.granted = Some(Granted { effects, plan, request: *request });
+                    }
+                    Matter::People { .. } => drop(self.granted.insert(*request, (at, votes.clone()))),
+                })
+            }
+            Body::ApprovalEnded { request, run, .. } => {
                 self.asked.entry(*request).and_modify(|asked| asked.over = true);
-                Ok(())
+                if self.asked.contains_key(request) { self.is_about(*request, *run) } else { Ok(()) }
             }
             Body::PeopleChanged { .. } => self.changes(at, body),
             _ => Ok(()),
@@ -85,41 +106,53 @@ impl Approvals {
         before.map_or(Ok(()), |_| Err("people were asked the same a second time".to_owned()))
     }
 
+    /// An entry about a request names the run that this is about.
+    fn is_about(&self, request: Digest, run: Option<RunId>) -> Result<(), String> {
+        let asked = self.asked.get(&request).ok_or("people decided on what nobody asked")?;
+        let right = asked.question.matter.run() == run;
+        right.then_some(()).ok_or_else(|| "what people decided is said of another run".to_owned())
+    }
+
     fn votes(&mut self, request: Digest, vote: &Vote, at: Timestamp) -> Result<(), String> {
-        let ends = vote.choice != Choice::ApproveOnce;
-        let earlier = self.asked.get(&request).map(|a| a.votes.as_slice()).unwrap_or_default();
-        let own: Vec<Vote> = earlier.iter().filter(|v| v.person == vote.person).chain([vote]).cloned().collect();
-        let counted = self.count(request, &own, at).map(drop);
+        let counted = self.counts(request, vote, at);
         if let Some(asked) = self.asked.get_mut(&request) {
             // A no that doesn't hold as a signature may still be one that was said.
-            asked.over |= ends;
+            asked.over |= vote.choice != Choice::ApproveOnce;
             asked.votes.push(vote.clone());
         }
         counted
+    }
+
+    /// Whether a vote holds by the people of now. Those before it held in their time.
+    fn counts(&self, request: Digest, vote: &Vote, now: Timestamp) -> Result<(), String> {
+        let asked = self.asked.get(&request).ok_or("people decided on what nobody asked")?;
+        let people = self.people.as_ref().ok_or("somebody decided, and nobody is enrolled")?;
+        in_time(asked.at, vote, now)?;
+        let issued: Vec<String> = asked.votes.iter().chain([vote]).map(|v| v.text.clone()).collect();
+        let mut ballot = Ballot::restore(asked.question.clone(), &issued, asked.votes.clone())?;
+        let cast = ballot.cast(&vote.text, &vote.signature, people, vote.at);
+        cast.map(drop).map_err(|why| format!("the decision of {} doesn't hold: {why}", calm(&vote.person)))
     }
 
     /// The ballot of these votes: each holds by the people of now, and was cast between question and now.
     fn count(&self, request: Digest, votes: &[Vote], now: Timestamp) -> Result<(Ballot, &People), String> {
         let asked = self.asked.get(&request).ok_or("people decided on what nobody asked")?;
         let people = self.people.as_ref().ok_or("somebody decided, and nobody is enrolled")?;
-        let elsewhen = |v: &&Vote| v.at.seconds_since(asked.at) < -JUMP || now.seconds_since(v.at) < -JUMP;
-        if let Some(vote) = votes.iter().find(elsewhen) {
-            return Err(format!("{} decided at another time than the log says", calm(&vote.person)));
-        }
+        votes.iter().try_for_each(|vote| in_time(asked.at, vote, now))?;
         let counted = Ballot::recount(asked.question.clone(), votes, people);
         let ballot = counted.map_err(|(who, why)| format!("the decision of {} doesn't hold: {why}", calm(&who)))?;
         Ok((ballot, people))
     }
 
-    fn claims(&mut self, request: Digest, votes: &[Vote], at: Timestamp) -> Result<Right, String> {
-        let right = {
+    fn claims(&mut self, request: Digest, votes: &[Vote], at: Timestamp) -> Result<Matter, String> {
+        {
             let (ballot, people) = self.count(request, votes, at)?;
-            ballot.right(people, at).ok_or("begun without the people that it needs, or too late")?
-        };
+            ballot.right(people, at).ok_or("begun without the people that it needs, or too late")?;
+        }
         match self.asked.get_mut(&request) {
             Some(asked) if !asked.over => {
                 asked.over = true;
-                Ok(right)
+                Ok(asked.question.matter.clone())
             }
             _ => Err("begun on a request that had ended".to_owned()),
         }
@@ -152,6 +185,12 @@ impl Approvals {
         self.people = Some(next);
         Ok(())
     }
+}
+
+/// A vote is cast between the question and now.
+fn in_time(asked: Timestamp, vote: &Vote, now: Timestamp) -> Result<(), String> {
+    let within = vote.at.seconds_since(asked) >= -JUMP && now.seconds_since(vote.at) >= -JUMP;
+    within.then_some(()).ok_or_else(|| format!("{} decided at another time than the log says", calm(&vote.person)))
 }
 
 /// A name from the log, which may be anybody's text.

@@ -1,0 +1,146 @@
+//! Who may approve: the first two at once, every later change by two people. The trust store is staged, recorded,
+//! then put in force; what is cut off in between, the log decides.
+
+use backstop_core::approval::ballot::{Excluded, Question, Quorum};
+use backstop_core::approval::display::{self, Head};
+use backstop_core::approval::matter::Matter;
+use backstop_core::approval::people::{Change, Footing, People, PeopleError};
+use backstop_core::audit::Body;
+use backstop_core::digest::Digest;
+use backstop_core::time::Timestamp;
+
+use super::Engine;
+use super::approve::{Claim, PENDING, Pending};
+use crate::approvals::{self, Request};
+use crate::failure::{Failure, FailureKind};
+use crate::store::Lock;
+use crate::{clock, host};
+
+/// What became of a wish to change who may approve.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    /// It is done: nobody could have been asked yet.
+    Done(People),
+    /// Two people are asked.
+    Asked(Box<Pending>),
+}
+
+impl Engine {
+    /// Who may approve; nobody, under this machine's name, where none were enrolled.
+    pub fn people(&self) -> Result<People, Failure> {
+        match approvals::people(&self.store)? {
+            Some(people) => Ok(people),
+            None => {
+                People::new(&host::name(&self.store)?).map_err(|e| Failure::because("this machine can't be named", &e))
+            }
+        }
+    }
+
+    /// How many may approve.
+    pub(super) fn enrolled(&self) -> Result<i64, Failure> {
+        Ok(i64::try_from(self.people()?.enrolled()).unwrap_or(i64::MAX))
+    }
+
+    /// Wishes a change of who may approve: done at once where nobody could be asked, else two people are.
+    pub fn change_people(&mut self, change: &Change) -> Result<Wish, Failure> {
+        self.sound()?;
+        let lock = self.lock_runs()?;
+        self.settle_people(&lock)?;
+        let people = self.people()?;
+        let now = clock::real();
+        if !people.founded {
+            let next = people.with(change, Footing::Founding, now).map_err(|e| unfit(&e))?;
+            self.put_people(change, &next, None, now)?;
+            return Ok(Wish::Done(next));
+        }
+        // Said now what is wrong with it, not when two people have agreed.
+        people.would(change, now).map_err(|e| unfit(&e))?;
+        if let Some(same) = self
+            .pending()?
+            .requests
+            .into_iter()
+            .find(|p| matches!(&p.question.matter, Matter::People { change: asked, .. } if asked == change))
+        {
+            return Ok(Wish::Asked(Box::new(same)));
+        }
+        let matter = people.matter(change, self.caller(), now);
+        let excluded = Excluded::default();
+        let request = matter.request(&people.host, &Quorum::TWO, &excluded);
+        let expires = Timestamp::new(now.secs.saturating_add(PENDING), 0);
+        let head = Head { expires, host: &people.host, quorum: &Quorum::TWO, request };
+        let display = display::change(&head, &people, change, self.caller());
+        let question = Question {
+            display: Digest::of_content(display.as_bytes()),
+            excluded,
+            expires,
+            host: people.host.clone(),
+            summary: display::change_summary(change),
+            matter,
+            quorum: Quorum::TWO,
+            request,
+        };
+        let asked = Request::make(&self.store, question.clone(), &display, now)?;
+        // The log first: what nobody asked by the log can't be decided on.
+        self.records.write(&[Body::ApprovalAsked { question }])?;
+        asked.publish()?;
+        Ok(Wish::Asked(Box::new(self.seen(&asked, &people)?)))
+    }
+
+    /// Makes a change that a quorum agreed to.
+    pub(super) fn change_approved(&mut self, mut request: Request, change: &Change) -> Result<People, Failure> {
+        let people = self.people()?;
+        self.begin_claim(&mut request, &people)?;
+        let mut claim = Claim::of(request);
+        let digest = self.checked(&mut claim, true)?;
+        let now = clock::real();
+        let right = claim.request.ballot.right(&people, now);
+        let right = right.ok_or_else(|| Failure::new(FailureKind::Refused, "the people it needs are not there"))?;
+        let made = people.with(change, Footing::Approved(&right), now).map_err(|e| unfit(&e));
+        let made = made.and_then(|next| {
+            self.put_people(change, &next, Some(digest), now)?;
+            Ok(next)
+        });
+        // What is made is made; the next look at the request finds that in the log.
+        match (self.executed(&mut claim, made.is_ok()), made) {
+            (Err(failure), Err(first)) => Err(first.next(failure.what)),
+            (_, made) => made,
+        }
+    }
+
+    /// Staged, recorded, in force, in this order: whatever is cut off in between, the log says which it is.
+    fn put_people(
+        &mut self,
+        change: &Change,
+        next: &People,
+        request: Option<Digest>,
+        made_at: Timestamp,
+    ) -> Result<(), Failure> {
+        let entry = Body::PeopleChanged {
+            change: change.clone(),
+            digest: next.digest(),
+            host: next.host.clone(),
+            made_at,
+            request,
+            revision: next.revision,
+            uid: self.caller(),
+        };
+        approvals::stage_people(&self.store, next)?;
+        self.records.write(&[entry])?;
+        // On record it is made: where this fails, whoever looks next does it.
+        match approvals::settle_people(&self.store, true) {
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// A trust store that was staged and cut off is in force where the log says so, and else was never.
+    pub(super) fn settle_people(&mut self, _lock: &Lock) -> Result<(), Failure> {
+        let Some(staged) = approvals::staged_people(&self.store)? else { return Ok(()) };
+        let staged = staged.digest();
+        let in_force = self.records.says(|b| matches!(b, Body::PeopleChanged { digest, .. } if *digest == staged))?;
+        approvals::settle_people(&self.store, in_force)
+    }
+}
+
+fn unfit(error: &PeopleError) -> Failure {
+    Failure::usage(error.to_string()).next("see who may approve: backstop people list")
+}
