@@ -167,7 +167,7 @@ pub enum Body {
         request: Option<Digest>,
         /// The trust store's revision afterwards.
         revision: u64,
-        /// The user who typed it.
+        /// The user who typed it, or brought the last signature.
         uid: u32,
     },
     /// Other rules are in force than at the last entry of this kind.

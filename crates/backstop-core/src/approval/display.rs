@@ -61,24 +61,33 @@ impl Head<'_> {
 struct Page(String);
 
 impl Page {
-    /// A value, on as many lines as it needs: those after the first are marked, and only those are.
+    /// A value, on as many lines as it needs: those after the first are marked, and only those are. Broken
+    /// between words where that goes, so that no number reads as two.
     fn line(&mut self, key: &str, text: &str) {
         write!(self.0, "  {key:KEY$} ").expect("writing to a string never fails");
-        let (mut column, mut before) = (0, 'x');
-        for c in text.chars() {
-            // Rows of spaces push what follows them to where something else seems to begin.
-            let spelled = if c == ' ' && before == ' ' { "\\x20".to_owned() } else { c.to_string() };
-            // Anything that may be wide is taken for wide.
-            let width = if c.is_ascii() { spelled.len() } else { 2 };
-            if column + width > WIDE {
-                write!(self.0, "\n  {:KEY$} | ", "").expect("writing to a string never fails");
-                column = 0;
+        let mut column = 0;
+        for word in spelled(text).split_inclusive(' ') {
+            let whole = columns(word.trim_end());
+            if column + whole > WIDE && whole <= WIDE {
+                self.on(&mut column);
             }
-            self.0.push_str(&spelled);
-            column += width;
-            before = c;
+            for c in word.chars() {
+                let width = columns(c.encode_utf8(&mut [0; 4]));
+                if column + width > WIDE && c != ' ' {
+                    self.on(&mut column);
+                }
+                self.0.push(c);
+                column += width;
+            }
         }
+        self.0.truncate(self.0.trim_end().len());
         self.0.push('\n');
+    }
+
+    fn on(&mut self, column: &mut usize) {
+        self.0.truncate(self.0.trim_end().len());
+        write!(self.0, "\n  {:KEY$} | ", "").expect("writing to a string never fails");
+        *column = 0;
     }
 
     /// Some lines of a kind, and how many more there are.
@@ -90,6 +99,25 @@ impl Page {
             self.line(key, &format!("and {} more", size::count((all.len() - LINES) as u64)));
         }
     }
+}
+
+/// The same with rows of spaces spelled out: they push what follows them to where something else seems to begin.
+fn spelled(text: &str) -> String {
+    let (mut out, mut before) = (String::new(), 'x');
+    for c in text.chars() {
+        if c == ' ' && before == ' ' {
+            out.push_str("\\x20")
+        } else {
+            out.push(c)
+        }
+        before = c;
+    }
+    out
+}
+
+/// How many columns it may take: whatever may be wide is taken for wide.
+fn columns(text: &str) -> usize {
+    text.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum()
 }
 
 fn quoted(text: &str) -> String {
