@@ -13,6 +13,10 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use regex::Regex;
 
 const INCIDENT: &str = include_str!("../postgres/incident.sh");
+const APPROVED: &str = include_str!("../postgres/approved.sh");
+/// The steps of two people who let it go, with their exit codes.
+const STEPS: &str = "enrol-anna 0\nenrol-ben 0\nheld 75\none 0\none-is-not-enough 77\nsame-person-again 77\n\
+    nothing-gone 0\ntwo 0\ngone 0\nverified 0\nundone 0\nverified-again 0\n";
 const STEP: Duration = Duration::from_secs(120);
 /// How the database is when nothing was lost.
 const WHOLE: &str = "rows 2000\ntakes a row\nchecksums hold\nrows after a new start 2001\n";
@@ -25,6 +29,10 @@ fn main() {
         watchdog(Duration::from_secs(400));
     }
     let mut trials = vec![trial("plain-bash-loses-the-database".to_owned(), &missing, plain_bash_loses_it)];
+    for who in [Who::Root, Who::User] {
+        let name = format!("{}::two-people-let-a-database-go-and-it-comes-back", who.name());
+        trials.push(trial(name, &missing, move || goes_by_two_people_and_comes_back(who)));
+    }
     for profile in ["workstation", "production"] {
         for (proof, with) in [("", "without"), ("fresh", "with")] {
             for who in [Who::Root, Who::User] {
@@ -63,9 +71,13 @@ struct After {
 
 impl After {
     fn of(profile: &str, who: Who, how: &str, proof: &str) -> Result<Self, Broken> {
+        Self::script(who, &format!("PROFILE={profile} GUARD={how} PROOF={proof}\n{INCIDENT}"))
+    }
+
+    fn script(who: Who, script: &str) -> Result<Self, Broken> {
         let arena = Arena::new(Plan { who, guard: Some(guard::binary()), borrowed: Vec::new() })?;
         let uid = if who == Who::Root { 0 } else { 1000 };
-        let script = format!("PROFILE={profile} UIDN={uid} GUARD={how} PROOF={proof}\n{INCIDENT}");
+        let script = format!("UIDN={uid}\n{script}");
         arena.sh_as(Who::Root, &script, &[], STEP)?.must("the incident")?;
         Ok(Self { arena })
     }
@@ -83,6 +95,16 @@ fn plain_bash_loses_it() -> Result<(), Failed> {
         return Ok(());
     }
     Err(format!("plain bash loses nothing, so the case proves nothing:\n{database}").into())
+}
+
+fn goes_by_two_people_and_comes_back(who: Who) -> Result<(), Failed> {
+    let after = After::script(who, APPROVED)?;
+    let (steps, database) = (after.read("steps")?, after.read("database")?);
+    let same = after.read("names.before")? == after.read("names.after")?;
+    if steps == STEPS && database == "checksums hold\nrows 2000\n" && same {
+        return Ok(());
+    }
+    Err(format!("{steps}\n{database}\nthe same names: {same}\n{}", after.read("transcript")?).into())
 }
 
 fn stays(profile: &str, who: Who, proof: &str) -> Result<(), Failed> {
