@@ -247,6 +247,18 @@ fn a_question_and_a_no_that_are_cut_off_leave_nothing_half() {
         }
         assert!(desk.say(&["people", "list"], 0).contains("carl"));
     });
+    let revokes = || {
+        let (desk, run) = Desk::ready(&program, keys.path());
+        desk.say(&["approve", &run, "--signature", &desk.signed(&run, "anna")], 0);
+        let back = desk.signed_as(&run, "anna", "revoke");
+        (desk, ["revoke", &run, "--signature", &back].map(str::to_owned).to_vec())
+    };
+    at_every_point(revokes, 0, |desk, args, point| {
+        let run = args[1].as_str();
+        desk.output(&args.iter().map(String::as_str).collect::<Vec<_>>(), None);
+        assert!(desk.say(&["show", run], 0).contains("revoked by anna") && desk.rows(), "point {point}");
+        desk.say(&["commit", run], 77);
+    });
     let denies = || {
         let (desk, run) = Desk::ready(&program, keys.path());
         let no = desk.signed_as(&run, "anna", "deny");

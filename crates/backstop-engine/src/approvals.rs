@@ -101,7 +101,15 @@ fn damaged(path: &Path, why: &str) -> Failure {
 
 /// Who may approve; none where nobody was ever enrolled.
 pub(crate) fn people(store: &Store) -> Result<Option<People>, Failure> {
-    read_people(&store.path().join(PEOPLE))
+    let path = store.path().join(PEOPLE);
+    match read_people(&path)? {
+        // People have been asked here: they were not nobody.
+        None if store.path().join(REQUESTS).exists() => {
+            Err(Failure::internal(format!("who may approve can't be told: {} is missing", path.display()))
+                .next("bring it back from where the state directory was copied; the audit log has what was in it"))
+        }
+        people => Ok(people),
+    }
 }
 
 fn read_people(path: &Path) -> Result<Option<People>, Failure> {

@@ -471,6 +471,9 @@ fn a_trust_store_that_was_written_to_lets_nothing_through() {
         assert!(said.contains("who may approve can't be told") && scene.rows(), "{said}");
         scene.say(&["people", "list"], 125);
     }
+    fs::create_dir(scene.place.at("state/backstop/approvals")).expect("made");
+    fs::remove_file(&path).expect("removed");
+    assert!(scene.say(&["run", "-c", LOSES], 125).contains("is missing") && scene.rows());
     // What makes sense and is another's is found in the log.
     fs::write(&path, good.replace("\"uids\":[60001]", "\"uids\":[]")).expect("written");
     let said = scene.say(&["audit", "verify"], 1);

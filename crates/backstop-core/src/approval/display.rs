@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::ballot::Quorum;
+use super::ballot::{Excluded, Quorum};
 use super::key::Key;
 use super::matter::code;
 use super::people::{Change, NewKey, People};
@@ -35,6 +35,8 @@ const WIDE: usize = 66;
 /// What goes on top of every display.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
+    /// Who may not approve.
+    pub excluded: &'a Excluded,
     /// When the request expires.
     pub expires: Timestamp,
     /// The machine.
@@ -61,33 +63,38 @@ impl Head<'_> {
 struct Page(String);
 
 impl Page {
-    /// A value, on as many lines as it needs: those after the first are marked, and only those are. Broken
-    /// between words where that goes, so that no number reads as two.
+    /// A value, on as many lines as it needs. Those after the first are marked, and only those are: `|` where a
+    /// space stood, `+` within a word. So one text has one form, and no number reads as two.
     fn line(&mut self, key: &str, text: &str) {
-        write!(self.0, "  {key:KEY$} ").expect("writing to a string never fails");
-        let mut column = 0;
-        for word in spelled(text).split_inclusive(' ') {
-            let whole = columns(word.trim_end());
-            if column + whole > WIDE && whole <= WIDE {
-                self.on(&mut column);
+        write!(self.0, "  {key:KEY$}").expect("writing to a string never fails");
+        let mut column = WIDE + 1;
+        for (at, word) in spelled(text).split(' ').enumerate() {
+            let whole = columns(word);
+            if at == 0 || (column + 1 + whole > WIDE && whole <= WIDE) || column >= WIDE {
+                column = self.on(if at == 0 { "" } else { "| " });
+            } else {
+                self.0.push(' ');
+                column += 1;
             }
             for c in word.chars() {
                 let width = columns(c.encode_utf8(&mut [0; 4]));
-                if column + width > WIDE && c != ' ' {
-                    self.on(&mut column);
+                if column + width > WIDE {
+                    column = self.on("+ ");
                 }
                 self.0.push(c);
                 column += width;
             }
         }
-        self.0.truncate(self.0.trim_end().len());
         self.0.push('\n');
     }
 
-    fn on(&mut self, column: &mut usize) {
-        self.0.truncate(self.0.trim_end().len());
-        write!(self.0, "\n  {:KEY$} | ", "").expect("writing to a string never fails");
-        *column = 0;
+    /// The next line of a value; the first stands behind its key.
+    fn on(&mut self, mark: &str) -> usize {
+        match mark {
+            "" => self.0.push(' '),
+            mark => write!(self.0, "\n  {:KEY$} {mark}", "").expect("writing to a string never fails"),
+        }
+        0
     }
 
     /// Some lines of a kind, and how many more there are.
@@ -101,11 +108,12 @@ impl Page {
     }
 }
 
-/// The same with rows of spaces spelled out: they push what follows them to where something else seems to begin.
+/// The same with spaces spelled out where they could not be seen, or would push what follows them to where
+/// something else seems to begin: in rows, and at either end.
 fn spelled(text: &str) -> String {
-    let (mut out, mut before) = (String::new(), 'x');
-    for c in text.chars() {
-        if c == ' ' && before == ' ' {
+    let (mut out, mut before, last) = (String::new(), ' ', text.len().saturating_sub(1));
+    for (at, c) in text.char_indices() {
+        if c == ' ' && (before == ' ' || at == last) {
             out.push_str("\\x20")
         } else {
             out.push(c)
@@ -142,8 +150,10 @@ pub fn run(head: &Head<'_>, people: &People, record: &RunRecord, set: &EffectSet
         request.session.as_ref().map(|s| format!(", session {}", free(s.as_slice(), FREE / 4))).unwrap_or_default();
     page.line("asked by", &format!("user account {}{agent}{session}", request.uid));
     page.line("asked at", &Timestamp::new(record.started.secs, 0).to_string());
-    let owner = people.of_account(request.uid).map(|m| format!("{} owns that account, and can't approve it", m.id));
+    let owner = people.of_account(request.uid).map(|m| format!("{} owns that account", m.id));
     page.line("asker", &owner.unwrap_or_else(|| "nobody who may approve owns that account".to_owned()));
+    let excluded: Vec<&str> = head.excluded.people.iter().map(String::as_str).collect();
+    page.line("without", &format!("{} (whose account asked, or had logged in when it did)", listed(&excluded)));
     page.line("command", &free(request.command.text().as_slice(), FREE));
     let workspace = request.workspace.as_ref().map_or("none".to_owned(), |w| w.quoted().to_string());
     page.line("in", &format!("{} (workspace: {workspace})", request.cwd.quoted()));

@@ -119,7 +119,7 @@ impl Engine {
         let digest = self.named_request(name)?;
         let people = self.people()?;
         let mut request = self.request(digest)?;
-        if request.phase.is_claimed()
+        if (request.phase.is_claimed() || request.phase == Phase::Denied)
             && self.sound().is_ok()
             && let Ok(lock) = self.store.try_lock("apply", "")?
             && self.store.open_marks()?.is_empty()
@@ -157,7 +157,7 @@ impl Engine {
 
     /// A request as it stands, without writing anything.
     pub(super) fn seen(&self, request: &Request, people: &People) -> Result<Pending, Failure> {
-        let now = clock::real();
+        let now = clock::now();
         let mut phase = request.phase.at(now, request.question().expires);
         if phase.waits() && !request.time_holds(now)? {
             phase = Phase::Expired;
@@ -189,7 +189,7 @@ impl Engine {
         plan: &[u8],
     ) -> Result<Option<Body>, Failure> {
         let people = self.people()?;
-        let now = clock::real();
+        let now = clock::now();
         if !people.founded {
             return Ok(None);
         }
@@ -203,13 +203,14 @@ impl Engine {
         if may < usize::try_from(Quorum::TWO.people).unwrap_or(usize::MAX) {
             let may = if may == 1 { "only 1 of the people enrolled".to_owned() } else { format!("{may} people") };
             record.notes.push(format!(
-                "{may} may approve it: the others own the account that asked; enrol more: backstop people add"
+                "{may} may approve it: the others own the account that asked, or had logged in when it did; enrol more: \
+                 backstop people add"
             ));
         }
         let matter = self.matter(record, plan)?;
         let expires = Timestamp::new(now.secs.saturating_add(PENDING), 0);
         let request = matter.request(&people.host, &Quorum::TWO, &excluded);
-        let head = Head { expires, host: &people.host, quorum: &Quorum::TWO, request };
+        let head = Head { excluded: &excluded, expires, host: &people.host, quorum: &Quorum::TWO, request };
         let display = display::run(&head, &people, record, effects);
         let question = Question {
             display: Digest::of_content(display.as_bytes()),
@@ -251,7 +252,7 @@ impl Engine {
         let lock = self.lock_runs()?;
         let mut request = self.current(digest, &people, &lock)?;
         self.open_for(&request)?;
-        request.prepare(choice, &member.id, &print, clock::real())
+        request.prepare(choice, &member.id, &print, clock::now())
     }
 
     /// Takes a signed statement. Where the quorum is there with it, what was asked takes effect at once.
@@ -269,7 +270,7 @@ impl Engine {
             let people = self.people()?;
             let mut request = self.current(digest, &people, &lock)?;
             self.open_for(&request)?;
-            let now = clock::real();
+            let now = clock::now();
             let vote = request.vote(text, signature, &people, now)?.map_err(|refusal| refused(digest, &refusal))?;
             let run = request.question().matter.run();
             self.records.write(&[Body::ApprovalVoted { reason: reason.cloned(), request: digest, run, vote }])?;
@@ -302,7 +303,7 @@ impl Engine {
     /// executed it, a changed trust store, a run that was given up.
     pub(super) fn current(&mut self, digest: Digest, people: &People, _lock: &Lock) -> Result<Request, Failure> {
         let mut request = self.request(digest)?;
-        let now = clock::real();
+        let now = clock::now();
         if request.phase.is_claimed() {
             // Whoever had it is gone: the lock is ours, and the journal has nothing open.
             let done = match request.question().matter {
@@ -345,7 +346,7 @@ impl Engine {
     fn step(&mut self, request: &mut Request, event: &Event) -> Result<(), Failure> {
         let question = request.question();
         let (digest, run) = (question.request, question.matter.run());
-        let next = request.phase.step(event, clock::real(), question.expires);
+        let next = request.phase.step(event, clock::now(), question.expires);
         let next = next.map_err(|why| out_of_turn(digest, why))?;
         if next == request.phase {
             return Ok(());

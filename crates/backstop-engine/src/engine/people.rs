@@ -3,6 +3,7 @@
 
 use backstop_core::approval::ballot::{Excluded, Question, Quorum};
 use backstop_core::approval::display::{self, Head};
+use backstop_core::approval::life::Phase;
 use backstop_core::approval::matter::Matter;
 use backstop_core::approval::people::{Change, Footing, People, PeopleError};
 use backstop_core::audit::Body;
@@ -47,7 +48,7 @@ impl Engine {
         let lock = self.lock_runs()?;
         self.settle_people(&lock)?;
         let people = self.people()?;
-        let now = clock::real();
+        let now = clock::now();
         if !people.founded {
             let next = people.with(change, Footing::Founding, now).map_err(|e| unfit(&e))?;
             self.put_people(change, &next, None, now)?;
@@ -55,19 +56,21 @@ impl Engine {
         }
         // Said now what is wrong with it, not when two people have agreed.
         people.would(change, now).map_err(|e| unfit(&e))?;
-        if let Some(same) = self
-            .pending()?
-            .requests
-            .into_iter()
-            .find(|p| matches!(&p.question.matter, Matter::People { change: asked, .. } if asked == change))
-        {
-            return Ok(Wish::Asked(Box::new(same)));
+        let same = |p: &Pending| matches!(&p.question.matter, Matter::People { change: asked, .. } if asked == change);
+        if let Some(same) = self.pending()?.requests.into_iter().find(same) {
+            let request = self.current(same.question.request, &people, &lock)?;
+            let seen = self.seen(&request, &people)?;
+            return match seen.phase {
+                // Both have said so; whoever came last was cut off.
+                Phase::Approved { .. } => self.change_approved(request, change).map(Wish::Done),
+                _ => Ok(Wish::Asked(Box::new(seen))),
+            };
         }
         let matter = people.matter(change, self.caller(), now);
         let excluded = Excluded::default();
         let request = matter.request(&people.host, &Quorum::TWO, &excluded);
         let expires = Timestamp::new(now.secs.saturating_add(PENDING), 0);
-        let head = Head { expires, host: &people.host, quorum: &Quorum::TWO, request };
+        let head = Head { excluded: &excluded, expires, host: &people.host, quorum: &Quorum::TWO, request };
         let display = display::change(&head, &people, change, self.caller());
         let question = Question {
             display: Digest::of_content(display.as_bytes()),
@@ -92,18 +95,20 @@ impl Engine {
         self.begin_claim(&mut request, &people)?;
         let mut claim = Claim::of(request);
         let digest = self.checked(&mut claim, true)?;
-        let now = clock::real();
+        let now = clock::now();
         let right = claim.request.ballot.right(&people, now);
         let right = right.ok_or_else(|| Failure::new(FailureKind::Refused, "the people it needs are not there"))?;
-        let made = people.with(change, Footing::Approved(&right), now).map_err(|e| unfit(&e));
-        let made = made.and_then(|next| {
-            self.put_people(change, &next, Some(digest), now)?;
-            Ok(next)
-        });
-        // What is made is made; the next look at the request finds that in the log.
-        match (self.executed(&mut claim, made.is_ok()), made) {
-            (Err(failure), Err(first)) => Err(first.next(failure.what)),
-            (_, made) => made,
+        let next = match people.with(change, Footing::Approved(&right), now) {
+            Ok(next) => next,
+            Err(error) => {
+                let ended = self.executed(&mut claim, false);
+                return Err(ended.err().into_iter().fold(unfit(&error), |first, second| first.next(second.what)));
+            }
+        };
+        // Where this fails, nobody knows here whether it is on record; whoever looks next finds out.
+        self.put_people(change, &next, Some(digest), now)?;
+        match self.executed(&mut claim, true) {
+            Ok(()) | Err(_) => Ok(next),
         }
     }
 

@@ -289,7 +289,15 @@ impl Engine {
                     return Ok(Outcome { record: record.clone(), effects: done.effects });
                 }
                 lock = Some(held);
-                Some(answer)
+                let volumes: Vec<&OpenVolume> = done.volumes.iter().collect();
+                let today =
+                    self.judged_today(record, &done.effects, &volumes, &format!("backstop retry {}", record.id))?;
+                if answer == Answer::Commit && today.decision > Decision::Ask {
+                    record.notes.push("while the question stood, the rules, or who can approve, changed".to_owned());
+                    Some(Answer::Hold)
+                } else {
+                    Some(answer)
+                }
             }
         };
         let by = match judgement.decision {

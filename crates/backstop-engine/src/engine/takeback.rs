@@ -62,15 +62,18 @@ impl Engine {
         }
         let (lock, now) = self.locked(id)?;
         expect(&now, State::Held)?;
+        // While somebody was asked, or waited for the lock, it may have come to take more.
+        if self.judged_today(&mut record, &effects, &volumes, &again)?.decision > judgement.decision {
+            let what = format!("{id} stays held: the rules, or who can approve, changed meanwhile");
+            return Err(Failure::new(FailureKind::Refused, what).next(format!("again: backstop commit {id}")));
+        }
         let bounds = self.t0(id, &sites)?;
         let mut claim = if two { Some(self.claim(&now, &lock)?) } else { None };
         let checked = match self.as_rehearsed((&plan, &effects), &sites, &bounds, true) {
             Ok(checked) => checked,
             Err(failure) => {
-                if let Some(claim) = &mut claim {
-                    self.executed(claim, false)?;
-                }
-                return Err(failure);
+                let ended = claim.as_mut().map_or(Ok(()), |claim| self.executed(claim, false));
+                return Err(ended.err().into_iter().fold(failure, |first, second| first.next(second.what)));
             }
         };
         let mut by = By::Person { uid: self.caller() };
@@ -99,7 +102,7 @@ impl Engine {
     }
 
     /// The judgement by today's rules, and by who can approve today: both may have become stricter since.
-    fn judged_today(
+    pub(super) fn judged_today(
         &mut self,
         record: &mut RunRecord,
         effects: &EffectSet,
@@ -297,23 +300,28 @@ impl Engine {
         self.record(id)
     }
 
-    /// Refuses to bring back what takes two people: their word was good for one time.
+    /// Refuses to bring back what one person's word is too little for: by the rules under which it took effect,
+    /// or by those of today. Two people's word was good for one time.
     fn may_come_back(&mut self, mut record: RunRecord, sites: &[Site]) -> Result<(), Failure> {
         let id = record.id;
-        let again = "run the command again: that asks them anew";
-        let two = Self::takes_two(&record, Decision::Allow) || {
-            // Where nobody could be asked then, and two can now.
-            self.enrolled()? > 0 && {
-                let effects = self.read_effects(id)?;
-                let volumes: Vec<&OpenVolume> = sites.iter().filter_map(Site::volume).collect();
-                self.judged_today(&mut record, &effects, &volumes, again)?.decision == Decision::TwoPerson
-            }
-        };
-        if two {
-            let what = format!("{id} takes two people's word, which is good for one time");
-            return Err(Failure::new(FailureKind::Refused, what).next(again));
+        let again = "run the command again, which judges it anew";
+        let refuse = |what: String| Err(Failure::new(FailureKind::Refused, what).next(again));
+        if Self::takes_two(&record, Decision::Allow) {
+            return refuse(format!("{id} took two people's word, which was good for one time"));
         }
-        Ok(())
+        // What was not judged by facts that today's rules know: as it was, where nobody could be asked anyway.
+        if !matches!(self.kept(id)?, Kept::These(_)) && self.enrolled()? == 0 {
+            return Ok(());
+        }
+        let effects = self.read_effects(id)?;
+        let volumes: Vec<&OpenVolume> = sites.iter().filter_map(Site::volume).collect();
+        let judgement = self.judged_today(&mut record, &effects, &volumes, again)?;
+        let why = judgement.reasons.first().map(|r| r.why.clone()).unwrap_or_default();
+        match judgement.decision {
+            Decision::Allow | Decision::Ask => Ok(()),
+            Decision::TwoPerson => refuse(format!("{id} takes two people by today's rules: {why}")),
+            Decision::Deny => refuse(format!("{id} may not be brought back by today's rules: {why}")),
+        }
     }
 
     fn transact(

@@ -32,7 +32,12 @@ fn name(asked: &Pending) -> String {
 /// `1 of 2 (anna), expires in 12 min`.
 pub fn state(asked: &Pending, now: Timestamp) -> String {
     let (have, needs) = standing(&asked.tally, &asked.question.quorum);
-    let who: Vec<&str> = asked.votes.iter().filter(|v| v.choice == Choice::ApproveOnce).map(|v| &*v.person).collect();
+    let yes = asked.votes.iter().filter(|v| v.choice == Choice::ApproveOnce).map(|v| &*v.person);
+    let who: Vec<&str> = match &asked.tally {
+        // Of those who said yes, who still counts.
+        Tally::Open { have, .. } => have.iter().map(String::as_str).collect(),
+        _ => yes.collect(),
+    };
     let who = if who.is_empty() { String::new() } else { format!(" ({})", who.join(", ")) };
     let groups = match &asked.tally {
         Tally::Open { groups, .. } if !groups.is_empty() => {

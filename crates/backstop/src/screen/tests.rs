@@ -404,8 +404,9 @@ fn display(o: &Outcome) -> String {
     use backstop_core::approval::people::People;
     let any = backstop_core::digest::Digest([5; 32]);
     let matter = Matter::Run { asked: any, effects: any, facts: any, law: None, plan: any, run: o.record.id };
-    let request = matter.request("db-1", &Quorum::TWO, &Excluded::default());
-    let head = Head { expires: NOW, host: "db-1", quorum: &Quorum::TWO, request };
+    let excluded = Excluded { people: ["carl".to_owned()].into(), uids: [33].into() };
+    let request = matter.request("db-1", &Quorum::TWO, &excluded);
+    let head = Head { excluded: &excluded, expires: NOW, host: "db-1", quorum: &Quorum::TWO, request };
     run(&head, &People::new("db-1").expect("a name"), &o.record, &o.effects)
 }
 
@@ -413,7 +414,7 @@ fn display(o: &Outcome) -> String {
 fn approvers_are_shown_the_incident() {
     insta::assert_snapshot!(display(&incident()), @r#"
     backstop asks for approval
-      request   33a57021
+      request   f9a31bca
       host      db-1
       for       the run r-2x7k3f
       needs     2 people
@@ -421,6 +422,7 @@ fn approvers_are_shown_the_incident() {
       asked by  user account 33
       asked at  2026-11-22T16:20:00Z
       asker     nobody who may approve owns that account
+      without   carl (whose account asked, or had logged in when it did)
       command   rm -rf /var/www/temp/*
       in        /var/www (workspace: /var/www)
       network   host
@@ -441,7 +443,7 @@ fn approvers_are_shown_the_incident() {
       rule      behind-a-link (workstation.cedar:138): what would be lost lies
                 | behind a link or mount that the command did not name
       digest    sha256:aa4078be9cdd2d461cc9ffd8b70f510876f8b02e0ff2f0eeaf4b8fac9db
-                | 6bc13 (of all effects)
+                + 6bc13 (of all effects)
 
     9 effects
       delete    /var/lib/postgresql/15/main/PG_VERSION (3 B)
@@ -493,6 +495,27 @@ fn a_long_command_or_many_files_hide_nothing_from_approvers() {
     assert!(first[0].contains("/usr/local/bin/x") && first[0].contains("mode 4755, owner 0:0"), "{first:?}");
     assert!(first[1].contains("/srv/last") && first[1].contains("CAN'T BE UNDONE"), "{first:?}");
     assert!(first[2].contains("/srv/z") && first[3].contains("/a/0"), "{first:?}");
-    let joined = text.split_whitespace().filter(|word| *word != "|").collect::<Vec<_>>().join(" ");
+    let joined = text.split_whitespace().filter(|word| *word != "|" && *word != "+").collect::<Vec<_>>().join(" ");
     assert!(joined.contains("cut: 60,000 bytes in all") && text.contains("and 303 more"), "{text}");
+}
+
+#[test]
+fn what_approvers_are_shown_has_one_form() {
+    let shown = |command: &str| {
+        let mut o = incident();
+        o.record.request.command = backstop_core::request::Command::Line(command.into());
+        display(&o)
+    };
+    let long = "x".repeat(66);
+    let longer = "y".repeat(125);
+    for (one, other) in [
+        (format!("{long} x"), format!("{long}x")),
+        (format!("rm -rf {longer} db"), format!("rm -rf {longer}db")),
+        ("rm a ".to_owned(), "rm a".to_owned()),
+        (" rm a".to_owned(), "rm a".to_owned()),
+        ("rm a  b".to_owned(), "rm a b".to_owned()),
+        ("rm a\\x20 b".to_owned(), "rm a  b".to_owned()),
+    ] {
+        assert_ne!(shown(&one), shown(&other), "{one}");
+    }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
+use backstop_core::approval::life::Phase;
 use backstop_core::effect::EffectSet;
 use backstop_core::run::{Exit, RunRecord, State};
 use backstop_engine::{Failure, FailureKind, Outcome, RunOptions};
@@ -197,11 +198,16 @@ fn decided(
 /// A run's record, and whether anything can still come of it by itself: people who were asked and are too late
 /// decide nothing.
 fn undecided(house: &mut House, record: RunRecord) -> Result<(RunRecord, bool), Failure> {
-    let waits = match record.approval {
-        Some(_) if record.state == State::Held => house.engine.asked(&record.id.to_string())?.phase.waits_or_runs(),
-        _ => is_open(&record),
-    };
-    Ok((record, waits))
+    if record.state != State::Held || record.approval.is_none() {
+        let open = is_open(&record);
+        return Ok((record, open));
+    }
+    let phase = house.engine.asked(&record.id.to_string())?.phase;
+    // What the request has come to, the run may come to in a moment.
+    let follows = matches!(phase, Phase::Denied | Phase::Committed);
+    let record = house.engine.record(record.id)?;
+    let open = record.state == State::Held && (follows || phase.waits_or_runs());
+    Ok((record, open))
 }
 
 const fn is_open(record: &RunRecord) -> bool {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Question as Asks;
-use crate::approval::ballot::{Ballot, Question, Vote};
+use crate::approval::ballot::{Ballot, Question, Refusal, Vote};
 use crate::approval::life::JUMP;
 use crate::approval::matter::Matter;
 use crate::approval::people::{Footing, People};
@@ -130,8 +130,11 @@ impl Approvals {
         in_time(asked.at, vote, now)?;
         let issued: Vec<String> = asked.votes.iter().chain([vote]).map(|v| v.text.clone()).collect();
         let mut ballot = Ballot::restore(asked.question.clone(), &issued, asked.votes.clone())?;
-        let cast = ballot.cast(&vote.text, &vote.signature, people, vote.at);
-        cast.map(drop).map_err(|why| format!("the decision of {} doesn't hold: {why}", calm(&vote.person)))
+        match ballot.cast(&vote.text, &vote.signature, people, vote.at) {
+            // Signed and all; the yes that it takes back was cut off before it was on record.
+            Ok(_) | Err(Refusal::NothingToRevoke(_)) => Ok(()),
+            Err(why) => Err(format!("the decision of {} doesn't hold: {why}", calm(&vote.person))),
+        }
     }
 
     /// The ballot of these votes: each holds by the people of now, and was cast between question and now.
