@@ -96,12 +96,12 @@ impl Desk {
         let public = format!("{}.pub", key.display());
         let output = self.output(&["show", asked, "--statement", "--decision", decision, "--key", &public], None);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let path = self.at(&format!("home/{asked}-{name}"));
+        let path = self.at(&format!("home/{asked}-{name}-{decision}"));
         fs::write(&path, &output.stdout).expect("written");
         let path = path.to_str().expect("UTF-8").to_owned();
         let mut keygen = Command::new("ssh-keygen");
         keygen.args(["-q", "-Y", "sign", "-n", "approval@backstop", "-f"]).arg(&key).arg(&path);
-        assert!(keygen.status().expect("ssh-keygen").success());
+        assert!(keygen.stdin(Stdio::null()).status().expect("ssh-keygen").success());
         format!("{path}.sig")
     }
 
