@@ -44,12 +44,6 @@ pub fn name(store: &Store) -> Result<String, Failure> {
     if is_name(&name) { Ok(name) } else { Err(Failure::internal(format!("{name} can't name this machine"))) }
 }
 
-/// The account that logged in, where the kernel knows it (`loginuid`, which `su` and `sudo` leave as it is).
-pub fn login() -> Option<u32> {
-    let uid = fs::read_to_string("/proc/self/loginuid").ok()?.trim().parse().ok()?;
-    (uid != u32::MAX).then_some(uid)
-}
-
 /// What was drawn for this state directory, now or before.
 fn drawn(store: &Store) -> Result<Digest, Failure> {
     if let Some(Drawn { digits, .. }) = store.read_own(DRAWN)? {

@@ -25,6 +25,8 @@ pub enum Durability {
 pub struct Settings {
     /// The caller's user id.
     pub uid: u32,
+    /// The user id that had logged in, where the kernel knows it: whoever became somebody else is still that one.
+    pub login: Option<u32>,
     /// Journal, runs, audit log, and the vault of its own file system; mode 0700.
     pub state: PathBuf,
     /// The caller's home.

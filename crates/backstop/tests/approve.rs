@@ -291,6 +291,7 @@ fn what_changed_meanwhile_voids_what_was_approved() {
     let scene = Scene::new();
     let run = scene.held();
     scene.decides("approve", &run, "anna", 0);
+    // The file systems' clock ticks in steps of some milliseconds: within one, a change has no later time.
     std::thread::sleep(std::time::Duration::from_millis(20));
     fs::write(scene.place.at("w/pg/base/1"), "other rows\n").expect("written");
     let said = scene.decides("approve", &run, "ben", 74);
@@ -303,6 +304,23 @@ fn what_changed_meanwhile_voids_what_was_approved() {
     scene.decides("approve", &anew, "ben", 0);
     assert!(!scene.rows());
     scene.verified();
+}
+
+#[test]
+fn what_one_rule_let_through_is_not_brought_back_against_another() {
+    let scene = Scene::new();
+    let rule = scene.place.at("w/.backstop/rows.cedar");
+    fs::remove_file(&rule).expect("removed");
+    scene.say(&["run", "-c", LOSES], 0);
+    scene.say(&["undo", "@last"], 0);
+    fs::write(&rule, RULE).expect("written");
+    let said = scene.say(&["redo", "@last"], 77);
+    assert!(said.contains("two people by today's rules") && scene.rows(), "{said}");
+    fs::write(&rule, RULE.replace("context.approvals.people >= 2", "false")).expect("written");
+    assert!(scene.say(&["redo", "@last"], 77).contains("may not be brought back") && scene.rows());
+    fs::remove_file(&rule).expect("removed");
+    scene.say(&["redo", "@last"], 0);
+    assert!(!scene.rows());
 }
 
 #[test]
@@ -390,7 +408,7 @@ fn at_a_terminal_the_very_text_is_shown_and_a_word_is_typed() {
     };
     let approve = |name: &str, word: &str| {
         let args = ["approve", &run, "--key", &scene.key(name)];
-        let (code, seen) = terminal::at_a_terminal(&args, prepare, "> ", word);
+        let (code, seen) = terminal::at_a_terminal(&args, prepare, "> ", || word.to_owned());
         (code, String::from_utf8(seen).expect("UTF-8").replace('\r', ""))
     };
     let (code, seen) = approve("anna", "yes\n");

@@ -73,6 +73,7 @@ impl Scene {
     fn settings(&self) -> Settings {
         let owner = fs::metadata(self.dir.path()).expect("ours");
         Settings {
+            login: None,
             uid: owner.uid(),
             state: self.at("state"),
             home: None,

@@ -432,6 +432,11 @@ fn an_agent_can_wait_for_a_persons_decision() {
 
 /// The same at a terminal, where somebody answers the question.
 fn at_a_terminal(place: &Place, args: &[&str], answer: &str) -> (Option<i32>, String) {
+    meanwhile(place, args, || answer.to_owned())
+}
+
+/// The same, where something happens before the answer.
+fn meanwhile(place: &Place, args: &[&str], answer: impl FnOnce() -> String) -> (Option<i32>, String) {
     let prepare = |command: &mut Command| {
         place.environment(command);
     };
@@ -449,6 +454,23 @@ fn a_person_at_a_terminal_is_asked_and_obeyed() {
         assert_eq!((got, place.at("w/db").exists()), (Some(code), there), "{answer:?}: {text}");
         assert!(text.contains("open for writing") && text.contains("let it take effect?"), "{text}");
     }
+}
+
+#[test]
+fn an_answer_to_an_older_question_is_judged_by_the_rules_of_then() {
+    let place = Place::new();
+    write(&place.at("w/db"), "data");
+    let _open = File::options().append(true).open(place.at("w/db")).expect("open for writing");
+    let rule = "@id(\"two\") @reason(\"a file would go\") @next(\"keep it\")\n\
+        forbid (principal, action == Action::\"commit\", resource)\n\
+        when { context.deleted.files > 0 } unless { context.approvals.people >= 2 };\n";
+    let (code, text) = meanwhile(&place, &["run", "--", "rm", "db"], || {
+        fs::create_dir(place.at("w/.backstop")).expect("made");
+        write(&place.at("w/.backstop/two.cedar"), rule);
+        "c\n".to_owned()
+    });
+    assert_eq!((code, place.at("w/db").exists()), (Some(75), true), "{text}");
+    assert!(text.contains("while the question stood"), "{text}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::is_name;
 use super::key::{Key, SignatureError};
+use super::life::PENDING;
 use super::matter::Matter;
 use super::people::{Change, Credential, Member, People};
 use super::statement::{Choice, FRESH, NAMESPACE, Nonce, Statement, StatementError, is_summary};
@@ -39,6 +40,14 @@ pub struct Excluded {
     pub uids: BTreeSet<u32>,
 }
 
+impl Excluded {
+    /// These accounts, and whose they are today.
+    pub fn of(uids: BTreeSet<u32>, people: &People) -> Self {
+        let owners = uids.iter().filter_map(|uid| people.of_account(*uid));
+        Self { people: owners.map(|m| m.id.clone()).collect(), uids }
+    }
+}
+
 /// What is asked, as it was frozen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +71,26 @@ pub struct Question {
 }
 
 impl Question {
+    /// Two people are asked, from now on. What they are shown is made of it: [`Question::shown`] completes it.
+    pub fn new(people: &People, matter: Matter, excluded: Excluded, summary: String, now: Timestamp) -> Self {
+        Self {
+            display: Digest::of_content(b""),
+            expires: Timestamp::new(now.secs.saturating_add(PENDING), 0),
+            host: people.host.clone(),
+            request: matter.request(&people.host, &Quorum::TWO, &excluded),
+            excluded,
+            matter,
+            quorum: Quorum::TWO,
+            summary,
+        }
+    }
+
+    /// The same, about this very text.
+    #[must_use]
+    pub fn shown(self, display: &str) -> Self {
+        Self { display: Digest::of_content(display.as_bytes()), ..self }
+    }
+
     /// Whether it can have been asked: its digest is its own, and its words are plain. For what is read.
     pub fn is_sound(&self) -> bool {
         self.request == self.matter.request(&self.host, &self.quorum, &self.excluded)

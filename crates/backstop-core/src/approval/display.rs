@@ -5,12 +5,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::ballot::{Excluded, Quorum};
+use super::ballot::Question;
 use super::key::Key;
 use super::matter::code;
 use super::people::{Change, NewKey, People};
 use super::statement;
-use crate::digest::Digest;
 use crate::effect::{Aspect, CrossingKind, Effect, EffectSet, FileType, Kind, Node};
 use crate::policy::{Decision, gives_rights};
 use crate::quoted::Quoted;
@@ -32,32 +31,17 @@ const KEY: usize = 9;
 /// So many columns of a value stand on one line, that no terminal breaks it where a name wants it broken.
 const WIDE: usize = 66;
 
-/// What goes on top of every display.
-#[derive(Clone, Copy, Debug)]
-pub struct Head<'a> {
-    /// Who may not approve.
-    pub excluded: &'a Excluded,
-    /// When the request expires.
-    pub expires: Timestamp,
-    /// The machine.
-    pub host: &'a str,
-    /// Who has to agree.
-    pub quorum: &'a Quorum,
-    /// The request's digest.
-    pub request: Digest,
-}
-
-impl Head<'_> {
-    fn write(&self, page: &mut Page, what: &str) {
-        page.0.push_str("backstop asks for approval\n");
-        page.line("request", &code(self.request));
-        page.line("host", self.host);
-        page.line("for", what);
-        let groups: Vec<String> = self.quorum.groups.iter().map(|(g, n)| format!("{n} of {g}")).collect();
-        let and = if groups.is_empty() { String::new() } else { format!(", among them {}", groups.join(" and ")) };
-        page.line("needs", &format!("{} people{and}", self.quorum.people));
-        page.line("expires", &self.expires.to_string());
-    }
+/// What stands on top of every display.
+fn head(page: &mut Page, question: &Question, what: &str) {
+    page.0.push_str("backstop asks for approval\n");
+    page.line("request", &code(question.request));
+    page.line("host", &question.host);
+    page.line("for", what);
+    let quorum = &question.quorum;
+    let groups: Vec<String> = quorum.groups.iter().map(|(g, n)| format!("{n} of {g}")).collect();
+    let and = if groups.is_empty() { String::new() } else { format!(", among them {}", groups.join(" and ")) };
+    page.line("needs", &format!("{} people{and}", quorum.people));
+    page.line("expires", &question.expires.to_string());
 }
 
 struct Page(String);
@@ -141,10 +125,10 @@ fn free(text: &[u8], most: usize) -> String {
 }
 
 /// The display of a held run.
-pub fn run(head: &Head<'_>, people: &People, record: &RunRecord, set: &EffectSet) -> String {
+pub fn run(question: &Question, people: &People, record: &RunRecord, set: &EffectSet) -> String {
     let mut page = Page(String::new());
     let request = &record.request;
-    head.write(&mut page, &format!("the run {}", record.id));
+    head(&mut page, question, &format!("the run {}", record.id));
     let agent = request.asker.as_ref().map(|a| format!(", {}", free(a.agent.as_slice(), FREE / 4))).unwrap_or_default();
     let session =
         request.session.as_ref().map(|s| format!(", session {}", free(s.as_slice(), FREE / 4))).unwrap_or_default();
@@ -152,7 +136,7 @@ pub fn run(head: &Head<'_>, people: &People, record: &RunRecord, set: &EffectSet
     page.line("asked at", &Timestamp::new(record.started.secs, 0).to_string());
     let owner = people.of_account(request.uid).map(|m| format!("{} owns that account", m.id));
     page.line("asker", &owner.unwrap_or_else(|| "nobody who may approve owns that account".to_owned()));
-    let excluded: Vec<&str> = head.excluded.people.iter().map(String::as_str).collect();
+    let excluded: Vec<&str> = question.excluded.people.iter().map(String::as_str).collect();
     page.line("without", &format!("{} (whose account asked, or had logged in when it did)", listed(&excluded)));
     page.line("command", &free(request.command.text().as_slice(), FREE));
     let workspace = request.workspace.as_ref().map_or("none".to_owned(), |w| w.quoted().to_string());
@@ -293,9 +277,9 @@ pub fn run_summary(record: &RunRecord, set: &EffectSet) -> String {
 }
 
 /// The display of a change of who may approve.
-pub fn change(head: &Head<'_>, people: &People, change: &Change, asked_by: u32) -> String {
+pub fn change(question: &Question, people: &People, change: &Change, asked_by: u32) -> String {
     let mut page = Page(String::new());
-    head.write(&mut page, "a change of who may approve on this machine");
+    head(&mut page, question, "a change of who may approve on this machine");
     let owner = people.of_account(asked_by).map_or("nobody's who may approve", |m| m.id.as_str());
     page.line("asked by", &format!("user account {asked_by} ({owner})"));
     page.line("change", &in_words(change));

@@ -12,6 +12,9 @@ use crate::time::Timestamp;
 /// Clocks may differ by so many seconds before time is taken for lost.
 pub const JUMP: i64 = 30;
 
+/// A request waits for people this long, in seconds.
+pub const PENDING: i64 = 30 * 60;
+
 /// What a quorum agreed to has to begin within so many seconds.
 pub const EXECUTE: i64 = 600;
 

@@ -2,14 +2,12 @@
 //! core; here is the order in which it is written down. Every step is taken under the lock under which runs
 //! change the disk: whoever has it knows that no other executor is alive.
 
-use std::collections::BTreeSet;
-
 use backstop_core::approval::ballot::{Excluded, Question, Quorum, Refusal, Tally, Vote};
-use backstop_core::approval::display::{self, Head};
+use backstop_core::approval::display;
 use backstop_core::approval::key::Key;
 use backstop_core::approval::life::{Event, Phase, Refused};
 use backstop_core::approval::matter::{Matter, code};
-use backstop_core::approval::people::People;
+use backstop_core::approval::people::{FOUNDERS, People};
 use backstop_core::approval::statement::{Choice, Statement};
 use backstop_core::audit::Body;
 use backstop_core::bytes::Bytes;
@@ -23,14 +21,11 @@ use backstop_core::time::Timestamp;
 
 use super::{Engine, FINDINGS, Outcome, Person};
 use crate::approvals::{self, Request};
+use crate::clock;
 use crate::failure::{Failure, FailureKind};
 use crate::store::Lock;
 use crate::transaction::{PLAN, plan_digest};
 use crate::volume::Leftover;
-use crate::{clock, host};
-
-/// A request waits for people this long, in seconds.
-pub(super) const PENDING: i64 = 30 * 60;
 
 /// A request for approval, as people see it.
 #[derive(Clone, Debug)]
@@ -193,14 +188,11 @@ impl Engine {
         if !people.founded {
             return Ok(None);
         }
-        // Not only who it says it is: whoever logged in and became somebody else stays who he is.
-        let uids: BTreeSet<u32> = [Some(record.request.uid), host::login()].into_iter().flatten().collect();
-        let excluded = Excluded {
-            people: uids.iter().filter_map(|uid| Some(people.of_account(*uid)?.id.clone())).collect(),
-            uids,
-        };
+        // Whoever logged in and became somebody else stays who he is.
+        let uids = [Some(record.request.uid), self.settings.login].into_iter().flatten().collect();
+        let excluded = Excluded::of(uids, &people);
         let may = people.members.len() - excluded.people.len();
-        if may < usize::try_from(Quorum::TWO.people).unwrap_or(usize::MAX) {
+        if may < FOUNDERS {
             let may = if may == 1 { "only 1 of the people enrolled".to_owned() } else { format!("{may} people") };
             record.notes.push(format!(
                 "{may} may approve it: the others own the account that asked, or had logged in when it did; enrol more: \
@@ -208,23 +200,12 @@ impl Engine {
             ));
         }
         let matter = self.matter(record, plan)?;
-        let expires = Timestamp::new(now.secs.saturating_add(PENDING), 0);
-        let request = matter.request(&people.host, &Quorum::TWO, &excluded);
-        let head = Head { excluded: &excluded, expires, host: &people.host, quorum: &Quorum::TWO, request };
-        let display = display::run(&head, &people, record, effects);
-        let question = Question {
-            display: Digest::of_content(display.as_bytes()),
-            excluded,
-            expires,
-            host: people.host.clone(),
-            matter,
-            quorum: Quorum::TWO,
-            request,
-            summary: display::run_summary(record, effects),
-        };
+        let question = Question::new(&people, matter, excluded, display::run_summary(record, effects), now);
+        let display = display::run(&question, &people, record, effects);
+        let question = question.shown(&display);
         // There before the log says so: until the run is on record as held, nobody can decide on it.
         Request::make(&self.store, question.clone(), &display, now)?.publish()?;
-        record.approval = Some(request);
+        record.approval = Some(question.request);
         Ok(Some(Body::ApprovalAsked { question }))
     }
 
@@ -414,23 +395,21 @@ impl Engine {
     /// compared with what people were asked.
     pub(super) fn claim(&mut self, record: &RunRecord, lock: &Lock) -> Result<Claim, Failure> {
         let run = record.id;
+        let people = self.people()?;
         let Some(digest) = record.approval else {
-            let people = self.people()?;
-            let what = if people.founded {
-                "it was not among what they were asked; run it again, which asks them"
+            let (what, next) = if people.founded {
+                (
+                    "it was not among what they were asked",
+                    format!("run it again, which asks them: backstop retry {run}"),
+                )
             } else {
-                "nobody is enrolled who could approve it"
-            };
-            let next = if people.founded {
-                format!("backstop retry {run}")
-            } else {
-                "enrol two people: backstop people add; then run it again".to_owned()
+                let enrol = "enrol two people: backstop people add; then run it again";
+                ("nobody is enrolled who could approve it", enrol.to_owned())
             };
             return Err(Failure::new(FailureKind::Refused, format!("{run} needs two people: {what}"))
                 .next(next)
                 .next(format!("give up: backstop discard {run}")));
         };
-        let people = self.people()?;
         let mut request = self.current(digest, &people, lock)?;
         if request.phase.waits() && !matches!(request.phase, Phase::Approved { .. }) {
             let (have, needs) = standing(&request.ballot.tally(&people), &request.question().quorum);

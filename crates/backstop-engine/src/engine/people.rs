@@ -1,8 +1,8 @@
 //! Who may approve: the first two at once, every later change by two people. The trust store is staged, recorded,
 //! then put in force; what is cut off in between, the log decides.
 
-use backstop_core::approval::ballot::{Excluded, Question, Quorum};
-use backstop_core::approval::display::{self, Head};
+use backstop_core::approval::ballot::{Excluded, Question};
+use backstop_core::approval::display;
 use backstop_core::approval::life::Phase;
 use backstop_core::approval::matter::Matter;
 use backstop_core::approval::people::{Change, Footing, People, PeopleError};
@@ -11,7 +11,7 @@ use backstop_core::digest::Digest;
 use backstop_core::time::Timestamp;
 
 use super::Engine;
-use super::approve::{Claim, PENDING, Pending};
+use super::approve::{Claim, Pending};
 use crate::approvals::{self, Request};
 use crate::failure::{Failure, FailureKind};
 use crate::store::Lock;
@@ -67,21 +67,10 @@ impl Engine {
             };
         }
         let matter = people.matter(change, self.caller(), now);
-        let excluded = Excluded::default();
-        let request = matter.request(&people.host, &Quorum::TWO, &excluded);
-        let expires = Timestamp::new(now.secs.saturating_add(PENDING), 0);
-        let head = Head { excluded: &excluded, expires, host: &people.host, quorum: &Quorum::TWO, request };
-        let display = display::change(&head, &people, change, self.caller());
-        let question = Question {
-            display: Digest::of_content(display.as_bytes()),
-            excluded,
-            expires,
-            host: people.host.clone(),
-            summary: display::change_summary(change),
-            matter,
-            quorum: Quorum::TWO,
-            request,
-        };
+        let summary = display::change_summary(change);
+        let question = Question::new(&people, matter, Excluded::default(), summary, now);
+        let display = display::change(&question, &people, change, self.caller());
+        let question = question.shown(&display);
         let asked = Request::make(&self.store, question.clone(), &display, now)?;
         // The log first: what nobody asked by the log can't be decided on.
         self.records.write(&[Body::ApprovalAsked { question }])?;
@@ -108,6 +97,7 @@ impl Engine {
         // Where this fails, nobody knows here whether it is on record; whoever looks next finds out.
         self.put_people(change, &next, Some(digest), now)?;
         match self.executed(&mut claim, true) {
+            // It is made, whether or not that could be noted: the next look at the request finds it in the log.
             Ok(()) | Err(_) => Ok(next),
         }
     }
@@ -131,10 +121,8 @@ impl Engine {
         };
         approvals::stage_people(&self.store, next)?;
         self.records.write(&[entry])?;
-        // On record it is made: where this fails, whoever looks next does it.
-        match approvals::settle_people(&self.store, true) {
-            Ok(()) | Err(_) => Ok(()),
-        }
+        approvals::settle_people(&self.store, true)
+            .map_err(|failure| failure.next("it is on record: the next start of Backstop puts it in force"))
     }
 
     /// A trust store that was staged and cut off is in force where the log says so, and else was never.

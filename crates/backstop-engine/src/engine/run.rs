@@ -289,15 +289,10 @@ impl Engine {
                     return Ok(Outcome { record: record.clone(), effects: done.effects });
                 }
                 lock = Some(held);
-                let volumes: Vec<&OpenVolume> = done.volumes.iter().collect();
-                let today =
-                    self.judged_today(record, &done.effects, &volumes, &format!("backstop retry {}", record.id))?;
-                if answer == Answer::Commit && today.decision > Decision::Ask {
-                    record.notes.push("while the question stood, the rules, or who can approve, changed".to_owned());
-                    Some(Answer::Hold)
-                } else {
-                    Some(answer)
-                }
+                Some(match answer {
+                    Answer::Commit if !self.one_is_enough(record, &done.effects, &done.volumes)? => Answer::Hold,
+                    answer => answer,
+                })
             }
         };
         let by = match judgement.decision {

@@ -38,8 +38,7 @@ impl Engine {
             return Err(Failure::new(FailureKind::Conflict, "a file system that the run changed is gone")
                 .next(format!("run it again: backstop retry {id}")));
         }
-        let again = format!("run it again: backstop retry {id}");
-        let judgement = self.judged_today(&mut record, &effects, &volumes, &again)?;
+        let judgement = self.judged_today(&mut record, &effects, &volumes)?;
         let why = || judgement.reasons.first().map(|r| r.why.clone()).unwrap_or_default();
         match judgement.decision {
             Decision::Deny => {
@@ -63,7 +62,7 @@ impl Engine {
         let (lock, now) = self.locked(id)?;
         expect(&now, State::Held)?;
         // While somebody was asked, or waited for the lock, it may have come to take more.
-        if self.judged_today(&mut record, &effects, &volumes, &again)?.decision > judgement.decision {
+        if self.judged_today(&mut record, &effects, &volumes)?.decision > judgement.decision {
             let what = format!("{id} stays held: the rules, or who can approve, changed meanwhile");
             return Err(Failure::new(FailureKind::Refused, what).next(format!("again: backstop commit {id}")));
         }
@@ -102,14 +101,14 @@ impl Engine {
     }
 
     /// The judgement by today's rules, and by who can approve today: both may have become stricter since.
-    pub(super) fn judged_today(
+    fn judged_today(
         &mut self,
         record: &mut RunRecord,
         effects: &EffectSet,
         volumes: &[&OpenVolume],
-        again: &str,
     ) -> Result<Judgement, Failure> {
         let id = record.id;
+        let again = format!("run it again: backstop retry {id}");
         let mut findings = match self.kept(id)? {
             Kept::These(findings) => findings,
             Kept::Other(version) => {
@@ -130,6 +129,21 @@ impl Engine {
         let judgement = law.judge(&findings, policy::floor(effects, &ground));
         self.note_rules(record, &law)?;
         Ok(judgement)
+    }
+
+    /// False where it has come to take more than one person's word while the question stood.
+    pub(super) fn one_is_enough(
+        &mut self,
+        record: &mut RunRecord,
+        effects: &EffectSet,
+        volumes: &[OpenVolume],
+    ) -> Result<bool, Failure> {
+        let volumes: Vec<&OpenVolume> = volumes.iter().collect();
+        let enough = self.judged_today(record, effects, &volumes)?.decision <= Decision::Ask;
+        if !enough {
+            record.notes.push("while the question stood, the rules, or who can approve, changed".to_owned());
+        }
+        Ok(enough)
     }
 
     /// Gives up a run that did not take effect.
@@ -315,7 +329,7 @@ impl Engine {
         }
         let effects = self.read_effects(id)?;
         let volumes: Vec<&OpenVolume> = sites.iter().filter_map(Site::volume).collect();
-        let judgement = self.judged_today(&mut record, &effects, &volumes, again)?;
+        let judgement = self.judged_today(&mut record, &effects, &volumes)?;
         let why = judgement.reasons.first().map(|r| r.why.clone()).unwrap_or_default();
         match judgement.decision {
             Decision::Allow | Decision::Ask => Ok(()),

@@ -14,6 +14,7 @@ use crate::settings::{Durability, Settings};
 /// Settings for an engine of its own, with no place but its state.
 pub(super) fn settings(state: &Path) -> Settings {
     Settings {
+        login: None,
         uid: backstop_sys::process::own_ids().0,
         state: state.to_owned(),
         home: None,

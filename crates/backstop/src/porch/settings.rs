@@ -56,6 +56,7 @@ fn from(caller: Caller, accounts: &[Account], env: &Environment) -> Result<Setti
     let state = state(caller, home.as_ref(), env)?;
     Ok(Settings {
         uid: caller.uid,
+        login: login(),
         kinds: Kinds::of(&homes, home.as_ref()),
         hide: hidden(home.as_ref(), &state),
         state,
@@ -71,6 +72,12 @@ fn from(caller: Caller, accounts: &[Account], env: &Environment) -> Result<Setti
         grace: Duration::from_millis(500),
         turn_limit: Duration::from_secs(600),
     })
+}
+
+/// The account that logged in, as the kernel keeps it (`loginuid`): `su` and `sudo` leave it as it is.
+fn login() -> Option<u32> {
+    let uid = std::fs::read_to_string("/proc/self/loginuid").ok()?.trim().parse().ok()?;
+    (uid != u32::MAX).then_some(uid)
 }
 
 /// Backstop's own places that a command must neither see nor change, whatever the environment says

@@ -396,18 +396,17 @@ fn the_doctors_page() {
     "#);
 }
 
-/// What approvers are shown of a run, by anna and ben's machine; carl's account asked.
+/// What approvers are shown of a run; carl's account asked.
 fn display(o: &Outcome) -> String {
-    use backstop_core::approval::ballot::{Excluded, Quorum};
-    use backstop_core::approval::display::{Head, run};
+    use backstop_core::approval::ballot::{Excluded, Question};
     use backstop_core::approval::matter::Matter;
     use backstop_core::approval::people::People;
     let any = backstop_core::digest::Digest([5; 32]);
     let matter = Matter::Run { asked: any, effects: any, facts: any, law: None, plan: any, run: o.record.id };
     let excluded = Excluded { people: ["carl".to_owned()].into(), uids: [33].into() };
-    let request = matter.request("db-1", &Quorum::TWO, &excluded);
-    let head = Head { excluded: &excluded, expires: NOW, host: "db-1", quorum: &Quorum::TWO, request };
-    run(&head, &People::new("db-1").expect("a name"), &o.record, &o.effects)
+    let people = People::new("db-1").expect("a name");
+    let question = Question::new(&people, matter, excluded, "x".to_owned(), NOW);
+    backstop_core::approval::display::run(&question, &people, &o.record, &o.effects)
 }
 
 #[test]
@@ -418,7 +417,7 @@ fn approvers_are_shown_the_incident() {
       host      db-1
       for       the run r-2x7k3f
       needs     2 people
-      expires   2026-11-22T16:22:10Z
+      expires   2026-11-22T16:52:10Z
       asked by  user account 33
       asked at  2026-11-22T16:20:00Z
       asker     nobody who may approve owns that account

@@ -11,7 +11,7 @@ pub fn at_a_terminal(
     args: &[&str],
     prepare: impl FnOnce(&mut Command),
     prompt: &str,
-    answer: &str,
+    answer: impl FnOnce() -> String,
 ) -> (Option<i32>, Vec<u8>) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("pty");
@@ -25,16 +25,17 @@ pub fn at_a_terminal(
     drop(command);
     let mut master = File::from(master);
     let mut seen = Vec::new();
-    let mut answered = false;
+    let mut answer = Some(answer);
     let mut buffer = [0; 4096];
     // The terminal reports an error once nobody has it open any more.
     while let Ok(n @ 1..) = master.read(&mut buffer) {
         seen.extend_from_slice(&buffer[..n]);
-        if !answered && seen.ends_with(prompt.as_bytes()) {
+        if seen.ends_with(prompt.as_bytes())
+            && let Some(answer) = answer.take()
+        {
             // The question is asked after the keys pressed before it were thrown away.
             std::thread::sleep(Duration::from_millis(200));
-            master.write_all(answer.as_bytes()).expect("answer");
-            answered = true;
+            master.write_all(answer().as_bytes()).expect("answer");
         }
     }
     (child.wait().expect("ends").code(), seen)
