@@ -328,11 +328,14 @@ pub enum Body {
         /// The coding agent, where one asks; unchecked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         asker: Option<Asker>,
+        /// The user who asked, where it runs with another's rights.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<u32>,
         /// What.
         command: Command,
         /// Where.
         cwd: Bytes,
-        /// The caller's group.
+        /// The group that it runs with.
         gid: u32,
         /// True where it runs in place, confined to the agent's own places.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -347,7 +350,7 @@ pub enum Body {
         /// The agent's session.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         session: Option<Bytes>,
-        /// The caller's user.
+        /// The user that it runs as.
         uid: u32,
         /// The agent's own place.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -422,6 +425,7 @@ impl Body {
         // environment's names are left out (a hundred per entry); turns don't matter to the record.
         let Request {
             asker,
+            by,
             command,
             cwd,
             env_keys: _,
@@ -437,6 +441,7 @@ impl Body {
         } = request;
         Self::RunRequested {
             asker: asker.clone(),
+            by: *by,
             command: command.clone(),
             cwd: cwd.clone(),
             gid: *gid,

@@ -2,6 +2,8 @@
 //! may name, how far the network may be open. Takes the text of a settings file and what was typed, gives
 //! what a run goes by, or why not. Reads nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Deserialize;
 
 use crate::policy::law::Profile;
@@ -18,6 +20,21 @@ pub struct Machine {
     pub net: Option<Net>,
     /// What becomes of commands in the background; none stands for what the profile begins with.
     pub background: Option<Background>,
+    /// Whose runs are.
+    pub mode: Mode,
+    /// Which accounts may have commands run as which others, by their names.
+    pub r#as: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Who owns state, rules and keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Everybody his own.
+    #[default]
+    Personal,
+    /// The daemon: nobody but root gets past it.
+    System,
 }
 
 /// What becomes of commands that an agent leaves to go on in the background.
@@ -32,7 +49,14 @@ pub enum Background {
 
 impl Default for Machine {
     fn default() -> Self {
-        Self { profile: Profile::default(), may: Profile::ALL.to_vec(), net: None, background: None }
+        Self {
+            profile: Profile::default(),
+            may: Profile::ALL.to_vec(),
+            net: None,
+            background: None,
+            mode: Mode::Personal,
+            r#as: BTreeMap::new(),
+        }
     }
 }
 
@@ -55,6 +79,14 @@ pub enum MachineError {
         /// Those that may be.
         may: Vec<Profile>,
     },
+    /// A command was to run as somebody whom the caller may not name.
+    #[error("this machine does not let {who} have commands run as {whom}")]
+    As {
+        /// Who asks.
+        who: String,
+        /// As whom.
+        whom: String,
+    },
     /// The network was to be wider than it may be.
     #[error("this machine does not allow --net host in the profile {}", profile.name())]
     Net {
@@ -69,6 +101,9 @@ impl MachineError {
         match self {
             Self::Syntax { .. } => "have root mend it; what it may hold: backstop help settings",
             Self::Profile { .. } => "leave --profile out, or have root add it to `may` in /etc/backstop/settings.toml",
+            Self::As { .. } => {
+                "have root write into /etc/backstop/settings.toml: [as], and below it: NAME = [\"OTHER\"]"
+            }
             Self::Net { .. } => "leave --net out, or have root write net = \"host\" into /etc/backstop/settings.toml",
         }
     }
@@ -81,6 +116,10 @@ struct Raw {
     may: Option<Vec<Profile>>,
     net: Option<Net>,
     background: Option<Background>,
+    #[serde(default)]
+    mode: Mode,
+    #[serde(default)]
+    r#as: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Machine {
@@ -110,7 +149,7 @@ impl Machine {
         if !may.contains(&profile) {
             may.insert(0, profile);
         }
-        Ok(Self { profile, may, net: raw.net, background: raw.background })
+        Ok(Self { profile, may, net: raw.net, background: raw.background, mode: raw.mode, r#as: raw.r#as })
     }
 
     /// What a run goes by, of what was typed for it.
@@ -128,6 +167,15 @@ impl Machine {
             (None, Net::None) => Ok((profile, Net::None)),
             (None, Net::Host) => Ok((profile, profile.net())),
         }
+    }
+
+    /// Whether `who` may have commands run as `whom`.
+    ///
+    /// # Errors
+    /// Where nobody with the machine's rights has said so.
+    pub fn may_as(&self, who: &str, whom: &str) -> Result<(), MachineError> {
+        let said = self.r#as.get(who).is_some_and(|may| may.contains(whom));
+        if said { Ok(()) } else { Err(MachineError::As { who: who.to_owned(), whom: whom.to_owned() }) }
     }
 
     /// What becomes of a command in the background by `profile`. A server keeps undo.

@@ -134,13 +134,16 @@ pub struct Request {
     /// The coding agent, where one asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asker: Option<Asker>,
+    /// The user who asked, where the command runs with another's rights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<u32>,
     /// What to run.
     pub command: Command,
     /// Where.
     pub cwd: Bytes,
     /// The names of the environment's variables; their values may be secrets and are not kept.
     pub env_keys: Vec<Bytes>,
-    /// The caller's group.
+    /// The group that it runs with.
     pub gid: u32,
     /// True to run in place, confined to the agent's own places: what goes on for long can't be rehearsed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -158,11 +161,18 @@ pub struct Request {
     /// Groups runs; an agent's session id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Bytes>,
-    /// The caller's user.
+    /// The user that it runs as.
     pub uid: u32,
     /// The agent's own place; none means every change is outside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace: Option<Bytes>,
+}
+
+impl Request {
+    /// The user who asked.
+    pub fn asked_by(&self) -> u32 {
+        self.by.unwrap_or(self.uid)
+    }
 }
 
 /// What requests recorded before there were profiles had.

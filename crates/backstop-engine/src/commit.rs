@@ -9,9 +9,11 @@ mod fresh;
 mod guard;
 mod keep;
 mod receipt;
+mod rights;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::Conflict;
@@ -29,6 +31,7 @@ pub(crate) use fresh::Fresh;
 pub(crate) use guard::Guard;
 pub(crate) use keep::keep;
 pub(crate) use receipt::{Foreign, History, Left, Receipt, Seen, Touched, touched};
+pub(crate) use rights::Rights;
 
 /// What is said of a transaction that a step has failed in.
 pub(crate) const TAKEN_BACK: &str = "the step failed, and all before it was taken back";
@@ -39,6 +42,13 @@ pub enum CommitError {
     /// Something at a place is not what the plan knows.
     #[error("{}: {}", conflict.path.quoted(), conflict.why)]
     Conflict {
+        /// Where and what.
+        conflict: Conflict,
+    },
+    /// A step can't be made now, and nothing of it was: what it is about is in use, or not his for whom it is made. On
+    /// the way forward that is a conflict; on the way back it is none, since what is to be taken back is our own.
+    #[error("{}: {}", conflict.path.quoted(), conflict.why)]
+    Withheld {
         /// Where and what.
         conflict: Conflict,
     },
@@ -64,6 +74,8 @@ pub(crate) struct Site {
     volume: Option<(OpenVolume, OwnedFd)>,
     /// Where it is, or was.
     pub root: Bytes,
+    /// For whom it is changed, where that is not this process' user.
+    rights: Option<Arc<Rights>>,
 }
 
 impl Site {
@@ -75,16 +87,23 @@ impl Site {
             path: root.clone(),
             source,
         })?;
-        Ok(Self { volume: Some((volume, run)), root })
+        Ok(Self { volume: Some((volume, run)), root, rights: None })
     }
 
     /// Finds a volume again.
     pub fn reopen(spec: &backstop_core::plan::Volume, id: RunId) -> Result<Self, CommitError> {
         match reopen(spec) {
             Ok(volume) => Self::new(volume, id),
-            Err(VolumeError::Gone { volatile: true, .. }) => Ok(Self { volume: None, root: spec.root.clone() }),
+            Err(VolumeError::Gone { volatile: true, .. }) => {
+                Ok(Self { volume: None, root: spec.root.clone(), rights: None })
+            }
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// Changed for this user, who may himself what is done.
+    pub fn on_behalf(self, rights: Option<&Arc<Rights>>) -> Self {
+        Self { rights: rights.cloned(), ..self }
     }
 
     /// The open volume.
@@ -163,6 +182,10 @@ impl At {
         move |source| CommitError::Step { what, path, source }
     }
 
+    fn withheld(&self, why: &str) -> CommitError {
+        CommitError::Withheld { conflict: Conflict { path: self.shown.clone(), why: why.to_owned() } }
+    }
+
     fn conflict(&self, why: &str) -> CommitError {
         CommitError::Conflict { conflict: Conflict { path: self.shown.clone(), why: why.to_owned() } }
     }
@@ -172,7 +195,15 @@ impl At {
 pub(crate) fn at_place(sites: &Sites, place: &Place) -> Result<Option<At>, CommitError> {
     let site = &sites[usize::from(place.vol)];
     let Some(root) = site.root() else { return Ok(None) };
-    open_at(root, place.path.as_slice(), shown(sites, place))
+    let open = |path: &[u8]| rights::open_dir(site.rights.as_deref(), root, path);
+    match open_at(&open, place.path.as_slice(), shown(sites, place)) {
+        Err(CommitError::Step { source, path, .. })
+            if site.rights.is_some() && source.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            Err(CommitError::Withheld { conflict: Conflict { path, why: rights::NOT_HIS.to_owned() } })
+        }
+        other => other,
+    }
 }
 
 /// Opens the directory of a slot.
@@ -180,12 +211,13 @@ pub(crate) fn at_slot(sites: &Sites, slot: &Slot) -> Result<Option<At>, CommitEr
     let site = &sites[usize::from(slot.vol)];
     let Some(run) = site.run_dir() else { return Ok(None) };
     let vault = site.volume().map(OpenVolume::vault_path).unwrap_or_default();
-    open_at(run, slot.path.as_slice(), vault.join(slot.path.as_slice()))
+    let open = |path: &[u8]| backstop_sys::fs::open_dir(run, path);
+    open_at(&open, slot.path.as_slice(), vault.join(slot.path.as_slice()))
 }
 
-fn open_at(root: BorrowedFd<'_>, path: &[u8], shown: Bytes) -> Result<Option<At>, CommitError> {
+fn open_at(open: &dyn Fn(&[u8]) -> io::Result<OwnedFd>, path: &[u8], shown: Bytes) -> Result<Option<At>, CommitError> {
     let (parent, name) = backstop_sys::fs::split(path);
-    match backstop_sys::fs::open_dir(root, parent) {
+    match open(parent) {
         Ok(dir) => Ok(Some(At { dir, name: name.to_vec(), shown })),
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         // A link where a directory was: somebody swapped it (ELOOP by RESOLVE_NO_SYMLINKS), or

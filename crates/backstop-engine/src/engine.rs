@@ -14,6 +14,7 @@ mod takeback;
 mod told;
 mod turn;
 mod vault;
+mod whose;
 
 pub use approve::{Decided, Pending, Waiting, standing};
 pub use edit::Unchanged;
@@ -27,12 +28,13 @@ use backstop_core::id::RunId;
 use backstop_core::plan::Plan;
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::commit::{CommitError, Site, TAKEN_BACK};
 use crate::failure::{Failure, FailureKind};
 use crate::records::Records;
 use crate::rehearse::Lane;
-use crate::settings::Settings;
+use crate::settings::{Settings, Sight, StandIn};
 use crate::store::{Lock, Store, StoreError};
 use crate::transaction::TransactionError;
 
@@ -58,7 +60,7 @@ pub trait Person {
 }
 
 /// What takes long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Step {
     /// Counting what lies beneath deleted directories; entries so far.
     Counting,
@@ -71,7 +73,7 @@ pub enum Step {
 }
 
 /// A person's answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// Let it take effect.
     Commit,
@@ -82,7 +84,8 @@ pub enum Answer {
 }
 
 /// How a run is to be treated, beyond the request.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunOptions {
     /// Show, never commit.
     pub dry_run: bool,
@@ -103,10 +106,12 @@ pub struct RunOptions {
     pub shell_from: Option<u16>,
     /// Send the child's standard output to standard error (for `--json`).
     pub stdout_to_stderr: bool,
+    /// Stop the command when it has written more than this, in bytes; none leaves only the free space as a limit.
+    pub write_limit: Option<u64>,
 }
 
 /// What became of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     /// The record, with state, exit and judgement.
     pub record: RunRecord,
@@ -115,7 +120,8 @@ pub struct Outcome {
 }
 
 /// Which runs `runs` lists.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Filter {
     /// Only this state.
     pub state: Option<State>,
@@ -126,7 +132,7 @@ pub struct Filter {
 }
 
 /// What `runs` found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Listed {
     /// The records, newest first.
     pub runs: Vec<RunRecord>,
@@ -135,7 +141,7 @@ pub struct Listed {
 }
 
 /// A run whose record can't be read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Unreadable {
     /// The run.
     pub id: RunId,
@@ -146,7 +152,8 @@ pub struct Unreadable {
 }
 
 /// Which runs `undo` takes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Which {
     /// These, in the order that is safe (newest first).
     Runs(Vec<RunId>),
@@ -157,14 +164,15 @@ pub enum Which {
 }
 
 /// How `undo` treats what changed since.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct UndoOptions {
     /// Put the old one beside the new as `name.before-RUN` instead of stopping.
     pub beside: bool,
 }
 
 /// What an undo (or redo) did.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct UndoReport {
     /// The runs taken back (or brought back), in the order done.
     pub done: Vec<RunRecord>,
@@ -177,7 +185,7 @@ pub struct UndoReport {
 }
 
 /// A failure as plain data, so that a report can be shown again.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Stopped {
     /// What kind.
     pub kind: FailureKind,
@@ -188,7 +196,7 @@ pub struct Stopped {
 }
 
 /// One entry beneath a directory that a run deletes or replaces.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Beneath {
     /// The path it had.
     pub path: Bytes,
@@ -201,7 +209,7 @@ pub struct Beneath {
 }
 
 /// Before or after the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Side {
     /// As it was.
     Before,
@@ -278,17 +286,22 @@ pub struct Pruned {
 }
 
 /// The embedded engine.
+#[derive(Debug)]
 pub struct Engine {
     settings: Settings,
     store: Store,
     records: Records,
     recovered: Vec<Recovered>,
     stuck: Option<Failure>,
+    /// What of single runs can't be put right, and who asked for them where that is known.
+    stuck_runs: Vec<(Option<u32>, Failure)>,
 }
 
 use crate::transaction::RECORD;
 /// The file with a run's effects: a header line, then a line per effect.
 const EFFECTS: &str = "effects.jsonl";
+/// The file that says with whose rights a command ran, where not with those of whoever keeps this.
+const RIGHTS: &str = "rights.json";
 /// The file with what the effects mean.
 const FINDINGS: &str = "findings.json";
 /// The file with the moments the rehearsal began, by each volume's clock.
@@ -303,7 +316,7 @@ impl Engine {
     pub fn open(settings: Settings) -> Result<Self, Failure> {
         let store = Store::open(&settings.state)?;
         let records = Records::new(settings.state.join("audit"));
-        let mut engine = Self { settings, store, records, recovered: Vec::new(), stuck: None };
+        let mut engine = Self { settings, store, records, recovered: Vec::new(), stuck: None, stuck_runs: Vec::new() };
         match engine.recover() {
             Ok(recovered) => engine.recovered = recovered,
             // Records can still be looked at; nothing may change the disk before this is mended.
@@ -312,14 +325,41 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Why what a crash left could not be put right. Until it is, nothing that changes the disk goes.
-    pub fn stuck(&self) -> Option<&Failure> {
-        self.stuck.as_ref()
+    /// Stands in for somebody from here on: commands run with his rights.
+    pub fn stand_in(&mut self, him: StandIn) {
+        self.settings.stand_in = Some(him);
     }
 
-    /// Refuses to go on while something is half done.
+    /// Looks for him from here on: shows no path but those of runs, and no runs but his own where he does not see all.
+    pub fn looks_for(&mut self, his: Sight, sees_all: bool) {
+        self.settings.sight = (!sees_all).then_some(his);
+        self.settings.paths_of_runs = true;
+    }
+
+    /// Why what a crash left could not be put right. Until it is, nothing that changes the disk goes.
+    pub fn stuck(&self) -> Option<&Failure> {
+        self.stuck.as_ref().or(self.stuck_runs.first().map(|(_, failure)| failure))
+    }
+
+    /// Refuses to go on with what `uid` asked for while something of his is half done. What others keep from being
+    /// settled is theirs: nobody stops a whole machine.
+    fn sound_for(&self, uid: u32) -> Result<(), Failure> {
+        let his = self.stuck_runs.iter().find(|(whose, _)| whose.is_none_or(|w| w == uid));
+        self.stuck.as_ref().or(his.map(|(_, failure)| failure)).cloned().map_or(Ok(()), Err)
+    }
+
+    /// The same for what concerns no run.
     fn sound(&self) -> Result<(), Failure> {
-        self.stuck.clone().map_or(Ok(()), Err)
+        self.sound_for(self.settings.uid)
+    }
+
+    /// The same for this run.
+    fn sound_of(&self, id: RunId) -> Result<(), Failure> {
+        self.sound_for(self.asker_of(id).unwrap_or(self.settings.uid))
+    }
+
+    fn asker_of(&self, id: RunId) -> Option<u32> {
+        self.known(id).ok().map(|record| record.request.asked_by())
     }
 
     /// What opening had to put right.
@@ -330,11 +370,6 @@ impl Engine {
     /// The settings it runs with.
     pub fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// Stops runs that write more than this; none leaves only the free space as a limit.
-    pub fn limit_writes(&mut self, bytes: Option<u64>) {
-        self.settings.upper_limit = bytes;
     }
 
     /// Where the audit log is.
@@ -361,9 +396,15 @@ impl Engine {
     /// Takes the lock under which runs change the disk and their own state. Whoever waits for it may have
     /// been overtaken: what was read before is to be read again.
     fn lock_runs(&self) -> Result<Lock, Failure> {
+        self.lock_runs_of(&[self.settings.uid])
+    }
+
+    /// The same for runs that these users asked for.
+    fn lock_runs_of(&self, uids: &[u32]) -> Result<Lock, Failure> {
         let lock = self.store.lock("apply")?;
         // Nobody can be working on one now; it was cut off after this engine had looked.
-        if let Some(id) = self.store.open_marks()?.first() {
+        let theirs = |id: &RunId| self.asker_of(*id).is_none_or(|uid| uids.contains(&uid));
+        if let Some(id) = self.store.open_marks()?.into_iter().find(theirs) {
             return Err(Failure::internal(format!("what was begun with {id} was cut off")).next(SETTLE));
         }
         Ok(lock)
@@ -371,7 +412,8 @@ impl Engine {
 
     /// The same, with a run's record as it is then.
     fn locked(&self, id: RunId) -> Result<(Lock, RunRecord), Failure> {
-        let lock = self.lock_runs()?;
+        let asker = self.asker_of(id).unwrap_or(self.settings.uid);
+        let lock = self.lock_runs_of(&[asker])?;
         let record = self.record(id)?;
         Ok((lock, record))
     }
@@ -383,7 +425,9 @@ impl Engine {
 
     /// Finds the file systems of a plan again.
     fn sites(&self, id: RunId, plan: &Plan) -> Result<Vec<Site>, Failure> {
-        plan.volumes.iter().map(|v| Site::reopen(v, id)).collect::<Result<_, CommitError>>().map_err(Failure::from)
+        let rights = self.rights(id)?;
+        let site = |v| Ok(Site::reopen(v, id)?.on_behalf(rights.as_ref()));
+        plan.volumes.iter().map(site).collect::<Result<_, CommitError>>().map_err(Failure::from)
     }
 }
 
@@ -404,7 +448,7 @@ impl From<StoreError> for Failure {
 impl From<CommitError> for Failure {
     fn from(error: CommitError) -> Self {
         match &error {
-            CommitError::Conflict { conflict } => {
+            CommitError::Conflict { conflict } | CommitError::Withheld { conflict } => {
                 Self::new(FailureKind::Conflict, format!("{}: {}", conflict.path.quoted(), conflict.why))
             }
             _ => Self::because(TAKEN_BACK, &error),

@@ -3,8 +3,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// What kind of trouble.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FailureKind {
     /// The caller asked for something that is not there or makes no sense (exit 2).
     Usage,
@@ -20,7 +22,7 @@ pub enum FailureKind {
 }
 
 /// A failure with its causes and the next step.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Failure {
     /// Decides the exit code.
     pub kind: FailureKind,
@@ -28,12 +30,14 @@ pub struct Failure {
     pub what: String,
     /// What to do, one line each.
     pub next: Vec<String>,
+    /// The rule behind it, where its kind doesn't say it.
+    pub rule: Option<String>,
 }
 
 impl Failure {
     /// A failure without advice.
     pub fn new(kind: FailureKind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), next: Vec::new() }
+        Self { kind, what: what.into(), next: Vec::new(), rule: None }
     }
 
     /// Something failed in Backstop or below it; nothing was changed.
@@ -55,6 +59,13 @@ impl Failure {
             source = cause.source();
         }
         Self::internal(text)
+    }
+
+    /// Names the rule behind it.
+    #[must_use]
+    pub fn by(mut self, rule: &str) -> Self {
+        self.rule = Some(rule.to_owned());
+        self
     }
 
     /// Adds a next step.

@@ -20,6 +20,8 @@ pub use files::{only_roots, read};
 use keep::Keep;
 pub use kinds::Kinds;
 
+pub use crate::reader::Reader;
+
 /// The machine's policy files: root's.
 pub const SYSTEM: &str = "/etc/backstop/policy";
 
@@ -32,6 +34,8 @@ pub struct Places {
     pub user: Option<PathBuf>,
     /// The project's.
     pub project: Option<PathBuf>,
+    /// With whose rights the last two are read.
+    pub reader: Reader,
 }
 
 impl Places {
@@ -42,6 +46,7 @@ impl Places {
             system: PathBuf::from(SYSTEM),
             user: below(home, b".config/backstop/policy"),
             project: below(workspace, b".backstop"),
+            reader: Reader::Own,
         }
     }
 
@@ -132,9 +137,9 @@ impl Standing {
     }
 }
 
-/// The rules for `request`; a profile that is not known denies.
-pub(crate) fn of(request: &Request, home: Option<&Bytes>, kinds: &Kinds, state: &Path) -> Standing {
-    let places = Places::of(home, request.workspace.as_ref());
+/// The rules for `request` of a user with this home; a profile that is not known denies.
+pub(crate) fn of(request: &Request, (home, reader): (Option<&Bytes>, Reader), kinds: &Kinds, state: &Path) -> Standing {
+    let places = Places { reader, ..Places::of(home, request.workspace.as_ref()) };
     match Profile::ALL.into_iter().find(|p| p.name() == request.profile) {
         Some(profile) => standing(profile, &places, kinds, state),
         None => {

@@ -7,6 +7,8 @@ pub mod audit;
 mod beside;
 pub mod clock;
 mod commit;
+pub mod daemon;
+pub mod doors;
 pub mod engine;
 pub mod facts;
 pub mod failure;
@@ -15,11 +17,14 @@ mod host;
 pub mod law;
 pub mod ledger;
 mod memory;
+pub mod porch;
 pub mod probe;
 mod progress;
+mod reader;
 mod reading;
 mod records;
 pub mod rehearse;
+pub mod remote;
 pub mod settings;
 pub mod store;
 mod trace;
@@ -27,10 +32,12 @@ mod transaction;
 pub mod volume;
 mod ways;
 
+pub use doors::{Doors, House};
 pub use engine::{
     Answer, Beneath, Decided, Engine, Filter, Listed, Outcome, Pending, Person, Pruned, Recovered, RunOptions, Side,
     Step, Stopped, Unchanged, UndoOptions, UndoReport, Unreachable, Unreadable, VaultStatus, VolumeStatus, Waiting,
     Which, Wish, standing,
 };
 pub use failure::{Failure, FailureKind};
-pub use settings::{Durability, Settings};
+pub use remote::Remote;
+pub use settings::{Durability, Line, Settings, Sight, StandIn};

@@ -10,6 +10,7 @@ use crate::audit::{AuditError, AuditLog, entries};
 use crate::clock;
 
 /// The audit log of the state directory.
+#[derive(Debug)]
 pub(crate) struct Records {
     dir: PathBuf,
     log: Option<AuditLog>,
@@ -43,7 +44,12 @@ impl Records {
             if body.run() == Some(id) {
                 begun = match body {
                     Body::RunCommitting { .. } | Body::RunUndoing { .. } | Body::RunRedoing { .. } => true,
-                    Body::Nested { .. } => begun,
+                    // Said of a run, or of what people were asked about it, and nothing of how it goes.
+                    Body::Nested { .. }
+                    | Body::ApprovalAsked { .. }
+                    | Body::ApprovalClaimed { .. }
+                    | Body::ApprovalEnded { .. }
+                    | Body::ApprovalVoted { .. } => begun,
                     _ => false,
                 };
             }

@@ -18,7 +18,9 @@ use backstop_core::policy::InPlace;
 use backstop_core::request::Request;
 use backstop_core::run::{Exit, LeftBehind};
 use backstop_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
+use crate::settings::StandIn;
 use crate::volume::{OpenVolume, VolumeError};
 
 /// What to rehearse, and how.
@@ -48,10 +50,12 @@ pub struct RehearseInput<'a> {
     pub force_user: bool,
     /// On what view it runs.
     pub lane: Lane,
+    /// Whom the command runs for; none: this process' own user.
+    pub stand_in: Option<&'a StandIn>,
 }
 
 /// On what view a command runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lane {
     /// A copy-on-write one: what it changes lies in layers.
     Rehearse,

@@ -1,9 +1,18 @@
 //! Where the engine keeps things and how long.
 
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use backstop_core::bytes::Bytes;
+use backstop_core::effect::Node;
+use backstop_sys::process::Limit;
 
 use crate::law::Kinds;
 
@@ -20,11 +29,97 @@ pub enum Durability {
     Full,
 }
 
+/// Whom this process stands in for: a command runs with his rights and in his environment, not with those of this
+/// process.
+#[derive(Clone)]
+pub struct StandIn {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+    /// The environment, as `NAME=value`.
+    pub env: Vec<CString>,
+    /// The file mode creation mask.
+    pub umask: u32,
+    /// Signals that a command of his begins with ignoring.
+    pub ignored: Vec<u8>,
+    /// Limits; this process' own hold as well.
+    pub limits: Vec<Limit>,
+    /// How he is heard while a command runs.
+    pub line: Arc<dyn Line + Send + Sync>,
+}
+
+impl StandIn {
+    /// The value of a variable of his environment.
+    pub fn variable(&self, name: &str) -> Option<OsString> {
+        let value = |entry: &CString| {
+            let rest = entry.as_bytes().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+            Some(OsStr::from_bytes(rest).to_owned())
+        };
+        self.env.iter().find_map(value)
+    }
+}
+
+impl fmt::Debug for StandIn {
+    /// Without the environment: its values may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StandIn").field("uid", &self.uid).field("gid", &self.gid).finish_non_exhaustive()
+    }
+}
+
+/// Somebody who sees what is his own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+impl Sight {
+    /// True where the owner and the mode of a file let him read it: what he may take away may be closed to him all
+    /// the same.
+    pub fn reads(&self, node: &Node) -> bool {
+        let bit = if node.uid == self.uid {
+            0o400
+        } else if node.gid == self.gid || self.groups.contains(&node.gid) {
+            0o040
+        } else {
+            0o004
+        };
+        node.mode & bit != 0
+    }
+}
+
+/// Whoever waits elsewhere for a command to end.
+pub trait Line {
+    /// Readable when he said something, or went away.
+    fn handle(&self) -> BorrowedFd<'_>;
+    /// A signal that he passes on to the command; none where he said nothing. An error where he went away.
+    fn signal(&self) -> io::Result<Option<u8>>;
+    /// The command stopped itself by this signal.
+    fn stopped(&self, signal: u8);
+    /// The command has ended: what was lent for it is his again.
+    fn over(&self);
+}
+
 /// The engine's settings, already read and checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The caller's user id.
     pub uid: u32,
+    /// Who sees no runs but his own; none: everybody's are seen.
+    pub sight: Option<Sight>,
+    /// Nothing is shown of the machine but what a run's effects name, as they name it.
+    pub paths_of_runs: bool,
+    /// Whose runs `@last`, the last n and a session mean; none: everybody's.
+    pub relative_to: Option<u32>,
+    /// Whom commands run for, where that is not this process' own user.
+    pub stand_in: Option<StandIn>,
     /// The user id that had logged in, where the kernel knows it: whoever became somebody else is still that one.
     pub login: Option<u32>,
     /// Journal, runs, audit log, and the vault of its own file system; mode 0700.
@@ -33,6 +128,8 @@ pub struct Settings {
     pub home: Option<Bytes>,
     /// Every home directory known to the machine.
     pub homes: Vec<Bytes>,
+    /// Whose they are, as far as accounts say so.
+    pub homes_of: BTreeMap<u32, Bytes>,
     /// Scratch directories.
     pub scratch: Vec<Bytes>,
     /// Further directories that a command must not see: policy and keys.
@@ -49,8 +146,6 @@ pub struct Settings {
     pub vault_age: Duration,
     /// Preimages go, oldest first, while less than this share of the file system is free, percent.
     pub free_percent: u8,
-    /// A rehearsal that writes more than this is stopped, in bytes; none means up to the free floor.
-    pub upper_limit: Option<u64>,
     /// What processes left behind by the command get before they are stopped.
     pub grace: Duration,
     /// How long a run waits for its turn in the workspace.

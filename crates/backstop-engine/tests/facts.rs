@@ -67,6 +67,7 @@ fn found(case: &Case) -> (Findings, Bytes) {
     };
     let request = Request {
         asker: None,
+        by: None,
         command: Command::Line(case.command.as_str().into()),
         cwd: at("ws"),
         env_keys: Vec::new(),

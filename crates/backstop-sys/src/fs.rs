@@ -18,7 +18,7 @@ mod xattr;
 
 pub use clock::clock;
 pub use copy::{Copied, clone_or_copy, compare, is_between, overwrite};
-pub use dir::{DirEntry, read_dir};
+pub use dir::{DirEntry, is_empty, read_dir};
 pub use durable::{
     lock_exclusive, read_small, sync_dir, sync_file, sync_fs, sync_journal, try_lock_exclusive, unlock, write_durable,
     write_replace,
@@ -27,8 +27,8 @@ pub use handle::{FileHandle, file_handle, open_by_handle};
 pub use make::{ensure_dir, ensure_dirs, give, link_new, make_dir, write_new};
 pub use meta::{Pin, dress_like, set_times};
 pub use open::{
-    create_file, leads_elsewhere, offset, open_dir, open_dir_read, open_file, open_parent, open_root, open_rw,
-    read_link, seek, split,
+    create_file, is_in_use, leads_elsewhere, offset, open_dir, open_dir_read, open_file, open_parent, open_root,
+    open_rw, read_link, seek, split,
 };
 pub use path::{
     hold, is_directory, open_to_read, position, readable, real_position, searchable, subdirectories, writable,

@@ -12,5 +12,8 @@ pub mod mountinfo;
 pub mod notify;
 pub mod ns;
 pub mod process;
+pub mod rights;
 pub mod seccomp;
+pub mod socket;
+pub mod terminal;
 pub mod wait;

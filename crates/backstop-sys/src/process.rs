@@ -4,12 +4,12 @@
 use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 pub use libc::{
     ECHILD, ESRCH, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP, SIGTTIN,
-    SIGTTOU,
+    SIGTTOU, SIGWINCH,
 };
 use libc::{c_char, c_int};
 
@@ -166,6 +166,30 @@ pub fn default_action(signal: c_int) {
     unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
+/// The last signal's number.
+const LAST: c_int = 64;
+
+/// The signals that this process ignores, but for `SIGPIPE`, which Rust does at start.
+pub fn ignored() -> Vec<u8> {
+    let is = |signal: &c_int| {
+        let mut now = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: only asks; `now` is valid for the call, and all zero is a valid value of it.
+        let known = unsafe { libc::sigaction(*signal, std::ptr::null(), now.as_mut_ptr()) } == 0;
+        // SAFETY: as above.
+        known && unsafe { now.assume_init() }.sa_sigaction == libc::SIG_IGN
+    };
+    (1..=LAST).filter(|s| *s != SIGPIPE).filter(is).map(|s| s as u8).collect()
+}
+
+/// Ignores these, and lets every other signal do what it does by default.
+pub fn ignore_only(signals: &[u8]) {
+    for signal in (1..=LAST).filter(|s| ![SIGKILL, SIGSTOP].contains(s)) {
+        let action = if signals.iter().any(|s| c_int::from(*s) == signal) { libc::SIG_IGN } else { libc::SIG_DFL };
+        // SAFETY: no handler of ours is involved. Of those that the C library keeps for itself it says no.
+        unsafe { libc::signal(signal, action) };
+    }
+}
+
 /// Sends a signal; 0 for the own process group, -1 for all that can be reached.
 pub fn send(pid: i32, signal: c_int) -> io::Result<()> {
     // SAFETY: a plain system call with numbers.
@@ -238,22 +262,157 @@ pub fn fork(body: impl FnOnce() -> u8) -> io::Result<i32> {
     }
 }
 
+/// Comes back in a child; this process lets go of everything, waits for it, and ends as it does. No signal but
+/// `SIGKILL` ends the wait.
+pub fn go_on_as_child() -> io::Result<()> {
+    // SAFETY: this process has a single thread, so the copy can go on with ordinary code.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(()),
+        pid => {
+            // What is sent to the group, or by the terminal, is not for it.
+            if Signals::all().block().is_err() {
+                exit_now(1);
+            }
+            close_all_but(&[]);
+            let mut status = 0;
+            loop {
+                // SAFETY: `status` is valid for the call.
+                if unsafe { libc::waitpid(pid, &raw mut status, 0) } == pid {
+                    exit_now(if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) as u8 } else { 1 });
+                }
+                if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+                    exit_now(1);
+                }
+            }
+        }
+    }
+}
+
 /// Becomes the program `argv[0]`, found as a shell would (`PATH`; a file without a known format is
-/// given to `/bin/sh`), with this process' environment byte for byte. Comes back only with an error.
-pub fn execute(argv: &[CString]) -> io::Error {
+/// given to `/bin/sh`), with this environment, or with this process' own byte for byte. Comes back only with an
+/// error.
+pub fn execute(argv: &[CString], environment: Option<&[CString]>) -> io::Error {
     let Some(program) = argv.first() else { return io::ErrorKind::InvalidInput.into() };
-    let mut pointers: Vec<*const c_char> = argv.iter().map(|a| a.as_ptr()).collect();
-    pointers.push(std::ptr::null());
+    let array = |strings: &[CString]| -> Vec<*const c_char> {
+        strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let pointers = array(argv);
+    let other = environment.map(array);
+    if let Some(other) = &other {
+        // SAFETY: no other thread reads or changes it: there is none. The array ends in null and lives until the
+        // call below, after which this process either is another program or ends (it may only say why before).
+        unsafe { environ = other.as_ptr().cast() };
+    }
     // SAFETY: all strings end in NUL and outlive the call; the array ends in null. `execvp` reads
     // `environ`, which no other thread changes: there is none.
     unsafe { libc::execvp(program.as_ptr(), pointers.as_ptr()) };
-    io::Error::last_os_error()
+    let error = io::Error::last_os_error();
+    // What it points to must not be freed while it does.
+    std::mem::forget(other);
+    error
+}
+
+unsafe extern "C" {
+    /// The environment that `execvp` looks `PATH` up in and hands on.
+    static mut environ: *const *const c_char;
+}
+
+/// One of this process' limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Its number, as the kernel has it.
+    pub which: u32,
+    /// The soft one; `u64::MAX` for none.
+    pub soft: u64,
+    /// The hard one.
+    pub hard: u64,
+}
+
+/// All limits of a process, as everybody may know them: asking the kernel for another's takes a right that root in a
+/// container may lack.
+pub fn limits(pid: i32) -> io::Result<Vec<Limit>> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
+    let found: Vec<Limit> = text.lines().filter_map(parse_limit).collect();
+    // A kernel that says it otherwise is no reason to know of none.
+    if found.len() < NAMES.len() { Err(io::ErrorKind::InvalidData.into()) } else { Ok(found) }
+}
+
+/// The names of the limits in `/proc/PID/limits`, with their numbers.
+const NAMES: [(&str, u32); 16] = [
+    ("Max cpu time", libc::RLIMIT_CPU),
+    ("Max file size", libc::RLIMIT_FSIZE),
+    ("Max data size", libc::RLIMIT_DATA),
+    ("Max stack size", libc::RLIMIT_STACK),
+    ("Max core file size", libc::RLIMIT_CORE),
+    ("Max resident set", libc::RLIMIT_RSS),
+    ("Max processes", libc::RLIMIT_NPROC),
+    ("Max open files", libc::RLIMIT_NOFILE),
+    ("Max locked memory", libc::RLIMIT_MEMLOCK),
+    ("Max address space", libc::RLIMIT_AS),
+    ("Max file locks", libc::RLIMIT_LOCKS),
+    ("Max pending signals", libc::RLIMIT_SIGPENDING),
+    ("Max msgqueue size", libc::RLIMIT_MSGQUEUE),
+    ("Max nice priority", libc::RLIMIT_NICE),
+    ("Max realtime priority", libc::RLIMIT_RTPRIO),
+    ("Max realtime timeout", libc::RLIMIT_RTTIME),
+];
+
+fn parse_limit(line: &str) -> Option<Limit> {
+    let (name, which) = NAMES.iter().find(|(name, _)| line.starts_with(name))?;
+    let mut words = line[name.len()..].split_whitespace();
+    let mut number = || match words.next()? {
+        "unlimited" => Some(u64::MAX),
+        text => text.parse().ok(),
+    };
+    Some(Limit { which: *which, soft: number()?, hard: number()? })
+}
+
+fn limit(which: u32) -> io::Result<Limit> {
+    let mut now = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `now` is valid for the call, which fills it.
+    check(unsafe { libc::prlimit64(0, which as _, std::ptr::null(), &raw mut now) })?;
+    Ok(Limit { which, soft: now.rlim_cur, hard: now.rlim_max })
+}
+
+/// Lowers this process' limits to these; raises none.
+pub fn lower_limits(limits: &[Limit]) -> io::Result<()> {
+    for wanted in limits {
+        let now = limit(wanted.which)?;
+        let hard = wanted.hard.min(now.hard);
+        let new = libc::rlimit64 { rlim_cur: wanted.soft.min(hard), rlim_max: hard };
+        // SAFETY: `new` is valid for the call, which only reads it.
+        check(unsafe { libc::prlimit64(0, wanted.which as _, &raw const new, std::ptr::null_mut()) })?;
+    }
+    Ok(())
+}
+
+/// Begins a session of its own: no terminal, and a group that it leads.
+pub fn new_session() -> io::Result<()> {
+    rustix::process::setsid()?;
+    Ok(())
 }
 
 /// Makes descriptor `to` the same as `from`, to be inherited.
 pub fn duplicate_to(from: RawFd, to: RawFd) -> io::Result<()> {
     // SAFETY: numbers; the caller answers for what `to` was.
     if unsafe { libc::dup2(from, to) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Makes descriptor `number` the same as `fd`, to be inherited. Whatever it was before is closed.
+pub fn place(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
+    if fd.as_raw_fd() == number {
+        return Ok(rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?);
+    }
+    duplicate_to(fd.as_raw_fd(), number)
+}
+
+/// The same file by a descriptor of this number or a higher one.
+pub fn at_least(fd: OwnedFd, number: RawFd) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() >= number {
+        return Ok(fd);
+    }
+    Ok(rustix::io::fcntl_dupfd_cloexec(&fd, number)?)
 }
 
 /// Sets this process' own name as others see it.
@@ -274,4 +433,22 @@ pub fn thread_cpu() -> Duration {
     let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     let (seconds, nanos) = (u64::try_from(spent.tv_sec), u32::try_from(spent.tv_nsec));
     Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_that_everybody_may_know_are_those_that_the_kernel_says() {
+        let own = limits(own_pid()).expect("limits");
+        assert_eq!(own.len(), NAMES.len());
+        for one in own {
+            assert_eq!(limit(one.which).expect("the kernel's word"), one);
+        }
+        let processes = "Max processes             96364                unlimited            processes ";
+        let expected = Limit { which: libc::RLIMIT_NPROC, soft: 96_364, hard: u64::MAX };
+        assert_eq!(parse_limit(processes), Some(expected));
+        assert_eq!(parse_limit("Limit                     Soft Limit           Hard Limit           Units     "), None);
+    }
 }

@@ -21,7 +21,8 @@ Start here:
   backstop run -- make clean       rehearse, judge, then commit or hold
   backstop undo --last 1           take the last one back
 
-Topics: backstop help exit-codes | states | undo | policy | classes | settings | approvals";
+Topics: backstop help exit-codes | states | undo | policy | classes | settings | approvals
+        backstop help system";
 
 /// Rehearses a command on a copy-on-write view of this machine, shows what it would really change,
 /// commits the rehearsed bytes or holds them for a person, and can undo what it committed.
@@ -116,7 +117,7 @@ pub enum Verb {
         #[arg(value_hint = ValueHint::DirPath)]
         dir: PathBuf,
     },
-    /// Explain a command or a topic: exit-codes, states, undo, policy, classes, settings, approvals
+    /// Explain a command or a topic: exit-codes, states, undo, policy, classes, settings, approvals, system
     Help {
         /// A command or a topic
         topic: Option<String>,
@@ -145,7 +146,10 @@ impl Verb {
             Self::Vault(Vault::Status(a)) => a.json,
             Self::Vault(Vault::Prune { json, .. }) => *json,
             Self::Log(a) => a.json,
-            Self::Install(a) | Self::Uninstall(a) => a.json,
+            Self::Install(a) | Self::Uninstall(a) => match a.machine {
+                Some(Machine::System { json, .. }) => json,
+                None => a.json,
+            },
             Self::Drill(_) | Self::Hook { .. } | Self::Mcp(_) => false,
             Self::Completions { .. } | Self::Man { .. } | Self::Help { .. } => false,
         }
@@ -222,6 +226,10 @@ pub struct Run {
     /// workstation]
     #[arg(long, value_enum)]
     pub profile: Option<Profile>,
+    /// Run it as another user, root included, where the machine's settings let this account: behind the daemon, with
+    /// that user's environment, and never in a workspace
+    #[arg(long = "as", value_name = "USER", conflicts_with = "background")]
+    pub as_user: Option<OsString>,
     /// Don't take turns with other runs in the same workspace
     #[arg(long)]
     pub parallel: bool,
@@ -471,7 +479,11 @@ pub struct Mcp {
 
 /// Options of `install` and `uninstall`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Install {
+    /// The machine itself
+    #[command(subcommand)]
+    pub machine: Option<Machine>,
     /// The agents
     #[arg(value_name = "AGENT", value_parser = agent(), required_unless_present_any = ["all", "detect"])]
     pub agents: Vec<Agent>,
@@ -493,6 +505,23 @@ pub struct Install {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
+}
+
+/// The machine as a whole.
+#[derive(Debug, Subcommand)]
+pub enum Machine {
+    /// System mode: a daemon that root owns does the runs of all other accounts
+    System {
+        /// Take DIR for `/`, to prepare an image
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        root: Option<PathBuf>,
+        /// Show what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Output as one JSON document.

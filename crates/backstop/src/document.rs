@@ -22,7 +22,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use approval::{DecidedDocument, PendingDocument, PeopleDocument};
-pub use install::{AgentDocument, FileDocument, HoleDocument, InstallDocument, ProofDocument};
+pub use install::{
+    AgentDocument, FileDocument, HoleDocument, InstallDocument, ProofDocument, SetupDocument, StepDocument,
+};
 pub use policy::{
     ChangedRun, PolicyCheckDocument, PolicyExplainDocument, PolicyShowDocument, PolicySimulateDocument,
     PolicyTestDocument, TrialDocument,

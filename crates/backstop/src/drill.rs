@@ -14,12 +14,12 @@ use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
 use backstop_core::request::{Command, Net, Request};
 use backstop_core::run::{RunRecord, State};
+use backstop_engine::porch::{self, Caller};
 use backstop_engine::{Answer, Engine, Failure, Outcome, Person, RunOptions, Settings, Step, UndoOptions, Which};
 
 use crate::args::Incident;
 use crate::out::{self, Done, Trouble};
 use crate::person::Terminal;
-use crate::porch::{self, Caller};
 use crate::screen::style::{Ink, Style, columns};
 use crate::screen::{message, size, tree};
 use crate::{exit, inside};
@@ -139,6 +139,7 @@ impl Person for Visitor {
 fn request(scene: &Scene, caller: Caller) -> Request {
     Request {
         asker: None,
+        by: None,
         command: Command::Line(scene.command.clone()),
         cwd: scene.web.clone(),
         env_keys: porch::env_keys(),

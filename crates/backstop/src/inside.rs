@@ -43,7 +43,7 @@ pub fn records_needed(verb: &str) -> Result<(), Trouble> {
         let failure =
             Failure::new(FailureKind::Refused, format!("refused: `{verb}` inside a run can't see the records"))
                 .next("ask again when this run has ended, outside of it");
-        return Err(Trouble::Failed(failure, Some("a run can't reach Backstop's own files")));
+        return Err(failure.by("a run can't reach Backstop's own files").into());
     }
     Ok(())
 }
@@ -61,7 +61,7 @@ pub fn note(request: &request::NestedRequest) {
     if let Ok(mut file) = file
         && let Err(error) = file.write_all(&line)
     {
-        crate::out::failure(&Failure::because("the nested run can't be noted", &error), None);
+        crate::out::failure(&Failure::because("the nested run can't be noted", &error));
     }
 }
 

@@ -11,6 +11,7 @@ mod json;
 mod plan;
 mod prove;
 mod record;
+pub mod system;
 mod table;
 mod toml;
 

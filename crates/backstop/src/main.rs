@@ -37,9 +37,9 @@ fn main() -> ExitCode {
     let json = typed.verb.wants_json();
     let code = match verb::dispatch(typed.verb) {
         Ok(code) => code,
-        Err(Trouble::Failed(failure, rule)) => {
+        Err(Trouble::Failed(failure)) => {
             let code = exit::of_failure(failure.kind);
-            out::failure(&failure, rule);
+            out::failure(&failure);
             if json {
                 match out::document(&document::FailureDocument::of(&failure, code)) {
                     Ok(()) | Err(_) => code,

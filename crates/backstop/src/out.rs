@@ -13,24 +13,14 @@ use crate::screen::style::Style;
 #[derive(Debug)]
 pub enum Trouble {
     /// Something failed; it is shown with its next step, and the rule where its kind doesn't say it.
-    Failed(Failure, Option<&'static str>),
+    Failed(Failure),
     /// The output could not be written; a closed pipe is silent.
     Output(io::Error),
 }
 
-impl Trouble {
-    /// What failed.
-    pub fn failure(self) -> Failure {
-        match self {
-            Self::Failed(failure, _) => failure,
-            Self::Output(error) => Failure::because("cannot write the output", &error),
-        }
-    }
-}
-
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
-        Self::Failed(failure, None)
+        Self::Failed(failure)
     }
 }
 
@@ -82,18 +72,25 @@ fn calm(json: &str) -> String {
 }
 
 /// Says a failure on standard error.
-pub fn failure(failure: &Failure, rule: Option<&str>) {
-    say(&message::failure(failure, rule, Style::of(&io::stderr())));
+pub fn failure(failure: &Failure) {
+    say(&message::failure(failure, Style::of(&io::stderr())));
 }
 
 /// Ends this process by the signal of Ctrl-C or Ctrl-\ that ended the command, without a core dump of
-/// its own; comes back only where that signal is blocked or ignored.
-pub fn end_by(signal: rustix::process::Signal) {
+/// its own; comes back only where that signal is blocked or ignored. With `all` to the whole group, as a terminal's
+/// key does it.
+pub fn end_by(signal: rustix::process::Signal, all: bool) {
     let own = rustix::process::getpid();
     let no_core = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     let limited = rustix::process::setrlimit(rustix::process::Resource::Core, no_core);
-    if let Err(error) = limited.and_then(|()| rustix::process::kill_process(own, signal)) {
-        failure(&Failure::because("cannot end by the signal that ended the command", &error), None);
+    if let Err(error) = limited.and_then(|()| {
+        if all {
+            rustix::process::kill_current_process_group(signal)
+        } else {
+            rustix::process::kill_process(own, signal)
+        }
+    }) {
+        failure(&Failure::because("cannot end by the signal that ended the command", &error));
     }
 }
 

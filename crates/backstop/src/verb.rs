@@ -12,56 +12,44 @@ mod policy;
 mod question;
 mod records;
 mod run;
+mod system;
 mod takeback;
 mod vault;
 
 use backstop_core::approval::statement::Choice;
-use backstop_core::id::RunId;
-use backstop_core::machine::Machine;
-use backstop_engine::{Engine, Failure, Settings};
+use backstop_engine::daemon::SOCKET;
+use backstop_engine::porch::{self, Caller};
+use backstop_engine::{Doors, Failure, FailureKind, House, Remote};
 
-use crate::args::{Audit, Drill, Vault, Verb};
+use crate::args::{Audit, Drill, Install, Vault, Verb};
 use crate::out::{self, Done};
-use crate::porch::{self, Account, Caller, Here};
 use crate::screen::message;
 use crate::screen::style::Style;
 
-/// The engine with the caller it works for.
-pub struct House {
-    /// Who calls.
-    pub caller: Caller,
-    /// The accounts of this machine.
-    pub accounts: Vec<Account>,
-    /// The engine.
-    pub engine: Engine,
+/// The way in for the caller of this process.
+pub fn doors() -> Result<Box<dyn Doors>, Failure> {
+    if porch::by_daemon(Caller::of_this_process())? {
+        return Ok(Box::new(Remote::connect(SOCKET.as_ref())?));
+    }
+    Ok(Box::new(house()?))
 }
 
-impl House {
-    /// Opens the engine for the caller of this process, and says what a crash had left.
-    pub fn open() -> Result<Self, Failure> {
-        let caller = Caller::of_this_process();
-        let (settings, accounts) = porch::settings(caller)?;
-        let engine = open(settings)?;
-        Ok(Self { caller, accounts, engine })
-    }
-
-    /// What the porch makes requests of.
-    pub fn here<'a>(&'a self, machine: &'a Machine) -> Here<'a> {
-        let classes = &self.engine.settings().kinds.classes;
-        Here { accounts: &self.accounts, caller: self.caller, classes, machine }
-    }
-
-    /// The run that `text` names.
-    pub fn find(&self, text: &str) -> Result<RunId, Failure> {
-        self.engine.find(text)
-    }
+/// The engine in this process, for what only whoever owns the records may do. Says what a crash had left.
+pub fn house() -> Result<House, Failure> {
+    roots()?;
+    let house = House::open()?;
+    out::say(&message::recovered(house.engine.recovered(), Style::of(&std::io::stderr())));
+    Ok(house)
 }
 
-/// Opens an engine and says what a crash had left.
-pub fn open(settings: Settings) -> Result<Engine, Failure> {
-    let engine = Engine::open(settings)?;
-    out::say(&message::recovered(engine.recovered(), Style::of(&std::io::stderr())));
-    Ok(engine)
+/// Refuses what is only for whoever owns the records, where that is root.
+pub fn roots() -> Result<(), Failure> {
+    if porch::by_daemon(Caller::of_this_process())? {
+        return Err(Failure::new(FailureKind::Refused, "refused: on this machine the records and rules are root's")
+            .next("have root look: sudo backstop …; what is your own: backstop runs, backstop show RUN")
+            .by("whom a guard is to watch does not read what it goes by"));
+    }
+    Ok(())
 }
 
 /// Does what was asked for.
@@ -91,6 +79,8 @@ pub fn dispatch(verb: Verb) -> Done {
         Verb::Drill(Drill::Incident(typed)) => crate::drill::incident(&typed),
         Verb::Hook { agent } => hook::hook(agent),
         Verb::Mcp(typed) => mcp::mcp(&typed),
+        Verb::Install(Install { machine: Some(machine), .. }) => system::set_up(&machine, false),
+        Verb::Uninstall(Install { machine: Some(machine), .. }) => system::set_up(&machine, true),
         Verb::Install(typed) => install::install(&typed),
         Verb::Uninstall(typed) => install::uninstall(&typed),
         Verb::Completions { shell } => meta::completions(shell),

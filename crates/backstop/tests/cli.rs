@@ -326,6 +326,7 @@ fn audit_log(place: &Place) -> std::path::PathBuf {
     for (n, (id, session)) in [("r-2x7k3f", Some("s")), ("r-2x7k3g", None)].into_iter().enumerate() {
         let run = RunId::parse(id).expect("id");
         let requested = Body::RunRequested {
+            by: None,
             asker: None,
             command: backstop_core::request::Command::Line("rm -rf /var/www/temp/*\u{1b}[2J".into()),
             cwd: "/var/www".into(),

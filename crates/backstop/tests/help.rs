@@ -43,7 +43,7 @@ fn help() {
       uninstall    Take Backstop's hook out of the configuration of coding agents (people only)
       completions  Print completions for a shell
       help         Explain a command or a topic: exit-codes, states, undo, policy, classes, settings,
-                   approvals
+                   approvals, system
 
     Options:
       -h, --help     Print help
@@ -55,6 +55,7 @@ fn help() {
       backstop undo --last 1           take the last one back
 
     Topics: backstop help exit-codes | states | undo | policy | classes | settings | approvals
+            backstop help system
     "#);
 }
 
@@ -138,6 +139,10 @@ fn help_of_run() {
               - workstation: Undoable changes in the workspace are allowed, the network is the machine's
               - production:  Changes outside scratch directories ask, losing protected data needs two
                 people and a proven backup; no network
+
+          --as <USER>
+              Run it as another user, root included, where the machine's settings let this account:
+              behind the daemon, with that user's environment, and never in a workspace
 
           --parallel
               Don't take turns with other runs in the same workspace
@@ -545,6 +550,10 @@ fn help_of_the_other_verbs() {
     Put Backstop's hook into the configuration of coding agents, and prove it (people only)
 
     Usage: backstop install [OPTIONS] [AGENT]...
+           backstop install <COMMAND>
+
+    Commands:
+      system  System mode: a daemon that root owns does the runs of all other accounts
 
     Arguments:
       [AGENT]...  The agents [possible values: amp, claude, cline, codex, copilot, cursor, droid,
@@ -586,6 +595,6 @@ fn topics_are_printed_and_unknown_ones_refused() {
     exit 2
     --- stderr
     backstop: no help about nonsense
-      next     backstop help, or one of: exit-codes, states, undo, policy, classes, settings
+      next     backstop help, or one of: exit-codes, states, undo, policy, classes, settings, approvals, system
     "#);
 }

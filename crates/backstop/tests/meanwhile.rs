@@ -74,10 +74,15 @@ impl Scene {
         let owner = fs::metadata(self.dir.path()).expect("ours");
         Settings {
             login: None,
+            sight: None,
+            relative_to: None,
+            paths_of_runs: false,
+            stand_in: None,
             uid: owner.uid(),
             state: self.at("state"),
             home: None,
             homes: Vec::new(),
+            homes_of: std::collections::BTreeMap::new(),
             scratch: Vec::new(),
             hide: Vec::new(),
             kinds: backstop_engine::law::Kinds::default(),
@@ -86,7 +91,6 @@ impl Scene {
             vault_percent: 20,
             vault_age: Duration::from_secs(3_600),
             free_percent: 0,
-            upper_limit: None,
             grace: Duration::from_millis(50),
             turn_limit: Duration::from_secs(10),
         }
@@ -102,6 +106,7 @@ impl Scene {
         let owner = fs::metadata(self.dir.path()).expect("ours");
         Request {
             asker: None,
+            by: None,
             command: Command::Line(line.into()),
             cwd: Bytes::from(self.at("w")),
             env_keys: Vec::new(),

@@ -208,7 +208,7 @@ pub enum Refusal {
 }
 
 /// How a ballot stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tally {
     /// More people are needed.
     Open {

@@ -132,9 +132,12 @@ pub fn run(question: &Question, people: &People, record: &RunRecord, set: &Effec
     let agent = request.asker.as_ref().map(|a| format!(", {}", free(a.agent.as_slice(), FREE / 4))).unwrap_or_default();
     let session =
         request.session.as_ref().map(|s| format!(", session {}", free(s.as_slice(), FREE / 4))).unwrap_or_default();
-    page.line("asked by", &format!("user account {}{agent}{session}", request.uid));
+    page.line("asked by", &format!("user account {}{agent}{session}", request.asked_by()));
+    if request.by.is_some() {
+        page.line("runs as", &format!("user account {}, with its rights", request.uid));
+    }
     page.line("asked at", &Timestamp::new(record.started.secs, 0).to_string());
-    let owner = people.of_account(request.uid).map(|m| format!("{} owns that account", m.id));
+    let owner = people.of_account(request.asked_by()).map(|m| format!("{} owns that account", m.id));
     page.line("asker", &owner.unwrap_or_else(|| "nobody who may approve owns that account".to_owned()));
     let excluded: Vec<&str> = question.excluded.people.iter().map(String::as_str).collect();
     page.line("without", &format!("{} (whose account asked, or had logged in when it did)", listed(&excluded)));

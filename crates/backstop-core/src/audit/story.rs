@@ -99,7 +99,7 @@ impl Story {
             told.wrong.into_iter().map(|(question, what)| Complaint { question, run: body.run(), what }).collect();
         let Some(run) = body.run() else { return wrong };
         let mut complain = |question, what: String| wrong.push(Complaint { question, run: Some(run), what });
-        if let Body::RunRequested { in_place, uid, .. } = body {
+        if let Body::RunRequested { by, in_place, uid, .. } = body {
             let life = Life {
                 door: Door::Requested,
                 back: Door::Ended,
@@ -108,7 +108,7 @@ impl Story {
                 decision: None,
                 in_place: *in_place,
                 claimed: None,
-                uid: *uid,
+                uid: by.unwrap_or(*uid),
             };
             if self.lives.insert(run, life).is_some() {
                 complain(Question::Completeness, "requested a second time under the same name".to_owned());

@@ -32,6 +32,7 @@ fn judged(decision: Decision) -> Body {
 fn requested() -> Body {
     let request = Request {
         asker: Some(Asker { agent: "claude".into(), call: Some("toolu_1".into()), subagent: None }),
+        by: None,
         command: Command::Argv(vec!["rm".into(), Bytes::from(&b"\xff"[..])]),
         cwd: "/srv".into(),
         env_keys: vec!["PATH".into()],

@@ -214,7 +214,7 @@ impl Gathering<'_> {
         }
         facts.host.role.clone_from(&context.request.profile);
         facts.people = context.people;
-        facts.principal = Principal { agent: String::new(), uid: i64::from(context.request.uid) };
+        facts.principal = Principal { agent: String::new(), uid: i64::from(context.request.asked_by()) };
         facts.reading = context.reading.clone();
         facts.session.denials = long(context.denials);
         facts.session.named = context.request.session.is_some();

@@ -1,5 +1,7 @@
 //! Which places are the agent's own, so that changes there are allowed because they are undoable.
 
+use serde::{Deserialize, Serialize};
+
 use crate::bytes::Bytes;
 use crate::classes::{Classes, Own};
 use crate::effect::{CrossingKind, Effect, EffectSet, FileType, Kind};
@@ -28,7 +30,7 @@ pub struct Ground {
 }
 
 /// Where a command that runs in place may write.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InPlace {
     /// Directories, with all beneath on the same mount.
     pub open: Vec<Bytes>,

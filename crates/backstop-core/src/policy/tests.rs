@@ -92,6 +92,7 @@ fn judge(set: &EffectSet) -> (Decision, Vec<String>) {
 fn request() -> Request {
     Request {
         asker: None,
+        by: None,
         command: Command::Line("x".into()),
         cwd: "/home/ann/proj".into(),
         env_keys: Vec::new(),

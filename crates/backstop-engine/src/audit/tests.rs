@@ -38,6 +38,7 @@ fn story(n: u32) -> Vec<Body> {
     let run = run(n);
     let request = Request {
         asker: None,
+        by: None,
         command: Command::Argv(vec!["rm".into(), "-rf".into(), "temp/*".into()]),
         cwd: "/srv/www".into(),
         env_keys: Vec::new(),

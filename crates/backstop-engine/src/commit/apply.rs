@@ -9,7 +9,7 @@ use backstop_core::bytes::Bytes;
 use backstop_core::plan::{Direction, Meta, Op, Place, Plan, Slot, Spot};
 use backstop_sys::fs::{self as sys, Pin, Stat, Time};
 
-use super::{At, CommitError, Guard, Seen, Sites, at_place, at_slot};
+use super::{At, CommitError, Guard, Seen, Sites, at_place, at_slot, rights};
 use crate::fault;
 
 /// Carries out all steps. On an error some may be done: the caller takes them back. `look` is asked
@@ -26,8 +26,8 @@ pub(crate) fn apply(
 ) -> Result<(), CommitError> {
     let mut done = 0;
     for op in in_order(plan, direction) {
-        look(op)?;
-        let left = step(op, direction, sites, skip_times);
+        look(op).map_err(forwards)?;
+        let left = step(op, direction, sites, skip_times).map_err(forwards);
         match &left {
             // It has done nothing.
             Err(CommitError::Conflict { .. }) => {}
@@ -38,6 +38,14 @@ pub(crate) fn apply(
         progress(done);
     }
     Ok(())
+}
+
+/// What is withheld has done nothing: on the way forward that is a conflict as any other.
+fn forwards(error: CommitError) -> CommitError {
+    match error {
+        CommitError::Withheld { conflict } => CommitError::Conflict { conflict },
+        other => other,
+    }
 }
 
 /// Takes back what an `apply` that failed has done: the other way round, the first `done` steps of it
@@ -102,6 +110,7 @@ fn put_beside(op: &Op, back: Direction, sites: &Sites, guard: &Guard<'_>) -> Res
     for n in 1..=BESIDES {
         let (beside, to) = beside(place, n, sites)?;
         if look(&to)?.is_none() {
+            rights::names(sites, &beside, &to, None)?;
             fault::point("apply.beside").map_err(to.step("put beside"))?;
             move_free(&kept, &to, ino)?;
             return Ok(Some(super::shown(sites, &beside)));
@@ -157,6 +166,7 @@ fn copy_beside(place: &Place, content: &Slot, sites: &Sites) -> Result<Option<By
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(stage.step("remove")(e)),
             _ => {}
         }
+        rights::names(sites, &beside, &to, None)?;
         fault::point("apply.beside").map_err(to.step("put a copy beside"))?;
         let copy = sys::create_file(stage.dir(), &stage.name).map_err(stage.step("make a copy in"))?;
         sys::clone_or_copy(from.as_fd(), copy.as_fd()).map_err(stage.step("make a copy in"))?;
@@ -235,11 +245,11 @@ pub(super) fn look(at: &At) -> Result<Option<Stat>, CommitError> {
     sys::stat_at(at.dir(), &at.name).map_err(at.step("look at"))
 }
 
-fn rename(from: &Spot, to: &Spot, ino: u64, sites: &Sites) -> Result<(), CommitError> {
-    if sites[vol(from)].volume().is_none() {
+fn rename(from_spot: &Spot, to_spot: &Spot, ino: u64, sites: &Sites) -> Result<(), CommitError> {
+    if sites[vol(from_spot)].volume().is_none() {
         return Ok(());
     }
-    let target = spot(sites, to)?;
+    let target = spot(sites, to_spot)?;
     if let Some(to) = &target
         && let Some(there) = look(to)?
     {
@@ -248,13 +258,23 @@ fn rename(from: &Spot, to: &Spot, ino: u64, sites: &Sites) -> Result<(), CommitE
         }
         return Err(to.conflict("something else is there now"));
     }
-    let source = spot(sites, from)?;
-    let (Some(from), Some(to)) = (source, target) else { return Err(missing(from, sites)) };
+    let source = spot(sites, from_spot)?;
+    let (Some(from), Some(to)) = (source, target) else { return Err(missing(from_spot, sites)) };
     let was = match look(&from)? {
         Some(there) if there.ino == ino => there,
         Some(_) => return Err(from.conflict("something else is there now")),
         None => return Err(from.conflict("it is gone")),
     };
+    if let Spot::Place(place) = from_spot {
+        rights::names(sites, place, &from, Some(&was))?;
+        if changes_parent(from_spot, to_spot) {
+            rights::moves(sites, place, &from, &pin(&from, ino)?)?;
+        }
+    }
+    if let Spot::Place(place) = to_spot {
+        // Whose it is matters where a name is taken away.
+        rights::names(sites, place, &to, None)?;
+    }
     fault::point("apply.move").map_err(to.step("move to"))?;
     move_free(&from, &to, ino)?;
     // Between look and move somebody may have put another object there: then it goes back.
@@ -263,6 +283,13 @@ fn rename(from: &Spot, to: &Spot, ino: u64, sites: &Sites) -> Result<(), CommitE
     }
     sys::move_free(to.dir(), &to.name, from.dir(), &from.name).map_err(from.step("put back"))?;
     Err(from.conflict("somebody replaced it at this very moment"))
+}
+
+fn changes_parent(from: &Spot, to: &Spot) -> bool {
+    match (from, to) {
+        (Spot::Place(a), Spot::Place(b)) => (a.vol, a.path.parent()) != (b.vol, b.path.parent()),
+        _ => true,
+    }
 }
 
 /// A directory that gets another parent is written (its `..`), and xfs shows that in its times.
@@ -317,6 +344,7 @@ fn swap(at: &Place, slot: &Slot, comes: u64, goes: u64, sites: &Sites) -> Result
         (Some(here), None) if here == goes => return Err(kept.conflict("what was kept is gone")),
         (Some(_), _) => return Err(place.conflict("something else is there now")),
     }
+    rights::names(sites, at, &place, here.as_ref())?;
     fault::point("apply.swap").map_err(place.step("replace"))?;
     exchange(&place, &kept)?;
     if look(&kept)?.is_some_and(|s| s.ino == goes) {
@@ -362,6 +390,7 @@ fn write(at: &Place, ino: u64, content: &Slot, sites: &Sites) -> Result<Option<S
         return Err(missing(&Spot::Place(at.clone()), sites));
     };
     let pin = pin(&place, ino)?;
+    rights::writes(sites, at, &place, &pin)?;
     let from = sys::open_file(slot.dir(), &slot.name).map_err(slot.step("read"))?;
     let to = match sys::open_rw(place.dir(), &place.name) {
         // The command made it writable, wrote, and made it read-only again: so do we.
@@ -372,8 +401,12 @@ fn write(at: &Place, ino: u64, content: &Slot, sites: &Sites) -> Result<Option<S
             opened
         }
         other => other,
-    }
-    .map_err(place.step("open for writing"))?;
+    };
+    let to = match to {
+        // Nothing was done, and nothing is half done: whoever uses it decides when it can be.
+        Err(e) if sys::is_in_use(&e) => return Err(place.withheld("it is being executed, or held by a lease")),
+        other => other.map_err(place.step("open for writing"))?,
+    };
     if sys::stat_fd(to.as_fd()).map_err(place.step("look at"))?.ino != ino {
         return Err(place.conflict("somebody replaced it at this very moment"));
     }
@@ -399,6 +432,7 @@ fn meta(at: &Place, ino: u64, from: &Meta, to: &Meta, sites: &Sites) -> Result<O
     }
     let Some(place) = at_place(sites, at)? else { return Err(missing(&Spot::Place(at.clone()), sites)) };
     let pin = pin(&place, ino)?;
+    rights::dresses(sites, at, &place, &pin)?;
     fault::point("apply.meta").map_err(place.step("set the metadata of"))?;
     set_meta(&pin, from, to).map_err(place.step("set the metadata of"))?;
     // A directory's times follow our own steps.
@@ -436,6 +470,7 @@ fn link(at: &Place, of: &Place, ino: u64, sites: &Sites) -> Result<(), CommitErr
     if look(&old)?.is_none_or(|s| s.ino != ino) {
         return Err(old.conflict("something else is there now"));
     }
+    rights::names(sites, at, &new, None)?;
     fault::point("apply.link").map_err(new.step("link"))?;
     sys::hard_link(old.dir(), &old.name, new.dir(), &new.name).map_err(new.step("link"))?;
     if look(&new)?.is_some_and(|s| s.ino == ino) {
@@ -454,6 +489,7 @@ fn unlink(at: &Place, ino: u64, sites: &Sites) -> Result<(), CommitError> {
         None => Ok(()),
         // The last name is never removed: that would be the object itself.
         Some(there) if there.ino == ino && there.nlink > 1 => {
+            rights::names(sites, at, &place, Some(&there))?;
             fault::point("apply.unlink").map_err(place.step("remove"))?;
             sys::remove_file(place.dir(), &place.name).map_err(place.step("remove"))
         }
@@ -473,6 +509,9 @@ fn times(
     // Times are no one's loss: a directory that is gone or another one is left alone.
     let Ok(pin) = Pin::new(place.dir(), &place.name) else { return Ok(()) };
     if pin.stat.ino != ino {
+        return Ok(());
+    }
+    if rights::dresses(sites, at, &place, &pin).is_err() {
         return Ok(());
     }
     fault::point("apply.times").map_err(place.step("set the times of"))?;

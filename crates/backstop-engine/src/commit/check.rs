@@ -206,11 +206,21 @@ impl Checker<'_> {
     }
 
     /// What a step will find at a spot: where it is today, and its state.
-    fn find(&self, spot: &Spot) -> Result<Option<(Spot, Stat)>, CommitError> {
+    fn find(&mut self, spot: &Spot) -> Result<Option<(Spot, Stat)>, CommitError> {
         let Some(today) = self.ahead.today(spot) else { return Ok(None) };
         let at = match &today {
-            Spot::Place(p) => at_place(self.sites, p)?,
-            Spot::Slot(s) => at_slot(self.sites, s)?,
+            Spot::Place(p) => at_place(self.sites, p),
+            Spot::Slot(s) => at_slot(self.sites, s),
+        };
+        let at = match at {
+            // As any other: the run stays as it is, and is told of all of them.
+            Err(CommitError::Conflict { conflict } | CommitError::Withheld { conflict }) => {
+                if self.said.insert((conflict.path.clone(), conflict.why.clone())) {
+                    self.out.conflicts.push(conflict);
+                }
+                return Ok(None);
+            }
+            other => other?,
         };
         let Some(at) = at else { return Ok(None) };
         Ok(sys::stat_at(at.dir(), &at.name).map_err(at.step("look at"))?.map(|stat| (today, stat)))

@@ -15,7 +15,7 @@ use backstop_core::time::Timestamp;
 use backstop_sys::fs as sys;
 use serde::{Deserialize, Serialize};
 
-use super::{At, CommitError, Receipt, Sites, Touched, at_place, at_slot, meta_of, moments, touched};
+use super::{At, CommitError, Receipt, Sites, Touched, at_place, at_slot, meta_of, moments, rights, touched};
 
 /// What is on the disk between a tool's consent and its end.
 #[derive(Debug, Serialize, Deserialize)]
@@ -104,17 +104,27 @@ fn before(n: usize, place: &Place, sites: &Sites) -> Result<(Option<Before>, Opt
     let ctime = stat.ctime.into();
     let before =
         Before { copy: slot('c'), ctime, ino: stat.ino, link: slot('l'), meta: meta_of(&stat), size: stat.size };
-    copy(sites, place, &before.copy)?;
+    copy(sites, place, before.ino, &before.copy)?;
     let to = in_vault(sites, &before.link)?;
     sys::hard_link(at.dir(), at.name(), to.dir(), to.name()).map_err(to.step("keep a name in"))?;
+    // By then something else may have had the name.
+    if sys::stat_at(to.dir(), to.name()).map_err(to.step("look at"))?.is_none_or(|kept| kept.ino != stat.ino) {
+        remove(sites, &before.link)?;
+        return Err(at.conflict("somebody replaced it at this very moment"));
+    }
     Ok((Some(before), Some(dir)))
 }
 
 /// Copies the content at a place into the vault, durably.
-fn copy(sites: &Sites, place: &Place, slot: &Slot) -> Result<(), CommitError> {
+fn copy(sites: &Sites, place: &Place, ino: u64, slot: &Slot) -> Result<(), CommitError> {
     let (from, to) = (there(sites, place)?, in_vault(sites, slot)?);
     remove(sites, slot)?;
-    let source = sys::open_file(from.dir(), from.name()).map_err(from.step("read"))?;
+    // By his rights: what has the name now may be another's.
+    let source = rights::with(sites, place.vol, || sys::open_file(from.dir(), from.name()));
+    let source = source.map_err(from.step("read"))?;
+    if sys::stat_fd(source.as_fd()).map_err(from.step("look at"))?.ino != ino {
+        return Err(from.conflict("something else is there now"));
+    }
     let copy = sys::create_file(to.dir(), to.name()).map_err(to.step("keep a copy in"))?;
     sys::clone_or_copy(source.as_fd(), copy.as_fd()).map_err(to.step("keep a copy in"))?;
     sys::sync_file(copy.as_fd()).map_err(to.step("sync"))
@@ -161,7 +171,11 @@ pub(crate) fn found(own: &Entrusted, sites: &Sites) -> Result<Option<Plan>, Comm
 fn steps(n: usize, file: &File, sites: &Sites, ops: &mut Vec<Op>) -> Result<(), CommitError> {
     let at = file.at.clone();
     let now = match at_place(sites, &at)? {
-        Some(here) => sys::stat_at(here.dir(), here.name()).map_err(here.step("look at"))?,
+        Some(here) => match sys::stat_at(here.dir(), here.name()).map_err(here.step("look at"))? {
+            // Where nothing was, a tool may have made a directory for its file; in the place of a file it makes none.
+            Some(now) if file.before.is_some() && !now.is_file() => return Err(here.conflict("it is no file any more")),
+            now => now,
+        },
         None => None,
     };
     let slot = |kind: char| Slot { path: Bytes::new(format!("keep/{kind}{n}")), vol: at.vol };
@@ -176,7 +190,7 @@ fn steps(n: usize, file: &File, sites: &Sites, ops: &mut Vec<Op>) -> Result<(), 
             let after = meta_of(&now);
             if now.size != before.size || after.mtime != before.meta.mtime || !same(before, &at, sites)? {
                 let new = slot('w');
-                copy(sites, &at, &new)?;
+                copy(sites, &at, now.ino, &new)?;
                 ops.push(Op::Write { at: at.clone(), ino: now.ino, new, old: before.copy.clone() });
             } else if (after.mode, after.uid, after.gid) == (before.meta.mode, before.meta.uid, before.meta.gid) {
                 return Ok(());
@@ -203,6 +217,9 @@ fn same(before: &Before, at: &Place, sites: &Sites) -> Result<bool, CommitError>
 fn whole(before: &Before, sites: &Sites) -> Result<(), CommitError> {
     let (old, kept) = (in_vault(sites, &before.link)?, in_vault(sites, &before.copy)?);
     let Some(stat) = sys::stat_at(old.dir(), old.name()).map_err(old.step("look at"))? else { return Ok(()) };
+    if stat.ino != before.ino {
+        return Err(old.conflict("the vault no longer has what belongs here"));
+    }
     if (stat.size, Timestamp::from(stat.mtime)) == (before.size, before.meta.mtime) {
         return Ok(());
     }

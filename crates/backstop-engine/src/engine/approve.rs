@@ -18,6 +18,7 @@ use backstop_core::id::RunId;
 use backstop_core::policy::Decision;
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{Engine, FINDINGS, Outcome, Person};
 use crate::approvals::{self, Request};
@@ -28,7 +29,7 @@ use crate::transaction::{PLAN, plan_digest};
 use crate::volume::Leftover;
 
 /// A request for approval, as people see it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pending {
     /// When it was asked.
     pub asked_at: Timestamp,
@@ -45,7 +46,7 @@ pub struct Pending {
 }
 
 /// What waits for people.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Waiting {
     /// The requests, the oldest first.
     pub requests: Vec<Pending>,
@@ -54,7 +55,7 @@ pub struct Waiting {
 }
 
 /// What a decision led to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Decided {
     /// More people are needed.
     Waits(Pending),
@@ -114,6 +115,7 @@ impl Engine {
         let digest = self.named_request(name)?;
         let people = self.people()?;
         let mut request = self.request(digest)?;
+        self.may_see(&request)?;
         if (request.phase.is_claimed() || request.phase == Phase::Denied)
             && self.sound().is_ok()
             && let Ok(lock) = self.store.try_lock("apply", "")?
@@ -122,6 +124,15 @@ impl Engine {
             request = self.current(digest, &people, &lock)?;
         }
         self.seen(&request, &people)
+    }
+
+    /// A code may be anybody's request.
+    fn may_see(&self, request: &Request) -> Result<(), Failure> {
+        match request.question().matter.run() {
+            Some(run) => self.record(run).map(drop),
+            None if self.settings.sight.is_some() => Err(Failure::usage("there is no such request")),
+            None => Ok(()),
+        }
     }
 
     fn named_request(&self, name: &str) -> Result<Digest, Failure> {
@@ -143,6 +154,11 @@ impl Engine {
             Failure::usage(format!("nobody was asked to approve {}", record.id))
                 .next("see what waits: backstop pending")
         })
+    }
+
+    /// What a request is about.
+    pub fn matter_of(&self, digest: Digest) -> Result<Matter, Failure> {
+        Ok(self.request(digest)?.question().matter.clone())
     }
 
     fn request(&self, digest: Digest) -> Result<Request, Failure> {
@@ -189,7 +205,7 @@ impl Engine {
             return Ok(None);
         }
         // Whoever logged in and became somebody else stays who he is.
-        let uids = [Some(record.request.uid), self.settings.login].into_iter().flatten().collect();
+        let uids = [Some(record.request.uid), record.request.by, self.settings.login].into_iter().flatten().collect();
         let excluded = Excluded::of(uids, &people);
         let may = people.members.len() - excluded.people.len();
         if may < FOUNDERS {
@@ -230,7 +246,7 @@ impl Engine {
         let people = self.people()?;
         let print = key.fingerprint();
         let member = people.of_key(&print).ok_or_else(|| stranger(&print, &people))?;
-        let lock = self.lock_runs()?;
+        let lock = self.lock_for(digest)?;
         let mut request = self.current(digest, &people, &lock)?;
         self.open_for(&request)?;
         request.prepare(choice, &member.id, &print, clock::now())
@@ -246,7 +262,7 @@ impl Engine {
     ) -> Result<Decided, Failure> {
         self.sound()?;
         let (pending, run) = {
-            let lock = self.lock_runs()?;
+            let lock = self.lock_for(digest)?;
             self.settle_people(&lock)?;
             let people = self.people()?;
             let mut request = self.current(digest, &people, &lock)?;
@@ -285,6 +301,12 @@ impl Engine {
     pub(super) fn current(&mut self, digest: Digest, people: &People, _lock: &Lock) -> Result<Request, Failure> {
         let mut request = self.request(digest)?;
         let now = clock::now();
+        if let Matter::Run { run, .. } = request.question().matter
+            && request.phase.is_claimed()
+            && !self.is_settled(run)
+        {
+            return Err(Failure::internal(format!("what was begun with {run} was cut off")).next(super::SETTLE));
+        }
         if request.phase.is_claimed() {
             // Whoever had it is gone: the lock is ours, and the journal has nothing open.
             let done = match request.question().matter {
@@ -386,9 +408,16 @@ impl Engine {
     pub(super) fn supersede(&mut self, record: &RunRecord) -> Result<(), Failure> {
         let Some(digest) = record.approval else { return Ok(()) };
         let people = self.people()?;
-        let lock = self.lock_runs()?;
+        let lock = self.lock_for(digest)?;
         let mut request = self.current(digest, &people, &lock)?;
         if request.phase.waits() { self.step(&mut request, &Event::Superseded) } else { Ok(()) }
+    }
+
+    /// The lock, with nothing of whoever asked for what the request is about half done: only then nobody executes it.
+    fn lock_for(&self, digest: Digest) -> Result<Lock, Failure> {
+        let asker = self.matter_of(digest)?.run().and_then(|run| self.asker_of(run));
+        let uids: Vec<u32> = asker.into_iter().chain([self.settings.uid]).collect();
+        self.lock_runs_of(&uids)
     }
 
     /// Takes the one claim on a run's request. Every signature is verified again, and what would be done is

@@ -13,7 +13,6 @@ use backstop_core::shell::Script;
 
 use super::{Engine, FINDINGS};
 use crate::failure::Failure;
-use crate::law::Places;
 use crate::memory::Denial;
 use crate::volume::OpenVolume;
 use crate::{clock, facts, reading};
@@ -71,16 +70,22 @@ impl Engine {
 
     /// The places that policy goes by.
     pub(super) fn ground(&self, request: &Request, volumes: &[OpenVolume]) -> Ground {
+        let (home, classes) = self.home_and_classes(request);
         let mut guard = vec![Bytes::from(self.settings.state.as_path())];
         guard.extend(volumes.iter().map(OpenVolume::guarded_path));
         guard.extend(self.settings.hide.iter().cloned());
+        if request.uid != self.settings.uid {
+            // Of whoever it runs as, not only of whoever looks at it.
+            guard.extend(home.iter().flat_map(|h| [h.join(b".config/backstop"), h.join(b".local/state/backstop")]));
+        }
         Ground {
-            classes: self.settings.kinds.classes.clone(),
+            classes,
             guard,
-            home: self.settings.home.clone(),
+            // With another's rights nothing is free: neither his caches nor what everybody may write to.
+            home: home.filter(|_| request.by.is_none()),
             homes: self.settings.homes.clone(),
-            rules: Places::of(self.settings.home.as_ref(), request.workspace.as_ref()).below(),
-            scratch: self.settings.scratch.clone(),
+            rules: self.rules_below(request),
+            scratch: if request.by.is_none() { self.settings.scratch.clone() } else { Vec::new() },
             uid: request.uid,
             workspace: request.workspace.clone(),
         }

@@ -5,11 +5,11 @@
 use backstop_core::audit::{Body, By};
 use backstop_core::bytes::Bytes;
 use backstop_core::id::RunId;
-use backstop_core::request::Request;
 use backstop_core::run::{RunRecord, State};
+use serde::{Deserialize, Serialize};
 
 use super::run::Rehearsed;
-use super::{Engine, Outcome, Person, RunOptions};
+use super::{Engine, Outcome};
 use crate::commit::{CommitError, Entrusted, Site, entrust, found, receipt};
 use crate::failure::Failure;
 use crate::ledger::observed;
@@ -20,7 +20,7 @@ use crate::volume::{Leftover, OpenVolume, tidy};
 const LEFT: &str = "left.json";
 
 /// What settling does where nothing has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unchanged {
     /// Goes on waiting: the tool may still be about to begin.
     Wait,
@@ -29,12 +29,6 @@ pub enum Unchanged {
 }
 
 impl Engine {
-    /// Rehearses and judges what a tool would do. Where the run is [`State::Allowed`] then, the tool may do
-    /// it, and [`Self::settle_edit`] has to be called when it has.
-    pub fn rehearse_edit(&mut self, request: Request, person: &mut dyn Person) -> Result<Outcome, Failure> {
-        self.run(request, &RunOptions { leave: true, stdout_to_stderr: true, ..RunOptions::default() }, person)
-    }
-
     /// The run of a tool call that was allowed and is not known to have ended.
     pub fn allowed_edit(&self, session: Option<&Bytes>, call: &Bytes) -> Result<Option<RunId>, Failure> {
         let is_it = |r: &RunRecord| r.request.asker.as_ref().and_then(|a| a.call.as_ref()) == Some(call);
@@ -79,7 +73,10 @@ impl Engine {
         for volume in &done.volumes {
             tidy(volume, id, Leftover::Upper).map_err(|e| Failure::because("cannot tidy the vault", &e))?;
         }
-        let sites: Vec<Site> = done.volumes.into_iter().map(|v| Site::new(v, id)).collect::<Result<_, _>>()?;
+        self.keep_rights(id)?;
+        let rights = self.rights(id)?;
+        let site = |v| Ok(Site::new(v, id)?.on_behalf(rights.as_ref()));
+        let sites: Vec<Site> = done.volumes.into_iter().map(site).collect::<Result<_, CommitError>>()?;
         let left = entrust(&done.plan, &sites)?;
         self.store.write_json(id, LEFT, &left, true)?;
         record.state = State::Allowed;
@@ -91,14 +88,16 @@ impl Engine {
 
     /// Looks at what a tool did, and makes it a committed run; none where it did nothing.
     pub fn settle_edit(&mut self, id: RunId, unchanged: Unchanged) -> Result<Option<RunRecord>, Failure> {
-        self.sound()?;
+        self.sound_of(id)?;
         let (_lock, mut record) = self.locked(id)?;
         if record.state != State::Allowed {
             return Ok(None);
         }
         let left: Option<Entrusted> = self.store.read_json(id, LEFT)?;
         let left = left.ok_or_else(|| Failure::internal(format!("what was kept for {id} is not known any more")))?;
-        let sites: Vec<Site> = left.volumes.iter().map(|v| Site::reopen(v, id)).collect::<Result<_, CommitError>>()?;
+        let rights = self.rights(id)?;
+        let site = |v| Ok(Site::reopen(v, id)?.on_behalf(rights.as_ref()));
+        let sites: Vec<Site> = left.volumes.iter().map(site).collect::<Result<_, CommitError>>()?;
         let Some(plan) = found(&left, &sites)? else {
             if unchanged == Unchanged::GiveUp {
                 record.state = State::Discarded;

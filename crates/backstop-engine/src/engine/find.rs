@@ -10,7 +10,11 @@ use crate::store::StoreError;
 impl Engine {
     /// The run that `text` names: an id, an unambiguous prefix (with or without `r-`), `@last`, `@-2`.
     pub fn find(&self, text: &str) -> Result<RunId, Failure> {
-        let ids = self.store.ids()?;
+        let mut ids = self.store.ids()?;
+        if self.settings.sight.is_some() {
+            // Of others' runs not even the names.
+            ids.retain(|id| self.known(*id).is_ok_and(|r| self.sees(&r)));
+        }
         if let Some(back) = text.strip_prefix('@') {
             let n = match back {
                 "last" => Some(1),
@@ -22,7 +26,8 @@ impl Engine {
             // A run that was cut off before its record was written (a full disk) is in no list.
             let mut recorded = 0;
             for id in ids.into_iter().rev() {
-                recorded += usize::from(self.store.has(id, RECORD));
+                let his = |uid| self.known(id).is_ok_and(|r| r.request.asked_by() == uid);
+                recorded += usize::from(self.store.has(id, RECORD) && self.settings.relative_to.is_none_or(his));
                 if recorded == n {
                     return Ok(id);
                 }
@@ -47,8 +52,19 @@ impl Engine {
         }
     }
 
-    /// A run's record.
+    /// A run's record, where it is one of those that are to be seen.
     pub fn record(&self, id: RunId) -> Result<RunRecord, Failure> {
+        let record = self.known(id)?;
+        if self.sees(&record) { Ok(record) } else { Err(StoreError::NoRun(id).into()) }
+    }
+
+    /// True for a run that whoever asks may see.
+    fn sees(&self, record: &RunRecord) -> bool {
+        self.settings.sight.as_ref().is_none_or(|his| record.request.asked_by() == his.uid)
+    }
+
+    /// A run's record, whoever's it is: for what the engine does by itself.
+    pub(super) fn known(&self, id: RunId) -> Result<RunRecord, Failure> {
         let record = self.store.read_versioned(id, RECORD).map_err(|error| record_failure(id, error))?;
         record.ok_or_else(|| {
             Failure::internal(format!("the record of {id} is missing")).next(
@@ -73,12 +89,17 @@ impl Engine {
             let record = match self.store.read_versioned::<RunRecord>(id, RECORD) {
                 Ok(Some(record)) => record,
                 Ok(None) => continue,
+                // Whose it is nobody can say.
+                Err(_) if self.settings.sight.is_some() => continue,
                 Err(error) => {
                     let Failure { what, next, .. } = record_failure(id, error);
                     listed.unreadable.push(Unreadable { id, what, next });
                     continue;
                 }
             };
+            if !self.sees(&record) {
+                continue;
+            }
             let state = filter.state.is_none_or(|s| s == record.state);
             let session = filter.session.is_none() || filter.session == record.request.session;
             let call =

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read as _};
 use std::os::fd::AsFd;
 
 use backstop_core::bytes::Bytes;
-use backstop_core::effect::{EffectSet, FileType};
+use backstop_core::effect::{Effect, EffectSet, FileType};
 use backstop_core::facts::{Findings, VERSION};
 use backstop_core::id::RunId;
 use backstop_core::plan::{Op, Place, Plan, Spot};
@@ -15,7 +15,8 @@ use serde_json::Value;
 
 use super::{Beneath, Engine, Side};
 use crate::commit::{Site, shown};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
+use crate::law::Reader;
 
 /// Where an object can be read now.
 enum Where<'a> {
@@ -38,6 +39,7 @@ pub(super) enum Kept {
 impl Engine {
     /// What a run would change, or changed.
     pub fn effects(&self, id: RunId) -> Result<EffectSet, Failure> {
+        self.record(id)?;
         self.read_effects(id)
     }
 
@@ -60,12 +62,33 @@ impl Engine {
         }
     }
 
+    /// With whose rights the machine's own files are read for whoever asks.
+    fn reader(&self) -> Reader {
+        self.settings.sight.as_ref().map_or(Reader::Own, |his| Reader::of(his.uid, his.gid, &his.groups))
+    }
+
+    /// What a run does at a path, or to what was there.
+    fn seen_effect(&self, id: RunId, path: &Bytes) -> Result<Option<Effect>, Failure> {
+        let is_it = |e: &Effect| e.path == *path || e.from.as_ref() == Some(path);
+        Ok(self.effects(id)?.effects.into_iter().find(is_it))
+    }
+
     /// Calls `each` for everything beneath the directory `path` that run `id` deletes or replaces;
     /// in path order; `each` returns false to stop.
     pub fn beneath(&self, id: RunId, path: &Bytes, each: &mut dyn FnMut(Beneath) -> bool) -> Result<(), Failure> {
         let record = self.record(id)?;
+        let this = if self.settings.paths_of_runs {
+            let effect = self.seen_effect(id, path)?.filter(|e| e.beneath.is_some());
+            let none = || Failure::usage(format!("{id} takes no directory {} away", path.quoted()));
+            Some(effect.and_then(|e| e.before).map(|n| (n.dev, n.ino)).ok_or_else(none)?)
+        } else {
+            None
+        };
+        let reader = self.reader();
         if !self.has_plan(id)? {
-            return walk_path(path, each);
+            return reader
+                .read(|| walk_path(path, this, each))
+                .map_err(|e| Failure::because("cannot look there", &e))?;
         }
         let plan = self.load_plan(id)?;
         let sites = self.sites(id, &plan)?;
@@ -76,7 +99,7 @@ impl Engine {
                 let run = volume.run_dir(id, false).map_err(|e| Failure::because("cannot open the vault", &e))?;
                 walk(run.as_fd(), &slot.path.join(rest.as_slice()), path, each)
             }
-            _ => walk_path(path, each),
+            _ => reader.read(|| walk_path(path, this, each)).map_err(|e| Failure::because("cannot look there", &e))?,
         }
     }
 
@@ -84,6 +107,16 @@ impl Engine {
     /// no such side, or it was let go.
     pub fn content(&self, id: RunId, path: &Bytes, side: Side, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
         let record = self.record(id)?;
+        let mut these = None;
+        if self.settings.paths_of_runs {
+            let Some(Effect { before, after, .. }) = self.seen_effect(id, path)? else { return Ok(None) };
+            these = Some([before.as_ref(), after.as_ref()].map(|n| n.map(|n| n.ino)));
+            let node = if side == Side::Before { before } else { after };
+            let his = self.settings.sight.as_ref();
+            if !node.is_some_and(|n| his.is_none_or(|his| his.reads(&n))) {
+                return Ok(None);
+            }
+        }
         if !self.has_plan(id)? {
             return Ok(None);
         }
@@ -100,7 +133,15 @@ impl Engine {
             }
             Some(Where::Place(place)) => {
                 let Some(volume) = sites[usize::from(place.vol)].volume() else { return Ok(None) };
-                open(volume.root(), place.path.as_slice())
+                // What is there now may be another's: with the eyes of whoever asks.
+                let opened = self.reader().read(|| open(volume.root(), place.path.as_slice()));
+                opened.and_then(|opened| opened).and_then(|file| match (file, these) {
+                    (Some(file), Some(these)) => {
+                        let ino = sys::stat_fd(file.as_fd())?.ino;
+                        Ok(these.contains(&Some(ino)).then_some(file))
+                    }
+                    (file, _) => Ok(file),
+                })
             }
             None => return Ok(None),
         };
@@ -168,9 +209,16 @@ fn below(place: &Place, rest: &Bytes) -> Place {
     Place { path, vol: place.vol }
 }
 
-fn walk_path(path: &Bytes, each: &mut dyn FnMut(Beneath) -> bool) -> Result<(), Failure> {
+/// With `this`, the directory has to be that one, by device and inode.
+fn walk_path(path: &Bytes, this: Option<(u64, u64)>, each: &mut dyn FnMut(Beneath) -> bool) -> Result<(), Failure> {
     let root =
         sys::open_root(path.as_path()).map_err(|e| Failure::because(format!("cannot list {}", path.quoted()), &e))?;
+    if let Some(this) = this {
+        let found = sys::stat_fd(root.as_fd()).map_err(|e| Failure::because("cannot look there", &e))?;
+        if (found.dev, found.ino) != this {
+            return Err(Failure::new(FailureKind::Conflict, format!("{}: something else is there now", path.quoted())));
+        }
+    }
     walk(root.as_fd(), &Bytes::default(), path, each)
 }
 

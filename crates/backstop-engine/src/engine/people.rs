@@ -9,6 +9,7 @@ use backstop_core::approval::people::{Change, Footing, People, PeopleError};
 use backstop_core::audit::Body;
 use backstop_core::digest::Digest;
 use backstop_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::approve::{Claim, Pending};
@@ -18,7 +19,7 @@ use crate::store::Lock;
 use crate::{clock, host};
 
 /// What became of a wish to change who may approve.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Wish {
     /// It is done: nobody could have been asked yet.
     Done(People),

@@ -20,9 +20,18 @@ impl Engine {
         let mut done = Vec::new();
         if !self.store.open_marks()?.is_empty() {
             // Whoever works on one holds this lock; once we have it, what is open was left behind.
-            let _lock = self.store.lock("apply")?;
-            for id in self.store.open_marks()? {
-                done.push(self.finish(id)?);
+            let lock = match self.settings.relative_to {
+                None => Some(self.store.lock("apply")?),
+                // One of many callers of a daemon: he does not wait for what others are at.
+                Some(_) => self.store.try_lock("apply", "")?.ok(),
+            };
+            let open = if lock.is_some() { self.store.open_marks()? } else { Vec::new() };
+            for id in open {
+                match self.finish(id) {
+                    Ok(settled) => done.push(settled),
+                    // That of one is no reason to leave the others.
+                    Err(failure) => self.stuck_runs.push((self.asker_of(id), failure)),
+                }
             }
         }
         if approvals::staged_people(&self.store).map_or(true, |staged| staged.is_some()) {
@@ -30,6 +39,11 @@ impl Engine {
             self.settle_people(&lock)?;
         }
         for (id, _lock) in self.store.dead()? {
+            // Cut off while it was applied, its record says that it never got so far: what could not be finished here,
+            // or is being finished elsewhere, is nobody's to clear away.
+            if !self.is_settled(id) {
+                continue;
+            }
             match self.store.read_versioned::<RunRecord>(id, RECORD) {
                 // That of one run is no reason to stop all others; `runs` names it. Its mark stays.
                 Err(StoreError::Damaged { .. } | StoreError::Newer { .. }) => {}

@@ -23,7 +23,7 @@ use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, SETTLE, Step};
 use crate::clock;
 use crate::commit::{Bounds, Checked, CommitError, History, Site, check, known};
 use crate::failure::{Failure, FailureKind};
-use crate::law::{self, Standing};
+use crate::law::Standing;
 use crate::ledger::{Input, LayerIn, Measured, VolumeIn, measure};
 use crate::reading;
 use crate::rehearse::{Lane, Rehearsal, RehearseError, RehearseInput, rehearse};
@@ -51,7 +51,8 @@ impl Engine {
         options: &RunOptions,
         person: &mut dyn Person,
     ) -> Result<Outcome, Failure> {
-        self.sound()?;
+        self.is_his_own(&request)?;
+        self.sound_for(request.asked_by())?;
         let mut trace = Trace::start();
         // What the session's tools did so far comes before what this command does.
         let unsettled = match &request.session {
@@ -105,6 +106,7 @@ impl Engine {
     /// Runs a held run's command again on today's disk, as a new run; the old one is discarded.
     pub fn retry(&mut self, id: RunId, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure> {
         let old = self.record(id)?;
+        self.is_his_own(&old.request)?;
         if !matches!(old.state, State::Held | State::Denied | State::Failed | State::DryRun | State::Discarded) {
             return Err(Failure::usage(format!(
                 "{id} is {}; only what did not take effect can be run again",
@@ -114,7 +116,9 @@ impl Engine {
         if old.state == State::Held {
             self.discard(id)?;
         }
-        self.run(old.request, &RunOptions { anew: true, ..options.clone() }, person)
+        // It is whoever says so now that asks.
+        let by = (old.request.uid != self.caller()).then_some(self.caller());
+        self.run(Request { by, ..old.request }, &RunOptions { anew: true, ..options.clone() }, person)
     }
 
     /// Makes the record and says durably what is about to run.
@@ -153,7 +157,11 @@ impl Engine {
         // that would write after all fails.
         if !options.rehearse && lane::lane(&reading::script(request)) == lane::Lane::Read {
             Lane::Read
-        } else if request.in_place && !options.rehearse && !options.keep_undo && self.standing(request).is_shipped() {
+        } else if request.in_place
+            && !options.rehearse
+            && !options.keep_undo
+            && self.standing(request, None).is_shipped()
+        {
             Lane::InPlace(self.ground(request, &[]).in_place())
         } else {
             Lane::Rehearse
@@ -166,14 +174,15 @@ impl Engine {
             request: &record.request,
             state: &self.settings.state,
             home: self.settings.home.as_ref(),
-            hide: &self.settings.hide,
+            hide: &self.hidden_from(&record.request),
             cwd_to: options.cwd_to,
             shell_from: options.shell_from,
             stdout_to_stderr: options.stdout_to_stderr,
             grace: self.settings.grace,
-            upper_limit: self.settings.upper_limit,
+            upper_limit: options.write_limit,
             force_user: self.settings.force_user,
             lane,
+            stand_in: self.settings.stand_in.as_ref(),
         })
     }
 
@@ -228,7 +237,7 @@ impl Engine {
             let findings = self.found(record, &script, &rehearsal.volumes, (&effects, &plan), &ground, options.anew)?;
             record.meaning = Some(Meaning::of(&findings, &ground.classes));
             trace.phase("facts");
-            let law = standing.insert(self.standing(&record.request));
+            let law = standing.insert(self.standing(&record.request, None));
             record.notes.extend(law.note());
             trace.phase("law");
             let judgement = law.judge(&findings, policy::floor(&effects, &ground));
@@ -295,14 +304,31 @@ impl Engine {
                 })
             }
         };
+        let stopped = if answer == Some(Answer::Commit) { self.interrupted() } else { None };
+        if let Some(signal) = stopped {
+            let failure = rehearsal_failure(&RehearseError::Interrupted(signal));
+            // Held for a question, it stays so; what no question was asked about is given up.
+            let leftover = if record.state == State::Held {
+                Leftover::Work
+            } else {
+                record.state = State::Discarded;
+                entries.push(Body::RunDiscarded { by: By::Person { uid: self.caller() }, run: record.id });
+                Leftover::All
+            };
+            drop(lock);
+            let mut outcome = self.close(record, done, leftover, entries, trace)?;
+            self.over(&mut outcome.record);
+            return Err(failure);
+        }
         let by = match judgement.decision {
             Decision::Allow => By::Rule,
-            _ => By::Person { uid: record.request.uid },
+            _ => By::Person { uid: self.caller() },
         };
         match answer {
             None if options.dry_run => {
                 record.state = State::DryRun;
                 entries.push(Body::RunDryRun { run: record.id });
+                self.keep_rights(record.id)?;
                 self.store.write(record.id, PLAN, &plan_bytes(&done.plan), false)?;
                 self.close(record, done, Leftover::All, entries, trace)
             }
@@ -336,7 +362,7 @@ impl Engine {
                 self.records.write(&entries)?;
                 self.store.write_json(record.id, super::T0, &done.t0, false)?;
                 trace.phase("record");
-                let lock = lock.map_or_else(|| self.lock_runs(), Ok)?;
+                let lock = lock.map_or_else(|| self.lock_runs_of(&[record.request.asked_by()]), Ok)?;
                 self.commit_now(record, done, by, &lock, person, trace)
             }
         }
@@ -356,6 +382,7 @@ impl Engine {
 
     /// What a held run needs to be committed later.
     fn keep_plan(&self, id: RunId, done: &Rehearsed) -> Result<(), Failure> {
+        self.keep_rights(id)?;
         self.store.write_json(id, super::T0, &done.t0, false)?;
         Ok(self.store.write(id, PLAN, &plan_bytes(&done.plan), true)?)
     }
@@ -373,7 +400,10 @@ impl Engine {
         for volume in &volumes {
             tidy(volume, record.id, Leftover::Work).map_err(|e| Failure::because("cannot tidy the vault", &e))?;
         }
-        let sites: Vec<Site> = volumes.into_iter().map(|v| Site::new(v, record.id)).collect::<Result<_, _>>()?;
+        self.keep_rights(record.id)?;
+        let rights = self.rights(record.id)?;
+        let site = |v| Ok(Site::new(v, record.id)?.on_behalf(rights.as_ref()));
+        let sites: Vec<Site> = volumes.into_iter().map(site).collect::<Result<_, CommitError>>()?;
         // A person has thought about it, or another run took effect since the ledger began to look.
         let long = record.state == State::Held || self.store.applied()? != applied;
         let ends: Vec<_> = t0.iter().copied().map(Some).collect();
@@ -554,11 +584,6 @@ impl Engine {
         set.crossings = reading::crossings(&record.request, script, self.settings.home.as_ref(), &set);
         let plan = Plan { keeps, ops, volumes: rehearsal.volumes.iter().map(|v| v.spec().clone()).collect() };
         Ok((set, plan))
-    }
-
-    /// The rules that are in force for a request, today.
-    pub(super) fn standing(&self, request: &Request) -> Standing {
-        law::of(request, self.settings.home.as_ref(), &self.settings.kinds, &self.settings.state)
     }
 
     /// Writes the effects, a header line and a line each, as they are hashed.

@@ -24,7 +24,7 @@ impl Engine {
     /// Commits a held run: re-checks that the disk is still as the rehearsal saw it, then makes the
     /// rehearsed bytes real. The command does not run again.
     pub fn commit(&mut self, id: RunId, person: &mut dyn Person) -> Result<Outcome, Failure> {
-        self.sound()?;
+        self.sound_of(id)?;
         let mut record = self.record(id)?;
         expect(&record, State::Held)?;
         let mut effects = self.read_effects(id)?;
@@ -125,7 +125,8 @@ impl Engine {
         };
         findings.facts.people.enrolled = self.enrolled()?;
         let ground = self.ground_of(record, volumes);
-        let law = self.standing(&record.request);
+        let rights = self.rights(record.id)?;
+        let law = self.standing(&record.request, rights.as_deref());
         let judgement = law.judge(&findings, policy::floor(effects, &ground));
         self.note_rules(record, &law)?;
         Ok(judgement)
@@ -148,7 +149,7 @@ impl Engine {
 
     /// Gives up a run that did not take effect.
     pub fn discard(&mut self, id: RunId) -> Result<RunRecord, Failure> {
-        self.sound()?;
+        self.sound_of(id)?;
         let (lock, mut record) = self.locked(id)?;
         match record.state {
             State::Held | State::DryRun | State::Failed => {}
@@ -215,7 +216,8 @@ impl Engine {
                 Ok(ids.clone())
             }
             Which::Last(n) => {
-                let all = self.all_runs(&Filter { state: Some(state), ..Filter::default() })?;
+                let mut all = self.all_runs(&Filter { state: Some(state), ..Filter::default() })?;
+                all.retain(|r| self.settings.relative_to.is_none_or(|uid| r.request.asked_by() == uid));
                 let ids: Vec<RunId> = match state {
                     // The last that were undone are the oldest of them.
                     State::Undone => all.iter().rev().take(*n).map(|r| r.id).collect(),
@@ -228,7 +230,9 @@ impl Engine {
             }
             Which::Session(session) => {
                 let filter = Filter { state: Some(state), session: Some(session.clone()), call: None };
-                let ids: Vec<RunId> = self.all_runs(&filter)?.iter().map(|r| r.id).collect();
+                let mut all = self.all_runs(&filter)?;
+                all.retain(|r| self.settings.relative_to.is_none_or(|uid| r.request.asked_by() == uid));
+                let ids: Vec<RunId> = all.iter().map(|r| r.id).collect();
                 if ids.is_empty() {
                     return Err(Failure::usage(format!("no run of session {} is {}", session.quoted(), state.name()))
                         .next("list them: backstop runs"));
@@ -245,9 +249,10 @@ impl Engine {
         options: UndoOptions,
         person: &mut dyn Person,
     ) -> Result<UndoReport, Failure> {
-        self.sound()?;
+        let askers: Vec<u32> = runs.iter().filter_map(|id| self.asker_of(*id)).chain([self.settings.uid]).collect();
+        askers.iter().try_for_each(|uid| self.sound_for(*uid))?;
         let mut report = UndoReport { done: Vec::new(), beside: Vec::new(), notes: Vec::new(), stopped: None };
-        let _lock = self.lock_runs()?;
+        let _lock = self.lock_runs_of(&askers)?;
         let mut history = self.history()?;
         for &id in runs {
             match self.take_one(id, kind, options, &history, &mut report, person) {

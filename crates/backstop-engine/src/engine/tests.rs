@@ -15,10 +15,15 @@ use crate::settings::{Durability, Settings};
 pub(super) fn settings(state: &Path) -> Settings {
     Settings {
         login: None,
+        sight: None,
+        relative_to: None,
+        paths_of_runs: false,
+        stand_in: None,
         uid: backstop_sys::process::own_ids().0,
         state: state.to_owned(),
         home: None,
         homes: Vec::new(),
+        homes_of: std::collections::BTreeMap::new(),
         scratch: Vec::new(),
         hide: Vec::new(),
         kinds: crate::law::Kinds::default(),
@@ -27,7 +32,6 @@ pub(super) fn settings(state: &Path) -> Settings {
         vault_percent: 20,
         vault_age: Duration::from_secs(14 * 86_400),
         free_percent: 0,
-        upper_limit: None,
         grace: Duration::ZERO,
         turn_limit: Duration::ZERO,
     }
@@ -52,6 +56,7 @@ impl Person for Nobody {
 fn request(workspace: &str, parallel: bool) -> Request {
     Request {
         asker: None,
+        by: None,
         command: Command::Argv(vec![Bytes::from("true")]),
         cwd: Bytes::from("/srv/a"),
         env_keys: Vec::new(),

@@ -39,11 +39,10 @@ pub(super) fn rehearsal_failure(error: &RehearseError) -> Failure {
     let failure = Failure::because("nothing was run", error);
     match error {
         RehearseError::NoOverlay { help, .. } => help.iter().fold(failure, |f, h| f.next(h.clone())),
-        RehearseError::Interrupted(signal) => Failure {
-            kind: FailureKind::Interrupted(*signal),
-            what: format!("interrupted by signal {signal}; nothing took effect"),
-            next: Vec::new(),
-        },
+        RehearseError::Interrupted(signal) => Failure::new(
+            FailureKind::Interrupted(*signal),
+            format!("interrupted by signal {signal}; nothing took effect"),
+        ),
         RehearseError::TooBig { .. } | RehearseError::NoSpace { .. } => {
             Failure::because("the command was stopped and nothing took effect", error)
                 .next("make room (backstop vault status), or let it write less at once")

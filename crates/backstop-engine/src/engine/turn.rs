@@ -22,7 +22,10 @@ impl Engine {
             return Ok(None);
         }
         let place: &Bytes = request.workspace.as_ref().unwrap_or(&request.cwd);
-        let name = format!("turn-{}", &Digest::of("backstop turn v1", &[place.as_slice()]).hex()[..32]);
+        // Behind a daemon each user takes turns with himself: nobody keeps others waiting by naming their workspace.
+        let whose = self.settings.stand_in.as_ref().map_or(String::new(), |_| request.asked_by().to_string());
+        let name = Digest::of("backstop turn v2", &[place.as_slice(), whose.as_bytes()]);
+        let name = format!("turn-{}", &name.hex()[..32]);
         let start = Instant::now();
         let (mut pause, mut told) = (Duration::from_millis(2), false);
         loop {
@@ -44,6 +47,10 @@ impl Engine {
                 let what = format!("waited {} s for {whom} in the same workspace", start.elapsed().as_secs());
                 return Err(Failure::new(FailureKind::Conflict, what)
                     .next("wait for it to end, or run beside it: backstop run --parallel"));
+            }
+            if let Some(signal) = self.interrupted() {
+                let what = format!("interrupted by signal {signal}; nothing was run");
+                return Err(Failure::new(FailureKind::Interrupted(signal), what));
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(100));

@@ -104,7 +104,7 @@ impl Engine {
             for (id, bytes) in &runs {
                 used += bytes;
                 if oldest.is_none()
-                    && let Ok(record) = self.record(*id)
+                    && let Ok(record) = self.known(*id)
                     && record.state == State::Committed
                     && !record.let_go
                 {
@@ -166,7 +166,7 @@ impl Engine {
         let (vaults, _) = self.vaults()?;
         for volume in &vaults {
             let space = space(volume)?;
-            let records = ids_in(volume)?.into_iter().filter_map(|id| self.record(id).ok());
+            let records = ids_in(volume)?.into_iter().filter_map(|id| self.known(id).ok());
             let reckoned: u64 = records.map(|r| kept(&r)).sum();
             if space.free < space.total / 100 * u64::from(self.settings.free_percent)
                 || reckoned > space.total / 100 * u64::from(self.settings.vault_percent)
@@ -189,6 +189,10 @@ impl Engine {
 
     /// True when nobody needs what the vaults keep of a run, and it is as old as that.
     fn may_go(&self, id: RunId, age: Duration) -> bool {
+        // Begun and not ended, its record may say anything; what it kept is what ends it.
+        if !self.is_settled(id) {
+            return false;
+        }
         match self.record_if_any(id) {
             // A held run's bytes are not a copy of anything; a running one's are in use.
             Ok(Some(record)) if matches!(record.state, State::Held | State::Rehearsing | State::Allowed) => false,
@@ -207,7 +211,7 @@ impl Engine {
     /// Notes that these runs can no longer be taken back.
     fn let_go(&mut self, gone: BTreeMap<RunId, u64>) -> Result<Pruned, Failure> {
         for id in gone.keys() {
-            if let Ok(mut record) = self.record(*id) {
+            if let Ok(mut record) = self.known(*id) {
                 record.let_go = true;
                 self.save(&mut record, false)?;
             }

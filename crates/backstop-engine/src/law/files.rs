@@ -52,9 +52,9 @@ pub(super) fn gather(
     let mut failed: Vec<Refusal> = system.as_ref().err().map(|e| unreadable(&places.system, e)).into_iter().collect();
     for (dir, layer) in below {
         let Some(dir) = dir else { continue };
-        match list(dir) {
-            Ok(paths) => paths.iter().for_each(|path| take(path, layer)),
-            Err(error) => failed.push(unreadable(dir, &error)),
+        let taken = places.reader.read(|| list(dir).map(|paths| paths.iter().for_each(|path| take(path, layer))));
+        if let Err(error) = taken.and_then(|listed| listed) {
+            failed.push(unreadable(dir, &error));
         }
     }
     if own.is_none() {

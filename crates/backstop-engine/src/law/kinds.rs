@@ -10,6 +10,7 @@ use backstop_core::classes::{self, ClassFileError, Classes};
 use backstop_core::policy::law::{Layer, Refusal, Source};
 
 use super::files::{only_roots, read, shown, unreadable, untrusted};
+use crate::reader::Reader;
 
 /// The administrator's file.
 pub const SYSTEM: &str = "/etc/backstop/classes.toml";
@@ -29,13 +30,19 @@ pub struct Kinds {
 }
 
 impl Kinds {
-    /// Those of the machine and of the user whose home is `home`; `homes` are everybody's.
-    pub fn of(homes: &[Bytes], home: Option<&Bytes>) -> Self {
+    /// Those of the machine and of the user whose home is `home`, which is read with his rights; `homes` are
+    /// everybody's.
+    pub fn of(homes: &[Bytes], home: Option<&Bytes>, reader: &Reader) -> Self {
         let user = home.map(|h| h.join(b".config/backstop/classes.toml"));
-        Self::from(homes, Path::new(SYSTEM), user.as_ref().map(Bytes::as_path), &only_roots)
+        Self::from(homes, Path::new(SYSTEM), (user.as_ref().map(Bytes::as_path), reader), &only_roots)
     }
 
-    fn from(homes: &[Bytes], system: &Path, user: Option<&Path>, trusted: &dyn Fn(&Path) -> bool) -> Self {
+    fn from(
+        homes: &[Bytes],
+        system: &Path,
+        (user, reader): (Option<&Path>, &Reader),
+        trusted: &dyn Fn(&Path) -> bool,
+    ) -> Self {
         let mut kinds = Self { classes: Classes::new(homes), ..Self::default() };
         if exists(system) && !trusted(system) {
             // Who else could write it could free any place, or take one from those that are protected.
@@ -44,7 +51,10 @@ impl Kinds {
             kinds.add(system, Layer::System);
         }
         if let Some(user) = user {
-            kinds.add(user, Layer::User);
+            let added = reader.read(|| kinds.add(user, Layer::User));
+            if let Err(error) = added {
+                kinds.refusals.push(unreadable(user, &error));
+            }
         }
         kinds
     }
@@ -94,7 +104,7 @@ mod tests {
     fn a_file_of_the_user_adds_and_frees_nothing() {
         let dir = tempfile::tempdir().expect("temp");
         let (file, none) = (dir.path().join("classes.toml"), dir.path().join("missing"));
-        let load = || Kinds::from(&[], &none, Some(&file), &|_| true);
+        let load = || Kinds::from(&[], &none, (Some(&file), &Reader::Own), &|_| true);
         let without = load();
         assert_eq!((without.classes, without.sources), (Classes::new(&[]), Vec::new()));
         fs::write(&file, "[database]\nsystem = ['/data/pg']").expect("file");
@@ -119,9 +129,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("temp");
         let file = dir.path().join("classes.toml");
         fs::write(&file, "[cache]\nhome = ['x']").expect("file");
-        assert_eq!(Kinds::from(&[], &file, None, &|_| true).refusals, Vec::new());
+        assert_eq!(Kinds::from(&[], &file, (None, &Reader::Own), &|_| true).refusals, Vec::new());
         // Below the temporary directory everybody could have put it there.
-        let refused = Kinds::from(&[], &file, None, &only_roots);
+        let refused = Kinds::from(&[], &file, (None, &Reader::Own), &only_roots);
         assert!(refused.refusals[0].why.contains("others than root"), "{:?}", refused.refusals);
         assert_eq!(refused.classes, Classes::new(&[]));
     }
@@ -138,7 +148,7 @@ mod tests {
             &|p| std::process::Command::new("mkfifo").arg(p).status().map(drop),
         ] {
             make(&file).expect("made");
-            let refused = Kinds::from(&[], &file, None, &|_| true);
+            let refused = Kinds::from(&[], &file, (None, &Reader::Own), &|_| true);
             assert!(refused.refusals[0].at.ends_with("classes.toml"), "{:?}", refused.refusals);
             drop(fs::remove_dir(&file).or_else(|_| fs::remove_file(&file)));
         }

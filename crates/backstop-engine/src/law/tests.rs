@@ -23,7 +23,8 @@ impl Scene {
             fs::create_dir(&path).expect("dir");
             path
         };
-        let places = Places { system: at("system"), user: Some(at("user")), project: Some(at("project")) };
+        let places =
+            Places { system: at("system"), user: Some(at("user")), project: Some(at("project")), reader: Reader::Own };
         at("state");
         Self { dir, places }
     }
@@ -221,7 +222,8 @@ fn the_places_of_rules_are_all_that_leads_to_them() {
     fs::write(at("files/x.cedar"), "").expect("written");
     symlink(at("dots"), at("home/backstop/policy")).expect("linked");
     symlink("../../dots/classes.toml", at("home/backstop/classes.toml")).expect("linked");
-    let places = Places { system: at("none"), user: Some(at("home/backstop/policy")), project: None };
+    let places =
+        Places { system: at("none"), user: Some(at("home/backstop/policy")), project: None, reader: Reader::Own };
     let expected =
         ["dots", "files", "files/classes.toml", "files/x.cedar", "home/backstop/classes.toml", "home/backstop/policy"];
     assert_eq!(places.below(), expected.map(|e| Bytes::from(at(e))));

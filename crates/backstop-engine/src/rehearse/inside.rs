@@ -19,6 +19,7 @@ use backstop_sys::inherit::{self, Access};
 use backstop_sys::landlock::{self, Confined};
 use backstop_sys::ns;
 use backstop_sys::process::{self, Signals};
+use backstop_sys::rights;
 use backstop_sys::seccomp::{self, Sockets, Tell};
 
 use self::view::View;
@@ -97,11 +98,18 @@ fn prepare(recipe: &Recipe, channel: &Channel) -> Result<Ready, Trouble> {
     process::umask(0);
     let view = view::build(recipe, channel)?;
     process::umask(recipe.umask);
-    std::env::set_current_dir(recipe.cwd.as_path()).map_err(|e| Trouble::Cwd(e.to_string()))?;
+    let net = if recipe.net == Net::None { Caps::NET_ADMIN.with(Caps::NET_BROADCAST) } else { Caps::NONE };
+    caps::keep_only(KEPT.with(net)).map_err(Trouble::at("give up capabilities"))?;
+    if let Some(him) = &recipe.rights {
+        rights::become_user(him.uid, him.gid, &him.groups).map_err(Trouble::at("become the user it runs for"))?;
+    }
+    // From here on with the rights of whoever it is for. What he has open he may have opened by another name.
     let stdin = match &recipe.stdin {
         None => None,
         Some((path, facts, at)) => Some(view::reopen_stdin(path, *facts, *at)?),
     };
+    // Where he can't go, he could use what lies there by relative names.
+    std::env::set_current_dir(recipe.cwd.as_path()).map_err(|e| Trouble::Cwd(e.to_string()))?;
     let listener = give_up_rights(recipe, &view, channel)?;
     let handles: Vec<_> = listener.iter().map(AsFd::as_fd).collect();
     // Fails where nobody listens any more: the parent was killed before we asked to die with it.
@@ -111,8 +119,6 @@ fn prepare(recipe: &Recipe, channel: &Channel) -> Result<Ready, Trouble> {
 }
 
 fn give_up_rights(recipe: &Recipe, view: &View, channel: &Channel) -> Result<Option<OwnedFd>, Trouble> {
-    let net = if recipe.net == Net::None { Caps::NET_ADMIN.with(Caps::NET_BROADCAST) } else { Caps::NONE };
-    caps::keep_only(KEPT.with(net)).map_err(Trouble::at("give up capabilities"))?;
     process::no_new_privileges().map_err(Trouble::at("give up gaining rights"))?;
     let confined = confine(recipe, view).map_err(Trouble::at("confine signals, abstract sockets and writing"))?;
     if !confined.scoped && recipe.net == Net::Host {

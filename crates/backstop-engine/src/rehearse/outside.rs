@@ -15,7 +15,7 @@ use backstop_core::request::Net;
 use backstop_core::run::{Exit, LeftBehind};
 use backstop_sys::channel::Channel;
 use backstop_sys::ns::{self, Init, Spaces};
-use backstop_sys::process::{self, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, Signals};
+use backstop_sys::process::{self, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, Signals};
 
 use self::doors::Doors;
 use self::space::Space;
@@ -23,16 +23,21 @@ use super::inside::{self, Message};
 use super::plan::{self, Prepared, Watch};
 use super::tty::Foreground;
 use super::{Lane, Rehearsal, RehearseError, RehearseInput};
+use crate::settings::Line;
 use crate::volume::{self, How, Leftover};
 
 /// How often the disk is looked at while a command runs.
 const LOOK: Duration = Duration::from_millis(250);
 
 pub(super) fn rehearse(input: &RehearseInput<'_>) -> Result<Rehearsal, RehearseError> {
-    let root = input.request.uid == 0 && !input.force_user;
+    let root = process::is_root() && !input.force_user;
     let mut why = Vec::new();
     if root {
         match attempt(input, true) {
+            // A user namespace has no users but one.
+            Err(RehearseError::NoOverlay { why, .. }) if input.stand_in.is_some() => {
+                return Err(RehearseError::NoOverlay { why, help: help(root) });
+            }
             Err(RehearseError::NoOverlay { why: tried, .. }) => why.extend(tried),
             other => return other,
         }
@@ -154,9 +159,16 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
     // gets the caller's mask back.
     let caller_mask = Signals::all().block().map_err(RehearseError::io("block signals"))?;
     let spaces = Spaces { user: !privileged, net: recipe.net == Net::None };
-    let spawned = ns::spawn(spaces, || inside::live(recipe, &theirs, &caller_mask));
+    // Of whom it stands in for nothing is blocked.
+    let mask = if input.stand_in.is_some() { Signals::of(&[]) } else { caller_mask };
+    let spawned = ns::spawn(spaces, || inside::live(recipe, &theirs, &mask));
     drop(theirs);
-    let heard = Signals::of(&[SIGHUP, SIGINT, SIGQUIT, SIGTERM]);
+    let mut heard = vec![SIGHUP, SIGINT, SIGQUIT, SIGTERM];
+    if input.stand_in.is_some() {
+        // What stops the command does not stop us: nobody would hear of it.
+        heard.extend([SIGTSTP, SIGTTIN, SIGTTOU]);
+    }
+    let heard = Signals::of(&heard);
     let result = spawned.map_err(|e| cannot_spawn(&e, privileged)).and_then(|init| {
         caller_mask.set().and_then(|()| heard.block()).map_err(RehearseError::io("set the signal mask"))?;
         let signals = heard.descriptor().map_err(RehearseError::io("listen for signals"))?;
@@ -169,6 +181,8 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
             space,
             watch,
             doors: Doors::new(recipe.net),
+            line: input.stand_in.map(|him| him.line.as_ref() as &dyn Line),
+            passed: Vec::new(),
         };
         let waited = beside.wait();
         let told = std::mem::take(&mut beside.told);
@@ -187,11 +201,17 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
         }
     });
     let restored = caller_mask.set().and_then(|()| foreground.restore());
+    let moved = match result.as_ref().ok().and_then(|told| told.stdin_at) {
+        Some(at) => backstop_sys::fs::seek(io::stdin().as_fd(), at),
+        None => Ok(()),
+    };
+    // Also where it failed: what is written down after this is no business of his terminal's.
+    if let Some(him) = input.stand_in {
+        him.line.over();
+    }
     let told = result?;
     restored.map_err(RehearseError::io("take the terminal back"))?;
-    if let Some(at) = told.stdin_at {
-        backstop_sys::fs::seek(io::stdin().as_fd(), at).map_err(RehearseError::io("move standard input on"))?;
-    }
+    moved.map_err(RehearseError::io("move standard input on"))?;
     if rehearses && none_left(prepared, &told) {
         return Err(no_overlay(prepared, &told.fallbacks));
     }
@@ -234,6 +254,10 @@ struct Beside<'a> {
     /// What has to stay as it is while a command runs in place.
     watch: Option<Watch>,
     doors: Doors,
+    /// Whoever waits for it elsewhere.
+    line: Option<&'a dyn Line>,
+    /// Signals of his that went to all of our group, and so to us as well.
+    passed: Vec<i32>,
 }
 
 impl Beside<'_> {
@@ -244,10 +268,18 @@ impl Beside<'_> {
         let mut look = Instant::now() + LOOK;
         loop {
             let ready = backstop_sys::wait::readable(
-                &[Some(self.channel.as_fd()), Some(self.signals.as_fd()), self.listener.as_ref().map(AsFd::as_fd)],
+                &[
+                    Some(self.channel.as_fd()),
+                    Some(self.signals.as_fd()),
+                    self.listener.as_ref().map(AsFd::as_fd),
+                    self.line.map(Line::handle),
+                ],
                 look.saturating_duration_since(Instant::now()),
             )
             .map_err(RehearseError::io("wait for the run"))?;
+            if ready[3].any() {
+                self.hear()?;
+            }
             if ready[1].any() {
                 self.signal()?;
             }
@@ -285,10 +317,32 @@ impl Beside<'_> {
         other.map_or(Ok(()), |path| Err(RehearseError::Replaced { path: path.clone() }))
     }
 
-    fn signal(&self) -> Result<(), RehearseError> {
+    /// What whoever waits elsewhere says: the terminal's signals are the command's to decide on, as if its
+    /// terminal had sent them.
+    fn hear(&mut self) -> Result<(), RehearseError> {
+        let Some(line) = self.line else { return Ok(()) };
+        match line.signal() {
+            Ok(None) => Ok(()),
+            Ok(Some(signal)) => match i32::from(signal) {
+                signal @ (SIGINT | SIGQUIT) => {
+                    self.passed.push(signal);
+                    process::send(0, signal).map_err(RehearseError::io("pass a signal on"))
+                }
+                signal @ SIGCONT => process::send(0, signal).map_err(RehearseError::io("pass a signal on")),
+                _ => Err(RehearseError::Interrupted(signal)),
+            },
+            Err(_) => Err(RehearseError::Interrupted(SIGHUP as u8)),
+        }
+    }
+
+    fn signal(&mut self) -> Result<(), RehearseError> {
         match process::taken(&self.signals) {
+            Some((signal, false)) if self.passed.contains(&signal) => {
+                self.passed.retain(|s| *s != signal);
+                Ok(())
+            }
             // The terminal's Ctrl-C and Ctrl-\ reach the command as well: it decides.
-            Some((SIGINT | SIGQUIT, true)) | None => Ok(()),
+            Some((SIGINT | SIGQUIT, true) | (SIGTSTP | SIGTTIN | SIGTTOU, _)) | None => Ok(()),
             Some((signal, _)) => Err(RehearseError::Interrupted(signal as u8)),
         }
     }
@@ -323,6 +377,10 @@ impl Beside<'_> {
     /// of the group we were stopped too, and this is read when all goes on again: then it is late.
     fn stop(&self, signal: u8) -> Result<(), RehearseError> {
         if !doors::main_is_stopped(self.init.pid()) {
+            return Ok(());
+        }
+        if let Some(line) = self.line {
+            line.stopped(signal);
             return Ok(());
         }
         let signal = i32::from(signal);

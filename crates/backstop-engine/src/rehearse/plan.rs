@@ -16,6 +16,7 @@ use backstop_sys::fs::{self as sys, Stat};
 pub(super) use self::opened::{Opened, Watch};
 pub(super) use self::ways::{Glass, Ways};
 use super::{Lane, Layer, RehearseError, RehearseInput};
+use crate::settings::StandIn;
 use crate::volume::{How, Leftover, Part, Query, Survey, survey, tidy};
 
 /// An overlay's directories, each by a path from its volume's root and what must be found there.
@@ -43,6 +44,8 @@ pub(super) enum RunEntry {
 /// Everything that is needed to build the view and start the command.
 #[derive(Debug)]
 pub(super) struct Recipe {
+    /// Whom the command runs for, where that is another than this process' user.
+    pub rights: Option<StandIn>,
     /// In a user namespace, mapping this user and group.
     pub user: Option<(u32, u32)>,
     /// True in the read lane.
@@ -109,7 +112,9 @@ pub(super) fn prepare(input: &RehearseInput<'_>, privileged: bool) -> Result<Pre
     let mut hidden = vec![Bytes::from(state.as_path())];
     hidden.extend(input.hide.iter().filter_map(|h| Some(Bytes::from(fs::canonicalize(h.as_path()).ok()?))));
     let seeds = if privileged { Vec::new() } else { seeds(input) };
-    let query = Query { state: &state, uid: request.uid, gid: request.gid, privileged, seeds: &seeds, hidden: &hidden };
+    // The vaults are their keeper's, whomever the command runs for.
+    let (uid, gid) = if privileged { backstop_sys::process::own_ids() } else { (request.uid, request.gid) };
+    let query = Query { state: &state, uid, gid, privileged, seeds: &seeds, hidden: &hidden };
     let survey = match input.lane {
         Lane::Rehearse => survey(&query)?,
         Lane::Read => nothing_rehearsed(query.hidden.iter().cloned().chain(crate::volume::vaults_of(query.uid))),
@@ -175,7 +180,8 @@ fn recipe(
         inside: inside(input),
         uid: request.uid,
         gid: request.gid,
-        umask: current_umask(),
+        umask: input.stand_in.map_or_else(current_umask, |him| him.umask),
+        rights: input.stand_in.cloned(),
         terminal: super::tty::number(),
         grace: input.grace,
         stdout_to_stderr: input.stdout_to_stderr,

@@ -18,6 +18,7 @@ pub fn main(args: &[String]) {
     let (uid, gid) = (id("-u"), id("-g"));
     let request = Request {
         asker: None,
+        by: None,
         command: Command::Argv(argv.iter().map(|a| Bytes::from(a.as_str())).collect()),
         cwd: Bytes::from(std::env::current_dir().expect("a directory")),
         env_keys: Vec::new(),
@@ -53,6 +54,7 @@ pub fn main(args: &[String]) {
         upper_limit: limit.parse().ok(),
         force_user: mode.starts_with("user"),
         lane,
+        stand_in: None,
     };
     let started = std::time::Instant::now();
     let result = match rehearse(&input) {

@@ -17,6 +17,16 @@ pub struct DirEntry<'a> {
     pub ino: u64,
 }
 
+/// True where nothing is in the directory.
+pub fn is_empty(dir: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut empty = true;
+    read_dir::<io::Error>(dir, |_| {
+        empty = false;
+        Ok(())
+    })?;
+    Ok(empty)
+}
+
 /// Calls `each` for every name in `dir` but `.` and `..`. The handle must be open for reading and
 /// stands at its start.
 pub fn read_dir<E: From<io::Error>>(

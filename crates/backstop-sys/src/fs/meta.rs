@@ -19,6 +19,11 @@ pub struct Pin {
 }
 
 impl Pin {
+    /// A handle to it, which opens nothing.
+    pub fn handle(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
     /// Pins `name` in `dir`; a link itself, never where it points.
     pub fn new(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Self> {
         let name = if name.is_empty() { b"." } else { name };

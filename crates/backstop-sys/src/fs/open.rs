@@ -25,11 +25,22 @@ pub fn open_root(path: &Path) -> io::Result<OwnedFd> {
 }
 
 fn open2(at: BorrowedFd<'_>, path: &[u8], flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+    /// How often it is asked again, at once and then with a pause: a lease that somebody has on the file is given up
+    /// only when he is asked, or after 45 s, and nobody waits for that.
+    const AT_ONCE: u32 = 100;
+    const AGAIN: u32 = 300;
     let path = if path.is_empty() { b"." } else { path };
+    let mut asked = 0;
     loop {
         match rustix::fs::openat2(at, OsStr::from_bytes(path), flags | OFlags::CLOEXEC, mode, resolve()) {
             // The kernel gives up when a rename runs beside it and asks to be called again.
-            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(Errno::AGAIN) if asked < AGAIN => {
+                asked += 1;
+                if asked > AT_ONCE {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+            }
+            Err(Errno::INTR) => {}
             other => return Ok(other?),
         }
     }
@@ -105,6 +116,12 @@ pub fn seek(file: BorrowedFd<'_>, to: u64) -> io::Result<()> {
 /// Where the link `name` in `dir` points.
 pub fn read_link(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Vec<u8>> {
     Ok(rustix::fs::readlinkat(dir, OsStr::from_bytes(name), Vec::new())?.into_bytes())
+}
+
+/// True where a file can't be opened for the time being because of what others do with it: it is being executed, or
+/// somebody has a lease on it.
+pub fn is_in_use(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ETXTBSY | libc::EAGAIN))
 }
 
 /// True for the errors by which the resolution here refuses a link or a mount on the way.

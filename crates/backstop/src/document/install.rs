@@ -17,6 +17,29 @@ pub struct InstallDocument {
     pub version: u32,
 }
 
+/// `install system`, `uninstall system`: each step.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SetupDocument {
+    /// True where nothing was done.
+    pub dry_run: bool,
+    /// The steps, in order.
+    pub steps: Vec<StepDocument>,
+    /// The document's version: 1.
+    pub version: u32,
+}
+
+/// One step of setting the machine up.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StepDocument {
+    /// What became of it: `made`, `changed`, `same`, `removed`, `left`, `told`.
+    pub deed: &'static str,
+    /// What a person should know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Of what.
+    pub what: String,
+}
+
 /// One agent.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AgentDocument {

@@ -21,6 +21,7 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         ("failure", schema_for!(FailureDocument)),
         ("findings", schema_for!(Findings)),
         ("install", schema_for!(InstallDocument)),
+        ("install-system", schema_for!(SetupDocument)),
         ("pending", schema_for!(PendingDocument)),
         ("people", schema_for!(PeopleDocument)),
         ("policy-check", schema_for!(PolicyCheckDocument)),

@@ -296,7 +296,7 @@ pub fn tame(text: &[u8]) -> String {
 }
 
 /// A failure with its rule and next steps; `rule` where the kind doesn't say it already.
-pub fn failure(failure: &Failure, rule: Option<&str>, style: Style) -> String {
+pub fn failure(failure: &Failure, style: Style) -> String {
     let mut out = String::new();
     let ink = match failure.kind {
         FailureKind::Usage | FailureKind::Conflict | FailureKind::Interrupted(_) => Ink::Changed,
@@ -307,7 +307,7 @@ pub fn failure(failure: &Failure, rule: Option<&str>, style: Style) -> String {
     for more in lines {
         line(&mut out, style, "", &quoted(more.trim_start()));
     }
-    if let Some(rule) = rule.or(rule_of(failure.kind)) {
+    if let Some(rule) = failure.rule.as_deref().or(rule_of(failure.kind)) {
         line(&mut out, style, "rule", rule);
     }
     for (at, step) in failure.next.iter().enumerate() {

@@ -66,8 +66,9 @@ fn said(body: &Body) -> (String, Ink) {
             let then = if *fallback { "the last good ones hold" } else { "everything is denied" };
             (format!("rules refused, {then}: {}", tame(first.as_bytes())), Ink::Lost)
         }
-        Body::RunRequested { command, uid, .. } => {
-            (format!("{}  (user {uid})", tame(command.text().as_slice())), Ink::Place)
+        Body::RunRequested { by, command, uid, .. } => {
+            let who = by.map_or_else(|| format!("user {uid}"), |by| format!("user {by}, as user {uid}"));
+            (format!("{}  ({who})", tame(command.text().as_slice())), Ink::Place)
         }
         Body::Nested { command, .. } => (tame(command.text().as_slice()), Ink::Faint),
         Body::RunRehearsed { totals, exit, .. } => (rehearsed(totals, *exit), Ink::Place),

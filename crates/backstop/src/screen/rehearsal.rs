@@ -86,6 +86,7 @@ pub fn outcome(command: &str, state: State, set: EffectSet) -> Outcome {
     };
     let request = Request {
         asker: None,
+        by: None,
         command: Command::Line(command.into()),
         cwd: "/var/www".into(),
         env_keys: Vec::new(),

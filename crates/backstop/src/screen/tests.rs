@@ -233,7 +233,7 @@ fn failures_have_cause_rule_and_next() {
             .next("--parallel"),
         Failure::internal("cannot open \x1b[31m: no space"),
     ];
-    let text: Vec<String> = all.iter().map(|f| message::failure(f, None, Style::PLAIN)).collect();
+    let text: Vec<String> = all.iter().map(|f| message::failure(f, Style::PLAIN)).collect();
     insta::assert_snapshot!(text.concat(), @r#"
     backstop: no run r-abc
     backstop: refused: --yes without a terminal

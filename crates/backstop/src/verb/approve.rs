@@ -6,27 +6,27 @@ use std::path::{Path, PathBuf};
 use backstop_core::approval::statement::{Choice, NAMESPACE, Statement};
 use backstop_core::bytes::Bytes;
 use backstop_core::run::State;
-use backstop_engine::{Decided, Failure, FailureKind, Pending};
+use backstop_engine::{Decided, Doors, Failure, FailureKind, Pending};
 
-use super::House;
+use super::{self as verb};
 use crate::args::Decide;
 use crate::document::{DecidedDocument, PendingDocument};
 use crate::out::{self, Done};
 use crate::person::Terminal;
 use crate::screen::style::Style;
 use crate::screen::{approval, message};
-use crate::{clock, exit, inside, porch, signing};
+use crate::{clock, exit, inside, signing};
 
 /// `backstop pending`.
 pub fn pending(json: bool) -> Done {
     inside::records_needed("pending")?;
-    let house = House::open()?;
-    let all = house.engine.pending()?;
+    let house = verb::doors()?;
+    let all = house.pending()?;
     if json {
         out::document(&PendingDocument::of(&all))?;
     } else {
         out::print(&approval::list(&all.requests, clock::now(), Style::of(&io::stdout())))?;
-        all.unreadable.iter().for_each(|failure| out::failure(failure, None));
+        all.unreadable.iter().for_each(out::failure);
     }
     Ok(if all.unreadable.is_empty() { exit::OK } else { exit::FOUND })
 }
@@ -35,21 +35,16 @@ pub fn pending(json: bool) -> Done {
 pub fn decide(typed: &Decide, choice: Choice) -> Done {
     let verb = verb(choice);
     inside::people_only(verb)?;
-    let mut house = House::open()?;
-    let asked = house.engine.asked(&typed.name)?;
-    if let Some(run) = asked.question.matter.run()
-        && choice == Choice::ApproveOnce
-    {
-        porch::still(&porch::machine()?, &house.engine.record(run)?.request)?;
-    }
+    let mut house = verb::doors()?;
+    let asked = house.asked(&typed.name)?;
     let mut person = Terminal::new(false, !typed.json);
     let (text, signature) = match (&typed.key, &typed.signature) {
         (_, Some(signature)) => elsewhere(signature, typed.statement.as_deref(), choice)?,
-        (Some(key), None) => here(&mut house, typed, &asked, key, choice, &mut person)?,
+        (Some(key), None) => here(&mut *house, typed, &asked, key, choice, &mut person)?,
         (None, None) => return Err(Failure::usage("neither a key nor a signature").into()),
     };
     let reason = typed.reason.as_deref().map(Bytes::from);
-    let decided = house.engine.decide(asked.question.request, (&text, &signature), reason.as_ref(), &mut person)?;
+    let decided = house.decide(asked.question.request, (&text, &signature), reason.as_ref(), &mut person)?;
     person.clear();
     let code = match &decided {
         Decided::Run(_, outcome) if outcome.record.state != State::Committed => exit::of_outcome(outcome),
@@ -98,7 +93,7 @@ fn elsewhere(signature: &Path, statement: Option<&Path>, choice: Choice) -> Resu
 
 /// Shows what is asked, asks, and signs.
 fn here(
-    house: &mut House,
+    house: &mut dyn Doors,
     typed: &Decide,
     asked: &Pending,
     path: &Path,
@@ -115,7 +110,7 @@ fn here(
                 typed.name
             )));
     }
-    let statement = house.engine.statement(asked.question.request, choice, &key)?;
+    let statement = house.statement(asked.question.request, choice, &key)?;
     let text = statement.text();
     let signature = signing::sign(&text, NAMESPACE, path)?;
     Ok((text, signature))

@@ -7,24 +7,24 @@ use backstop_core::bytes::Bytes;
 use backstop_core::machine::Machine;
 use backstop_core::run::State;
 use backstop_engine::Filter;
+use backstop_engine::porch;
 use backstop_engine::probe::{Ability, probe};
 
-use super::House;
 use crate::document::{AbilityDocument, DoctorDocument, MachineDocument, VERSION, VaultDocument};
-use crate::out::{self, Done, Trouble};
+use crate::out::{self, Done};
 use crate::screen::doctor::page;
 use crate::screen::style::Style;
-use crate::{clock, exit, inside, porch};
+use crate::{clock, exit, inside};
 
 /// `backstop doctor`: exit 1 where runs can't be rehearsed here, the settings stop them, or an agent's
 /// hook is not proven.
 pub fn doctor(json: bool) -> Done {
     inside::records_needed("doctor")?;
-    let house = House::open()?;
+    let house = super::house()?;
     let probed = probe();
     let machine = porch::machine();
-    if let Err(Trouble::Failed(failure, rule)) = &machine {
-        out::failure(failure, *rule);
+    if let Err(failure) = &machine {
+        out::failure(failure);
     }
     let machine = machine.ok();
     let status = house.engine.vault_status()?;
@@ -32,7 +32,7 @@ pub fn doctor(json: bool) -> Done {
     let settings = house.engine.settings();
     let proven = super::install::proven(&settings.state);
     if let Err(failure) = &proven {
-        out::failure(failure, None);
+        out::failure(failure);
     }
     let known = proven.is_ok();
     let agents = proven.unwrap_or_default();

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use backstop_core::bytes::Bytes;
 use backstop_core::hook::Agent;
 use backstop_engine::Failure;
+use backstop_engine::porch::{self, Caller};
 
 use super::hook::program;
 use crate::args::Install;
 use crate::document::{AgentDocument, FileDocument, HoleDocument, InstallDocument, ProofDocument, VERSION};
 use crate::install::{self, At, Scope, Step, Work};
 use crate::out::{self, Done};
-use crate::porch::{self, Caller};
 use crate::screen::install as screen;
 use crate::screen::style::Style;
 use crate::{exit, inside};
@@ -60,7 +60,7 @@ fn each(typed: &Install, plan: Plan, prove: bool) -> Done {
             }
             Err(failure) => {
                 code = code.max(exit::of_failure(failure.kind));
-                out::failure(&failure, None);
+                out::failure(&failure);
                 document.failed = Some(failure.what);
             }
         }

@@ -5,35 +5,36 @@ use std::io::{self, Write};
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Aspect, Effect, EffectSet, FileType, Kind, Node};
 use backstop_core::id::RunId;
-use backstop_engine::{Engine, Failure, Filter, Outcome, Side};
+use backstop_engine::porch;
+use backstop_engine::{Doors, Failure, Filter, Outcome, Side};
 
-use super::{House, question};
+use super::{self as verb, question};
 use crate::args::{Runs, Show};
 use crate::document::{RunsDocument, ShowDocument};
 use crate::out::{self, Done, Trouble};
 use crate::screen::style::{Ink, Style};
 use crate::screen::{diff, list, page, report, tree};
-use crate::{clock, exit, inside, porch, signing};
+use crate::{clock, exit, inside, signing};
 
 /// `backstop show`.
 pub fn show(typed: &Show) -> Done {
     inside::records_needed("show")?;
-    let mut house = House::open()?;
+    let mut house = verb::doors()?;
     if typed.approval {
-        out::print(&house.engine.asked(&typed.run)?.display)?;
+        out::print(&house.asked(&typed.run)?.display)?;
         return Ok(exit::OK);
     }
     if let Some(key) = typed.key.as_ref().filter(|_| typed.statement) {
         // What a person signs; an agent gets none to pass on.
         inside::people_only("show --statement")?;
         let key = signing::public_key(key)?;
-        let request = house.engine.asked(&typed.run)?.question.request;
-        let statement = house.engine.statement(request, typed.decision.choice(), &key)?;
+        let request = house.asked(&typed.run)?.question.request;
+        let statement = house.statement(request, typed.decision.choice(), &key)?;
         out::print(&statement.text())?;
         return Ok(exit::OK);
     }
     let id = house.find(&typed.run)?;
-    let shown = Outcome { record: house.engine.record(id)?, effects: house.engine.effects(id)? };
+    let shown = Outcome { record: house.record(id)?, effects: house.effects(id)? };
     let style = Style::of(&io::stdout());
     if typed.json {
         out::document(&ShowDocument::of(&shown))?;
@@ -41,29 +42,29 @@ pub fn show(typed: &Show) -> Done {
         let machine = porch::machine()?;
         out::print(&question::text(&shown, machine.profile)?)?;
     } else if typed.tree {
-        every_entry(&house.engine, id, &shown.effects, style)?;
+        every_entry(&*house, id, &shown.effects, style)?;
     } else if typed.diff {
-        differences(&house.engine, id, &shown.effects, style)?;
+        differences(&*house, id, &shown.effects, style)?;
     } else {
-        let asked = shown.record.approval.map(|_| house.engine.asked(&id.to_string()));
+        let asked = shown.record.approval.map(|_| house.asked(&id.to_string()));
         let (asked, unreadable) =
             asked.map_or((None, None), |a| a.map_or_else(|e| (None, Some(e)), |a| (Some(a), None)));
         out::print(&page::run(&shown, asked.as_ref(), clock::now(), style))?;
         if let Some(failure) = unreadable {
-            out::failure(&failure, None);
+            out::failure(&failure);
         }
     }
     Ok(exit::OK)
 }
 
 /// Every entry on its own line, those beneath deleted directories too; nothing is cut.
-fn every_entry(engine: &Engine, id: RunId, set: &EffectSet, style: Style) -> Result<(), Trouble> {
+fn every_entry(doors: &dyn Doors, id: RunId, set: &EffectSet, style: Style) -> Result<(), Trouble> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     for e in &set.effects {
         out.write_all(tree::entry(e, style).as_bytes())?;
         if e.beneath.as_ref().is_some_and(|b| b.entries() > 0) {
             let mut trouble = None;
-            engine.beneath(id, &e.path, &mut |b| {
+            doors.beneath(id, &e.path, &mut |b| {
                 trouble = out.write_all(tree::below(&b, style).as_bytes()).err();
                 trouble.is_none()
             })?;
@@ -77,15 +78,18 @@ fn every_entry(engine: &Engine, id: RunId, set: &EffectSet, style: Style) -> Res
 }
 
 /// The text differences of every file whose content changes.
-fn differences(engine: &Engine, id: RunId, set: &EffectSet, style: Style) -> Result<(), Trouble> {
+fn differences(doors: &dyn Doors, id: RunId, set: &EffectSet, style: Style) -> Result<(), Trouble> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     for e in set.effects.iter().filter(|e| has_difference(e)) {
         let old_path = e.from.as_ref().filter(|_| e.kind == Kind::Rename).unwrap_or(&e.path);
-        let before = side(engine, id, old_path, Side::Before, e.before.as_ref())?;
-        let after = side(engine, id, &e.path, Side::After, e.after.as_ref())?;
+        let before = side(doors, id, old_path, Side::Before, e.before.as_ref())?;
+        let after = side(doors, id, &e.path, Side::After, e.after.as_ref())?;
         // Shown as `/dev/null` it would look as if the file had not been there.
         if before.is_none() && file(e.before.as_ref()) || after.is_none() && file(e.after.as_ref()) {
-            let gone = format!("{}: one side of it is not kept, so they can't be compared\n", e.path.quoted());
+            let gone = format!(
+                "{}: one side of it is not kept, or not yours to read, so they can't be compared\n",
+                e.path.quoted()
+            );
             out.write_all(style.ink(Ink::Faint, gone).to_string().as_bytes())?;
             continue;
         }
@@ -99,8 +103,14 @@ fn differences(engine: &Engine, id: RunId, set: &EffectSet, style: Style) -> Res
     Ok(())
 }
 
-fn side(engine: &Engine, id: RunId, path: &Bytes, side: Side, node: Option<&Node>) -> Result<Option<Vec<u8>>, Failure> {
-    if file(node) { engine.content(id, path, side, diff::LIMIT + 1) } else { Ok(None) }
+fn side(
+    doors: &dyn Doors,
+    id: RunId,
+    path: &Bytes,
+    side: Side,
+    node: Option<&Node>,
+) -> Result<Option<Vec<u8>>, Failure> {
+    if file(node) { doors.content(id, path, side, diff::LIMIT + 1) } else { Ok(None) }
 }
 
 fn file(node: Option<&Node>) -> bool {
@@ -119,10 +129,10 @@ fn has_difference(e: &Effect) -> bool {
 /// `backstop runs`.
 pub fn runs(typed: &Runs) -> Done {
     inside::records_needed("runs")?;
-    let house = House::open()?;
+    let house = verb::doors()?;
     let bytes = |text: &Option<std::ffi::OsString>| text.as_deref().map(Bytes::from);
     let filter = Filter { state: typed.state.map(|s| s.0), session: bytes(&typed.session), call: bytes(&typed.call) };
-    let all = house.engine.runs(&filter)?;
+    let all = house.runs(&filter)?;
     let code = if all.unreadable.is_empty() { exit::OK } else { exit::FOUND };
     if typed.json {
         out::document(&RunsDocument::of(all))?;

@@ -19,6 +19,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use backstop_engine::Failure;
+use backstop_engine::porch::{self, Caller};
 use rmcp::model::ProgressNotificationParam;
 use rmcp::service::{RequestContext, ServerInitializeError};
 use rmcp::{RoleServer, ServiceExt};
@@ -30,7 +31,6 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::child::Cut;
 use crate::args::Mcp;
 use crate::out::Done;
-use crate::porch::{self, Caller};
 use crate::screen::message;
 use crate::screen::style::head;
 use crate::{clock, exit, inside};

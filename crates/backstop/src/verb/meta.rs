@@ -10,13 +10,14 @@ use crate::args::Backstop;
 use crate::exit;
 use crate::out::{self, Done};
 
-const TOPICS: [(&str, &str); 7] = [
+const TOPICS: [(&str, &str); 8] = [
     ("exit-codes", include_str!("../topics/exit-codes.txt")),
     ("states", include_str!("../topics/states.txt")),
     ("undo", include_str!("../topics/undo.txt")),
     ("policy", include_str!("../topics/policy.txt")),
     ("approvals", include_str!("../topics/approvals.txt")),
     ("classes", include_str!("../topics/classes.txt")),
+    ("system", include_str!("../topics/system.txt")),
     // The commented file itself: `backstop help settings > /etc/backstop/settings.toml` begins one.
     ("settings", include_str!("../../../../docs/settings.toml")),
 ];
@@ -58,7 +59,9 @@ pub fn help(topic: Option<&str>) -> Done {
         Some(verb) => out::print(&verb.render_long_help().to_string())?,
         None => {
             return Err(Failure::usage(format!("no help about {topic}"))
-                .next("backstop help, or one of: exit-codes, states, undo, policy, classes, settings")
+                .next(
+                    "backstop help, or one of: exit-codes, states, undo, policy, classes, settings, approvals, system",
+                )
                 .into());
         }
     }

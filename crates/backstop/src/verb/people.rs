@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::io;
 
 use backstop_core::approval::people::{Change, ENROLMENT, NewKey};
-use backstop_engine::{Failure, Wish};
+use backstop_engine::{Doors, Failure, Wish};
 
-use super::House;
+use super::{self as verb};
 use crate::args::{Enrolment, People};
 use crate::document::PeopleDocument;
 use crate::out::{self, Done};
@@ -20,20 +20,20 @@ pub fn people(typed: &People) -> Done {
         return list(json.json);
     }
     inside::people_only("people")?;
-    let mut house = House::open()?;
+    let mut house = verb::doors()?;
     if let People::Add { who, .. } | People::AddKey(who) = typed
         && who.statement
     {
         let key = signing::public_key(&who.key)?;
-        out::print(&house.engine.people()?.enrolment(&who.id, &key))?;
+        out::print(&house.people()?.enrolment(&who.id, &key))?;
         return Ok(exit::OK);
     }
-    let change = change(&house, typed)?;
-    let wish = house.engine.change_people(&change)?;
+    let change = change(&*house, typed)?;
+    let wish = house.change_people(&change)?;
     let code = if matches!(wish, Wish::Asked(_)) { exit::HELD } else { exit::OK };
     if typed.wants_json() {
         let asked = if let Wish::Asked(asked) = &wish { Some(asked.as_ref()) } else { None };
-        out::document(&PeopleDocument::of(house.engine.people()?, asked))?;
+        out::document(&PeopleDocument::of(house.people()?, asked))?;
     } else {
         out::say(&approval::wish(&wish, &change, clock::now(), Style::of(&io::stderr())));
     }
@@ -42,7 +42,7 @@ pub fn people(typed: &People) -> Done {
 
 fn list(json: bool) -> Done {
     inside::records_needed("people list")?;
-    let people = House::open()?.engine.people()?;
+    let people = verb::doors()?.people()?;
     if json {
         out::document(&PeopleDocument::of(people, None))?;
     } else {
@@ -51,30 +51,30 @@ fn list(json: bool) -> Done {
     Ok(exit::OK)
 }
 
-fn change(house: &House, typed: &People) -> Result<Change, Failure> {
+fn change(house: &dyn Doors, typed: &People) -> Result<Change, Failure> {
     Ok(match typed {
         People::List(_) => return Err(Failure::internal("a list is no change")),
         People::Add { who, group, account, no_account: _ } => Change::Enrol {
             groups: group.iter().cloned().collect(),
             id: who.id.clone(),
             keys: vec![new_key(house, who)?],
-            uids: uids(house, account)?,
+            uids: uids(account)?,
         },
         People::Remove { id, .. } => Change::Remove { id: id.clone() },
         People::AddKey(who) => Change::AddKey { id: who.id.clone(), key: new_key(house, who)? },
         People::RemoveKey { id, fingerprint, .. } => Change::RemoveKey { id: id.clone(), key: fingerprint.clone() },
         People::Grant { id, group, .. } => Change::Grant { group: group.clone(), id: id.clone() },
         People::Withdraw { id, group, .. } => Change::Withdraw { group: group.clone(), id: id.clone() },
-        People::Accounts { id, accounts, .. } => Change::Accounts { id: id.clone(), uids: uids(house, accounts)? },
+        People::Accounts { id, accounts, .. } => Change::Accounts { id: id.clone(), uids: uids(accounts)? },
     })
 }
 
 /// The key, and its owner's word: what was signed elsewhere, or signed now.
-fn new_key(house: &House, who: &Enrolment) -> Result<NewKey, Failure> {
+fn new_key(house: &dyn Doors, who: &Enrolment) -> Result<NewKey, Failure> {
     let key = signing::public_key(&who.key)?;
     let proof = match &who.proof {
         Some(path) => signing::text(path)?,
-        None => signing::sign(&house.engine.people()?.enrolment(&who.id, &key), ENROLMENT, &who.key).map_err(|f| {
+        None => signing::sign(&house.people()?.enrolment(&who.id, &key), ENROLMENT, &who.key).map_err(|f| {
             f.next(format!(
                 "the key's owner signs what this prints: backstop people add {} --key FILE --statement; then --proof FILE",
                 who.id
@@ -84,13 +84,14 @@ fn new_key(house: &House, who: &Enrolment) -> Result<NewKey, Failure> {
     Ok(NewKey { key: key.line().to_owned(), proof })
 }
 
-fn uids(house: &House, accounts: &[String]) -> Result<BTreeSet<u32>, Failure> {
+fn uids(named: &[String]) -> Result<BTreeSet<u32>, Failure> {
+    let accounts = backstop_engine::porch::accounts();
     let one = |text: &String| {
-        let named = || house.accounts.iter().find(|a| a.name.as_slice() == text.as_bytes()).map(|a| a.uid);
+        let named = || accounts.iter().find(|a| a.name.as_slice() == text.as_bytes()).map(|a| a.uid);
         text.parse().ok().or_else(named).ok_or_else(|| {
             Failure::usage(format!("there is no user account {}", backstop_core::quoted::Quoted(text.as_bytes())))
                 .next("give its number, or its name as in /etc/passwd")
         })
     };
-    accounts.iter().map(one).collect()
+    named.iter().map(one).collect()
 }

@@ -10,16 +10,15 @@ use backstop_core::policy::trial::{Expected, Trial};
 use backstop_core::policy::{Decision, Judgement, Reason};
 use backstop_core::run::RunRecord;
 use backstop_engine::law::{Kinds, Places, Standing, standing, tried};
-use backstop_engine::{Failure, Filter};
+use backstop_engine::porch::{self, Caller};
+use backstop_engine::{Failure, Filter, House};
 
-use super::House;
 use crate::args::{self, Policy};
 use crate::document::{
     ChangedRun, PolicyCheckDocument, PolicyExplainDocument, PolicyShowDocument, PolicySimulateDocument,
     PolicyTestDocument, TrialDocument, VERSION,
 };
 use crate::out::{self, Done, Trouble};
-use crate::porch::{self, Caller};
 use crate::screen::policy as screen;
 use crate::screen::style::Style;
 use crate::{exit, inside};
@@ -44,6 +43,7 @@ struct Here {
 
 impl Here {
     fn new() -> Result<Self, Failure> {
+        super::roots()?;
         let caller = Caller::of_this_process();
         let (settings, accounts) = porch::settings(caller)?;
         let workspace = porch::workspace_here(caller, &accounts, &settings.kinds.classes)?.map(Bytes::from);
@@ -95,8 +95,8 @@ fn check(files: &[PathBuf], profile: Option<args::Profile>, json: bool) -> Done 
 
 fn explain(run: &str, json: bool) -> Done {
     inside::records_needed("policy explain")?;
-    let house = House::open()?;
-    let id = house.find(run)?;
+    let house = super::house()?;
+    let id = house.engine.find(run)?;
     let record = house.engine.record(id)?;
     let findings = house.engine.findings(id)?;
     let today = standing_of(&house, &record);
@@ -208,7 +208,7 @@ fn case_files(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 
 fn simulate(policy: Option<&Path>, json: bool) -> Done {
     inside::people_only("policy simulate")?;
-    let house = House::open()?;
+    let house = super::house()?;
     let mut laws: BTreeMap<(String, Option<Bytes>), Law> = BTreeMap::new();
     let mut found =
         PolicySimulateDocument { changed: Vec::new(), judged: 0, moves: BTreeMap::new(), skipped: 0, version: VERSION };

@@ -10,11 +10,11 @@ use backstop_core::bytes::Bytes;
 use backstop_core::id::RunId;
 use backstop_engine::Failure;
 use backstop_engine::audit::{AuditError, entries, verify as check};
+use backstop_engine::porch::{self, Caller};
 
 use crate::args::Log;
 use crate::document::AuditDocument;
 use crate::out::{self, Done, Trouble};
-use crate::porch::{self, Caller};
 use crate::screen::records;
 use crate::screen::style::Style;
 use crate::{exit, inside};
@@ -24,6 +24,7 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// The log's directory.
 fn folder() -> Result<PathBuf, Failure> {
+    super::roots()?;
     let (settings, _) = porch::settings(Caller::of_this_process())?;
     Ok(settings.state.join("audit"))
 }

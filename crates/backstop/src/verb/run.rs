@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use backstop_core::approval::life::Phase;
 use backstop_core::effect::EffectSet;
 use backstop_core::run::{Exit, RunRecord, State};
-use backstop_engine::{Failure, FailureKind, Outcome, RunOptions};
+use backstop_engine::{Doors, Failure, FailureKind, Outcome, RunOptions};
 use rustix::process::{self, Signal};
 
-use super::House;
+use super::{self as verb};
 use crate::args::{OneRun, Run, Wait, WaitFor};
 use crate::document::RunDocument;
 use crate::out::{self, Done};
@@ -35,29 +35,31 @@ pub fn run(typed: &Run) -> Done {
         }
     }
     if inside::is_inside() {
+        if typed.as_user.is_some() {
+            return Err(Failure::new(FailureKind::Refused, "refused: `run --as` inside a run")
+                .next("a run stays its user's: ask outside of it")
+                .into());
+        }
         let command = porch::command(typed)?;
         inside::note(&porch::nested(typed, &command)?);
         let (failure, code) = inside::become_command(&command);
-        out::failure(&failure, None);
+        out::failure(&failure);
         return Ok(code);
     }
-    let machine = porch::machine()?;
-    let mut house = House::open()?;
-    house.engine.limit_writes(typed.write_limit);
-    let request = porch::request(typed, &house.here(&machine))?;
+    let mut house = verb::doors()?;
+    let wanted = porch::wanted(typed)?;
     let options = RunOptions {
-        anew: false,
         dry_run: typed.dry_run,
         hold: typed.hold,
-        keep_undo: porch::keeps_undo(&machine, &request),
-        leave: false,
         cwd_to: typed.cwd_to,
         shell_from: typed.shell_from,
         rehearse: typed.rehearse,
         stdout_to_stderr: typed.json,
+        write_limit: typed.write_limit,
+        ..RunOptions::default()
     };
     let mut person = Terminal::new(typed.yes, !typed.json && typed.wait.is_none());
-    let mut outcome = house.engine.run(request, &options, &mut person)?;
+    let mut outcome = house.run(wanted, &options, &mut person)?;
     person.clear();
     if let (Some(wait), State::Held) = (typed.wait, outcome.record.state) {
         tell(&outcome, typed.json);
@@ -67,24 +69,24 @@ pub fn run(typed: &Run) -> Done {
         };
         let id = outcome.record.id;
         outcome.record = decided(limit, || {
-            let record = house.engine.record(id)?;
-            undecided(&mut house, record)
+            let record = house.record(id)?;
+            undecided(&mut *house, record)
         })?;
         if outcome.record.state == State::Held && !typed.json {
             // Said already; nobody decided in time.
             if outcome.record.approval.is_some() {
-                told(&mut house, &outcome)?;
+                told(&mut *house, &outcome)?;
             }
             return Ok(exit::of_outcome(&outcome));
         }
-        outcome.effects = house.engine.effects(id)?;
+        outcome.effects = house.effects(id)?;
     }
     let done = finish(&outcome, typed.json, exit::of_outcome(&outcome));
     if io::stdin().is_terminal() {
         // A shell leaves its loop only where the program it waits for was itself ended by Ctrl-C.
         match outcome.record.exit {
-            Some(Exit::Signal(2)) => out::end_by(Signal::INT),
-            Some(Exit::Signal(3)) => out::end_by(Signal::QUIT),
+            Some(Exit::Signal(2)) => out::end_by(Signal::INT, house.had_own_terminal()),
+            Some(Exit::Signal(3)) => out::end_by(Signal::QUIT, house.had_own_terminal()),
             _ => {}
         }
     }
@@ -94,14 +96,11 @@ pub fn run(typed: &Run) -> Done {
 /// `backstop retry`.
 pub fn retry(one: &OneRun) -> Done {
     inside::people_only("retry")?;
-    let machine = porch::machine()?;
-    let mut house = House::open()?;
+    let mut house = verb::doors()?;
     let id = house.find(&one.run)?;
-    porch::still(&machine, &house.engine.record(id)?.request)?;
-    let keep_undo = porch::keeps_undo(&machine, &house.engine.record(id)?.request);
-    let options = RunOptions { keep_undo, stdout_to_stderr: one.json, ..RunOptions::default() };
+    let options = RunOptions { stdout_to_stderr: one.json, ..RunOptions::default() };
     let mut person = Terminal::new(false, !one.json);
-    let outcome = house.engine.retry(id, &options, &mut person)?;
+    let outcome = house.retry(id, &options, &mut person)?;
     person.clear();
     finish(&outcome, one.json, exit::of_outcome(&outcome))
 }
@@ -109,12 +108,10 @@ pub fn retry(one: &OneRun) -> Done {
 /// `backstop commit`: exit 0 when it took effect, whatever the command's own code was.
 pub fn commit(one: &OneRun) -> Done {
     inside::people_only("commit")?;
-    let machine = porch::machine()?;
-    let mut house = House::open()?;
+    let mut house = verb::doors()?;
     let id = house.find(&one.run)?;
-    porch::still(&machine, &house.engine.record(id)?.request)?;
     let mut person = Terminal::new(false, !one.json);
-    let outcome = house.engine.commit(id, &mut person)?;
+    let outcome = house.commit(id, &mut person)?;
     person.clear();
     let code = match outcome.record.state {
         State::Committed => exit::OK,
@@ -197,15 +194,15 @@ fn decided(
 
 /// A run's record, and whether anything can still come of it by itself: people who were asked and are too late
 /// decide nothing.
-fn undecided(house: &mut House, record: RunRecord) -> Result<(RunRecord, bool), Failure> {
+fn undecided(house: &mut dyn Doors, record: RunRecord) -> Result<(RunRecord, bool), Failure> {
     if record.state != State::Held || record.approval.is_none() {
         let open = is_open(&record);
         return Ok((record, open));
     }
-    let phase = house.engine.asked(&record.id.to_string())?.phase;
+    let phase = house.asked(&record.id.to_string())?.phase;
     // What the request has come to, the run may come to in a moment.
     let follows = matches!(phase, Phase::Denied | Phase::Committed);
-    let record = house.engine.record(record.id)?;
+    let record = house.record(record.id)?;
     let open = record.state == State::Held && (follows || phase.waits_or_runs());
     Ok((record, open))
 }
@@ -217,35 +214,35 @@ const fn is_open(record: &RunRecord) -> bool {
 /// `backstop wait`: lets nothing through, so it is an agent's as well as a person's.
 pub fn wait(typed: &WaitFor) -> Done {
     inside::records_needed("wait")?;
-    let mut house = House::open()?;
+    let mut house = verb::doors()?;
     let id = house.find(&typed.run)?;
     // Opened anew each time: only that tells a run that was cut off from one that goes on.
     let record = decided(typed.at_most, || {
-        let mut house = House::open()?;
-        let record = house.engine.record(id)?;
-        undecided(&mut house, record)
+        let mut house = verb::doors()?;
+        let record = house.record(id)?;
+        undecided(&mut *house, record)
     })?;
     let late = is_open(&record);
     let effects = match record.state {
         // They may have never been known.
         State::Failed | State::Rehearsing => EffectSet::default(),
-        _ => house.engine.effects(id)?,
+        _ => house.effects(id)?,
     };
     let outcome = Outcome { record, effects };
     let code = if late { exit::HELD } else { exit::of_outcome(&outcome) };
     if typed.json {
         out::document(&RunDocument::of(&outcome, code))?;
     } else {
-        told(&mut house, &outcome)?;
+        told(&mut *house, &outcome)?;
     }
     Ok(code)
 }
 
 /// Says what became of a run that was waited for.
-fn told(house: &mut House, outcome: &Outcome) -> Result<(), Failure> {
+fn told(house: &mut dyn Doors, outcome: &Outcome) -> Result<(), Failure> {
     let (style, record) = (Style::of(&io::stderr()), &outcome.record);
     if record.state == State::Held && record.approval.is_some() {
-        let asked = house.engine.asked(&record.id.to_string())?;
+        let asked = house.asked(&record.id.to_string())?;
         if !asked.phase.waits_or_runs() {
             out::say(&approval::over(&asked, record.id, clock::now(), style));
             return Ok(());

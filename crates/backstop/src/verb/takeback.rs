@@ -6,9 +6,9 @@ use std::io;
 use backstop_core::bytes::Bytes;
 use backstop_core::id::RunId;
 use backstop_core::run::State;
-use backstop_engine::{Failure, FailureKind, Filter, UndoOptions, UndoReport, Which};
+use backstop_engine::{Doors, Failure, FailureKind, Filter, UndoOptions, UndoReport, Which};
 
-use super::House;
+use super::{self as verb};
 use crate::args::{Discard, Several, Undo};
 use crate::document::{RecordDocument, UndoDocument};
 use crate::out::{self, Done};
@@ -21,10 +21,10 @@ use crate::{exit, inside};
 pub fn discard(typed: &Discard) -> Done {
     inside::records_needed("discard")?;
     let one = &typed.one;
-    let mut house = House::open()?;
+    let mut house = verb::doors()?;
     let id = house.find(&one.run)?;
-    its_own(&house, &[id], typed.only_of.as_deref())?;
-    let record = house.engine.discard(id)?;
+    its_own(&*house, &[id], typed.only_of.as_deref())?;
+    let record = house.discard(id)?;
     if one.json {
         out::document(&RecordDocument::of(record))?;
     } else {
@@ -36,22 +36,22 @@ pub fn discard(typed: &Discard) -> Done {
 /// `backstop undo`.
 pub fn undo(typed: &Undo) -> Done {
     inside::records_needed("undo")?;
-    let mut house = House::open()?;
-    let which = match (which(&house, &typed.which)?, typed.only_of.as_deref()) {
+    let mut house = verb::doors()?;
+    let which = match (which(&*house, &typed.which)?, typed.only_of.as_deref()) {
         (which, None) => which,
         (Which::Last(n), Some(session)) => {
             let filter = Filter { state: Some(State::Committed), session: Some(session.into()), call: None };
-            Which::Runs(house.engine.runs(&filter)?.runs.iter().take(n).map(|r| r.id).collect())
+            Which::Runs(house.runs(&filter)?.runs.iter().take(n).map(|r| r.id).collect())
         }
         (Which::Runs(ids), session) => {
-            its_own(&house, &ids, session)?;
+            its_own(&*house, &ids, session)?;
             Which::Runs(ids)
         }
         (Which::Session(other), Some(session)) if other != Bytes::from(session) => return Err(not_its_own().into()),
         (which, Some(_)) => which,
     };
     let mut person = Terminal::new(false, false);
-    let report = house.engine.undo(&which, UndoOptions { beside: typed.beside }, &mut person)?;
+    let report = house.undo(&which, UndoOptions { beside: typed.beside }, &mut person)?;
     person.clear();
     finish(&report, Way::Undo, typed.which.json)
 }
@@ -59,19 +59,19 @@ pub fn undo(typed: &Undo) -> Done {
 /// `backstop redo`.
 pub fn redo(typed: &Several) -> Done {
     inside::people_only("redo")?;
-    let mut house = House::open()?;
-    let which = which(&house, typed)?;
+    let mut house = verb::doors()?;
+    let which = which(&*house, typed)?;
     let mut person = Terminal::new(false, false);
-    let report = house.engine.redo(&which, &mut person)?;
+    let report = house.redo(&which, &mut person)?;
     person.clear();
     finish(&report, Way::Redo, typed.json)
 }
 
 /// An agent takes back what its own session did, and nobody else's.
-fn its_own(house: &House, ids: &[RunId], session: Option<&OsStr>) -> Result<(), Failure> {
+fn its_own(house: &dyn Doors, ids: &[RunId], session: Option<&OsStr>) -> Result<(), Failure> {
     let Some(session) = session.map(Bytes::from) else { return Ok(()) };
     for id in ids {
-        if house.engine.record(*id)?.request.session.as_ref() != Some(&session) {
+        if house.record(*id)?.request.session.as_ref() != Some(&session) {
             return Err(not_its_own());
         }
     }
@@ -84,7 +84,7 @@ fn not_its_own() -> Failure {
 }
 
 /// Turns what was typed into runs; all names are looked up before anything is done.
-fn which(house: &House, typed: &Several) -> Result<Which, Failure> {
+fn which(house: &dyn Doors, typed: &Several) -> Result<Which, Failure> {
     if let Some(session) = &typed.session {
         return Ok(Which::Session(Bytes::from(session.as_os_str())));
     }

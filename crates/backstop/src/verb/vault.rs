@@ -3,7 +3,6 @@
 use std::io;
 use std::time::Duration;
 
-use super::House;
 use crate::document::{PrunedDocument, RecoveredDocument, VaultDocument};
 use crate::out::{self, Done};
 use crate::screen::report;
@@ -13,7 +12,7 @@ use crate::{clock, exit, inside};
 /// `backstop vault status`.
 pub fn status(json: bool) -> Done {
     inside::records_needed("vault status")?;
-    let house = House::open()?;
+    let house = super::house()?;
     let status = house.engine.vault_status()?;
     if json {
         out::document(&VaultDocument::of(&status))?;
@@ -26,7 +25,7 @@ pub fn status(json: bool) -> Done {
 /// `backstop vault prune`.
 pub fn prune(older_than: Option<Duration>, json: bool) -> Done {
     inside::people_only("vault prune")?;
-    let mut house = House::open()?;
+    let mut house = super::house()?;
     let pruned = house.engine.prune(older_than)?;
     if json {
         out::document(&PrunedDocument::of(&pruned))?;
@@ -40,7 +39,7 @@ pub fn prune(older_than: Option<Duration>, json: bool) -> Done {
 /// put right as well.
 pub fn recover(json: bool) -> Done {
     inside::records_needed("recover")?;
-    let mut house = House::open()?;
+    let mut house = super::house()?;
     if let Some(stuck) = house.engine.stuck() {
         return Err(stuck.clone().into());
     }

@@ -46,10 +46,17 @@ fn start(recipe: &Recipe, channel: &Channel, caller_mask: &Signals, ready: &Read
         process::close_all_but(&keep);
         // Rust ignores it at start; a program that is piped into `head` counts on it.
         process::default_action(SIGPIPE);
+        if let Some(him) = &recipe.rights {
+            process::lower_limits(&him.limits)?;
+            process::ignore_only(&him.ignored);
+        }
         caller_mask.set()
     };
     let error = match result() {
-        Ok(()) => not_found(recipe, process::execute(&recipe.argv)),
+        Ok(()) => {
+            let environment = recipe.rights.as_ref().map(|him| him.env.as_slice());
+            not_found(recipe, process::execute(&recipe.argv, environment))
+        }
         Err(e) => e,
     };
     let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
@@ -64,7 +71,10 @@ fn not_found(recipe: &Recipe, error: io::Error) -> io::Error {
     if error.kind() != io::ErrorKind::PermissionDenied || name.contains(&b'/') {
         return error;
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = match &recipe.rights {
+        None => std::env::var_os("PATH").unwrap_or_default(),
+        Some(him) => him.variable("PATH").unwrap_or_default(),
+    };
     let there =
         std::env::split_paths(&path).any(|dir| dir.join(Bytes::from(name).as_path()).symlink_metadata().is_ok());
     if there { error } else { io::ErrorKind::NotFound.into() }

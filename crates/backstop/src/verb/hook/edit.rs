@@ -12,13 +12,13 @@ use backstop_engine::{Failure, FailureKind, Filter, Outcome, Unchanged};
 use rustix::fs::MemfdFlags;
 
 use crate::inside;
-use crate::out::{self, Trouble};
+use crate::out;
 use crate::person::Terminal;
 use crate::porch;
 use crate::screen::message;
 use crate::screen::session::summary;
 use crate::screen::style::Style;
-use crate::verb::House;
+use crate::verb;
 
 /// Bigger files are not read to tell what a tool makes of them.
 const LIMIT: u64 = 64 << 20;
@@ -37,13 +37,11 @@ pub fn before(call: &Call, changes: &[Change]) -> Result<Reply, Failure> {
         }
     }
     let work = Work::of(&steps)?;
-    let machine = porch::machine().map_err(Trouble::failure)?;
-    let mut house = House::open()?;
-    let here = house.here(&machine);
-    let request = porch::edit_request(call, named(call), &work.line, &here).map_err(Trouble::failure)?;
+    let mut house = verb::doors()?;
+    let wanted = porch::wanted_edit(call, named(call), &work.line)?;
     let outcome = {
         let _streams = Streams::lend(work.input)?;
-        house.engine.rehearse_edit(request, &mut Terminal::new(false, false))?
+        house.rehearse_edit(wanted, &mut Terminal::new(false, false))?
     };
     Ok(match outcome.record.state {
         State::Allowed | State::NoEffect => hook::pass(call.agent),
@@ -55,9 +53,9 @@ pub fn before(call: &Call, changes: &[Change]) -> Result<Reply, Failure> {
 /// looked at before the next thing happens.
 pub fn after(call: &Call, key: &Bytes) -> Result<Reply, Failure> {
     if !inside::is_inside() {
-        let mut house = House::open()?;
-        if let Some(run) = house.engine.allowed_edit(call.session.as_ref(), key)? {
-            house.engine.settle_edit(run, Unchanged::GiveUp)?;
+        let mut house = verb::doors()?;
+        if let Some(run) = house.allowed_edit(call.session.as_ref(), key)? {
+            house.settle_edit(run, Unchanged::GiveUp)?;
         }
     }
     Ok(hook::pass(call.agent))
@@ -66,11 +64,11 @@ pub fn after(call: &Call, key: &Bytes) -> Result<Reply, Failure> {
 /// At the end of a session: nothing of it is about to write any more. What came of it is told.
 pub fn ended(call: &Call) -> Result<Reply, Failure> {
     let (false, Some(session)) = (inside::is_inside(), &call.session) else { return Ok(hook::pass(call.agent)) };
-    let mut house = House::open()?;
-    for remark in house.engine.settle_edits(Some(session), Unchanged::GiveUp)? {
+    let mut house = verb::doors()?;
+    for remark in house.settle_edits(session, Unchanged::GiveUp)? {
         out::say(&format!("backstop: {remark}\n"));
     }
-    let listed = house.engine.runs(&Filter { session: Some(session.clone()), ..Filter::default() })?;
+    let listed = house.runs(&Filter { session: Some(session.clone()), ..Filter::default() })?;
     let waits = listed.runs.iter().any(|run| run.state == State::Held);
     let summary = summary(session, &listed.runs);
     Ok(summary.map_or_else(|| hook::pass(call.agent), |text| hook::farewell(call, &text, waits)))

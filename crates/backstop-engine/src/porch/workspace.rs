@@ -6,9 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::failure::Failure;
 use backstop_core::bytes::Bytes;
 use backstop_core::classes::Classes;
-use backstop_engine::Failure;
 
 use super::passwd::Account;
 
@@ -106,11 +106,11 @@ fn with_real(mut places: Vec<Bytes>) -> Vec<Bytes> {
     places
 }
 
-/// The workspace that was asked for by name; none where it is too big to be anybody's own, so that
+/// The workspace that was asked for by name, from `cwd`; none where it is too big to be anybody's own, so that
 /// every change is outside.
-pub fn given(dir: &Path, forbidden: &Forbidden) -> Result<Option<PathBuf>, Failure> {
+pub fn given(cwd: &Path, dir: &Path, forbidden: &Forbidden) -> Result<Option<PathBuf>, Failure> {
     let shown = Bytes::from(dir);
-    let real = dir.canonicalize().map_err(|e| {
+    let real = cwd.join(dir).canonicalize().map_err(|e| {
         Failure::usage(format!("cannot use {} as the workspace: {e}", shown.quoted()))
             .next("--workspace DIR, a directory that exists; or leave it out")
     })?;
@@ -144,14 +144,21 @@ mod tests {
     fn forbidden(homes: &[&Path]) -> Forbidden {
         let accounts: Vec<Account> = homes
             .iter()
-            .map(|h| Account { name: "ann".into(), uid: 1000, home: Bytes::from(*h), person: true })
+            .map(|h| Account {
+                name: "ann".into(),
+                uid: 1000,
+                gid: 1000,
+                shell: "/bin/sh".into(),
+                home: Bytes::from(*h),
+                person: true,
+            })
             .collect();
         let homes: Vec<Bytes> = accounts.iter().map(|a| a.home.clone()).collect();
         Forbidden::new(&accounts, None, Classes::new(&homes))
     }
 
     fn me() -> u32 {
-        rustix::process::geteuid().as_raw()
+        backstop_sys::process::own_ids().0
     }
 
     #[test]
@@ -183,7 +190,14 @@ mod tests {
 
     #[test]
     fn home_from_the_environment_only_adds() {
-        let accounts = [Account { name: "ann".into(), uid: 1000, home: "/home/ann".into(), person: true }];
+        let accounts = [Account {
+            name: "ann".into(),
+            uid: 1000,
+            gid: 1000,
+            shell: "/bin/sh".into(),
+            home: "/home/ann".into(),
+            person: true,
+        }];
         let f = Forbidden::new(&accounts, Some("/srv/app".into()), Classes::new(&[]));
         assert!(f.why(Path::new("/srv/app")).is_some());
         assert!(f.why(Path::new("/home/ann")).is_some());
@@ -223,7 +237,7 @@ mod tests {
         std::fs::write(base.join("data/PG_VERSION"), "15").expect("marker");
         for place in ["data", "data/base/1"] {
             assert_eq!(found(&base.join(place), me(), &forbidden(&[])), None, "{place}");
-            assert_eq!(given(&base.join(place), &forbidden(&[])).expect("a directory"), None, "{place}");
+            assert_eq!(given(&base, Path::new(place), &forbidden(&[])).expect("a directory"), None, "{place}");
         }
     }
 
@@ -244,11 +258,11 @@ mod tests {
         std::os::unix::fs::symlink(&base, base.join("link")).expect("link");
         let f = forbidden(&[&base]);
         for (path, part) in [(base.join("missing"), "No such file"), (base.join("file"), "not a directory")] {
-            let failure = given(&path, &f).expect_err("no directory");
+            let failure = given(Path::new("/"), &path, &f).expect_err("no directory");
             assert!(failure.what.contains(part), "{}", failure.what);
         }
         for path in [base.join("link"), PathBuf::from("/")] {
-            assert_eq!(given(&path, &f).expect("a directory"), None, "too big");
+            assert_eq!(given(Path::new("/"), &path, &f).expect("a directory"), None, "too big");
         }
     }
 }

@@ -4,14 +4,13 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use super::passwd::Account;
+use crate::failure::{Failure, FailureKind};
+use crate::law::{only_roots, read};
 use backstop_core::bytes::Bytes;
 use backstop_core::machine::{Background, Machine, MachineError};
 use backstop_core::policy::law::Profile;
 use backstop_core::request::{Net, Request};
-use backstop_engine::law::{only_roots, read};
-use backstop_engine::{Failure, FailureKind};
-
-use crate::out::Trouble;
 
 /// The administrator's file.
 pub const FILE: &str = "/etc/backstop/settings.toml";
@@ -23,7 +22,7 @@ const RULE: &str = "the machine's settings bind every run, and they are root's a
 ///
 /// # Errors
 /// A file that can't be read, trusted or understood.
-pub fn machine() -> Result<Machine, Trouble> {
+pub fn machine() -> Result<Machine, Failure> {
     from(Path::new(FILE), &only_roots)
 }
 
@@ -32,7 +31,7 @@ pub fn is_set() -> bool {
     Path::new(FILE).symlink_metadata().is_ok()
 }
 
-fn from(file: &Path, trusted: &dyn Fn(&Path) -> bool) -> Result<Machine, Trouble> {
+fn from(file: &Path, trusted: &dyn Fn(&Path) -> bool) -> Result<Machine, Failure> {
     let shown = Bytes::from(file).quoted().to_string();
     match file.symlink_metadata() {
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Machine::default()),
@@ -53,23 +52,35 @@ fn from(file: &Path, trusted: &dyn Fn(&Path) -> bool) -> Result<Machine, Trouble
 ///
 /// # Errors
 /// Where that is more than the machine allows.
-pub fn settle(machine: &Machine, profile: Option<Profile>, net: Option<Net>) -> Result<(Profile, Net), Trouble> {
+pub fn settle(machine: &Machine, profile: Option<Profile>, net: Option<Net>) -> Result<(Profile, Net), Failure> {
     machine.settle(profile, net).map_err(|e: MachineError| refused(&e.to_string(), e.next().to_owned()))
+}
+
+/// Refuses where `who` may not have commands run as `whom`.
+///
+/// # Errors
+/// Unless the settings say that he may.
+pub fn may_as(machine: &Machine, who: &str, whom: &str) -> Result<(), Failure> {
+    machine.may_as(who, whom).map_err(|e| refused(&e.to_string(), e.next().to_owned()))
 }
 
 /// Refuses to go by an earlier request that today's settings don't allow any more.
 ///
 /// # Errors
 /// Where it is more than the machine allows.
-pub fn still(machine: &Machine, request: &Request) -> Result<(), Trouble> {
+pub fn still(machine: &Machine, request: &Request, accounts: &[Account]) -> Result<(), Failure> {
+    if let Some(by) = request.by {
+        let name = |uid: u32| {
+            let account = accounts.iter().find(|a| a.uid == uid);
+            account.map_or_else(|| uid.to_string(), |a| a.name.quoted().to_string())
+        };
+        may_as(machine, &name(by), &name(request.uid))?;
+    }
     // A profile that is not known is the law's to deny.
     let Some(profile) = Profile::ALL.into_iter().find(|p| p.name() == request.profile) else { return Ok(()) };
-    settle(machine, Some(profile), Some(request.net)).map(drop).map_err(|trouble| match trouble {
-        Trouble::Failed(failure, rule) => {
-            let again = "type the command anew, with what is allowed today: backstop run -- CMD [ARG]...";
-            Trouble::Failed(Failure { next: vec![again.to_owned()], ..failure }, rule)
-        }
-        output @ Trouble::Output(_) => output,
+    settle(machine, Some(profile), Some(request.net)).map(drop).map_err(|failure| {
+        let again = "type the command anew, with what is allowed today: backstop run -- CMD [ARG]...";
+        Failure { next: vec![again.to_owned()], ..failure }
     })
 }
 
@@ -79,22 +90,18 @@ pub fn keeps_undo(machine: &Machine, request: &Request) -> bool {
     profile.is_none_or(|p| machine.background(p) == Background::Rehearsed)
 }
 
-fn refused(what: &str, next: String) -> Trouble {
-    Trouble::Failed(Failure::new(FailureKind::Refused, format!("refused: {what}")).next(next), Some(RULE))
+fn refused(what: &str, next: String) -> Failure {
+    Failure::new(FailureKind::Refused, format!("refused: {what}")).next(next).by(RULE)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn said(result: Result<Machine, Trouble>) -> String {
-        match result.expect_err("refused") {
-            Trouble::Failed(failure, Some(rule)) => {
-                assert!(failure.kind == FailureKind::Refused && !rule.is_empty() && !failure.next.is_empty());
-                failure.what
-            }
-            other => panic!("{other:?}"),
-        }
+    fn said(result: Result<Machine, Failure>) -> String {
+        let failure = result.expect_err("refused");
+        assert!(failure.kind == FailureKind::Refused && failure.rule.is_some() && !failure.next.is_empty());
+        failure.what
     }
 
     #[test]

@@ -2,12 +2,14 @@
 //! them weaker: `$HOME` and `$TMPDIR` can only narrow.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::failure::Failure;
+use crate::law::{Kinds, Reader};
+use crate::settings::{Durability, Settings};
 use backstop_core::bytes::Bytes;
-use backstop_engine::law::Kinds;
-use backstop_engine::{Durability, Failure, Settings};
+use backstop_sys::socket::Peer;
 
 use super::Caller;
 use super::passwd::{self, Account};
@@ -39,13 +41,31 @@ impl Environment {
 /// The settings for `caller`, with the accounts they were made from.
 pub fn settings(caller: Caller) -> Result<(Settings, Vec<Account>), Failure> {
     let accounts = passwd::read();
-    let settings = from(caller, &accounts, &Environment::of_this_process())?;
-    Ok((settings, accounts))
+    let env = Environment::of_this_process();
+    let home = home_of(caller, &accounts);
+    let state = state(caller, home.as_ref(), &env)?;
+    Ok((from(caller, &accounts, &env, (state, &Reader::Own)), accounts))
 }
 
-fn from(caller: Caller, accounts: &[Account], env: &Environment) -> Result<Settings, Failure> {
-    // The caller's own home frees caches below it, so it comes from the account, never from $HOME.
-    let home = accounts.iter().find(|a| a.uid == caller.uid).map(|a| real(&a.home));
+/// The settings of a daemon that keeps its state in `state`, for whoever is at the other end: his environment has no
+/// say in them.
+pub fn settings_for(peer: &Peer, state: &Path) -> (Settings, Vec<Account>) {
+    let accounts = passwd::read();
+    let caller = Caller { uid: peer.uid, gid: peer.gid };
+    let reader = Reader::of(peer.uid, peer.gid, &peer.groups);
+    let settings = from(caller, &accounts, &Environment::default(), (state.to_owned(), &reader));
+    // Not root's: he looks after the machine, and is asked for which run.
+    let relative_to = (peer.uid != 0).then_some(peer.uid);
+    (Settings { login: peer.login, relative_to, ..settings }, accounts)
+}
+
+/// The caller's own home frees caches below it, so it comes from the account, never from $HOME.
+fn home_of(caller: Caller, accounts: &[Account]) -> Option<Bytes> {
+    accounts.iter().find(|a| a.uid == caller.uid).map(|a| real(&a.home))
+}
+
+fn from(caller: Caller, accounts: &[Account], env: &Environment, (state, reader): (PathBuf, &Reader)) -> Settings {
+    let home = home_of(caller, accounts);
     let mut homes: Vec<Bytes> = accounts.iter().filter(|a| a.person).map(|a| a.home.clone()).collect();
     homes.extend(absolute(env.home.as_ref()));
     homes.extend(home.clone());
@@ -53,11 +73,15 @@ fn from(caller: Caller, accounts: &[Account], env: &Environment) -> Result<Setti
     homes.extend(resolved);
     homes.sort();
     homes.dedup();
-    let state = state(caller, home.as_ref(), env)?;
-    Ok(Settings {
+    Settings {
         uid: caller.uid,
+        sight: None,
+        relative_to: None,
+        paths_of_runs: false,
+        stand_in: None,
         login: login(),
-        kinds: Kinds::of(&homes, home.as_ref()),
+        kinds: Kinds::of(&homes, home.as_ref(), reader),
+        homes_of: accounts.iter().map(|a| (a.uid, real(&a.home))).collect(),
         hide: hidden(home.as_ref(), &state),
         state,
         force_user: false,
@@ -68,10 +92,9 @@ fn from(caller: Caller, accounts: &[Account], env: &Environment) -> Result<Setti
         vault_percent: 20,
         vault_age: Duration::from_secs(14 * 86_400),
         free_percent: 10,
-        upper_limit: None,
         grace: Duration::from_millis(500),
         turn_limit: Duration::from_secs(600),
-    })
+    }
 }
 
 /// The account that logged in, as the kernel keeps it (`loginuid`): `su` and `sudo` leave it as it is.
@@ -145,6 +168,10 @@ mod tests {
         Environment { home: some(home), state_home: some(state), tmpdir: some(tmp), durability: Durability::Ordered }
     }
 
+    fn ann(env: &Environment) -> Settings {
+        from(ANN, &accounts(), env, (PathBuf::from("/state"), &Reader::Own))
+    }
+
     #[test]
     fn the_state_directory_has_one_place() {
         for (caller, e, expected) in [
@@ -155,24 +182,25 @@ mod tests {
             (ROOT, env("/root", "/state", ""), "/state/backstop"),
             (Caller { uid: 7, gid: 7 }, env("/h", "", ""), "/h/.local/state/backstop"),
         ] {
-            assert_eq!(from(caller, &accounts(), &e).expect("settings").state, PathBuf::from(expected));
+            let home = home_of(caller, &accounts());
+            assert_eq!(state(caller, home.as_ref(), &e).expect("a place"), PathBuf::from(expected));
         }
-        assert!(from(Caller { uid: 7, gid: 7 }, &accounts(), &env("", "", "")).is_err());
+        assert!(state(Caller { uid: 7, gid: 7 }, None, &env("", "", "")).is_err());
     }
 
     #[test]
     fn the_environment_cannot_free_a_place() {
-        let s = from(ANN, &accounts(), &env("/srv/victim", "", "/srv/victim")).expect("settings");
+        let s = ann(&env("/srv/victim", "", "/srv/victim"));
         assert_eq!(s.home, Some("/nowhere/ann".into()));
         assert!(s.homes.contains(&"/srv/victim".into()) && s.homes.contains(&"/nowhere/ann".into()));
         assert!(!s.scratch.contains(&"/srv/victim".into()));
-        let t = from(ANN, &accounts(), &env("", "", "/tmp/mine/../../etc")).expect("settings");
+        let t = ann(&env("", "", "/tmp/mine/../../etc"));
         assert_eq!(t.scratch.iter().filter(|s| s.as_slice().ends_with(b"etc")).count(), 0);
     }
 
     #[test]
     fn the_limits_are_the_promised_ones() {
-        let s = from(ANN, &accounts(), &env("", "", "")).expect("settings");
+        let s = ann(&env("", "", ""));
         assert_eq!((s.vault_percent, s.free_percent, s.vault_age.as_secs()), (20, 10, 14 * 86_400));
         assert_eq!((s.turn_limit, s.grace), (Duration::from_secs(600), Duration::from_millis(500)));
     }

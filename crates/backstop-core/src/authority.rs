@@ -1,0 +1,98 @@
+//! Who may ask a system's daemon for what. Takes who the kernel says is at the other end, and what is asked; gives
+//! yes, or why not. Whose runs somebody may see is told apart elsewhere: nobody but approvers sees others'.
+
+use crate::approval::people::People;
+
+/// What somebody is to the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its administrator.
+    Root,
+    /// An account of somebody who is enrolled.
+    Approver,
+    /// Any other account: coding agents run by these.
+    Other,
+}
+
+/// What is asked, as far as it matters who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// A command, or a file tool's change, is rehearsed and judged.
+    Run,
+    /// Looking at runs.
+    Look,
+    /// Giving up, and taking back.
+    TakeBack,
+    /// Letting something take effect that no rule allows by itself.
+    LetThrough,
+    /// Looking at what waits for people, and bringing their signatures.
+    Decide,
+    /// Changing who may approve.
+    Govern,
+}
+
+impl Deed {
+    /// Every deed.
+    pub const ALL: [Self; 6] = [Self::Run, Self::Look, Self::TakeBack, Self::LetThrough, Self::Decide, Self::Govern];
+}
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is refused, to whom.
+    pub why: &'static str,
+    /// What to do.
+    pub next: &'static str,
+}
+
+/// What a user is to the machine.
+pub fn standing(uid: u32, people: &People) -> Standing {
+    match uid {
+        0 => Standing::Root,
+        _ if people.members.iter().any(|m| m.uids.contains(&uid)) => Standing::Approver,
+        _ => Standing::Other,
+    }
+}
+
+/// Whether somebody may.
+///
+/// # Errors
+/// Why not.
+pub const fn may(standing: Standing, deed: Deed) -> Result<(), Refusal> {
+    match (standing, deed) {
+        (Standing::Root, _)
+        | (_, Deed::Run | Deed::Look | Deed::TakeBack)
+        | (Standing::Approver, Deed::LetThrough | Deed::Decide) => Ok(()),
+        (Standing::Other, Deed::LetThrough) => Err(Refusal {
+            why: "only people who are enrolled let something take effect here",
+            next: "somebody who is enrolled does it by his own account: backstop people list",
+        }),
+        (Standing::Other, Deed::Decide) => Err(Refusal {
+            why: "only people who are enrolled see what waits for them, and bring signatures",
+            next: "have root enrol the person with this account: backstop people add ID --key FILE --account NAME",
+        }),
+        (Standing::Approver | Standing::Other, Deed::Govern) => Err(Refusal {
+            why: "only root asks for a change of who may approve",
+            next: "sudo backstop people; those who are enrolled decide on it: backstop pending",
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything that somebody with more standing may not do less of, and what agents' accounts may.
+    #[test]
+    fn more_standing_is_never_less_right_and_an_agent_lets_nothing_through() {
+        let order = [Standing::Other, Standing::Approver, Standing::Root];
+        for deed in Deed::ALL {
+            let allowed: Vec<bool> = order.iter().map(|s| may(*s, deed).is_ok()).collect();
+            assert!(allowed.is_sorted(), "{deed:?}: {allowed:?}");
+            assert!(allowed[2], "{deed:?}");
+        }
+        let agents: Vec<Deed> = Deed::ALL.into_iter().filter(|d| may(Standing::Other, *d).is_ok()).collect();
+        assert_eq!(agents, [Deed::Run, Deed::Look, Deed::TakeBack]);
+        assert!(may(Standing::Approver, Deed::Govern).is_err());
+    }
+}

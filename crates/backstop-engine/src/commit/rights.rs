@@ -1,0 +1,151 @@
+//! For whom a commit is made, where that is another than this process' user: nothing is done in his name that he
+//! could not do himself at that moment. The rehearsal ran with his rights, but what he owns he can move since: a
+//! directory of somebody else's in the place of one of his, and root would write into it for him.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Mutex;
+
+use backstop_core::plan::Place;
+use backstop_sys::fs::{self as sys, Pin, Stat};
+use backstop_sys::rights::{Access, may, with_files_of};
+use serde::{Deserialize, Serialize};
+
+use super::{At, CommitError, Sites};
+
+/// A user with his groups.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rights {
+    pub uid: u32,
+    pub gid: u32,
+    pub groups: Vec<u32>,
+    /// Directories that he was found to have a say in, by device and inode: a plan names most of them many times.
+    #[serde(skip)]
+    known: Mutex<BTreeSet<(u64, u64)>>,
+    /// The same of directories that he may go through.
+    #[serde(skip)]
+    passed: Mutex<BTreeSet<(u64, u64)>>,
+}
+
+/// What is said where he may not.
+pub(super) const NOT_HIS: &str = "whoever ran it may not change this now: it was moved, or its owner or mode changed";
+
+impl Rights {
+    pub const fn new(uid: u32, gid: u32, groups: Vec<u32>) -> Self {
+        Self { uid, gid, groups, known: Mutex::new(BTreeSet::new()), passed: Mutex::new(BTreeSet::new()) }
+    }
+
+    /// Does `work` as far as files are concerned with his rights.
+    fn with<T>(&self, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        with_files_of(self.uid, self.gid, &self.groups, work)?
+    }
+
+    /// He may, or could give himself the right.
+    fn may(&self, handle: BorrowedFd<'_>, owner: u32, wanted: Access) -> io::Result<bool> {
+        Ok(owner == self.uid || may(handle, wanted, (self.uid, self.gid, &self.groups))?)
+    }
+
+    /// He may go through this directory.
+    fn passes(&self, dir: BorrowedFd<'_>) -> io::Result<()> {
+        let stat = sys::stat_fd(dir)?;
+        let key = (stat.dev, stat.ino);
+        if self.passed.lock().is_ok_and(|set| set.contains(&key)) {
+            return Ok(());
+        }
+        if !self.may(dir, stat.uid, Access::Search)? {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        if let Ok(mut set) = self.passed.lock() {
+            set.insert(key);
+        }
+        Ok(())
+    }
+
+    /// Names in this directory are his to make and, where that is its owner, to take away.
+    fn may_name(&self, dir: BorrowedFd<'_>, owner: Option<u32>) -> io::Result<bool> {
+        let stat = sys::stat_fd(dir)?;
+        // A sticky directory: only the owner of what has the name, or its own.
+        if self.uid != 0 && stat.mode & 0o1000 != 0 && stat.uid != self.uid && owner.is_some_and(|o| o != self.uid) {
+            return Ok(false);
+        }
+        let key = (stat.dev, stat.ino);
+        let known = |set: &BTreeSet<_>| set.contains(&key);
+        if self.known.lock().is_ok_and(|set| known(&set)) {
+            return Ok(true);
+        }
+        let his = self.may(dir, stat.uid, Access::Names)?;
+        if his && let Ok(mut set) = self.known.lock() {
+            set.insert(key);
+        }
+        Ok(his)
+    }
+}
+
+/// Opens a directory of a site as he could who it is changed for: each directory on the way, and the last one too, is
+/// his, or he may search it. What is his he could open up for himself, and the command may have shut it in the end. From
+/// handle to handle: a name could be given to another directory between two walks.
+pub(super) fn open_dir(rights: Option<&Rights>, root: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
+    let Some(rights) = rights else { return sys::open_dir(root, path) };
+    let mut here = sys::open_dir(root, b"")?;
+    rights.passes(here.as_fd())?;
+    for name in path.split(|b| *b == b'/').filter(|name| !name.is_empty()) {
+        here = sys::open_dir(here.as_fd(), name)?;
+        rights.passes(here.as_fd())?;
+    }
+    Ok(here)
+}
+
+/// Does `work` on the files of a site with the rights of whom it is changed for.
+pub(super) fn with<T>(sites: &Sites, vol: u16, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    match sites.get(usize::from(vol)).and_then(|site| site.rights.as_deref()) {
+        Some(rights) => rights.with(work),
+        None => work(),
+    }
+}
+
+fn of<'a>(sites: &'a Sites, place: &Place) -> Option<&'a Rights> {
+    sites.get(usize::from(place.vol)).and_then(|site| site.rights.as_deref())
+}
+
+fn verdict(at: &At, his: io::Result<bool>) -> Result<(), CommitError> {
+    match his {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(at.withheld(NOT_HIS)),
+        Err(e) => Err(at.step("see whose is")(e)),
+    }
+}
+
+/// A name at `place`, opened as `at`, is about to be made, or taken from an object of this owner.
+pub(super) fn names(sites: &Sites, place: &Place, at: &At, object: Option<&Stat>) -> Result<(), CommitError> {
+    let Some(rights) = of(sites, place) else { return Ok(()) };
+    verdict(at, rights.may_name(at.dir(), object.map(|o| o.uid)))
+}
+
+/// This directory is about to get another parent, for which its own `..` is written: the kernel lets nobody do that
+/// who may not write into it. One that is empty could be removed and made again.
+pub(super) fn moves(sites: &Sites, place: &Place, at: &At, pin: &Pin) -> Result<(), CommitError> {
+    let Some(rights) = of(sites, place) else { return Ok(()) };
+    if !pin.stat.is_dir() {
+        return Ok(());
+    }
+    let his = rights.may(pin.handle(), pin.stat.uid, Access::Names).and_then(|his| {
+        let empty = || sys::open_dir_read(at.dir(), at.name()).and_then(|dir| sys::is_empty(dir.as_fd()));
+        if his { Ok(true) } else { empty() }
+    });
+    verdict(at, his)
+}
+
+/// The content of this file is about to be written.
+pub(super) fn writes(sites: &Sites, place: &Place, at: &At, pin: &Pin) -> Result<(), CommitError> {
+    let Some(rights) = of(sites, place) else { return Ok(()) };
+    verdict(at, rights.may(pin.handle(), pin.stat.uid, Access::Write))
+}
+
+/// The metadata of this object is about to be set.
+pub(super) fn dresses(sites: &Sites, place: &Place, at: &At, pin: &Pin) -> Result<(), CommitError> {
+    let Some(rights) = of(sites, place) else { return Ok(()) };
+    // What was only written into gets its times: that goes with writing.
+    verdict(at, rights.may(pin.handle(), pin.stat.uid, Access::Write))
+}

@@ -1,0 +1,238 @@
+//! What may be asked of Backstop, whoever does the work: the engine in this process ([`House`]), or the daemon
+//! behind its socket ([`Remote`](crate::remote::Remote)). The command line knows no other way in.
+
+use backstop_core::approval::key::Key;
+use backstop_core::approval::people::{Change, People};
+use backstop_core::approval::statement::{Choice, Statement};
+use backstop_core::bytes::Bytes;
+use backstop_core::digest::Digest;
+use backstop_core::effect::EffectSet;
+use backstop_core::id::RunId;
+use backstop_core::run::RunRecord;
+
+use crate::engine::{
+    Beneath, Decided, Engine, Filter, Listed, Outcome, Pending, Person, RunOptions, Side, Unchanged, UndoOptions,
+    UndoReport, Waiting, Which, Wish,
+};
+use crate::failure::Failure;
+use crate::law::Reader;
+use crate::porch::{self, Account, Caller, Here, Wanted};
+use crate::settings::Settings;
+
+/// The doors. Each has the meaning of the engine's own of that name.
+pub trait Doors {
+    /// Rehearses what is wanted, judges it, and commits or holds it.
+    fn run(&mut self, wanted: Wanted, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure>;
+    /// Rehearses and judges what a client's own file tool would do.
+    fn rehearse_edit(&mut self, wanted: Wanted, person: &mut dyn Person) -> Result<Outcome, Failure>;
+    /// The run of a tool call that was allowed and is not known to have ended.
+    fn allowed_edit(&self, session: Option<&Bytes>, call: &Bytes) -> Result<Option<RunId>, Failure>;
+    /// Looks at what a tool did, and makes it a committed run.
+    fn settle_edit(&mut self, id: RunId, unchanged: Unchanged) -> Result<Option<RunRecord>, Failure>;
+    /// The same for all that were allowed in a session; gives remarks.
+    fn settle_edits(&mut self, session: &Bytes, unchanged: Unchanged) -> Result<Vec<String>, Failure>;
+    /// Runs a command that did not take effect again, on today's disk.
+    fn retry(&mut self, id: RunId, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure>;
+    /// Lets a held run take effect.
+    fn commit(&mut self, id: RunId, person: &mut dyn Person) -> Result<Outcome, Failure>;
+    /// Gives a run up.
+    fn discard(&mut self, id: RunId) -> Result<RunRecord, Failure>;
+    /// Takes runs back.
+    fn undo(&mut self, which: &Which, options: UndoOptions, person: &mut dyn Person) -> Result<UndoReport, Failure>;
+    /// Brings undone runs back.
+    fn redo(&mut self, which: &Which, person: &mut dyn Person) -> Result<UndoReport, Failure>;
+    /// The run that `text` names.
+    fn find(&self, text: &str) -> Result<RunId, Failure>;
+    /// A run's record.
+    fn record(&self, id: RunId) -> Result<RunRecord, Failure>;
+    /// What it would change, or changed.
+    fn effects(&self, id: RunId) -> Result<EffectSet, Failure>;
+    /// The runs, newest first.
+    fn runs(&self, filter: &Filter) -> Result<Listed, Failure>;
+    /// Every entry beneath a directory that a run deletes, until `each` says false.
+    fn beneath(&self, id: RunId, path: &Bytes, each: &mut dyn FnMut(Beneath) -> bool) -> Result<(), Failure>;
+    /// At most `limit` bytes of what a file had or has; none where it is not kept.
+    fn content(&self, id: RunId, path: &Bytes, side: Side, limit: u64) -> Result<Option<Vec<u8>>, Failure>;
+    /// What waits for people.
+    fn pending(&self) -> Result<Waiting, Failure>;
+    /// A request for approval, by a run or a part of its digest.
+    fn asked(&mut self, name: &str) -> Result<Pending, Failure>;
+    /// What the owner of `key` signs.
+    fn statement(&mut self, request: Digest, choice: Choice, key: &Key) -> Result<Statement, Failure>;
+    /// Takes a signed statement, and does what the quorum decided.
+    fn decide(
+        &mut self,
+        request: Digest,
+        signed: (&str, &str),
+        reason: Option<&Bytes>,
+        person: &mut dyn Person,
+    ) -> Result<Decided, Failure>;
+    /// Who may approve.
+    fn people(&self) -> Result<People, Failure>;
+    /// Changes that, or asks two people.
+    fn change_people(&mut self, change: &Change) -> Result<Wish, Failure>;
+    /// True where the last command had a terminal of its own: what a key of that one sent to the command did not
+    /// reach whoever waits beside this process.
+    fn had_own_terminal(&self) -> bool {
+        false
+    }
+}
+
+/// The engine in this process, with the caller it works for.
+#[derive(Debug)]
+pub struct House {
+    /// Who calls.
+    pub caller: Caller,
+    /// The accounts of this machine.
+    pub accounts: Vec<Account>,
+    /// With whose rights is looked at what the caller names.
+    pub reader: Reader,
+    /// The engine.
+    pub engine: Engine,
+}
+
+impl House {
+    /// Opens the engine for the caller of this process.
+    pub fn open() -> Result<Self, Failure> {
+        let caller = Caller::of_this_process();
+        let (settings, accounts) = porch::settings(caller)?;
+        Self::with(caller, Reader::Own, settings, accounts)
+    }
+
+    /// Opens the engine with these settings.
+    pub fn with(caller: Caller, reader: Reader, settings: Settings, accounts: Vec<Account>) -> Result<Self, Failure> {
+        Ok(Self { caller, accounts, reader, engine: Engine::open(settings)? })
+    }
+
+    /// The run's request is within what the machine's settings allow today.
+    fn still(&self, id: RunId) -> Result<backstop_core::machine::Machine, Failure> {
+        let machine = porch::machine()?;
+        porch::still(&machine, &self.engine.record(id)?.request, &self.accounts)?;
+        Ok(machine)
+    }
+}
+
+impl Doors for House {
+    fn run(&mut self, wanted: Wanted, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure> {
+        let machine = porch::machine()?;
+        let classes = &self.engine.settings().kinds.classes;
+        let him = self.engine.settings().stand_in.as_ref();
+        let runs_as = him.filter(|him| him.uid != self.caller.uid).map(|him| (him.uid, him.gid));
+        let here = Here {
+            accounts: &self.accounts,
+            caller: self.caller,
+            classes,
+            machine: &machine,
+            reader: &self.reader,
+            runs_as,
+        };
+        let request = porch::request(wanted, &here)?;
+        let options = RunOptions { keep_undo: porch::keeps_undo(&machine, &request), ..options.clone() };
+        self.engine.run(request, &options, person)
+    }
+
+    fn rehearse_edit(&mut self, wanted: Wanted, person: &mut dyn Person) -> Result<Outcome, Failure> {
+        self.run(wanted, &RunOptions { leave: true, stdout_to_stderr: true, ..RunOptions::default() }, person)
+    }
+
+    fn allowed_edit(&self, session: Option<&Bytes>, call: &Bytes) -> Result<Option<RunId>, Failure> {
+        self.engine.allowed_edit(session, call)
+    }
+
+    fn settle_edit(&mut self, id: RunId, unchanged: Unchanged) -> Result<Option<RunRecord>, Failure> {
+        self.engine.settle_edit(id, unchanged)
+    }
+
+    fn settle_edits(&mut self, session: &Bytes, unchanged: Unchanged) -> Result<Vec<String>, Failure> {
+        self.engine.settle_edits(Some(session), unchanged)
+    }
+
+    fn retry(&mut self, id: RunId, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure> {
+        let machine = self.still(id)?;
+        let keep_undo = porch::keeps_undo(&machine, &self.engine.record(id)?.request);
+        self.engine.retry(id, &RunOptions { keep_undo, ..options.clone() }, person)
+    }
+
+    fn commit(&mut self, id: RunId, person: &mut dyn Person) -> Result<Outcome, Failure> {
+        self.still(id)?;
+        self.engine.commit(id, person)
+    }
+
+    fn discard(&mut self, id: RunId) -> Result<RunRecord, Failure> {
+        self.engine.discard(id)
+    }
+
+    fn undo(&mut self, which: &Which, options: UndoOptions, person: &mut dyn Person) -> Result<UndoReport, Failure> {
+        self.engine.undo(which, options, person)
+    }
+
+    fn redo(&mut self, which: &Which, person: &mut dyn Person) -> Result<UndoReport, Failure> {
+        if let Which::Runs(ids) = which {
+            ids.iter().try_for_each(|id| self.still(*id).map(drop))?;
+        }
+        self.engine.redo(which, person)
+    }
+
+    fn find(&self, text: &str) -> Result<RunId, Failure> {
+        self.engine.find(text)
+    }
+
+    fn record(&self, id: RunId) -> Result<RunRecord, Failure> {
+        self.engine.record(id)
+    }
+
+    fn effects(&self, id: RunId) -> Result<EffectSet, Failure> {
+        self.engine.effects(id)
+    }
+
+    fn runs(&self, filter: &Filter) -> Result<Listed, Failure> {
+        self.engine.runs(filter)
+    }
+
+    fn beneath(&self, id: RunId, path: &Bytes, each: &mut dyn FnMut(Beneath) -> bool) -> Result<(), Failure> {
+        self.engine.beneath(id, path, each)
+    }
+
+    fn content(&self, id: RunId, path: &Bytes, side: Side, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
+        self.engine.content(id, path, side, limit)
+    }
+
+    fn pending(&self) -> Result<Waiting, Failure> {
+        self.engine.pending()
+    }
+
+    fn asked(&mut self, name: &str) -> Result<Pending, Failure> {
+        self.engine.asked(name)
+    }
+
+    fn statement(&mut self, request: Digest, choice: Choice, key: &Key) -> Result<Statement, Failure> {
+        if let Some(run) = self.engine.matter_of(request)?.run().filter(|_| choice == Choice::ApproveOnce) {
+            self.still(run)?;
+        }
+        self.engine.statement(request, choice, key)
+    }
+
+    fn decide(
+        &mut self,
+        request: Digest,
+        signed: (&str, &str),
+        reason: Option<&Bytes>,
+        person: &mut dyn Person,
+    ) -> Result<Decided, Failure> {
+        let matter = self.engine.matter_of(request)?;
+        if let Some(run) =
+            matter.run().filter(|_| Statement::parse(signed.0).is_ok_and(|s| s.choice == Choice::ApproveOnce))
+        {
+            self.still(run)?;
+        }
+        self.engine.decide(request, signed, reason, person)
+    }
+
+    fn people(&self) -> Result<People, Failure> {
+        self.engine.people()
+    }
+
+    fn change_people(&mut self, change: &Change) -> Result<Wish, Failure> {
+        self.engine.change_people(change)
+    }
+}

@@ -1,0 +1,38 @@
+//! With whose rights files are read that a user or a project brings along: rules, classes. A daemon that read them
+//! with its own would tell, by what it says of a broken rule, what stands in files that he may not read.
+
+use std::io;
+
+use backstop_sys::{process, rights};
+
+/// Whose rights.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Reader {
+    /// This process' own.
+    #[default]
+    Own,
+    /// Another user's.
+    Of {
+        /// User.
+        uid: u32,
+        /// Group.
+        gid: u32,
+        /// Supplementary groups.
+        groups: Vec<u32>,
+    },
+}
+
+impl Reader {
+    /// That user's, where they are not this process' anyway.
+    pub fn of(uid: u32, gid: u32, groups: &[u32]) -> Self {
+        if process::is_root() && uid != 0 { Self::Of { uid, gid, groups: groups.to_vec() } } else { Self::Own }
+    }
+
+    /// Does `work` with these rights.
+    pub fn read<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
+        match self {
+            Self::Own => Ok(work()),
+            Self::Of { uid, gid, groups } => rights::with_files_of(*uid, *gid, groups, work),
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! System mode on this machine: directories, settings, the daemon's unit, completions. Each step says what it finds
+//! and what it makes of that; what is not Backstop's is left alone, and what is as it should be as well.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use backstop_core::bytes::Bytes;
+use backstop_engine::{Failure, FailureKind};
+use clap::CommandFactory as _;
+use toml_edit::DocumentMut;
+
+use super::disk;
+use crate::args::Backstop;
+
+/// The first line of the files that are Backstop's alone.
+const MARK: &str = "# Made by `backstop install system`, and taken away by `backstop uninstall system`.\n";
+
+const UNIT: &str = include_str!("backstop.service");
+
+/// Where the unit goes.
+const UNIT_AT: &str = "etc/systemd/system/backstop.service";
+
+/// Directories, with their modes; the last ones hold what nobody but root reads.
+const DIRS: [(&str, u32); 3] = [("etc/backstop", 0o755), ("etc/backstop/policy", 0o700), ("var/lib/backstop", 0o700)];
+
+/// Where each shell looks for completions; only where it does so on this machine.
+const COMPLETIONS: [(clap_complete::Shell, &str, &str); 3] = [
+    (clap_complete::Shell::Bash, "usr/share/bash-completion/completions", "backstop"),
+    (clap_complete::Shell::Zsh, "usr/share/zsh/vendor-completions", "_backstop"),
+    (clap_complete::Shell::Fish, "usr/share/fish/vendor_completions.d", "backstop.fish"),
+];
+
+/// The settings that bind every run.
+const SETTINGS: &str = "etc/backstop/settings.toml";
+
+/// What becomes of one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// It was not there.
+    Made,
+    /// It was otherwise.
+    Changed,
+    /// It is as it should be.
+    Same,
+    /// It is gone.
+    Removed,
+    /// It stays, for a reason that is said.
+    Left,
+    /// The service manager was told.
+    Told,
+}
+
+impl Deed {
+    /// The word for it, done or to be done.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Made => "made",
+            Self::Changed => "changed",
+            Self::Same => "same",
+            Self::Removed => "removed",
+            Self::Left => "left",
+            Self::Told => "told",
+        }
+    }
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// What became of it.
+    pub deed: Deed,
+    /// Of what.
+    pub what: String,
+    /// What a person should know.
+    pub note: Option<String>,
+}
+
+/// Where, and whether really.
+pub struct Ground {
+    /// What stands for `/`.
+    pub root: PathBuf,
+    /// The daemon's program.
+    pub daemon: PathBuf,
+    /// Write nothing.
+    pub dry_run: bool,
+}
+
+impl Ground {
+    fn at(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// True where a service manager runs the machine that is meant.
+    fn is_managed(&self) -> bool {
+        self.root == Path::new("/") && Path::new("/run/systemd/system").is_dir()
+    }
+
+    fn dir(&self, path: &str, mode: u32) -> Result<Done, Failure> {
+        let at = self.at(path);
+        let deed = match at.symlink_metadata() {
+            Ok(meta) if !meta.is_dir() => return Err(in_the_way(&at, "is no directory")),
+            Ok(meta) if meta.uid() != own() => return Err(in_the_way(&at, "is not root's")),
+            Ok(meta) if meta.mode() & 0o7777 == mode => Deed::Same,
+            Ok(_) => Deed::Changed,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Deed::Made,
+            Err(e) => return Err(failed("look at", &at, &e)),
+        };
+        if !self.dry_run && deed != Deed::Same {
+            DirBuilder::new().recursive(true).mode(mode).create(&at).map_err(|e| failed("make", &at, &e))?;
+            fs::set_permissions(&at, Permissions::from_mode(mode)).map_err(|e| failed("set the mode of", &at, &e))?;
+        }
+        Ok(Done { deed, what: format!("{} (mode {mode:04o})", shown(&at)), note: None })
+    }
+
+    /// A file that is Backstop's alone.
+    fn file(&self, path: &str, text: &str) -> Result<Done, Failure> {
+        let at = self.at(path);
+        let found = disk::find(&at)?;
+        let deed = match &found.bytes {
+            None => Deed::Made,
+            Some(bytes) if bytes == text.as_bytes() => Deed::Same,
+            Some(bytes) if bytes.starts_with(MARK.as_bytes()) => Deed::Changed,
+            Some(_) => return Err(in_the_way(&at, "is there, and not Backstop's")),
+        };
+        if deed != Deed::Same {
+            self.write(&at, &found, Some(text.as_bytes()))?;
+        }
+        Ok(Done { deed, what: shown(&at), note: None })
+    }
+
+    fn take_away(&self, path: &str) -> Result<Option<Done>, Failure> {
+        let at = self.at(path);
+        let found = disk::find(&at)?;
+        match &found.bytes {
+            None => Ok(None),
+            Some(bytes) if bytes.starts_with(MARK.as_bytes()) => {
+                self.write(&at, &found, None)?;
+                Ok(Some(Done { deed: Deed::Removed, what: shown(&at), note: None }))
+            }
+            Some(_) => {
+                let note = Some("it is not Backstop's".to_owned());
+                Ok(Some(Done { deed: Deed::Left, what: shown(&at), note }))
+            }
+        }
+    }
+
+    /// Sets or takes out the mode, and leaves all else in the settings as it is, comments too.
+    fn mode(&self, system: bool) -> Result<Done, Failure> {
+        let at = self.at(SETTINGS);
+        let found = disk::find(&at)?;
+        let text =
+            String::from_utf8(found.bytes.clone().unwrap_or_default()).map_err(|_| in_the_way(&at, "is no text"))?;
+        let mut document: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| {
+            Failure::because(format!("{} can't be used", shown(&at)), &e).next("mend it: backstop help settings")
+        })?;
+        if system {
+            document["mode"] = toml_edit::value("system");
+        } else {
+            document.remove("mode");
+        }
+        let after = document.to_string();
+        let deed = match &found.bytes {
+            None if !system => Deed::Same,
+            None => Deed::Made,
+            Some(_) if after == text => Deed::Same,
+            Some(_) if !system && after.trim().is_empty() => Deed::Removed,
+            Some(_) => Deed::Changed,
+        };
+        match deed {
+            Deed::Same => {}
+            Deed::Removed => self.write(&at, &found, None)?,
+            _ => self.write(&at, &found, Some(after.as_bytes()))?,
+        }
+        let what = if system { "mode = \"system\"" } else { "no mode" };
+        Ok(Done { deed, what: format!("{} ({what})", shown(&at)), note: None })
+    }
+
+    fn write(&self, at: &Path, found: &disk::Found, text: Option<&[u8]>) -> Result<(), Failure> {
+        if self.dry_run {
+            return Ok(());
+        }
+        let Some(text) = text else { return disk::remove(&found.real) };
+        disk::make(&disk::way(at), true)?;
+        // Readable by all: what is secret stands in none of them.
+        disk::replace(found, text, disk::Mode { bits: 0o644, shared: true })
+    }
+
+    fn manager(&self, args: &[&str]) -> Result<Done, Failure> {
+        let what = format!("systemctl {}", args.join(" "));
+        if !self.dry_run {
+            let ran = Command::new("/usr/bin/systemctl").args(args).output();
+            let out = ran.map_err(|e| Failure::because(format!("cannot run {what}"), &e))?;
+            if !out.status.success() {
+                let why = String::from_utf8_lossy(&out.stderr).trim().to_owned();
+                return Err(Failure::internal(format!("{what}: {why}")).next("look why: journalctl -u backstop"));
+            }
+        }
+        Ok(Done { deed: Deed::Told, what, note: None })
+    }
+}
+
+/// Installs, step by step; each is told as soon as it is done.
+pub fn install(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failure> {
+    if !ground.daemon.is_file() {
+        return Err(Failure::internal(format!("the daemon is not beside this program: {}", shown(&ground.daemon)))
+            .next("install both programs in one directory: backstop and backstopd"));
+    }
+    for (path, mode) in DIRS {
+        tell(ground.dir(path, mode)?);
+    }
+    let daemon = ground.daemon.to_str().ok_or_else(|| Failure::usage("the daemon's path is no text"))?;
+    if ground.at("etc/systemd").is_dir() {
+        tell(ground.file(UNIT_AT, &format!("{MARK}{}", UNIT.replace("@DAEMON@", daemon)))?);
+    }
+    for (shell, dir, name) in COMPLETIONS {
+        if ground.at(dir).is_dir() {
+            tell(ground.file(&format!("{dir}/{name}"), &completions(shell))?);
+        }
+    }
+    if ground.is_managed() {
+        tell(ground.manager(&["daemon-reload"])?);
+        tell(ground.manager(&["enable", "--now", "backstop.service"])?);
+    }
+    // Last: from then on nobody but root gets past the daemon.
+    let mut last = ground.mode(true)?;
+    if !ground.is_managed() {
+        last.note = Some(format!("no service manager runs here: have the daemon started by what does: {daemon}"));
+    }
+    tell(last);
+    Ok(())
+}
+
+/// Takes it out again. Records, rules and what undo needs stay.
+pub fn uninstall(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failure> {
+    tell(ground.mode(false)?);
+    if ground.is_managed() && ground.at(UNIT_AT).is_file() {
+        tell(ground.manager(&["disable", "--now", "backstop.service"])?);
+    }
+    if let Some(done) = ground.take_away(UNIT_AT)? {
+        tell(done);
+        if ground.is_managed() {
+            tell(ground.manager(&["daemon-reload"])?);
+        }
+    }
+    for (_, dir, name) in COMPLETIONS {
+        if let Some(done) = ground.take_away(&format!("{dir}/{name}"))? {
+            tell(done);
+        }
+    }
+    for (path, _) in DIRS {
+        let at = ground.at(path);
+        if at.is_dir() {
+            let note = Some("records, rules and what undo needs are not thrown away".to_owned());
+            tell(Done { deed: Deed::Left, what: shown(&at), note });
+        }
+    }
+    Ok(())
+}
+
+fn completions(shell: clap_complete::Shell) -> String {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Backstop::command(), "backstop", &mut text);
+    let text = String::from_utf8_lossy(&text);
+    // zsh reads its own mark in the first line only.
+    match text.split_once('\n') {
+        Some((first, rest)) if first.starts_with("#compdef") => format!("{MARK}{first}\n{rest}"),
+        _ => format!("{MARK}{text}"),
+    }
+}
+
+fn own() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn shown(path: &Path) -> String {
+    Bytes::from(path).quoted().to_string()
+}
+
+fn failed(what: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::because(format!("cannot {what} {}", shown(path)), error)
+        .next("say it as root: sudo backstop install system")
+}
+
+fn in_the_way(path: &Path, why: &str) -> Failure {
+    Failure::new(FailureKind::Refused, format!("refused: {} {why}", shown(path)))
+        .next("take it out of the way, then say it again; what was done until here stays, and is no harm")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ground() -> (tempfile::TempDir, Ground) {
+        let dir = tempfile::tempdir().expect("temp");
+        for path in ["etc/systemd", "usr/share/bash-completion/completions", "usr/bin"] {
+            fs::create_dir_all(dir.path().join(path)).expect("made");
+        }
+        let daemon = dir.path().join("usr/bin/backstopd");
+        fs::write(&daemon, "").expect("written");
+        let root = dir.path().canonicalize().expect("real");
+        (dir, Ground { root, daemon, dry_run: false })
+    }
+
+    type Act = fn(&Ground, &mut dyn FnMut(Done)) -> Result<(), Failure>;
+
+    fn deeds(ground: &Ground, act: Act) -> Vec<Deed> {
+        let mut all = Vec::new();
+        act(ground, &mut |done| all.push(done.deed)).expect("done");
+        all
+    }
+
+    #[test]
+    fn installing_twice_is_installing_once_and_nothing_is_left_but_records() {
+        let (_dir, mut ground) = ground();
+        ground.dry_run = true;
+        assert!(deeds(&ground, install).iter().all(|d| *d == Deed::Made));
+        assert!(!ground.at("etc/backstop").exists(), "a dry run");
+        ground.dry_run = false;
+        assert!(deeds(&ground, install).iter().all(|d| *d == Deed::Made));
+        for (path, mode) in DIRS {
+            assert_eq!(fs::metadata(ground.at(path)).expect("there").mode() & 0o7777, mode, "{path}");
+        }
+        let unit = fs::read_to_string(ground.at(UNIT_AT)).expect("a unit");
+        assert!(unit.contains(&format!("ExecStart={}", ground.daemon.display())) && !unit.contains('@'), "{unit}");
+        assert!(deeds(&ground, install).iter().all(|d| *d == Deed::Same));
+        let settings = ground.at(SETTINGS);
+        let text = fs::read_to_string(&settings).expect("settings");
+        let machine = backstop_core::machine::Machine::parse(&text).expect("settings that can be used");
+        assert_eq!(machine.mode, backstop_core::machine::Mode::System);
+        fs::write(ground.at("var/lib/backstop/record"), "kept").expect("written");
+        let gone = deeds(&ground, uninstall);
+        assert_eq!(gone[..3], [Deed::Removed; 3], "{gone:?}");
+        assert!(!settings.exists() && !ground.at(UNIT_AT).exists());
+        assert!(ground.at("var/lib/backstop/record").exists());
+    }
+
+    #[test]
+    fn what_is_somebody_elses_stays_and_settings_keep_their_words() {
+        let (_dir, ground) = ground();
+        fs::create_dir_all(ground.at("etc/systemd/system")).expect("made");
+        fs::write(ground.at(UNIT_AT), "[Service]\n").expect("written");
+        let failure = install(&ground, &mut |_| ()).expect_err("refused");
+        assert!(failure.what.contains("not Backstop's"), "{}", failure.what);
+        fs::remove_file(ground.at(UNIT_AT)).expect("removed");
+        let words = "# ours\nprofile = 'production' # a server\n";
+        fs::write(ground.at(SETTINGS), words).expect("written");
+        install(&ground, &mut |_| ()).expect("installed");
+        let text = fs::read_to_string(ground.at(SETTINGS)).expect("settings");
+        assert!(text.starts_with(words) && text.contains("mode = \"system\""), "{text}");
+        uninstall(&ground, &mut |_| ()).expect("taken out");
+        assert_eq!(fs::read_to_string(ground.at(SETTINGS)).expect("settings"), words);
+        fs::write(ground.at(SETTINGS), "profile = ").expect("written");
+        assert!(install(&ground, &mut |_| ()).expect_err("refused").what.contains("can't be used"));
+    }
+}
