@@ -88,9 +88,13 @@ impl Arena {
             script.push_str("chown 1000:1000 w w/work w/outside home/agent state\n");
         }
         if let Some(guard) = &arena.plan.guard {
-            let guard = quote(&guard.display().to_string());
-            script.push_str("touch guard/backstop\n");
-            script.push_str(&format!("mount --bind {guard} guard/backstop; mount -o remount,ro,bind guard/backstop\n"));
+            for name in ["backstop", "backstopd"] {
+                let program = quote(&guard.with_file_name(name).display().to_string());
+                script.push_str(&format!(
+                    "if [ -e {program} ]; then touch guard/{name}; mount --bind {program} guard/{name}; \
+                     mount -o remount,ro,bind guard/{name}; fi\n"
+                ));
+            }
         }
         for (outside, inside) in &arena.plan.borrowed {
             let outside = quote(&outside.display().to_string());

@@ -349,7 +349,8 @@ pub fn faults_bin() -> PathBuf {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let target = project.join("target/faults");
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "-p", "backstop", "--features", "faults", "--target-dir"])
+        .args(["build", "--quiet", "-p", "backstop", "-p", "backstop-engine", "--bins", "--features", "faults"])
+        .arg("--target-dir")
         .arg(&target)
         .current_dir(project)
         .status()

@@ -25,14 +25,19 @@ fn main() {
     }
     let mut trials = Vec::new();
     for (name, script) in scenarios() {
-        for who in [Who::Root, Who::User] {
-            let (name, missing, script) = (format!("{}::{name}", who.name()), missing.clone(), script.clone());
+        for (mode, who, daemon) in [("root", Who::Root, false), ("user", Who::User, false), ("daemon", Who::User, true)]
+        {
+            // Behind a daemon a command has a terminal of its own, with a name of its own.
+            if daemon && name == "terminal-name" {
+                continue;
+            }
+            let (name, missing, script) = (format!("{mode}::{name}"), missing.clone(), script.clone());
             trials.push(Trial::ignorable_test(name.clone(), move || match missing {
                 Some(why) => {
                     eprintln!("SKIPPED {name}: {why}");
                     Ok(Completion::ignored_with(why))
                 }
-                None => feels_like_bash(&script, who).map(|()| Completion::Completed),
+                None => feels_like_bash(&script, who, daemon).map(|()| Completion::Completed),
             }));
         }
     }
@@ -55,7 +60,7 @@ fn scenarios() -> Vec<(String, String)> {
 
 /// The scenario tells the same under Backstop as under plain bash; it tells only what it saw on the
 /// screen, so what it waits for in vain fails it.
-fn feels_like_bash(script: &str, who: Who) -> Result<(), Failed> {
+fn feels_like_bash(script: &str, who: Who, daemon: bool) -> Result<(), Failed> {
     let arena = Arena::new(Plan { who, guard: Some(guard::binary()), borrowed: Vec::new() })?;
     // A short name: a typed line that wraps would look like output.
     let short = "#!/bin/sh\nexec backstop run --workspace /w/work --session terminal -- \"$@\"\n";
@@ -64,7 +69,8 @@ fn feels_like_bash(script: &str, who: Who) -> Result<(), Failed> {
         .map_err(Broken::io("make it run"))?;
     let play = |name: &str, wrap: &str| {
         let head = format!("cd /w/work; export NAME={name} WRAP={} TERM=xterm-256color\n", quote(wrap));
-        arena.sh(&format!("{head}{WORDS}\n{script}"), &[], STEP)
+        let script = format!("{head}{WORDS}\n{script}");
+        if daemon { arena.sh_as(Who::Root, &by_a_daemon(&script), &[], STEP) } else { arena.sh(&script, &[], STEP) }
     };
     let plain = play("plain", "")?;
     if plain.code != 0 || plain.out.is_empty() {
@@ -75,4 +81,13 @@ fn feels_like_bash(script: &str, who: Who) -> Result<(), Failed> {
         return Err(format!("plain bash:\n  {}\nunder Backstop:\n  {}", plain.words(), guarded.words()).into());
     }
     Ok(())
+}
+
+/// The same as the user's own, where a daemon serves him.
+fn by_a_daemon(script: &str) -> String {
+    format!(
+        "backstopd 2> /tmp/daemon.log & while [ ! -S /run/backstop/socket ]; do sleep 0.02; done\n\
+         exec setpriv --reuid=1000 --regid=1000 --clear-groups --inh-caps=-all bash -c {}",
+        quote(script)
+    )
 }

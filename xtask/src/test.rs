@@ -133,7 +133,8 @@ fn docs() -> Result<(), String> {
 /// The binary with fault points, apart from the ordinary one: a run must never pass through it.
 fn faults_build() -> Command {
     let mut command = workspace::cargo();
-    command.args(["build", "-p", "backstop", "--features", "faults", "--profile", PROFILE, "--target-dir"]);
+    command.args(["build", "-p", "backstop", "-p", "backstop-engine", "--bins", "--features", "faults"]);
+    command.args(["--profile", PROFILE, "--target-dir"]);
     command.arg(workspace::target().join("faults"));
     command
 }

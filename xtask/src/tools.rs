@@ -35,6 +35,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "patch", package: "patch" },
     Tool { program: "perl", package: "perl" },
     Tool { program: "pg_ctlcluster", package: "postgresql" },
+    Tool { program: "pgrep", package: "procps" },
     Tool { program: "python3", package: "python3" },
     Tool { program: "rsync", package: "rsync" },
     Tool { program: "setpriv", package: "util-linux" },

@@ -1,0 +1,121 @@
+//! Claims of system mode, each by a script in a throw-away root with a daemon, an agent's account, and two people's:
+//! the same commands and answers as without a daemon; two people alone let a real database go; an agent's account
+//! gets at nothing of its guard's, nor by way of it at anybody else's.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use backstop_e2e::arena::{Arena, Plan, Who};
+use backstop_e2e::bounded::watchdog;
+use backstop_e2e::{Broken, faults, guard};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use serde_json::Value;
+
+const LIB: &str = include_str!("../system/lib.sh");
+const STEP: Duration = Duration::from_secs(300);
+
+fn main() {
+    let args = Arguments::from_args();
+    let missing = guard::missing().or_else(|| {
+        let absent: Vec<_> = ["flock", "pgrep", "ssh-keygen"].into_iter().filter(|p| !guard::installed(p)).collect();
+        (!absent.is_empty()).then(|| format!("these programs are missing: {}", absent.join(", ")))
+    });
+    if !args.list && missing.is_none() {
+        guard::enter_own_mounts();
+        watchdog(Duration::from_secs(600));
+    }
+    let trials = vec![
+        trial("the-same-commands-and-answers", &missing, || plays(include_str!("../system/modes.sh"), None).map(drop)),
+        trial("an-agents-account-gets-past-nothing", &missing, || {
+            plays(include_str!("../system/attacks.sh"), None).map(drop)
+        }),
+        trial("as-another-user-by-the-settings-alone", &missing, || {
+            plays(include_str!("../system/as.sh"), None).map(drop)
+        }),
+        trial("two-people-alone-let-a-database-go", &missing, two_people),
+        trial("a-daemon-killed-anywhere-loses-nothing", &missing, killed),
+        trial("many-at-once", &missing, || plays(include_str!("../system/load.sh"), None).map(drop)),
+    ];
+    libtest_mimic::run(&args, trials).exit();
+}
+
+fn trial(name: &str, missing: &Option<String>, test: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Trial {
+    let (name, missing) = (name.to_owned(), missing.clone());
+    Trial::ignorable_test(name.clone(), move || match missing {
+        Some(why) => {
+            eprintln!("SKIPPED {name}: {why}");
+            Ok(Completion::ignored_with(why))
+        }
+        None => test().map(|()| Completion::Completed),
+    })
+}
+
+/// Plays a script; every claim that it makes has to hold.
+fn plays(script: &str, faulty: Option<&Path>) -> Result<Arena, Failed> {
+    let guard = faulty.map_or_else(guard::binary, Path::to_path_buf);
+    let arena = Arena::new(Plan { who: Who::Root, guard: Some(guard), borrowed: Vec::new() })?;
+    let said = arena.sh_as(Who::Root, &format!("{LIB}\n{script}\necho end >> /w/result"), &[], STEP)?;
+    let result = read(&arena, "result")?;
+    let claims = script.lines().filter(|l| l.trim_start().starts_with("expect ")).count();
+    // A script that stopped early has not failed one claim.
+    let whole = result.ends_with("\nend\n");
+    let lines = result.lines().filter(|l| *l != "end");
+    let (ok, failed): (Vec<&str>, Vec<&str>) = lines.partition(|l| l.starts_with("ok "));
+    if whole && failed.is_empty() && ok.len() >= claims && claims > 0 {
+        return Ok(arena);
+    }
+    let log = std::fs::read_to_string(arena.at("/w/daemon.log")).unwrap_or_default();
+    let text = format!(
+        "{} claims hold, {claims} are written, came to its end: {whole}\n{}\ndaemon: {log}\n{said:?}",
+        ok.len(),
+        failed.join("\n")
+    );
+    Err(text.into())
+}
+
+fn read(arena: &Arena, name: &str) -> Result<String, Broken> {
+    std::fs::read_to_string(arena.at("/w").join(name)).map_err(Broken::io(format!("read {name}")))
+}
+
+/// With what the audit log alone says, two signatures are good by plain OpenSSH.
+fn two_people() -> Result<(), Failed> {
+    let arena = plays(include_str!("../system/people.sh"), None)?;
+    let log = read(&arena, "log.json")?;
+    let entries = log.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok());
+    let claimed = entries.filter_map(|e| e["body"].get("approval.claimed").cloned()).next();
+    let claimed = claimed.ok_or("the log tells of no claim")?;
+    let votes = claimed["votes"].as_array().ok_or("a claim without votes")?.clone();
+    if votes.len() != 2 {
+        return Err(format!("{} votes, and it took two", votes.len()).into());
+    }
+    let dir = tempfile::tempdir()?;
+    for vote in votes {
+        let text = vote["text"].as_str().ok_or("a vote without a statement")?;
+        let signature = vote["signature"].as_str().ok_or("a vote without a signature")?;
+        let person = text.lines().find_map(|l| l.strip_prefix("person ")).ok_or("a statement of nobody")?;
+        let key = read(&arena, &format!("{person}.pub"))?;
+        std::fs::write(dir.path().join("allowed"), format!("{person} {key}"))?;
+        std::fs::write(dir.path().join("sig"), signature)?;
+        verifies(dir.path(), person, text)?;
+    }
+    Ok(())
+}
+
+fn verifies(dir: &Path, person: &str, text: &str) -> Result<(), Failed> {
+    let mut child = Command::new("ssh-keygen")
+        .args(["-Y", "verify", "-n", "approval@backstop", "-f", "allowed", "-s", "sig", "-I", person])
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()?;
+    child.stdin.take().ok_or("no standard input")?.write_all(text.as_bytes())?;
+    let status = child.wait()?;
+    if status.success() { Ok(()) } else { Err(format!("OpenSSH does not verify what {person} signed").into()) }
+}
+
+/// The daemon, or the worker of a run, is killed at every point where something is written.
+fn killed() -> Result<(), Failed> {
+    plays(include_str!("../system/killed.sh"), Some(&faults::faults_bin())).map(drop)
+}
