@@ -200,13 +200,35 @@ pub fn only_pipes_are_inherited(who: Who) {
     assert!(!open.contains(&"7") && !open.contains(&"9"), "{open:?}");
 }
 
+/// The command, stopped when it has written more than 20 MB.
+fn limited(s: &Scratch, net: &str, argv: &[&str]) -> std::process::Command {
+    let plain = s.command(net, argv);
+    let args: Vec<_> = plain.get_args().map(|a| if a == "-" { "20000000".into() } else { a.to_owned() }).collect();
+    let mut limited = std::process::Command::new(plain.get_program());
+    limited.args(args).current_dir(s.tree()).env("HOME", s.home()).stdin(Stdio::null());
+    limited
+}
+
+/// What others free meanwhile hides nothing.
+pub fn too_much_is_stopped_while_others_free_as_much(who: Who) {
+    let s = Scratch::new(who);
+    let others = s.home().join("others");
+    std::fs::write(&others, vec![1; 200 << 20]).expect("written");
+    std::fs::File::open(&others).expect("open").sync_all().expect("synced");
+    let script = "sleep 0.5; head -c 80M /dev/zero > big; sync -d big; sleep 20";
+    let start = Instant::now();
+    let run = limited(&s, "host", &["sh", "-c", script]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let run = run.expect("runs");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    std::fs::remove_file(&others).expect("removed");
+    let d = done(&run.wait_with_output().expect("ends"));
+    assert_eq!(d.error(), "stopped: the command wrote more than 20000000 bytes");
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+}
+
 pub fn too_much_is_stopped(who: Who) {
     let s = Scratch::new(who);
-    let mut c = s.command("host", &["sh", "-c", "head -c 80M /dev/zero > big; sync -d big; sleep 20"]);
-    let args: Vec<_> = c.get_args().map(|a| if a == "-" { "20000000".into() } else { a.to_owned() }).collect();
-    let mut limited = std::process::Command::new(c.get_program());
-    limited.args(args).current_dir(s.tree()).env("HOME", s.home()).stdin(Stdio::null());
-    c = limited;
+    let mut c = limited(&s, "host", &["sh", "-c", "head -c 80M /dev/zero > big; sync -d big; sleep 20"]);
     let start = Instant::now();
     let d = done(&c.output().expect("runs"));
     assert_eq!(d.error(), "stopped: the command wrote more than 20000000 bytes");
@@ -225,12 +247,8 @@ while time.time() < until:
     except OSError: pass
     time.sleep(0.05)
 ";
-    let c = s.command("none", &["python3", "-c", script]);
-    let args: Vec<_> = c.get_args().map(|a| if a == "-" { "20000000".into() } else { a.to_owned() }).collect();
-    let mut limited = std::process::Command::new(c.get_program());
-    limited.args(args).current_dir(s.tree()).env("HOME", s.home()).stdin(Stdio::null());
     let start = Instant::now();
-    let d = done(&limited.output().expect("runs"));
+    let d = done(&limited(&s, "none", &["python3", "-c", script]).output().expect("runs"));
     assert_eq!(d.error(), "stopped: the command wrote more than 20000000 bytes");
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
 }

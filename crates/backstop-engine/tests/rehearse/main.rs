@@ -34,6 +34,7 @@ cases![
     cases::only_pipes_are_inherited,
     cases::too_much_is_stopped,
     cases::too_much_is_stopped_while_it_connects_without_pause,
+    cases::too_much_is_stopped_while_others_free_as_much,
     cases::inside_knows_it_is_inside,
     attacks::nothing_leads_out,
     attacks::sockets_of_the_machine_are_shut_and_told,
