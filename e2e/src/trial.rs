@@ -1,4 +1,4 @@
-//! One test result a corpus file. Takes a case and what to do with it, gives a trial; what can't be
+//! One test result a corpus file, or a claim. Takes a case and what to do with it, gives a trial; what can't be
 //! tried here is ignored, and says why.
 
 use libtest_mimic::{Completion, Failed, Trial};
@@ -10,12 +10,22 @@ pub fn trial<C: Clone + Send + 'static>(
     case: &C,
     test: impl Fn(&C) -> Result<(), Failed> + Send + 'static,
 ) -> Trial {
-    let (missing, case) = (missing.clone(), case.clone());
+    let case = case.clone();
+    claim(name, missing, move || test(&case))
+}
+
+/// A trial without one.
+pub fn claim(
+    name: impl Into<String>,
+    missing: &Option<String>,
+    test: impl FnOnce() -> Result<(), Failed> + Send + 'static,
+) -> Trial {
+    let (name, missing) = (name.into(), missing.clone());
     Trial::ignorable_test(name.clone(), move || match missing {
         Some(why) => {
             eprintln!("SKIPPED {name}: {why}");
             Ok(Completion::ignored_with(why))
         }
-        None => test(&case).map(|()| Completion::Completed),
+        None => test().map(|()| Completion::Completed),
     })
 }

@@ -12,8 +12,9 @@ use backstop_e2e::agents::script::{Script, Step};
 use backstop_e2e::agents::stage::{Fault, Hook, Played, Stage, TOKEN};
 use backstop_e2e::bounded::watchdog;
 use backstop_e2e::tree::{DiffOpts, Tree};
+use backstop_e2e::trial::claim;
 use backstop_e2e::{Broken, guard};
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use serde_json::Value;
 
 /// For a client to end by itself.
@@ -56,7 +57,7 @@ fn main() {
     let mut trials = Vec::new();
     for client in CLIENTS.iter().filter(|client| all || client.always) {
         let mut add = |name: String, test: Box<dyn FnOnce() -> Result<(), Failed> + Send>| {
-            let trial = trial(format!("{}::{name}", client.name), missing.clone(), test);
+            let trial = claim(format!("{}::{name}", client.name), &missing, test);
             trials.push(trial.with_ignored_flag(!some));
         };
         for (name, test) in SCENARIOS {
@@ -73,16 +74,6 @@ fn main() {
         }
     }
     libtest_mimic::run(&args, trials).exit();
-}
-
-fn trial(name: String, missing: Option<String>, test: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Trial {
-    Trial::ignorable_test(name.clone(), move || match missing {
-        Some(why) => {
-            eprintln!("SKIPPED {name}: {why}");
-            Ok(Completion::ignored_with(why))
-        }
-        None => test().map(|()| Completion::Completed),
-    })
 }
 
 fn set(client: &'static Client, hook: Hook) -> Result<Stage, Broken> {

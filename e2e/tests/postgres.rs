@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use backstop_e2e::arena::{Arena, Plan, Who};
 use backstop_e2e::bounded::watchdog;
+use backstop_e2e::trial::claim;
 use backstop_e2e::{Broken, guard};
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use regex::Regex;
 
 const INCIDENT: &str = include_str!("../postgres/incident.sh");
@@ -28,10 +29,10 @@ fn main() {
         guard::enter_own_mounts();
         watchdog(Duration::from_secs(400));
     }
-    let mut trials = vec![trial("plain-bash-loses-the-database".to_owned(), &missing, plain_bash_loses_it)];
+    let mut trials = vec![claim("plain-bash-loses-the-database", &missing, plain_bash_loses_it)];
     for who in [Who::Root, Who::User] {
         let name = format!("{}::two-people-let-a-database-go-and-it-comes-back", who.name());
-        trials.push(trial(name, &missing, move || goes_by_two_people_and_comes_back(who)));
+        trials.push(claim(name, &missing, move || goes_by_two_people_and_comes_back(who)));
     }
     for profile in ["workstation", "production"] {
         for (proof, with) in [("", "without"), ("fresh", "with")] {
@@ -40,22 +41,11 @@ fn main() {
                     "{}::a-running-database-behind-a-link-stays-in-{profile}-{with}-a-proven-backup",
                     who.name()
                 );
-                trials.push(trial(name, &missing, move || stays(profile, who, proof)));
+                trials.push(claim(name, &missing, move || stays(profile, who, proof)));
             }
         }
     }
     libtest_mimic::run(&args, trials).exit();
-}
-
-fn trial(name: String, missing: &Option<String>, test: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Trial {
-    let missing = missing.clone();
-    Trial::ignorable_test(name.clone(), move || match missing {
-        Some(why) => {
-            eprintln!("SKIPPED {name}: {why}");
-            Ok(Completion::ignored_with(why))
-        }
-        None => test().map(|()| Completion::Completed),
-    })
 }
 
 fn no_server() -> Option<String> {

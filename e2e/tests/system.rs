@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use backstop_e2e::arena::{Arena, Plan, Who};
 use backstop_e2e::bounded::watchdog;
+use backstop_e2e::trial::claim;
 use backstop_e2e::{Broken, faults, guard};
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use serde_json::Value;
 
 const LIB: &str = include_str!("../system/lib.sh");
@@ -27,29 +28,18 @@ fn main() {
         watchdog(Duration::from_secs(600));
     }
     let trials = vec![
-        trial("the-same-commands-and-answers", &missing, || plays(include_str!("../system/modes.sh"), None).map(drop)),
-        trial("an-agents-account-gets-past-nothing", &missing, || {
+        claim("the-same-commands-and-answers", &missing, || plays(include_str!("../system/modes.sh"), None).map(drop)),
+        claim("an-agents-account-gets-past-nothing", &missing, || {
             plays(include_str!("../system/attacks.sh"), None).map(drop)
         }),
-        trial("as-another-user-by-the-settings-alone", &missing, || {
+        claim("as-another-user-by-the-settings-alone", &missing, || {
             plays(include_str!("../system/as.sh"), None).map(drop)
         }),
-        trial("two-people-alone-let-a-database-go", &missing, two_people),
-        trial("a-daemon-killed-anywhere-loses-nothing", &missing, killed),
-        trial("many-at-once", &missing, || plays(include_str!("../system/load.sh"), None).map(drop)),
+        claim("two-people-alone-let-a-database-go", &missing, two_people),
+        claim("a-daemon-killed-anywhere-loses-nothing", &missing, killed),
+        claim("many-at-once", &missing, || plays(include_str!("../system/load.sh"), None).map(drop)),
     ];
     libtest_mimic::run(&args, trials).exit();
-}
-
-fn trial(name: &str, missing: &Option<String>, test: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Trial {
-    let (name, missing) = (name.to_owned(), missing.clone());
-    Trial::ignorable_test(name.clone(), move || match missing {
-        Some(why) => {
-            eprintln!("SKIPPED {name}: {why}");
-            Ok(Completion::ignored_with(why))
-        }
-        None => test().map(|()| Completion::Completed),
-    })
 }
 
 /// Plays a script; every claim that it makes has to hold.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use backstop_e2e::arena::{Arena, Plan, Who, quote};
 use backstop_e2e::bounded::watchdog;
+use backstop_e2e::trial::claim;
 use backstop_e2e::{Broken, guard};
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 
 const STEP: Duration = Duration::from_secs(60);
 const WORDS: &str = include_str!("../terminal/words.sh");
@@ -31,14 +32,9 @@ fn main() {
             if daemon && name == "terminal-name" {
                 continue;
             }
-            let (name, missing, script) = (format!("{mode}::{name}"), missing.clone(), script.clone());
-            trials.push(Trial::ignorable_test(name.clone(), move || match missing {
-                Some(why) => {
-                    eprintln!("SKIPPED {name}: {why}");
-                    Ok(Completion::ignored_with(why))
-                }
-                None => feels_like_bash(&script, who, daemon).map(|()| Completion::Completed),
-            }));
+            let script = script.clone();
+            let claimed = move || feels_like_bash(&script, who, daemon);
+            trials.push(claim(format!("{mode}::{name}"), &missing, claimed));
         }
     }
     libtest_mimic::run(&args, trials).exit();

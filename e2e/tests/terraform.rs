@@ -8,8 +8,9 @@ use std::time::Duration;
 use backstop_e2e::arena::{Arena, Plan, Who, quote};
 use backstop_e2e::bounded::watchdog;
 use backstop_e2e::tree::{DiffOpts, Tree};
+use backstop_e2e::trial::claim;
 use backstop_e2e::{Broken, guard};
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use serde_json::Value;
 
 const STEP: Duration = Duration::from_secs(120);
@@ -51,7 +52,7 @@ fn main() {
         let absent = || (!guard::installed("terraform")).then(|| "terraform is not installed".to_owned());
         let missing = missing.clone().or_else(|| if flavour.name == "real" { absent() } else { None });
         let name = format!("{}::plain-bash-loses-the-database", flavour.name);
-        trials.push(trial(name, &missing, move || plain_bash_loses_it(flavour)));
+        trials.push(claim(name, &missing, move || plain_bash_loses_it(flavour)));
         for profile in ["workstation", "production"] {
             for who in [Who::Root, Who::User] {
                 let name = format!(
@@ -59,22 +60,11 @@ fn main() {
                     flavour.name,
                     who.name()
                 );
-                trials.push(trial(name, &missing, move || held(flavour, profile, who)));
+                trials.push(claim(name, &missing, move || held(flavour, profile, who)));
             }
         }
     }
     libtest_mimic::run(&args, trials).exit();
-}
-
-fn trial(name: String, missing: &Option<String>, test: impl FnOnce() -> Result<(), Failed> + Send + 'static) -> Trial {
-    let missing = missing.clone();
-    Trial::ignorable_test(name.clone(), move || match missing {
-        Some(why) => {
-            eprintln!("SKIPPED {name}: {why}");
-            Ok(Completion::ignored_with(why))
-        }
-        None => test().map(|()| Completion::Completed),
-    })
 }
 
 /// The infrastructure of today, with an older state at hand.

@@ -14,6 +14,7 @@ pub mod effect;
 pub mod facts;
 pub mod hook;
 pub mod id;
+pub mod identity;
 pub mod lens;
 pub mod machine;
 pub mod merkle;

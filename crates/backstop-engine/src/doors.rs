@@ -1,6 +1,9 @@
 //! What may be asked of Backstop, whoever does the work: the engine in this process ([`House`]), or the daemon
 //! behind its socket ([`Remote`](crate::remote::Remote)). The command line knows no other way in.
 
+use std::io::ErrorKind;
+use std::path::Path;
+
 use backstop_core::approval::key::Key;
 use backstop_core::approval::people::{Change, People};
 use backstop_core::approval::statement::{Choice, Statement};
@@ -8,8 +11,10 @@ use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
+use backstop_core::machine::{Machine, Mode};
 use backstop_core::run::RunRecord;
 
+use crate::daemon::SOCKET;
 use crate::engine::{
     Beneath, Decided, Engine, Filter, Listed, Outcome, Pending, Person, RunOptions, Side, Unchanged, UndoOptions,
     UndoReport, Waiting, Which, Wish,
@@ -17,7 +22,22 @@ use crate::engine::{
 use crate::failure::Failure;
 use crate::law::Reader;
 use crate::porch::{self, Account, Caller, Here, Wanted};
-use crate::settings::Settings;
+use crate::settings::{Settings, StandIn};
+
+/// True where runs of `caller` are the daemon's. Where a machine is set up so, they stay so while the daemon is away.
+///
+/// # Errors
+/// Settings that can't be used: nobody can say then.
+pub fn by_daemon(caller: Caller) -> Result<bool, Failure> {
+    if caller.uid == 0 {
+        return Ok(false);
+    }
+    // A socket that can't be looked at is there.
+    let there = !Path::new(SOCKET)
+        .symlink_metadata()
+        .is_err_and(|e| matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory));
+    Ok(there || porch::machine()?.mode == Mode::System)
+}
 
 /// The doors. Each has the meaning of the engine's own of that name.
 pub trait Doors {
@@ -85,8 +105,6 @@ pub struct House {
     pub caller: Caller,
     /// The accounts of this machine.
     pub accounts: Vec<Account>,
-    /// With whose rights is looked at what the caller names.
-    pub reader: Reader,
     /// The engine.
     pub engine: Engine,
 }
@@ -96,16 +114,16 @@ impl House {
     pub fn open() -> Result<Self, Failure> {
         let caller = Caller::of_this_process();
         let (settings, accounts) = porch::settings(caller)?;
-        Self::with(caller, Reader::Own, settings, accounts)
+        Self::with(caller, settings, accounts)
     }
 
     /// Opens the engine with these settings.
-    pub fn with(caller: Caller, reader: Reader, settings: Settings, accounts: Vec<Account>) -> Result<Self, Failure> {
-        Ok(Self { caller, accounts, reader, engine: Engine::open(settings)? })
+    pub fn with(caller: Caller, settings: Settings, accounts: Vec<Account>) -> Result<Self, Failure> {
+        Ok(Self { caller, accounts, engine: Engine::open(settings)? })
     }
 
     /// The run's request is within what the machine's settings allow today.
-    fn still(&self, id: RunId) -> Result<backstop_core::machine::Machine, Failure> {
+    fn still(&self, id: RunId) -> Result<Machine, Failure> {
         let machine = porch::machine()?;
         porch::still(&machine, &self.engine.record(id)?.request, &self.accounts)?;
         Ok(machine)
@@ -115,18 +133,19 @@ impl House {
 impl Doors for House {
     fn run(&mut self, wanted: Wanted, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure> {
         let machine = porch::machine()?;
-        let classes = &self.engine.settings().kinds.classes;
-        let him = self.engine.settings().stand_in.as_ref();
-        let runs_as = him.filter(|him| him.uid != self.caller.uid).map(|him| (him.uid, him.gid));
+        let settings = self.engine.settings();
+        let him = settings.stand_in.as_ref();
         let here = Here {
             accounts: &self.accounts,
             caller: self.caller,
-            classes,
+            classes: &settings.kinds.classes,
+            env_keys: him.map_or_else(porch::env_keys, StandIn::env_keys),
+            home: him.map_or_else(|| std::env::var_os("HOME"), |him| him.variable("HOME")),
             machine: &machine,
-            reader: &self.reader,
-            runs_as,
+            reader: &settings.viewer.as_ref().map_or(Reader::Own, |viewer| Reader::of(&viewer.who)),
+            runs_as: him.map(|him| &him.who).filter(|who| who.uid != self.caller.uid),
         };
-        let request = porch::request(wanted, &here)?;
+        let request = porch::request(wanted, here)?;
         let options = RunOptions { keep_undo: porch::keeps_undo(&machine, &request), ..options.clone() };
         self.engine.run(request, &options, person)
     }
@@ -167,10 +186,10 @@ impl Doors for House {
     }
 
     fn redo(&mut self, which: &Which, person: &mut dyn Person) -> Result<UndoReport, Failure> {
-        if let Which::Runs(ids) = which {
-            ids.iter().try_for_each(|id| self.still(*id).map(drop))?;
-        }
-        self.engine.redo(which, person)
+        // Named first, so that all of them are checked, and no others brought back.
+        let ids = self.engine.undone(which)?;
+        ids.iter().try_for_each(|id| self.still(*id).map(drop))?;
+        self.engine.redo(&Which::Runs(ids), person)
     }
 
     fn find(&self, text: &str) -> Result<RunId, Failure> {

@@ -4,6 +4,7 @@
 mod approve;
 mod court;
 mod edit;
+mod effective;
 mod find;
 mod inplace;
 mod look;
@@ -25,6 +26,7 @@ use std::path::Path;
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Conflict, EffectSet, FileType};
 use backstop_core::id::RunId;
+use backstop_core::identity::Identity;
 use backstop_core::plan::Plan;
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
@@ -34,7 +36,7 @@ use crate::commit::{CommitError, Site, TAKEN_BACK};
 use crate::failure::{Failure, FailureKind};
 use crate::records::Records;
 use crate::rehearse::Lane;
-use crate::settings::{Settings, Sight, StandIn};
+use crate::settings::{Settings, StandIn};
 use crate::store::{Lock, Store, StoreError};
 use crate::transaction::TransactionError;
 
@@ -181,18 +183,7 @@ pub struct UndoReport {
     /// Remarks, such as a tmpfs that is gone and its effects with it.
     pub notes: Vec<String>,
     /// What stopped it before the rest; nothing of that run was changed.
-    pub stopped: Option<(RunId, Stopped)>,
-}
-
-/// A failure as plain data, so that a report can be shown again.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Stopped {
-    /// What kind.
-    pub kind: FailureKind,
-    /// What failed.
-    pub what: String,
-    /// What to do.
-    pub next: Vec<String>,
+    pub stopped: Option<(RunId, Failure)>,
 }
 
 /// One entry beneath a directory that a run deletes or replaces.
@@ -330,10 +321,21 @@ impl Engine {
         self.settings.stand_in = Some(him);
     }
 
-    /// Looks for him from here on: shows no path but those of runs, and no runs but his own where he does not see all.
-    pub fn looks_for(&mut self, his: Sight, sees_all: bool) {
-        self.settings.sight = (!sees_all).then_some(his);
-        self.settings.paths_of_runs = true;
+    /// Whoever looks sees everybody's runs from here on.
+    pub fn sees_all(&mut self) {
+        if let Some(viewer) = &mut self.settings.viewer {
+            viewer.sees_all = true;
+        }
+    }
+
+    /// Who sees no runs but his own; none where all are seen.
+    fn sees_his_own(&self) -> Option<&Identity> {
+        self.settings.viewer.as_ref().filter(|viewer| !viewer.sees_all).map(|viewer| &viewer.who)
+    }
+
+    /// True for a run that `@last`, the last n and a session may mean.
+    fn is_meant(&self, record: &RunRecord) -> bool {
+        self.settings.viewer.as_ref().is_none_or(|viewer| record.request.asked_by() == viewer.who.uid)
     }
 
     /// Why what a crash left could not be put right. Until it is, nothing that changes the disk goes.

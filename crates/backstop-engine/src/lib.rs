@@ -32,12 +32,12 @@ mod transaction;
 pub mod volume;
 mod ways;
 
-pub use doors::{Doors, House};
+pub use doors::{Doors, House, by_daemon};
 pub use engine::{
     Answer, Beneath, Decided, Engine, Filter, Listed, Outcome, Pending, Person, Pruned, Recovered, RunOptions, Side,
-    Step, Stopped, Unchanged, UndoOptions, UndoReport, Unreachable, Unreadable, VaultStatus, VolumeStatus, Waiting,
-    Which, Wish, standing,
+    Step, Unchanged, UndoOptions, UndoReport, Unreachable, Unreadable, VaultStatus, VolumeStatus, Waiting, Which, Wish,
+    standing,
 };
 pub use failure::{Failure, FailureKind};
 pub use remote::Remote;
-pub use settings::{Durability, Line, Settings, Sight, StandIn};
+pub use settings::{Durability, Line, Settings, StandIn, Viewer};

@@ -7,11 +7,13 @@ mod passwd;
 mod settings;
 mod workspace;
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 use backstop_core::bytes::Bytes;
 use backstop_core::classes::Classes;
-use backstop_core::machine::{Machine, Mode};
+use backstop_core::identity::Identity;
+use backstop_core::machine::Machine;
 use backstop_core::policy::law::Profile;
 use backstop_core::request::{Asker, Command, Net, Request};
 use serde::{Deserialize, Serialize};
@@ -21,7 +23,6 @@ pub use passwd::Account;
 pub use settings::{settings, settings_for};
 pub use workspace::Forbidden;
 
-use crate::daemon::SOCKET;
 use crate::failure::{Failure, FailureKind};
 use crate::law::Reader;
 
@@ -54,10 +55,6 @@ pub struct Wanted {
     pub command: Command,
     /// Where: an absolute path.
     pub cwd: Bytes,
-    /// The names of the environment's variables, sorted.
-    pub env_keys: Vec<Bytes>,
-    /// `$HOME`: it can only add to what is nobody's workspace.
-    pub home: Option<Bytes>,
     /// To go on in the background, in place.
     pub in_place: bool,
     /// The network that was named.
@@ -75,16 +72,13 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// This command, here, in the environment of this process.
+    /// This command, here.
     pub fn here(command: Command) -> Result<Self, Failure> {
-        let home = std::env::var_os("HOME").map(Bytes::from);
         Ok(Self {
             as_user: None,
             asker: None,
             command,
             cwd: current_dir()?.into(),
-            env_keys: env_keys(),
-            home,
             in_place: false,
             net: None,
             parallel: false,
@@ -105,25 +99,28 @@ pub struct Here<'a> {
     pub caller: Caller,
     /// The kinds of places.
     pub classes: &'a Classes,
+    /// The names of the environment's variables, sorted; values may be secrets.
+    pub env_keys: Vec<Bytes>,
+    /// `$HOME`: it can only add to what is nobody's workspace.
+    pub home: Option<OsString>,
     /// The machine's settings.
     pub machine: &'a Machine,
     /// With whose rights places are looked at.
     pub reader: &'a Reader,
     /// As whom commands run, where that is another.
-    pub runs_as: Option<(u32, u32)>,
+    pub runs_as: Option<&'a Identity>,
 }
 
 /// The request that `wanted` stands for.
 ///
 /// # Errors
 /// More than the machine's settings allow; a workspace that is none.
-pub fn request(wanted: Wanted, here: &Here<'_>) -> Result<Request, Failure> {
+pub fn request(wanted: Wanted, here: Here<'_>) -> Result<Request, Failure> {
     let (profile, net) = settle(here.machine, wanted.profile, wanted.net)?;
-    let home = wanted.home.as_ref().map(|h| h.as_os().to_owned());
-    let forbidden = Forbidden::new(here.accounts, home, here.classes.clone());
+    let forbidden = Forbidden::new(here.accounts, here.home, here.classes.clone());
     let (uid, gid) = match (&wanted.as_user, here.runs_as) {
         (None, None) => (here.caller.uid, here.caller.gid),
-        (Some(_), Some(other)) => other,
+        (Some(_), Some(other)) => (other.uid, other.gid),
         (Some(name), None) => return Err(nobody_else(name)),
         (None, Some(_)) => return Err(Failure::internal("it would run as another than was asked for")),
     };
@@ -133,7 +130,7 @@ pub fn request(wanted: Wanted, here: &Here<'_>) -> Result<Request, Failure> {
             // The kernel's own word.
             Reader::Own => wanted.cwd.clone(),
             // Somebody's claim, which may be written so that it looks like another place.
-            Reader::Of { .. } => really(&wanted.cwd)?,
+            Reader::Of(_) => really(&wanted.cwd)?,
         };
         let workspace = match &wanted.workspace {
             Some(dir) => workspace::given(cwd.as_path(), dir.as_path(), &forbidden)?,
@@ -149,7 +146,7 @@ pub fn request(wanted: Wanted, here: &Here<'_>) -> Result<Request, Failure> {
         by,
         command: wanted.command,
         cwd,
-        env_keys: wanted.env_keys,
+        env_keys: here.env_keys,
         gid,
         // In place it would write with rights that nobody judges.
         in_place: wanted.in_place && by.is_none(),
@@ -163,17 +160,6 @@ pub fn request(wanted: Wanted, here: &Here<'_>) -> Result<Request, Failure> {
     })
 }
 
-/// True where runs of `caller` are the daemon's. Where a machine is set up so, they stay so while the daemon is away.
-///
-/// # Errors
-/// Settings that can't be used: nobody can say then.
-pub fn by_daemon(caller: Caller) -> Result<bool, Failure> {
-    if caller.uid == 0 {
-        return Ok(false);
-    }
-    Ok(machine()?.mode == Mode::System || Path::new(SOCKET).symlink_metadata().is_ok())
-}
-
 fn nobody_else(name: &Bytes) -> Failure {
     Failure::new(FailureKind::Refused, format!("refused: a command as {} without the daemon", name.quoted()))
         .next("have root set up system mode: backstop help system")
@@ -185,8 +171,8 @@ fn nobody_else(name: &Bytes) -> Failure {
 pub struct Whom {
     /// The account.
     pub account: Account,
-    /// Its supplementary groups, its own among them.
-    pub groups: Vec<u32>,
+    /// With whose rights.
+    pub who: Identity,
 }
 
 /// As whom `wanted` is to run, where that is another than the caller and the machine's settings let him.
@@ -204,13 +190,12 @@ pub fn whom(wanted: &Wanted, caller: Caller, accounts: &[Account]) -> Result<Opt
     if account.uid == caller.uid {
         return Ok(None);
     }
-    let own = accounts.iter().find(|a| a.uid == caller.uid);
-    let own = own.map_or_else(|| caller.uid.to_string(), |a| a.name.quoted().to_string());
-    machine::may_as(&machine()?, &own, &account.name.quoted().to_string())?;
+    machine::may_as(&machine()?, (caller.uid, account.uid), accounts)?;
     let groups =
         passwd::groups(&account.name).map_err(|e| Failure::because("cannot tell whose groups are which", &e))?;
     let groups = [account.gid].into_iter().chain(groups).collect();
-    Ok(Some(Whom { account: account.clone(), groups }))
+    let who = Identity { uid: account.uid, gid: account.gid, groups };
+    Ok(Some(Whom { account: account.clone(), who }))
 }
 
 fn really(cwd: &Bytes) -> Result<Bytes, Failure> {
@@ -242,7 +227,7 @@ pub fn accounts() -> Vec<Account> {
     passwd::read()
 }
 
-/// The names of the environment's variables; values may be secrets.
+/// The names of this process' environment; values may be secrets.
 pub fn env_keys() -> Vec<Bytes> {
     let mut keys: Vec<Bytes> = std::env::vars_os().map(|(key, _)| key.into()).collect();
     keys.sort();

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use backstop_core::identity::Identity;
 use backstop_sys::{process, rights};
 
 /// Whose rights.
@@ -12,27 +13,20 @@ pub enum Reader {
     #[default]
     Own,
     /// Another user's.
-    Of {
-        /// User.
-        uid: u32,
-        /// Group.
-        gid: u32,
-        /// Supplementary groups.
-        groups: Vec<u32>,
-    },
+    Of(Identity),
 }
 
 impl Reader {
     /// That user's, where they are not this process' anyway.
-    pub fn of(uid: u32, gid: u32, groups: &[u32]) -> Self {
-        if process::is_root() && uid != 0 { Self::Of { uid, gid, groups: groups.to_vec() } } else { Self::Own }
+    pub fn of(who: &Identity) -> Self {
+        if process::is_root() && who.uid != 0 { Self::Of(who.clone()) } else { Self::Own }
     }
 
     /// Does `work` with these rights.
     pub fn read<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
         match self {
             Self::Own => Ok(work()),
-            Self::Of { uid, gid, groups } => rights::with_files_of(*uid, *gid, groups, work),
+            Self::Of(who) => rights::with_files_of(who.uid, who.gid, &who.groups, work),
         }
     }
 }

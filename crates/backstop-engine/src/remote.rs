@@ -18,8 +18,7 @@ use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
 use backstop_core::run::RunRecord;
-use backstop_sys::process::{self, SIGTSTP};
-use backstop_sys::{inherit, socket};
+use backstop_sys::{inherit, process, socket};
 use serde::de::DeserializeOwned;
 
 use self::session::Session;
@@ -328,6 +327,3 @@ impl Doors for Remote {
         self.own_terminal.get()
     }
 }
-
-/// The signal by which a terminal's key stops a program.
-const STOP: i32 = SIGTSTP;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backstop_core::bytes::Bytes;
-use backstop_core::effect::Node;
+use backstop_core::identity::Identity;
 use backstop_sys::process::Limit;
 
 use crate::law::Kinds;
@@ -33,12 +33,8 @@ pub enum Durability {
 /// process.
 #[derive(Clone)]
 pub struct StandIn {
-    /// User.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Supplementary groups.
-    pub groups: Vec<u32>,
+    /// Who he is.
+    pub who: Identity,
     /// The environment, as `NAME=value`.
     pub env: Vec<CString>,
     /// The file mode creation mask.
@@ -60,39 +56,31 @@ impl StandIn {
         };
         self.env.iter().find_map(value)
     }
+
+    /// The names of the variables of his environment, sorted.
+    pub fn env_keys(&self) -> Vec<Bytes> {
+        let name = |entry: &CString| entry.as_bytes().split(|b| *b == b'=').next().map(Bytes::from);
+        let mut keys: Vec<Bytes> = self.env.iter().filter_map(name).collect();
+        keys.sort();
+        keys
+    }
 }
 
 impl fmt::Debug for StandIn {
     /// Without the environment: its values may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StandIn").field("uid", &self.uid).field("gid", &self.gid).finish_non_exhaustive()
+        f.debug_struct("StandIn").field("who", &self.who).finish_non_exhaustive()
     }
 }
 
-/// Somebody who sees what is his own.
+/// Whoever asks from outside of a daemon, and is not root. He is shown nothing of the machine but what the effects of
+/// runs name; `@last`, the last n and a session are his own; and he waits for nobody's transaction but his own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sight {
-    /// User.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Supplementary groups.
-    pub groups: Vec<u32>,
-}
-
-impl Sight {
-    /// True where the owner and the mode of a file let him read it: what he may take away may be closed to him all
-    /// the same.
-    pub fn reads(&self, node: &Node) -> bool {
-        let bit = if node.uid == self.uid {
-            0o400
-        } else if node.gid == self.gid || self.groups.contains(&node.gid) {
-            0o040
-        } else {
-            0o004
-        };
-        node.mode & bit != 0
-    }
+pub struct Viewer {
+    /// Who he is.
+    pub who: Identity,
+    /// True where he sees everybody's runs: he decides on them. Others see only their own.
+    pub sees_all: bool,
 }
 
 /// Whoever waits elsewhere for a command to end.
@@ -112,12 +100,8 @@ pub trait Line {
 pub struct Settings {
     /// The caller's user id.
     pub uid: u32,
-    /// Who sees no runs but his own; none: everybody's are seen.
-    pub sight: Option<Sight>,
-    /// Nothing is shown of the machine but what a run's effects name, as they name it.
-    pub paths_of_runs: bool,
-    /// Whose runs `@last`, the last n and a session mean; none: everybody's.
-    pub relative_to: Option<u32>,
+    /// Who looks; none: whoever keeps the state, who sees everything.
+    pub viewer: Option<Viewer>,
     /// Whom commands run for, where that is not this process' own user.
     pub stand_in: Option<StandIn>,
     /// The user id that had logged in, where the kernel knows it: whoever became somebody else is still that one.

@@ -51,7 +51,7 @@ pub fn with_files_of<T>(uid: u32, gid: u32, groups: &[u32], work: impl FnOnce() 
 }
 
 /// What somebody may want to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     /// Write into a file.
     Write,

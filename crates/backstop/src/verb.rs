@@ -18,8 +18,8 @@ mod vault;
 
 use backstop_core::approval::statement::Choice;
 use backstop_engine::daemon::SOCKET;
-use backstop_engine::porch::{self, Caller};
-use backstop_engine::{Doors, Failure, FailureKind, House, Remote};
+use backstop_engine::porch::Caller;
+use backstop_engine::{Doors, Failure, FailureKind, House, Remote, by_daemon};
 
 use crate::args::{Audit, Drill, Install, Vault, Verb};
 use crate::out::{self, Done};
@@ -28,15 +28,20 @@ use crate::screen::style::Style;
 
 /// The way in for the caller of this process.
 pub fn doors() -> Result<Box<dyn Doors>, Failure> {
-    if porch::by_daemon(Caller::of_this_process())? {
+    if by_daemon(Caller::of_this_process())? {
         return Ok(Box::new(Remote::connect(SOCKET.as_ref())?));
     }
-    Ok(Box::new(house()?))
+    Ok(Box::new(embedded()?))
 }
 
-/// The engine in this process, for what only whoever owns the records may do. Says what a crash had left.
+/// The engine in this process, for what only whoever owns the records may do.
 pub fn house() -> Result<House, Failure> {
     roots()?;
+    embedded()
+}
+
+/// Says what a crash had left.
+fn embedded() -> Result<House, Failure> {
     let house = House::open()?;
     out::say(&message::recovered(house.engine.recovered(), Style::of(&std::io::stderr())));
     Ok(house)
@@ -44,7 +49,7 @@ pub fn house() -> Result<House, Failure> {
 
 /// Refuses what is only for whoever owns the records, where that is root.
 pub fn roots() -> Result<(), Failure> {
-    if porch::by_daemon(Caller::of_this_process())? {
+    if by_daemon(Caller::of_this_process())? {
         return Err(Failure::new(FailureKind::Refused, "refused: on this machine the records and rules are root's")
             .next("have root look: sudo backstop …; what is your own: backstop runs, backstop show RUN")
             .by("whom a guard is to watch does not read what it goes by"));

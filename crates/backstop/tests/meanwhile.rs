@@ -74,9 +74,7 @@ impl Scene {
         let owner = fs::metadata(self.dir.path()).expect("ours");
         Settings {
             login: None,
-            sight: None,
-            relative_to: None,
-            paths_of_runs: false,
+            viewer: None,
             stand_in: None,
             uid: owner.uid(),
             state: self.at("state"),

@@ -432,7 +432,7 @@ fn meta(at: &Place, ino: u64, from: &Meta, to: &Meta, sites: &Sites) -> Result<O
     }
     let Some(place) = at_place(sites, at)? else { return Err(missing(&Spot::Place(at.clone()), sites)) };
     let pin = pin(&place, ino)?;
-    rights::dresses(sites, at, &place, &pin)?;
+    rights::writes(sites, at, &place, &pin)?;
     fault::point("apply.meta").map_err(place.step("set the metadata of"))?;
     set_meta(&pin, from, to).map_err(place.step("set the metadata of"))?;
     // A directory's times follow our own steps.
@@ -511,7 +511,7 @@ fn times(
     if pin.stat.ino != ino {
         return Ok(());
     }
-    if rights::dresses(sites, at, &place, &pin).is_err() {
+    if rights::writes(sites, at, &place, &pin).is_err() {
         return Ok(());
     }
     fault::point("apply.times").map_err(place.step("set the times of"))?;

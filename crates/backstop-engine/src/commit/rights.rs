@@ -7,79 +7,69 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 
+use backstop_core::identity::Identity;
 use backstop_core::plan::Place;
 use backstop_sys::fs::{self as sys, Pin, Stat};
 use backstop_sys::rights::{Access, may, with_files_of};
-use serde::{Deserialize, Serialize};
 
 use super::{At, CommitError, Sites};
 
-/// A user with his groups.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// For whom, and what the kernel has said to it so far.
+#[derive(Debug)]
 pub(crate) struct Rights {
-    pub uid: u32,
-    pub gid: u32,
-    pub groups: Vec<u32>,
-    /// Directories that he was found to have a say in, by device and inode: a plan names most of them many times.
-    #[serde(skip)]
-    known: Mutex<BTreeSet<(u64, u64)>>,
-    /// The same of directories that he may go through.
-    #[serde(skip)]
-    passed: Mutex<BTreeSet<(u64, u64)>>,
+    pub who: Identity,
+    /// What he was found to be free to do in which directories, by device and inode: a plan names most of them many
+    /// times.
+    known: Mutex<BTreeSet<(u64, u64, Access)>>,
 }
 
 /// What is said where he may not.
 pub(super) const NOT_HIS: &str = "whoever ran it may not change this now: it was moved, or its owner or mode changed";
 
 impl Rights {
-    pub const fn new(uid: u32, gid: u32, groups: Vec<u32>) -> Self {
-        Self { uid, gid, groups, known: Mutex::new(BTreeSet::new()), passed: Mutex::new(BTreeSet::new()) }
+    pub const fn of(who: Identity) -> Self {
+        Self { who, known: Mutex::new(BTreeSet::new()) }
     }
 
     /// Does `work` as far as files are concerned with his rights.
     fn with<T>(&self, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        with_files_of(self.uid, self.gid, &self.groups, work)?
+        with_files_of(self.who.uid, self.who.gid, &self.who.groups, work)?
     }
 
     /// He may, or could give himself the right.
     fn may(&self, handle: BorrowedFd<'_>, owner: u32, wanted: Access) -> io::Result<bool> {
-        Ok(owner == self.uid || may(handle, wanted, (self.uid, self.gid, &self.groups))?)
+        let Identity { uid, gid, groups } = &self.who;
+        Ok(owner == *uid || may(handle, wanted, (*uid, *gid, groups))?)
     }
 
-    /// He may go through this directory.
-    fn passes(&self, dir: BorrowedFd<'_>) -> io::Result<()> {
-        let stat = sys::stat_fd(dir)?;
-        let key = (stat.dev, stat.ino);
-        if self.passed.lock().is_ok_and(|set| set.contains(&key)) {
-            return Ok(());
-        }
-        if !self.may(dir, stat.uid, Access::Search)? {
-            return Err(io::ErrorKind::PermissionDenied.into());
-        }
-        if let Ok(mut set) = self.passed.lock() {
-            set.insert(key);
-        }
-        Ok(())
-    }
-
-    /// Names in this directory are his to make and, where that is its owner, to take away.
-    fn may_name(&self, dir: BorrowedFd<'_>, owner: Option<u32>) -> io::Result<bool> {
-        let stat = sys::stat_fd(dir)?;
-        // A sticky directory: only the owner of what has the name, or its own.
-        if self.uid != 0 && stat.mode & 0o1000 != 0 && stat.uid != self.uid && owner.is_some_and(|o| o != self.uid) {
-            return Ok(false);
-        }
-        let key = (stat.dev, stat.ino);
-        let known = |set: &BTreeSet<_>| set.contains(&key);
-        if self.known.lock().is_ok_and(|set| known(&set)) {
+    /// The same of a directory that is likely to come again.
+    fn may_in(&self, dir: BorrowedFd<'_>, stat: &Stat, wanted: Access) -> io::Result<bool> {
+        let key = (stat.dev, stat.ino, wanted);
+        if self.known.lock().is_ok_and(|set| set.contains(&key)) {
             return Ok(true);
         }
-        let his = self.may(dir, stat.uid, Access::Names)?;
+        let his = self.may(dir, stat.uid, wanted)?;
         if his && let Ok(mut set) = self.known.lock() {
             set.insert(key);
         }
         Ok(his)
+    }
+
+    /// Refuses where he may not go through this directory.
+    fn passes(&self, dir: BorrowedFd<'_>) -> io::Result<()> {
+        let his = self.may_in(dir, &sys::stat_fd(dir)?, Access::Search)?;
+        if his { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+    }
+
+    /// Names in this directory are his to make and, where that is its owner, to take away.
+    fn may_name(&self, dir: BorrowedFd<'_>, owner: Option<u32>) -> io::Result<bool> {
+        let (stat, me) = (sys::stat_fd(dir)?, self.who.uid);
+        // A sticky directory: only the owner of what has the name, or its own.
+        let sticky = stat.mode & 0o1000 != 0 && ![0, stat.uid].contains(&me);
+        if sticky && owner.is_some_and(|owner| owner != me) {
+            return Ok(false);
+        }
+        self.may_in(dir, &stat, Access::Names)
     }
 }
 
@@ -137,15 +127,9 @@ pub(super) fn moves(sites: &Sites, place: &Place, at: &At, pin: &Pin) -> Result<
     verdict(at, his)
 }
 
-/// The content of this file is about to be written.
+/// This object is about to be written into, or to get other metadata: what was only written into gets its times as well,
+/// and who owns it has both rights.
 pub(super) fn writes(sites: &Sites, place: &Place, at: &At, pin: &Pin) -> Result<(), CommitError> {
     let Some(rights) = of(sites, place) else { return Ok(()) };
-    verdict(at, rights.may(pin.handle(), pin.stat.uid, Access::Write))
-}
-
-/// The metadata of this object is about to be set.
-pub(super) fn dresses(sites: &Sites, place: &Place, at: &At, pin: &Pin) -> Result<(), CommitError> {
-    let Some(rights) = of(sites, place) else { return Ok(()) };
-    // What was only written into gets its times: that goes with writing.
     verdict(at, rights.may(pin.handle(), pin.stat.uid, Access::Write))
 }

@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -122,16 +121,19 @@ impl Line for Heard {
 }
 
 /// The standard streams of this process while it stands in for a caller: his, and a terminal in the place of his.
-pub(super) struct Streams {
-    lent: AtomicBool,
-    terminal: AtomicBool,
-    /// The numbers beyond the standard streams that were his.
-    passed: Mutex<Vec<i32>>,
+pub(super) struct Streams(Mutex<Option<Lent>>);
+
+/// What is a caller's.
+struct Lent {
+    /// One was made for the command.
+    terminal: bool,
+    /// The numbers beyond the standard streams.
+    passed: Vec<i32>,
 }
 
 impl Streams {
     pub const fn new() -> Self {
-        Self { lent: AtomicBool::new(false), terminal: AtomicBool::new(false), passed: Mutex::new(Vec::new()) }
+        Self(Mutex::new(None))
     }
 
     /// Takes his streams, and pipes that are to have these numbers. A terminal of his stays his: the command gets
@@ -139,7 +141,9 @@ impl Streams {
     pub fn lend(&self, wire: &Wire, uid: u32, handles: Vec<OwnedFd>, pass: &[i32]) -> io::Result<()> {
         let mut handles = handles.into_iter();
         let mut three: Vec<OwnedFd> = handles.by_ref().take(3).collect();
-        if let Some(his) = three.iter().find(|fd| terminal::is(fd.as_fd())) {
+        let his = three.iter().find(|fd| terminal::is(fd.as_fd()));
+        let terminal = his.is_some();
+        if let Some(his) = his {
             let set = terminal::Set::of(his.as_fd())?;
             let pair = terminal::make(uid)?;
             set.give(pair.inner.as_fd())?;
@@ -150,33 +154,27 @@ impl Streams {
                     *fd = pair.inner.try_clone()?;
                 }
             }
-            self.terminal.store(true, Ordering::Relaxed);
         }
-        for (number, fd) in (0..3).zip(&three) {
+        // Before any is taken: where one can't be, those before are given back.
+        if let Ok(mut lent) = self.0.lock() {
+            *lent = Some(Lent { terminal, passed: pass.to_vec() });
+        }
+        let numbers = (0..3).chain(pass.iter().copied());
+        for (number, fd) in numbers.zip(three.into_iter().chain(handles)) {
             process::place(fd.as_fd(), number)?;
         }
-        for (number, fd) in pass.iter().zip(handles) {
-            process::place(fd.as_fd(), *number)?;
-        }
-        if let Ok(mut passed) = self.passed.lock() {
-            passed.extend(pass);
-        }
-        self.lent.store(true, Ordering::Relaxed);
         Ok(())
     }
 
     /// Lets go of what is his, also of the terminal that was made for the command.
     pub fn give_back(&self, wire: &Wire) {
-        if !self.lent.swap(false, Ordering::Relaxed) {
-            return;
-        }
-        let passed = self.passed.lock().map(|mut p| std::mem::take(&mut *p)).unwrap_or_default();
-        if self.terminal.swap(false, Ordering::Relaxed) {
+        let Some(lent) = self.0.lock().ok().and_then(|mut lent| lent.take()) else { return };
+        if lent.terminal {
             terminal::leave();
-            void(&passed);
+        }
+        void(&lent.passed);
+        if lent.terminal {
             wire.send_now(Kind::Event, &Event::Over);
-        } else {
-            void(&passed);
         }
     }
 }

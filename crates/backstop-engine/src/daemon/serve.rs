@@ -10,8 +10,9 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use backstop_core::identity::Identity;
 use backstop_sys::process::{self, SIGCHLD, SIGINT, SIGTERM, Signals};
-use backstop_sys::socket::{self, Peer};
+use backstop_sys::socket;
 use backstop_sys::wait;
 
 use super::wire::{Kind, Wire};
@@ -58,10 +59,8 @@ pub fn serve() -> Result<Daemon, Failure> {
     fs::set_permissions(dir, Permissions::from_mode(0o755)).map_err(failed("open the directory of"))?;
     let one = only_one(dir)?;
     // Before anybody is let in.
-    let (settings, _) = porch::settings_for(
-        &Peer { pid: 0, uid: 0, gid: 0, groups: vec![0], limits: Vec::new(), login: None },
-        STATE.as_ref(),
-    );
+    let root = Identity { uid: 0, gid: 0, groups: Vec::new() };
+    let (settings, _) = porch::settings_for(&root, None, STATE.as_ref());
     let engine = Engine::open(settings)?;
     if let Some(stuck) = engine.stuck() {
         // It serves nevertheless: looking is possible, and whoever asks for more is told.

@@ -106,14 +106,6 @@ pub(crate) struct Around {
 }
 
 impl Around {
-    /// The names of the environment's variables, sorted.
-    pub fn keys(&self) -> Vec<Bytes> {
-        let name = |entry: &[u8]| entry.split(|b| *b == b'=').next().map(Bytes::from);
-        let mut keys: Vec<Bytes> = self.entries().filter_map(name).collect();
-        keys.sort();
-        keys
-    }
-
     /// What is left of a caller's surroundings where the command runs as another: how he reads and writes, and nothing
     /// of what programs load or look for.
     pub fn of_another(self, account: &Account) -> Self {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use backstop_core::approval::key::Key;
 use backstop_core::authority::{self, Deed, Standing};
 use backstop_core::bytes::Bytes;
+use backstop_core::identity::Identity;
 use backstop_sys::inherit;
 use backstop_sys::process::{self, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, Signals};
 use backstop_sys::socket::Peer;
@@ -22,9 +23,8 @@ use super::wire::{Around, Ask, Event, Hello, Kind, LONGEST_ASK, NUMBERS, PATIENC
 use crate::doors::{Doors, House};
 use crate::engine::RunOptions;
 use crate::failure::{Failure, FailureKind};
-use crate::law::Reader;
-use crate::porch::{self, Caller, Wanted, Whom};
-use crate::settings::{Sight, StandIn};
+use crate::porch::{self, Caller, Wanted};
+use crate::settings::StandIn;
 
 /// A caller who asks nothing for so long is sent away. Longer than people may take over a request.
 const IDLE: Duration = Duration::from_secs(3_600);
@@ -60,6 +60,8 @@ struct Worker<'a> {
     wire: Arc<Wire>,
     streams: Arc<Streams>,
     peer: &'a Peer,
+    /// The same, as those go by who do something for him.
+    who: Identity,
     house: House,
     standing: Standing,
     /// When these two were looked up.
@@ -97,11 +99,12 @@ impl<'a> Worker<'a> {
             wire.send(Kind::Failed, &failure.next("install the same version of both, and start the daemon anew"), &[])?;
             return Err(io::ErrorKind::Unsupported.into());
         }
-        match open(peer) {
+        let who = Identity { uid: peer.uid, gid: peer.gid, groups: peer.groups.clone() };
+        match open(&who, peer.login) {
             Ok((house, standing)) => {
                 let streams = Arc::new(Streams::new());
                 let opened = Instant::now();
-                Ok(Self { wire, streams, peer, house, standing, opened, spent: false, _reserved: reserved })
+                Ok(Self { wire, streams, peer, who, house, standing, opened, spent: false, _reserved: reserved })
             }
             Err(failure) => {
                 wire.send(Kind::Failed, &failure, &[])?;
@@ -124,19 +127,8 @@ impl<'a> Worker<'a> {
                 _ => return Err(io::ErrorKind::InvalidData.into()),
             }
             let ask: Ask = message.read()?;
-            let done = match self.renew() {
-                Ok(()) => authority::may(self.standing, ask.deed()),
-                Err(failure) => {
-                    self.wire.send(Kind::Failed, &failure, &[])?;
-                    continue;
-                }
-            };
-            let done = match done {
-                Ok(()) => self.answer(ask, message.handles),
-                Err(refusal) => Err(Failure::new(FailureKind::Refused, format!("refused: {}", refusal.why))
-                    .next(refusal.next)
-                    .by("the daemon goes by the account that asks, as the kernel says it")),
-            };
+            let allowed = self.renew().and_then(|()| self.may(&ask));
+            let done = allowed.and_then(|()| self.answer(ask, message.handles));
             self.streams.give_back(&self.wire);
             match done {
                 Ok(answer) => self.wire.send(Kind::Answer, &answer, &[])?,
@@ -148,10 +140,18 @@ impl<'a> Worker<'a> {
     /// What was looked up long ago may be otherwise now.
     fn renew(&mut self) -> Result<(), Failure> {
         if self.opened.elapsed() > FRESH {
-            (self.house, self.standing) = open(self.peer)?;
+            (self.house, self.standing) = open(&self.who, self.peer.login)?;
             self.opened = Instant::now();
         }
         Ok(())
+    }
+
+    fn may(&self, ask: &Ask) -> Result<(), Failure> {
+        authority::may(self.standing, ask.deed()).map_err(|refusal| {
+            Failure::new(FailureKind::Refused, format!("refused: {}", refusal.why))
+                .next(refusal.next)
+                .by("the daemon goes by the account that asks, as the kernel says it")
+        })
     }
 
     /// Does one thing.
@@ -169,7 +169,7 @@ impl<'a> Worker<'a> {
             Ask::RehearseEdit { wanted, around } => {
                 modest(&wanted)?;
                 // A client's tool writes with its own rights.
-                let wanted = Wanted { env_keys: around.keys(), as_user: None, ..*wanted };
+                let wanted = Wanted { as_user: None, ..*wanted };
                 self.stand_in(around, handles, None)?;
                 json(self.house.rehearse_edit(wanted, person))
             }
@@ -232,39 +232,39 @@ impl<'a> Worker<'a> {
 
     /// As whom the command is to run, and what is around it then: of the caller's environment nothing that could lead
     /// a command astray which is not his.
-    fn whom(&self, wanted: Wanted, around: Around) -> Result<(Wanted, Around, Option<Whom>), Failure> {
+    fn whom(&self, wanted: Wanted, around: Around) -> Result<(Wanted, Around, Option<Identity>), Failure> {
         let whom = porch::whom(&wanted, self.house.caller, &self.house.accounts)?;
-        let around = whom.iter().fold(around, |around, whom| around.of_another(&whom.account));
+        let around = match &whom {
+            Some(whom) => around.of_another(&whom.account),
+            None => around,
+        };
+        // His own name is no other.
         let as_user = wanted.as_user.filter(|_| whom.is_some());
-        Ok((Wanted { as_user, env_keys: around.keys(), ..wanted }, around, whom))
+        Ok((Wanted { as_user, ..wanted }, around, whom.map(|whom| whom.who)))
     }
 
     /// Stands in for the caller from here on: a command runs with his rights, in his surroundings.
-    fn stand_in(&mut self, around: Around, handles: Vec<OwnedFd>, whom: Option<Whom>) -> Result<(), Failure> {
-        let numbers = &around.pass;
+    fn stand_in(&mut self, around: Around, handles: Vec<OwnedFd>, whom: Option<Identity>) -> Result<(), Failure> {
         if std::mem::replace(&mut self.spent, true) {
             return Err(Failure::usage("one connection runs one command"));
         }
+        let numbers = &around.pass;
         let fit = numbers.iter().all(|n| (3..NUMBERS).contains(n)) && numbers.is_sorted_by(|a, b| a < b);
         if !fit || handles.len() != 3 + numbers.len() {
             return Err(Failure::usage("the handles that came along are not those that were named")
                 .next(format!("descriptors that a command inherits have numbers below {NUMBERS}")));
         }
-        if handles[3..].iter().any(|fd| !is_pipe(fd)) {
+        if handles[3..].iter().any(|fd| !inherit::is_pipe(fd.as_fd())) {
             return Err(Failure::usage("beyond the standard streams a command inherits pipes and nothing else"));
         }
+        let env = around.variables()?;
+        let who = whom.unwrap_or_else(|| self.who.clone());
         self.streams
-            .lend(&self.wire, whom.as_ref().map_or(self.peer.uid, |w| w.account.uid), handles, numbers)
+            .lend(&self.wire, who.uid, handles, numbers)
             .map_err(|e| Failure::because("cannot take the caller's streams", &e))?;
-        let (uid, gid, groups) = match whom {
-            Some(whom) => (whom.account.uid, whom.account.gid, whom.groups),
-            None => (self.peer.uid, self.peer.gid, self.peer.groups.clone()),
-        };
         self.house.engine.stand_in(StandIn {
-            uid,
-            gid,
-            groups,
-            env: around.variables()?,
+            who,
+            env,
             umask: around.umask & 0o777,
             ignored: around.ignored,
             limits: self.peer.limits.clone(),
@@ -274,20 +274,14 @@ impl<'a> Worker<'a> {
     }
 }
 
-fn is_pipe(fd: &OwnedFd) -> bool {
-    inherit::is_pipe(fd.as_fd())
-}
-
 /// The engine for this caller, and what he is here.
-fn open(peer: &Peer) -> Result<(House, Standing), Failure> {
-    let caller = Caller { uid: peer.uid, gid: peer.gid };
-    let (settings, accounts) = porch::settings_for(peer, STATE.as_ref());
-    let reader = Reader::of(peer.uid, peer.gid, &peer.groups);
-    let mut house = House::with(caller, reader, settings, accounts)?;
-    let standing = authority::standing(peer.uid, &house.engine.people()?);
-    if standing != Standing::Root {
-        let his = Sight { uid: peer.uid, gid: peer.gid, groups: peer.groups.clone() };
-        house.engine.looks_for(his, standing == Standing::Approver);
+fn open(who: &Identity, login: Option<u32>) -> Result<(House, Standing), Failure> {
+    let caller = Caller { uid: who.uid, gid: who.gid };
+    let (settings, accounts) = porch::settings_for(who, login, STATE.as_ref());
+    let mut house = House::with(caller, settings, accounts)?;
+    let standing = authority::standing(who.uid, &house.engine.people()?);
+    if authority::may(standing, Deed::Decide).is_ok() {
+        house.engine.sees_all();
     }
     Ok((house, standing))
 }
@@ -317,7 +311,7 @@ fn own(options: RunOptions, pass: &[i32]) -> Result<RunOptions, Failure> {
 fn reserve() -> io::Result<Vec<OwnedFd>> {
     let mut taken = vec![OwnedFd::from(File::open("/dev/null")?)];
     while taken.last().is_some_and(|last| last.as_raw_fd() < NUMBERS - 1) {
-        // By the system call itself: the library's copies begin above the standard streams, which is as well.
+        // The lowest that is free, as the kernel gives it.
         let next = taken[0].try_clone()?;
         taken.push(next);
     }

@@ -130,7 +130,7 @@ impl Engine {
     fn may_see(&self, request: &Request) -> Result<(), Failure> {
         match request.question().matter.run() {
             Some(run) => self.record(run).map(drop),
-            None if self.settings.sight.is_some() => Err(Failure::usage("there is no such request")),
+            None if self.sees_his_own().is_some() => Err(Failure::usage("there is no such request")),
             None => Ok(()),
         }
     }

@@ -70,7 +70,7 @@ impl Engine {
 
     /// The places that policy goes by.
     pub(super) fn ground(&self, request: &Request, volumes: &[OpenVolume]) -> Ground {
-        let (home, classes) = self.home_and_classes(request);
+        let home = self.home_for(request);
         let mut guard = vec![Bytes::from(self.settings.state.as_path())];
         guard.extend(volumes.iter().map(OpenVolume::guarded_path));
         guard.extend(self.settings.hide.iter().cloned());
@@ -79,10 +79,10 @@ impl Engine {
             guard.extend(home.iter().flat_map(|h| [h.join(b".config/backstop"), h.join(b".local/state/backstop")]));
         }
         Ground {
-            classes,
+            classes: self.classes_for(request),
             guard,
             // With another's rights nothing is free: neither his caches nor what everybody may write to.
-            home: home.filter(|_| request.by.is_none()),
+            home: home.filter(|_| request.by.is_none()).cloned(),
             homes: self.settings.homes.clone(),
             rules: self.rules_below(request),
             scratch: if request.by.is_none() { self.settings.scratch.clone() } else { Vec::new() },

@@ -11,7 +11,7 @@ impl Engine {
     /// The run that `text` names: an id, an unambiguous prefix (with or without `r-`), `@last`, `@-2`.
     pub fn find(&self, text: &str) -> Result<RunId, Failure> {
         let mut ids = self.store.ids()?;
-        if self.settings.sight.is_some() {
+        if self.sees_his_own().is_some() {
             // Of others' runs not even the names.
             ids.retain(|id| self.known(*id).is_ok_and(|r| self.sees(&r)));
         }
@@ -26,8 +26,8 @@ impl Engine {
             // A run that was cut off before its record was written (a full disk) is in no list.
             let mut recorded = 0;
             for id in ids.into_iter().rev() {
-                let his = |uid| self.known(id).is_ok_and(|r| r.request.asked_by() == uid);
-                recorded += usize::from(self.store.has(id, RECORD) && self.settings.relative_to.is_none_or(his));
+                let meant = || self.settings.viewer.is_none() || self.known(id).is_ok_and(|r| self.is_meant(&r));
+                recorded += usize::from(self.store.has(id, RECORD) && meant());
                 if recorded == n {
                     return Ok(id);
                 }
@@ -60,7 +60,7 @@ impl Engine {
 
     /// True for a run that whoever asks may see.
     fn sees(&self, record: &RunRecord) -> bool {
-        self.settings.sight.as_ref().is_none_or(|his| record.request.asked_by() == his.uid)
+        self.sees_his_own().is_none_or(|his| record.request.asked_by() == his.uid)
     }
 
     /// A run's record, whoever's it is: for what the engine does by itself.
@@ -90,7 +90,7 @@ impl Engine {
                 Ok(Some(record)) => record,
                 Ok(None) => continue,
                 // Whose it is nobody can say.
-                Err(_) if self.settings.sight.is_some() => continue,
+                Err(_) if self.sees_his_own().is_some() => continue,
                 Err(error) => {
                     let Failure { what, next, .. } = record_failure(id, error);
                     listed.unreadable.push(Unreadable { id, what, next });

@@ -64,7 +64,7 @@ impl Engine {
 
     /// With whose rights the machine's own files are read for whoever asks.
     fn reader(&self) -> Reader {
-        self.settings.sight.as_ref().map_or(Reader::Own, |his| Reader::of(his.uid, his.gid, &his.groups))
+        self.sees_his_own().map_or(Reader::Own, Reader::of)
     }
 
     /// What a run does at a path, or to what was there.
@@ -77,7 +77,7 @@ impl Engine {
     /// in path order; `each` returns false to stop.
     pub fn beneath(&self, id: RunId, path: &Bytes, each: &mut dyn FnMut(Beneath) -> bool) -> Result<(), Failure> {
         let record = self.record(id)?;
-        let this = if self.settings.paths_of_runs {
+        let this = if self.settings.viewer.is_some() {
             let effect = self.seen_effect(id, path)?.filter(|e| e.beneath.is_some());
             let none = || Failure::usage(format!("{id} takes no directory {} away", path.quoted()));
             Some(effect.and_then(|e| e.before).map(|n| (n.dev, n.ino)).ok_or_else(none)?)
@@ -108,12 +108,11 @@ impl Engine {
     pub fn content(&self, id: RunId, path: &Bytes, side: Side, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
         let record = self.record(id)?;
         let mut these = None;
-        if self.settings.paths_of_runs {
+        if self.settings.viewer.is_some() {
             let Some(Effect { before, after, .. }) = self.seen_effect(id, path)? else { return Ok(None) };
             these = Some([before.as_ref(), after.as_ref()].map(|n| n.map(|n| n.ino)));
             let node = if side == Side::Before { before } else { after };
-            let his = self.settings.sight.as_ref();
-            if !node.is_some_and(|n| his.is_none_or(|his| his.reads(&n))) {
+            if !node.is_some_and(|n| self.sees_his_own().is_none_or(|his| his.reads(&n))) {
                 return Ok(None);
             }
         }

@@ -20,7 +20,7 @@ impl Engine {
         let mut done = Vec::new();
         if !self.store.open_marks()?.is_empty() {
             // Whoever works on one holds this lock; once we have it, what is open was left behind.
-            let lock = match self.settings.relative_to {
+            let lock = match self.settings.viewer {
                 None => Some(self.store.lock("apply")?),
                 // One of many callers of a daemon: he does not wait for what others are at.
                 Some(_) => self.store.try_lock("apply", "")?.ok(),

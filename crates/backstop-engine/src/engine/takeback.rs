@@ -10,7 +10,7 @@ use backstop_core::run::{RunRecord, State};
 
 use super::edit::Unchanged;
 use super::look::Kept;
-use super::{Engine, Filter, Outcome, Person, SETTLE, Step, Stopped, UndoOptions, UndoReport, Which};
+use super::{Engine, Filter, Outcome, Person, SETTLE, Step, UndoOptions, UndoReport, Which};
 use crate::beside::beside;
 use crate::commit::{Bounds, Checked, History, Known, Receipt, Site, check};
 use crate::failure::{Failure, FailureKind};
@@ -199,6 +199,11 @@ impl Engine {
         Ok(report)
     }
 
+    /// The undone runs that are meant.
+    pub fn undone(&self, which: &Which) -> Result<Vec<RunId>, Failure> {
+        self.chosen(which, State::Undone)
+    }
+
     /// Brings undone runs back, oldest first.
     pub fn redo(&mut self, which: &Which, person: &mut dyn Person) -> Result<UndoReport, Failure> {
         let mut runs = self.chosen(which, State::Undone)?;
@@ -217,7 +222,7 @@ impl Engine {
             }
             Which::Last(n) => {
                 let mut all = self.all_runs(&Filter { state: Some(state), ..Filter::default() })?;
-                all.retain(|r| self.settings.relative_to.is_none_or(|uid| r.request.asked_by() == uid));
+                all.retain(|r| self.is_meant(r));
                 let ids: Vec<RunId> = match state {
                     // The last that were undone are the oldest of them.
                     State::Undone => all.iter().rev().take(*n).map(|r| r.id).collect(),
@@ -231,7 +236,7 @@ impl Engine {
             Which::Session(session) => {
                 let filter = Filter { state: Some(state), session: Some(session.clone()), call: None };
                 let mut all = self.all_runs(&filter)?;
-                all.retain(|r| self.settings.relative_to.is_none_or(|uid| r.request.asked_by() == uid));
+                all.retain(|r| self.is_meant(r));
                 let ids: Vec<RunId> = all.iter().map(|r| r.id).collect();
                 if ids.is_empty() {
                     return Err(Failure::usage(format!("no run of session {} is {}", session.quoted(), state.name()))
@@ -258,7 +263,7 @@ impl Engine {
             match self.take_one(id, kind, options, &history, &mut report, person) {
                 Ok(record) => report.done.push(record),
                 Err(failure) => {
-                    report.stopped = Some((id, Stopped { kind: failure.kind, what: failure.what, next: failure.next }));
+                    report.stopped = Some((id, failure));
                     break;
                 }
             }

@@ -15,9 +15,7 @@ use crate::settings::{Durability, Settings};
 pub(super) fn settings(state: &Path) -> Settings {
     Settings {
         login: None,
-        sight: None,
-        relative_to: None,
-        paths_of_runs: false,
+        viewer: None,
         stand_in: None,
         uid: backstop_sys::process::own_ids().0,
         state: state.to_owned(),

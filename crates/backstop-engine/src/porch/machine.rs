@@ -56,12 +56,16 @@ pub fn settle(machine: &Machine, profile: Option<Profile>, net: Option<Net>) -> 
     machine.settle(profile, net).map_err(|e: MachineError| refused(&e.to_string(), e.next().to_owned()))
 }
 
-/// Refuses where `who` may not have commands run as `whom`.
+/// Refuses where one user may not have commands run as another.
 ///
 /// # Errors
-/// Unless the settings say that he may.
-pub fn may_as(machine: &Machine, who: &str, whom: &str) -> Result<(), Failure> {
-    machine.may_as(who, whom).map_err(|e| refused(&e.to_string(), e.next().to_owned()))
+/// Unless the settings say that he may, by the names of both.
+pub fn may_as(machine: &Machine, (who, whom): (u32, u32), accounts: &[Account]) -> Result<(), Failure> {
+    let name = |uid: u32| {
+        let account = accounts.iter().find(|a| a.uid == uid);
+        account.map_or_else(|| uid.to_string(), |a| a.name.quoted().to_string())
+    };
+    machine.may_as(&name(who), &name(whom)).map_err(|e| refused(&e.to_string(), e.next().to_owned()))
 }
 
 /// Refuses to go by an earlier request that today's settings don't allow any more.
@@ -70,11 +74,7 @@ pub fn may_as(machine: &Machine, who: &str, whom: &str) -> Result<(), Failure> {
 /// Where it is more than the machine allows.
 pub fn still(machine: &Machine, request: &Request, accounts: &[Account]) -> Result<(), Failure> {
     if let Some(by) = request.by {
-        let name = |uid: u32| {
-            let account = accounts.iter().find(|a| a.uid == uid);
-            account.map_or_else(|| uid.to_string(), |a| a.name.quoted().to_string())
-        };
-        may_as(machine, &name(by), &name(request.uid))?;
+        may_as(machine, (by, request.uid), accounts)?;
     }
     // A profile that is not known is the law's to deny.
     let Some(profile) = Profile::ALL.into_iter().find(|p| p.name() == request.profile) else { return Ok(()) };

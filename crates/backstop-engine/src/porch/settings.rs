@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::failure::Failure;
 use crate::law::{Kinds, Reader};
-use crate::settings::{Durability, Settings};
+use crate::settings::{Durability, Settings, Viewer};
 use backstop_core::bytes::Bytes;
-use backstop_sys::socket::Peer;
+use backstop_core::identity::Identity;
 
 use super::Caller;
 use super::passwd::{self, Account};
@@ -49,14 +49,14 @@ pub fn settings(caller: Caller) -> Result<(Settings, Vec<Account>), Failure> {
 
 /// The settings of a daemon that keeps its state in `state`, for whoever is at the other end: his environment has no
 /// say in them.
-pub fn settings_for(peer: &Peer, state: &Path) -> (Settings, Vec<Account>) {
+pub fn settings_for(who: &Identity, login: Option<u32>, state: &Path) -> (Settings, Vec<Account>) {
     let accounts = passwd::read();
-    let caller = Caller { uid: peer.uid, gid: peer.gid };
-    let reader = Reader::of(peer.uid, peer.gid, &peer.groups);
+    let caller = Caller { uid: who.uid, gid: who.gid };
+    let reader = Reader::of(who);
     let settings = from(caller, &accounts, &Environment::default(), (state.to_owned(), &reader));
-    // Not root's: he looks after the machine, and is asked for which run.
-    let relative_to = (peer.uid != 0).then_some(peer.uid);
-    (Settings { login: peer.login, relative_to, ..settings }, accounts)
+    // Root looks after the machine, and sees all of it.
+    let viewer = (who.uid != 0).then(|| Viewer { who: who.clone(), sees_all: false });
+    (Settings { login, viewer, ..settings }, accounts)
 }
 
 /// The caller's own home frees caches below it, so it comes from the account, never from $HOME.
@@ -75,9 +75,7 @@ fn from(caller: Caller, accounts: &[Account], env: &Environment, (state, reader)
     homes.dedup();
     Settings {
         uid: caller.uid,
-        sight: None,
-        relative_to: None,
-        paths_of_runs: false,
+        viewer: None,
         stand_in: None,
         login: login(),
         kinds: Kinds::of(&homes, home.as_ref(), reader),

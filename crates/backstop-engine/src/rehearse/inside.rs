@@ -101,7 +101,8 @@ fn prepare(recipe: &Recipe, channel: &Channel) -> Result<Ready, Trouble> {
     let net = if recipe.net == Net::None { Caps::NET_ADMIN.with(Caps::NET_BROADCAST) } else { Caps::NONE };
     caps::keep_only(KEPT.with(net)).map_err(Trouble::at("give up capabilities"))?;
     if let Some(him) = &recipe.rights {
-        rights::become_user(him.uid, him.gid, &him.groups).map_err(Trouble::at("become the user it runs for"))?;
+        rights::become_user(him.who.uid, him.who.gid, &him.who.groups)
+            .map_err(Trouble::at("become the user it runs for"))?;
     }
     // From here on with the rights of whoever it is for. What he has open he may have opened by another name.
     let stdin = match &recipe.stdin {

@@ -1,14 +1,14 @@
 //! This process while a command of its runs elsewhere: what it is told by signals is passed on, and its terminal
 //! shows and types what the command's own does.
 
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use backstop_sys::process::{self, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGSTOP, SIGTERM, SIGWINCH, Signals};
+use backstop_sys::process::{self, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP, SIGWINCH, Signals};
 use backstop_sys::{inherit, terminal, wait};
 
-use super::STOP;
 use crate::daemon::wire::{Kind, Message, Wire};
 
 /// How often it is seen whether there is room again.
@@ -27,7 +27,9 @@ pub(super) struct Session<'a> {
 
 /// The command's terminal, and ours.
 struct Proxy {
-    outer: OwnedFd,
+    outer: File,
+    /// What is typed comes from here.
+    keys: File,
     /// Where it is shown, and set.
     own: OwnedFd,
     set: terminal::Set,
@@ -46,14 +48,15 @@ impl Proxy {
     }
 
     /// Types as much as there is room for.
-    fn type_held(&mut self) -> io::Result<()> {
+    fn type_held(&mut self) {
         while !self.held.is_empty() {
-            match inherit::write_some(self.outer.as_fd(), &self.held)? {
-                0 => return Ok(()),
-                n => drop(self.held.drain(..n)),
+            match (&self.outer).write(&self.held) {
+                Ok(n @ 1..) => drop(self.held.drain(..n)),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                // No room, or nobody who reads any more: the end of it comes by the other way.
+                Ok(0) | Err(_) => return,
             }
         }
-        Ok(())
     }
 
     fn give_keys_back(&mut self) -> io::Result<()> {
@@ -71,10 +74,9 @@ impl<'a> Session<'a> {
     /// The next message; meanwhile passes everything on.
     pub fn next(&mut self) -> io::Result<Option<Message>> {
         loop {
-            let stdin = io::stdin();
             let proxy = self.terminal.as_ref();
             // No more is taken than goes on: whoever waits for room would not show what is shown meanwhile.
-            let typed = proxy.filter(|p| p.types && p.held.is_empty()).map(|_| stdin.as_fd());
+            let typed = proxy.filter(|p| p.types && p.held.is_empty()).map(|p| p.keys.as_fd());
             let limit = if proxy.is_some_and(|p| !p.held.is_empty()) { SOON } else { LONG };
             let handles = [
                 Some(self.wire.stream().as_fd()),
@@ -84,14 +86,14 @@ impl<'a> Session<'a> {
             ];
             let ready = wait::readable(&handles, limit)?;
             if let Some(proxy) = &mut self.terminal {
-                proxy.type_held()?;
+                proxy.type_held();
             }
             // First what it shows: the end of it comes by the other way.
             if ready[2].any() && !self.show()? && ready[2].closed {
                 self.leave()?;
             }
             if ready[3].any() {
-                self.type_on(stdin.as_fd())?;
+                self.type_on()?;
             }
             if ready[1].any() {
                 self.pass_on()?;
@@ -121,7 +123,8 @@ impl<'a> Session<'a> {
         let ours = [stdout.as_fd(), stderr.as_fd(), stdin.as_fd()].into_iter().find(|fd| terminal::is(*fd));
         let own = ours.ok_or(io::ErrorKind::InvalidData)?.try_clone_to_owned()?;
         let set = terminal::Set::of(own.as_fd())?;
-        let mut proxy = Proxy { outer, own, set, types: false, held: Vec::new() };
+        let keys = stdin.as_fd().try_clone_to_owned()?.into();
+        let mut proxy = Proxy { outer: outer.into(), keys, own, set, types: false, held: Vec::new() };
         proxy.take_keys()?;
         self.terminal = Some(proxy);
         Ok(())
@@ -131,22 +134,23 @@ impl<'a> Session<'a> {
     fn show(&self) -> io::Result<bool> {
         let Some(proxy) = &self.terminal else { return Ok(false) };
         let mut buffer = [0; 16 << 10];
-        match inherit::read(proxy.outer.as_fd(), &mut buffer) {
+        match (&proxy.outer).read(&mut buffer) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(true),
             // So says a terminal whose other end is closed.
             Ok(0) | Err(_) => Ok(false),
             Ok(n) => inherit::write_all(proxy.own.as_fd(), &buffer[..n]).map(|()| true),
         }
     }
 
-    fn type_on(&mut self, from: BorrowedFd<'_>) -> io::Result<()> {
+    fn type_on(&mut self) -> io::Result<()> {
         let Some(proxy) = &mut self.terminal else { return Ok(()) };
         let mut buffer = [0; 4 << 10];
-        match inherit::read(from, &mut buffer)? {
+        match (&proxy.keys).read(&mut buffer)? {
             // Nothing more will be typed.
             0 => proxy.give_keys_back()?,
             n => {
                 proxy.held.extend_from_slice(&buffer[..n]);
-                proxy.type_held()?;
+                proxy.type_held();
             }
         }
         Ok(())
@@ -164,7 +168,7 @@ impl<'a> Session<'a> {
             proxy.give_keys_back()?;
         }
         // From the keyboard it would have reached all of our group.
-        if signal == STOP {
+        if signal == SIGTSTP {
             process::send(0, signal)?
         } else {
             process::send(process::own_pid(), SIGSTOP)?

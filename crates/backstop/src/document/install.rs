@@ -4,6 +4,7 @@ use backstop_core::bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::install::system::{Did, Done};
 use crate::install::{Act, Hole, Proof, Step};
 
 /// `install`, `uninstall`: what became of each agent's configuration.
@@ -31,8 +32,8 @@ pub struct SetupDocument {
 /// One step of setting the machine up.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct StepDocument {
-    /// What became of it: `made`, `changed`, `same`, `removed`, `left`, `told`.
-    pub deed: &'static str,
+    /// What becomes of it: `create`, `change`, `same`, `remove`, `foreign`, `kept`, `told`.
+    pub act: &'static str,
     /// What a person should know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -101,6 +102,18 @@ impl FileDocument {
             path: step.path.as_path().into(),
             real: step.found.real.as_path().into(),
         }
+    }
+}
+
+impl StepDocument {
+    /// Of a step.
+    pub fn of(step: Done) -> Self {
+        let act = match step.did {
+            Did::Place(this) => act(this),
+            Did::Kept => "kept",
+            Did::Told => "told",
+        };
+        Self { act, note: step.note, what: step.what }
     }
 }
 

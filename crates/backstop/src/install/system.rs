@@ -12,7 +12,7 @@ use backstop_engine::{Failure, FailureKind};
 use clap::CommandFactory as _;
 use toml_edit::DocumentMut;
 
-use super::disk;
+use super::{Act, disk};
 use crate::args::Backstop;
 
 /// The first line of the files that are Backstop's alone.
@@ -36,46 +36,32 @@ const COMPLETIONS: [(clap_complete::Shell, &str, &str); 3] = [
 /// The settings that bind every run.
 const SETTINGS: &str = "etc/backstop/settings.toml";
 
-/// What becomes of one place.
+/// What becomes of something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
-    /// It was not there.
-    Made,
-    /// It was otherwise.
-    Changed,
-    /// It is as it should be.
-    Same,
-    /// It is gone.
-    Removed,
-    /// It stays, for a reason that is said.
-    Left,
-    /// The service manager was told.
+pub enum Did {
+    /// As of a file of an agent.
+    Place(Act),
+    /// It stays, on purpose.
+    Kept,
+    /// The service manager is told.
     Told,
-}
-
-impl Deed {
-    /// The word for it, done or to be done.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Made => "made",
-            Self::Changed => "changed",
-            Self::Same => "same",
-            Self::Removed => "removed",
-            Self::Left => "left",
-            Self::Told => "told",
-        }
-    }
 }
 
 /// One step.
 #[derive(Clone, Debug)]
 pub struct Done {
-    /// What became of it.
-    pub deed: Deed,
+    /// What becomes of it.
+    pub did: Did,
     /// Of what.
     pub what: String,
     /// What a person should know.
     pub note: Option<String>,
+}
+
+impl Done {
+    const fn place(act: Act, what: String) -> Self {
+        Self { did: Did::Place(act), what, note: None }
+    }
 }
 
 /// Where, and whether really.
@@ -100,35 +86,35 @@ impl Ground {
 
     fn dir(&self, path: &str, mode: u32) -> Result<Done, Failure> {
         let at = self.at(path);
-        let deed = match at.symlink_metadata() {
+        let act = match at.symlink_metadata() {
             Ok(meta) if !meta.is_dir() => return Err(in_the_way(&at, "is no directory")),
             Ok(meta) if meta.uid() != own() => return Err(in_the_way(&at, "is not root's")),
-            Ok(meta) if meta.mode() & 0o7777 == mode => Deed::Same,
-            Ok(_) => Deed::Changed,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Deed::Made,
+            Ok(meta) if meta.mode() & 0o7777 == mode => Act::Same,
+            Ok(_) => Act::Change,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Act::Create,
             Err(e) => return Err(failed("look at", &at, &e)),
         };
-        if !self.dry_run && deed != Deed::Same {
+        if !self.dry_run && act != Act::Same {
             DirBuilder::new().recursive(true).mode(mode).create(&at).map_err(|e| failed("make", &at, &e))?;
             fs::set_permissions(&at, Permissions::from_mode(mode)).map_err(|e| failed("set the mode of", &at, &e))?;
         }
-        Ok(Done { deed, what: format!("{} (mode {mode:04o})", shown(&at)), note: None })
+        Ok(Done::place(act, format!("{} (mode {mode:04o})", shown(&at))))
     }
 
     /// A file that is Backstop's alone.
     fn file(&self, path: &str, text: &str) -> Result<Done, Failure> {
         let at = self.at(path);
         let found = disk::find(&at)?;
-        let deed = match &found.bytes {
-            None => Deed::Made,
-            Some(bytes) if bytes == text.as_bytes() => Deed::Same,
-            Some(bytes) if bytes.starts_with(MARK.as_bytes()) => Deed::Changed,
+        let act = match &found.bytes {
+            None => Act::Create,
+            Some(bytes) if bytes == text.as_bytes() => Act::Same,
+            Some(bytes) if bytes.starts_with(MARK.as_bytes()) => Act::Change,
             Some(_) => return Err(in_the_way(&at, "is there, and not Backstop's")),
         };
-        if deed != Deed::Same {
+        if act != Act::Same {
             self.write(&at, &found, Some(text.as_bytes()))?;
         }
-        Ok(Done { deed, what: shown(&at), note: None })
+        Ok(Done::place(act, shown(&at)))
     }
 
     fn take_away(&self, path: &str) -> Result<Option<Done>, Failure> {
@@ -138,12 +124,9 @@ impl Ground {
             None => Ok(None),
             Some(bytes) if bytes.starts_with(MARK.as_bytes()) => {
                 self.write(&at, &found, None)?;
-                Ok(Some(Done { deed: Deed::Removed, what: shown(&at), note: None }))
+                Ok(Some(Done::place(Act::Remove, shown(&at))))
             }
-            Some(_) => {
-                let note = Some("it is not Backstop's".to_owned());
-                Ok(Some(Done { deed: Deed::Left, what: shown(&at), note }))
-            }
+            Some(_) => Ok(Some(Done::place(Act::Foreign, shown(&at)))),
         }
     }
 
@@ -162,20 +145,20 @@ impl Ground {
             document.remove("mode");
         }
         let after = document.to_string();
-        let deed = match &found.bytes {
-            None if !system => Deed::Same,
-            None => Deed::Made,
-            Some(_) if after == text => Deed::Same,
-            Some(_) if !system && after.trim().is_empty() => Deed::Removed,
-            Some(_) => Deed::Changed,
+        let act = match &found.bytes {
+            None if !system => Act::Same,
+            None => Act::Create,
+            Some(_) if after == text => Act::Same,
+            Some(_) if !system && after.trim().is_empty() => Act::Remove,
+            Some(_) => Act::Change,
         };
-        match deed {
-            Deed::Same => {}
-            Deed::Removed => self.write(&at, &found, None)?,
+        match act {
+            Act::Same => {}
+            Act::Remove => self.write(&at, &found, None)?,
             _ => self.write(&at, &found, Some(after.as_bytes()))?,
         }
         let what = if system { "mode = \"system\"" } else { "no mode" };
-        Ok(Done { deed, what: format!("{} ({what})", shown(&at)), note: None })
+        Ok(Done::place(act, format!("{} ({what})", shown(&at))))
     }
 
     fn write(&self, at: &Path, found: &disk::Found, text: Option<&[u8]>) -> Result<(), Failure> {
@@ -198,7 +181,7 @@ impl Ground {
                 return Err(Failure::internal(format!("{what}: {why}")).next("look why: journalctl -u backstop"));
             }
         }
-        Ok(Done { deed: Deed::Told, what, note: None })
+        Ok(Done { did: Did::Told, what, note: None })
     }
 }
 
@@ -254,7 +237,7 @@ pub fn uninstall(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Fail
         let at = ground.at(path);
         if at.is_dir() {
             let note = Some("records, rules and what undo needs are not thrown away".to_owned());
-            tell(Done { deed: Deed::Left, what: shown(&at), note });
+            tell(Done { did: Did::Kept, what: shown(&at), note });
         }
     }
     Ok(())
@@ -304,11 +287,11 @@ mod tests {
         (dir, Ground { root, daemon, dry_run: false })
     }
 
-    type Act = fn(&Ground, &mut dyn FnMut(Done)) -> Result<(), Failure>;
+    type Steps = fn(&Ground, &mut dyn FnMut(Done)) -> Result<(), Failure>;
 
-    fn deeds(ground: &Ground, act: Act) -> Vec<Deed> {
+    fn acts(ground: &Ground, step: Steps) -> Vec<Did> {
         let mut all = Vec::new();
-        act(ground, &mut |done| all.push(done.deed)).expect("done");
+        step(ground, &mut |done| all.push(done.did)).expect("done");
         all
     }
 
@@ -316,23 +299,23 @@ mod tests {
     fn installing_twice_is_installing_once_and_nothing_is_left_but_records() {
         let (_dir, mut ground) = ground();
         ground.dry_run = true;
-        assert!(deeds(&ground, install).iter().all(|d| *d == Deed::Made));
+        assert!(acts(&ground, install).iter().all(|d| *d == Did::Place(Act::Create)));
         assert!(!ground.at("etc/backstop").exists(), "a dry run");
         ground.dry_run = false;
-        assert!(deeds(&ground, install).iter().all(|d| *d == Deed::Made));
+        assert!(acts(&ground, install).iter().all(|d| *d == Did::Place(Act::Create)));
         for (path, mode) in DIRS {
             assert_eq!(fs::metadata(ground.at(path)).expect("there").mode() & 0o7777, mode, "{path}");
         }
         let unit = fs::read_to_string(ground.at(UNIT_AT)).expect("a unit");
         assert!(unit.contains(&format!("ExecStart={}", ground.daemon.display())) && !unit.contains('@'), "{unit}");
-        assert!(deeds(&ground, install).iter().all(|d| *d == Deed::Same));
+        assert!(acts(&ground, install).iter().all(|d| *d == Did::Place(Act::Same)));
         let settings = ground.at(SETTINGS);
         let text = fs::read_to_string(&settings).expect("settings");
         let machine = backstop_core::machine::Machine::parse(&text).expect("settings that can be used");
         assert_eq!(machine.mode, backstop_core::machine::Mode::System);
         fs::write(ground.at("var/lib/backstop/record"), "kept").expect("written");
-        let gone = deeds(&ground, uninstall);
-        assert_eq!(gone[..3], [Deed::Removed; 3], "{gone:?}");
+        let gone = acts(&ground, uninstall);
+        assert_eq!(gone[..3], [Did::Place(Act::Remove); 3], "{gone:?}");
         assert!(!settings.exists() && !ground.at(UNIT_AT).exists());
         assert!(ground.at("var/lib/backstop/record").exists());
     }

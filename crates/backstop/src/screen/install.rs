@@ -7,19 +7,19 @@ use super::diff;
 use super::message::{line, quoted};
 use super::style::{Ink, Style, pad};
 use crate::document::AgentDocument;
-use crate::install::system::{Deed, Done};
+use crate::install::system::{Did, Done};
 use crate::install::{Act, Step};
 
 /// One step of setting the machine up.
 pub fn step(step: &Done, dry_run: bool, style: Style) -> String {
     let mut out = String::new();
-    let would = dry_run && !matches!(step.deed, Deed::Same | Deed::Left);
-    line(
-        &mut out,
-        style,
-        step.deed.word(),
-        &format!("{}{}", step.what, if would { " (not done: dry run)" } else { "" }),
-    );
+    let (word, more) = match step.did {
+        Did::Place(act) => (word(act, dry_run), more(act)),
+        Did::Kept => ("kept", ""),
+        Did::Told if dry_run => ("tell", ""),
+        Did::Told => ("told", ""),
+    };
+    line(&mut out, style, word, &format!("{}{more}", step.what));
     if let Some(note) = &step.note {
         line(&mut out, style, "", note);
     }

@@ -58,12 +58,12 @@ pub fn undo(report: &UndoReport, way: Way, style: Style) -> String {
             for more in lines {
                 line(&mut out, style, "", &quoted(more.trim_start()));
             }
-            let rule = match why.kind {
+            let rule = why.rule.as_deref().or(match why.kind {
                 FailureKind::Conflict => {
                     Some("what changed since is never overwritten; nothing of this run was touched")
                 }
                 other => rule_of(other),
-            };
+            });
             if let Some(rule) = rule {
                 line(&mut out, style, "rule", rule);
             }

@@ -1,7 +1,7 @@
 use backstop_core::effect::Kind;
 use backstop_core::run::{Exit, LeftBehind, State};
 use backstop_core::time::Timestamp;
-use backstop_engine::{Failure, FailureKind, Outcome, Stopped, UndoReport, VaultStatus, VolumeStatus};
+use backstop_engine::{Failure, FailureKind, Outcome, UndoReport, VaultStatus, VolumeStatus};
 
 use super::rehearsal::{self, NOW, conflict, hostile, incident, ordinary};
 use super::report::Way;
@@ -312,11 +312,7 @@ fn undo_reports() {
         notes: Vec::new(),
         stopped: Some((
             incident().record.id,
-            Stopped {
-                kind: FailureKind::Conflict,
-                what: "/var/www/a.txt changed since".into(),
-                next: vec!["backstop undo --beside r-2x7k3f".into()],
-            },
+            Failure::new(FailureKind::Conflict, "/var/www/a.txt changed since").next("backstop undo --beside r-2x7k3f"),
         )),
     };
     let text = [

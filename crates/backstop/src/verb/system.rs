@@ -29,7 +29,7 @@ pub fn set_up(typed: &Machine, takes_out: bool) -> Done {
         if !json && lost.is_none() {
             lost = out::print(&screen::step(&step, *dry_run, style)).err();
         }
-        steps.push(StepDocument { deed: step.deed.word(), note: step.note, what: step.what });
+        steps.push(StepDocument::of(step));
     };
     let done = if takes_out { uninstall(&ground, &mut tell) } else { install(&ground, &mut tell) };
     if let Some(error) = lost {
