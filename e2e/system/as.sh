@@ -38,5 +38,7 @@ expect in-the-home-of-the-asker-too 75 'held' agent backstop run --as root -c 'e
 again=$(agent backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1)
 printf 'mode = "system"\n' > /etc/backstop/settings.toml
 expect a-word-that-was-taken-back-holds-no-more 77 'does not let agent' as 1001 backstop commit "$again"
+expect nor-for-a-redo-however-it-is-named 77 'does not let agent' backstop redo --last 1
+expect and-nothing-is-brought-back 0 '^old$' cat /srv/conf
 expect the-log-holds 0 '' backstop audit verify
 daemon_down
