@@ -12,6 +12,7 @@ pub mod trial;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::approval::quorum::Quorum;
 use crate::bytes::Bytes;
 use crate::digest::Digest;
 use crate::effect::{Effect, EffectSet, FileType, Kind, Node};
@@ -58,6 +59,9 @@ pub struct Reason {
     pub next: Option<String>,
     /// Some of their places, at most `Reason::SHOWN`, the first in path order.
     pub paths: Vec<Bytes>,
+    /// Who has to agree, where it takes more than any two people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<Quorum>,
     /// The rule's name.
     pub rule: String,
     /// The rule's file and line; none for the floor.
@@ -81,6 +85,7 @@ impl Reason {
             decision,
             next: None,
             paths: Vec::new(),
+            quorum: None,
             rule: rule.to_owned(),
             source: None,
             why: String::new(),
@@ -115,6 +120,12 @@ impl Judgement {
     pub fn denies_the_effect(&self) -> bool {
         const OTHER: [&str; 3] = ["policy-error", "policy-not-loaded", "repeats-denied"];
         self.reasons.iter().any(|r| r.decision == Decision::Deny && !OTHER.contains(&r.rule.as_str()))
+    }
+
+    /// Who has to agree, where it takes two people: what all rules that say so ask for together.
+    pub fn quorum(&self) -> Quorum {
+        let named = self.reasons.iter().filter_map(|r| r.quorum.as_ref());
+        named.fold(Quorum::TWO, |all, quorum| all.and(quorum))
     }
 
     /// What one person has to type, each once, before this takes effect; empty where a plain yes is enough.

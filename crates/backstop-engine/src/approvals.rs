@@ -1,9 +1,10 @@
 //! Requests for approval on the disk: for each a directory with what was asked, the text that people are shown,
-//! the statements that were prepared, the votes, and the phase. Statements and votes are only ever added.
+//! the statements that were prepared, the votes, and the phase. Statements and votes are only ever added. Those that
+//! have ended lie elsewhere, so that what waits is found as fast after ten thousand of them as after one.
 //! Knows names and durability; what counts is decided in core.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -22,8 +23,10 @@ use crate::failure::Failure;
 use crate::fault;
 use crate::store::Store;
 
-/// The directory of all requests, below the state directory.
+/// The directory of the requests that have not ended, below the state directory.
 const REQUESTS: &str = "approvals";
+/// Of those that have.
+const ENDED: &str = "approvals-ended";
 /// The trust store, in the state directory.
 const PEOPLE: &str = "people.json";
 /// The next one, until the log says that it is in force.
@@ -157,16 +160,29 @@ pub(crate) fn settle_people(store: &Store, in_force: bool) -> Result<(), Failure
     Ok(store.sync()?)
 }
 
+/// The requests that may wait, in no order.
+pub(crate) fn open(store: &Store) -> Result<Vec<Digest>, Failure> {
+    listed(&store.path().join(REQUESTS))
+}
+
 /// All requests there are, in no order.
 pub(crate) fn all(store: &Store) -> Result<Vec<Digest>, Failure> {
-    let path = store.path().join(REQUESTS);
-    let entries = match fs::read_dir(&path) {
+    // In this order: one that ends meanwhile is there twice, and not missing.
+    let mut all = open(store)?;
+    all.extend(listed(&store.path().join(ENDED))?);
+    all.sort();
+    all.dedup();
+    Ok(all)
+}
+
+fn listed(path: &Path) -> Result<Vec<Digest>, Failure> {
+    let entries = match fs::read_dir(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(failed("list", &path))?,
+        other => other.map_err(failed("list", path))?,
     };
     let mut found = Vec::new();
     for entry in entries {
-        let name = entry.map_err(failed("list", &path))?.file_name();
+        let name = entry.map_err(failed("list", path))?.file_name();
         found.extend(name.to_str().and_then(|name| Digest::parse(&format!("sha256:{name}"))));
     }
     Ok(found)
@@ -175,8 +191,9 @@ pub(crate) fn all(store: &Store) -> Result<Vec<Digest>, Failure> {
 impl Request {
     /// Makes a request ready, durably. It is there once it is [published](Self::publish).
     pub fn make(store: &Store, question: Question, display: &str, now: Timestamp) -> Result<Self, Failure> {
-        let path = store.path().join(REQUESTS).join(question.request.hex());
-        if path.join(ASKED).exists() {
+        let name = question.request.hex();
+        let path = store.path().join(REQUESTS).join(&name);
+        if path.join(ASKED).exists() || store.path().join(ENDED).join(&name).exists() {
             return Err(Failure::internal(format!("{} was asked already", path.display())));
         }
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed("make", &path))?;
@@ -198,29 +215,35 @@ impl Request {
     /// more has to be read.
     pub fn waits(store: &Store, request: Digest) -> Result<bool, Failure> {
         let path = store.path().join(REQUESTS).join(request.hex());
-        let Some(phase) = read(&path, PHASE)? else { return Ok(false) };
-        let phase: Phase = serde_json::from_slice(&phase).map_err(|e| damaged(&path.join(PHASE), &e.to_string()))?;
-        Ok(phase.waits())
+        let Some(dir) = opened(&path)? else { return Ok(false) };
+        Ok(read_phase(&dir, &path)?.is_some_and(Phase::waits))
     }
 
     /// A request that was asked; none where there is no such.
     pub fn load(store: &Store, request: Digest) -> Result<Option<Self>, Failure> {
-        let path = store.path().join(REQUESTS).join(request.hex());
-        let dir = match sys::open_root(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(failed("open", &path))?,
-        };
-        let Some(asked) = read(&path, ASKED)? else { return Ok(None) };
+        for place in [REQUESTS, ENDED] {
+            let path = store.path().join(place).join(request.hex());
+            if let Some(dir) = opened(&path)?
+                && let Some(found) = Self::read(dir, path, request)?
+            {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// By the handle, so that it is whole also where it ends and is moved meanwhile.
+    fn read(dir: OwnedFd, path: PathBuf, request: Digest) -> Result<Option<Self>, Failure> {
+        let Some(asked) = read(&dir, &path, ASKED)? else { return Ok(None) };
         let asked: Asked = serde_json::from_slice(&asked).map_err(|e| damaged(&path.join(ASKED), &e.to_string()))?;
         if asked.version != NEWEST {
             let what = format!("{} is of version {}", path.join(ASKED).display(), asked.version);
             return Err(Failure::internal(what).next("use the Backstop that wrote it"));
         }
-        let phase = read(&path, PHASE)?.unwrap_or_default();
-        let phase: Phase = serde_json::from_slice(&phase).map_err(|e| damaged(&path.join(PHASE), &e.to_string()))?;
+        let phase = read_phase(&dir, &path)?.ok_or_else(|| damaged(&path.join(PHASE), "it is gone"))?;
         // In this order: what is prepared and voted on in between is then missing whole, not by half.
-        let votes: Vec<Vote> = read_lines(&path, VOTES)?;
-        let issued: Vec<String> = read_lines(&path, ISSUED)?;
+        let votes: Vec<Vote> = read_lines(&dir, &path, VOTES)?;
+        let issued: Vec<String> = read_lines(&dir, &path, ISSUED)?;
         let ballot = Ballot::restore(asked.question.clone(), &issued, votes).map_err(|why| damaged(&path, &why))?;
         if ballot.question().request != request {
             return Err(damaged(&path, "it is another request than its name says"));
@@ -241,7 +264,7 @@ impl Request {
     /// The text that approvers are shown.
     pub fn display(&self) -> Result<String, Failure> {
         let path = self.path.join(DISPLAY);
-        let bytes = read(&self.path, DISPLAY)?.unwrap_or_default();
+        let bytes = read(&self.dir, &self.path, DISPLAY)?.unwrap_or_default();
         match String::from_utf8(bytes) {
             Ok(text) if Digest::of_content(text.as_bytes()) == self.question().display => Ok(text),
             _ => Err(damaged(&path, "it is not the text that belongs to the request")),
@@ -296,6 +319,25 @@ impl Request {
         Ok(())
     }
 
+    /// True where it was put away, which is the last that happens to it.
+    pub fn is_away(&self) -> bool {
+        self.path.parent().is_some_and(|place| place.ends_with(ENDED))
+    }
+
+    /// Puts one that has ended out of the way. Where that is cut off it is read once more, and that is all.
+    pub fn put_away(&mut self, store: &Store) -> Result<(), Failure> {
+        let ended = store.path().join(ENDED);
+        let to = ended.join(self.question().request.hex());
+        if !self.is_away() {
+            DirBuilder::new().recursive(true).mode(0o700).create(&ended).map_err(failed("make", &ended))?;
+            fault::point("approvals.put-away")
+                .and_then(|()| fs::rename(&self.path, &to))
+                .map_err(failed("put away", &self.path))?;
+            self.path = to;
+        }
+        Ok(())
+    }
+
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         fault::point("approvals.write")
             .and_then(|()| sys::write_durable(self.dir.as_fd(), name.as_bytes(), bytes))
@@ -322,8 +364,26 @@ impl Request {
     }
 }
 
-fn read(path: &Path, name: &str) -> Result<Option<Vec<u8>>, Failure> {
-    match fs::read(path.join(name)) {
+fn opened(path: &Path) -> Result<Option<OwnedFd>, Failure> {
+    match sys::open_root(path) {
+        Ok(dir) => Ok(Some(dir)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(failed("open", path)(e)),
+    }
+}
+
+fn read_phase(dir: &OwnedFd, path: &Path) -> Result<Option<Phase>, Failure> {
+    let parse = |bytes: Vec<u8>| serde_json::from_slice(&bytes).map_err(|e| damaged(&path.join(PHASE), &e.to_string()));
+    read(dir, path, PHASE)?.map(parse).transpose()
+}
+
+fn read(dir: &OwnedFd, path: &Path, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let all = || -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::from(sys::open_file(dir.as_fd(), name.as_bytes())?).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    match all() {
         Ok(bytes) => Ok(Some(bytes)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(failed("read", &path.join(name))(e)),
@@ -331,8 +391,8 @@ fn read(path: &Path, name: &str) -> Result<Option<Vec<u8>>, Failure> {
 }
 
 /// The lines of a file; one that a power cut left half written is none.
-fn read_lines<T: serde::de::DeserializeOwned>(path: &Path, name: &str) -> Result<Vec<T>, Failure> {
-    let bytes = read(path, name)?.unwrap_or_default();
+fn read_lines<T: serde::de::DeserializeOwned>(dir: &OwnedFd, path: &Path, name: &str) -> Result<Vec<T>, Failure> {
+    let bytes = read(dir, path, name)?.unwrap_or_default();
     let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
     let lines = bytes[..whole].split(|b| *b == b'\n').filter(|l| !l.is_empty());
     let parse = |l: &[u8]| serde_json::from_slice(l).map_err(|e| damaged(&path.join(name), &e.to_string()));

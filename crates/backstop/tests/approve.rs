@@ -141,6 +141,35 @@ fn two_people_let_it_through_and_it_can_be_taken_back() {
 }
 
 #[test]
+fn a_rule_says_of_which_group_somebody_has_to_be() {
+    let rule = |quorum: &str| RULE.replace("@next", &format!("@quorum(\"{quorum}\") @next"));
+    let scene = Scene::unfounded();
+    scene.say(&["people", "add", "anna", "--key", &scene.key("anna"), "--account", "60001", "--group", "dba"], 0);
+    scene.say(&["people", "add", "ben", "--key", &scene.key("ben"), "--account", "60002"], 0);
+    let file = scene.place.at("w/.backstop/rows.cedar");
+    fs::write(&file, rule("1 dba")).expect("written");
+    let run = scene.held();
+    assert!(scene.say(&["show", &run], 0).contains("needs 2 people (1 of dba), has 0"));
+    let one = scene.decides("approve", &run, "ben", 0);
+    assert!(one.contains("1 of 2 (ben), lacks 1 of dba"), "{one}");
+    // Meanwhile the rules ask for more than they were asked for.
+    fs::write(&file, rule("2 dba")).expect("written");
+    let two = scene.decides("approve", &run, "anna", 77);
+    assert!(two.contains("needs 2 people (2 of dba) by today's rules") && scene.rows(), "{two}");
+    assert!(scene.say(&["pending"], 0).is_empty());
+    let run = scene.held();
+    assert!(scene.say(&["show", &run], 0).contains("it takes 2 of the group dba, in which 1 may approve"));
+    scene.decides("approve", &run, "anna", 0);
+    let two = scene.decides("approve", &run, "ben", 0);
+    assert!(two.contains("2 of 2 (anna, ben), lacks 1 of dba") && scene.rows(), "{two}");
+    fs::write(&file, rule("1 dba")).expect("written");
+    let run = scene.held();
+    scene.decides("approve", &run, "ben", 0);
+    assert!(scene.decides("approve", &run, "anna", 0).contains("committed") && !scene.rows());
+    scene.verified();
+}
+
+#[test]
 fn what_they_decided_can_be_verified_from_the_log_by_openssh_alone() {
     let scene = Scene::new();
     let run = scene.held();

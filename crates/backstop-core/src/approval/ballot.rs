@@ -11,24 +11,10 @@ use super::key::{Key, SignatureError};
 use super::life::PENDING;
 use super::matter::Matter;
 use super::people::{Change, Credential, Member, People};
+use super::quorum::Quorum;
 use super::statement::{Choice, FRESH, NAMESPACE, Nonce, Statement, StatementError, is_summary};
 use crate::digest::Digest;
 use crate::time::Timestamp;
-
-/// Who has to agree; frozen in the request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Quorum {
-    /// At least so many of them from each of these groups; who is in two counts for both.
-    pub groups: BTreeMap<String, u32>,
-    /// So many different people in all; never 0.
-    pub people: u32,
-}
-
-impl Quorum {
-    /// Any two people.
-    pub const TWO: Self = Self { groups: BTreeMap::new(), people: 2 };
-}
 
 /// Who may not approve, whatever the trust store says. They may still say no.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -71,16 +57,22 @@ pub struct Question {
 }
 
 impl Question {
-    /// Two people are asked, from now on. What they are shown is made of it: [`Question::shown`] completes it.
-    pub fn new(people: &People, matter: Matter, excluded: Excluded, summary: String, now: Timestamp) -> Self {
+    /// These are asked, from now on. What they are shown is made of it: [`Question::shown`] completes it.
+    pub fn new(
+        people: &People,
+        (matter, quorum): (Matter, Quorum),
+        excluded: Excluded,
+        summary: String,
+        now: Timestamp,
+    ) -> Self {
         Self {
             display: Digest::of_content(b""),
             expires: Timestamp::new(now.secs.saturating_add(PENDING), 0),
             host: people.host.clone(),
-            request: matter.request(&people.host, &Quorum::TWO, &excluded),
+            request: matter.request(&people.host, &quorum, &excluded),
             excluded,
             matter,
-            quorum: Quorum::TWO,
+            quorum,
             summary,
         }
     }
@@ -96,8 +88,7 @@ impl Question {
         self.request == self.matter.request(&self.host, &self.quorum, &self.excluded)
             && is_name(&self.host)
             && is_summary(&self.summary)
-            && self.quorum.people >= Quorum::TWO.people
-            && self.quorum.groups.keys().all(|g| is_name(g))
+            && self.quorum.is_sound()
     }
 }
 

@@ -37,10 +37,7 @@ fn head(page: &mut Page, question: &Question, what: &str) {
     page.line("request", &code(question.request));
     page.line("host", &question.host);
     page.line("for", what);
-    let quorum = &question.quorum;
-    let groups: Vec<String> = quorum.groups.iter().map(|(g, n)| format!("{n} of {g}")).collect();
-    let and = if groups.is_empty() { String::new() } else { format!(", among them {}", groups.join(" and ")) };
-    page.line("needs", &format!("{} people{and}", quorum.people));
+    page.line("needs", &question.quorum.in_words());
     page.line("expires", &question.expires.to_string());
 }
 

@@ -4,8 +4,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ballot::{Excluded, Quorum};
+use super::ballot::Excluded;
 use super::people::Change;
+use super::quorum::Quorum;
 use crate::canon;
 use crate::digest::Digest;
 use crate::id::RunId;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::approval::quorum::Quorum;
 use crate::audit::{Body, By, Settled};
 use crate::digest::Digest;
 use crate::id::RunId;
@@ -80,6 +81,8 @@ struct Life {
     in_place: bool,
     /// What a quorum let through, until it begins or comes to nothing.
     claimed: Option<Granted>,
+    /// Who has to agree, by the newest judgement.
+    quorum: Quorum,
     /// The account that asked.
     uid: u32,
 }
@@ -108,6 +111,7 @@ impl Story {
                 decision: None,
                 in_place: *in_place,
                 claimed: None,
+                quorum: Quorum::TWO,
                 uid: by.unwrap_or(*uid),
             };
             if self.lives.insert(run, life).is_some() {
@@ -260,13 +264,16 @@ fn unauthorised(body: &Body, life: &Life) -> Option<String> {
         _ => return None,
     };
     if let By::Approved { request } = by {
-        let Some(granted) = life.claimed.filter(|granted| granted.request == request) else {
+        let Some(granted) = life.claimed.as_ref().filter(|granted| granted.request == request) else {
             return Some("let through by an approval that the log does not show".to_owned());
         };
         let approved = matches!(body, Body::RunCommitting { digest, plan, .. }
             if (*digest, *plan) == (granted.effects, granted.plan));
         if !approved {
             return Some("what begins is not what people approved (the digests differ)".to_owned());
+        }
+        if !granted.quorum.covers(&life.quorum) {
+            return Some(format!("let through by fewer people than policy asked for: {}", life.quorum.in_words()));
         }
     }
     match (life.decision, by) {
@@ -295,6 +302,7 @@ impl Life {
             }
             Body::RunJudged { judgement, .. } => {
                 self.decision = Some(judgement.decision);
+                self.quorum = judgement.quorum();
                 self.door = Door::Judged;
             }
             Body::RunHeld { .. } => self.door = Door::Held,

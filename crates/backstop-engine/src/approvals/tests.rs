@@ -1,5 +1,6 @@
-use backstop_core::approval::ballot::{Excluded, Quorum};
+use backstop_core::approval::ballot::Excluded;
 use backstop_core::approval::matter::Matter;
+use backstop_core::approval::quorum::Quorum;
 use backstop_core::id::RunId;
 
 use super::*;

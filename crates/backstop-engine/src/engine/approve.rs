@@ -2,12 +2,13 @@
 //! core; here is the order in which it is written down. Every step is taken under the lock under which runs
 //! change the disk: whoever has it knows that no other executor is alive.
 
-use backstop_core::approval::ballot::{Excluded, Question, Quorum, Refusal, Tally, Vote};
+use backstop_core::approval::ballot::{Excluded, Question, Refusal, Tally, Vote};
 use backstop_core::approval::display;
 use backstop_core::approval::key::Key;
 use backstop_core::approval::life::{Event, Phase, Refused};
 use backstop_core::approval::matter::{Matter, code};
 use backstop_core::approval::people::{FOUNDERS, People};
+use backstop_core::approval::quorum::Quorum;
 use backstop_core::approval::statement::{Choice, Statement};
 use backstop_core::audit::Body;
 use backstop_core::bytes::Bytes;
@@ -15,7 +16,7 @@ use backstop_core::canon;
 use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
-use backstop_core::policy::Decision;
+use backstop_core::policy::{Decision, Judgement};
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -89,7 +90,7 @@ impl Engine {
     pub fn pending(&self) -> Result<Waiting, Failure> {
         let people = self.people()?;
         let mut waiting = Waiting::default();
-        for digest in approvals::all(&self.store)? {
+        for digest in approvals::open(&self.store)? {
             match self.waiting(digest, &people) {
                 Ok(pending) => waiting.requests.extend(pending),
                 // That of one is no reason to hide all others.
@@ -116,7 +117,7 @@ impl Engine {
         let people = self.people()?;
         let mut request = self.request(digest)?;
         self.may_see(&request)?;
-        if (request.phase.is_claimed() || request.phase == Phase::Denied)
+        if (request.phase.is_claimed() || request.phase.is_over() && !request.is_away())
             && self.sound().is_ok()
             && let Ok(lock) = self.store.try_lock("apply", "")?
             && self.store.open_marks()?.is_empty()
@@ -216,7 +217,10 @@ impl Engine {
             ));
         }
         let matter = self.matter(record, plan)?;
-        let question = Question::new(&people, matter, excluded, display::run_summary(record, effects), now);
+        let quorum = record.judgement.as_ref().map_or(Quorum::TWO, Judgement::quorum);
+        record.notes.extend(lacking(&quorum, &people, &excluded));
+        let summary = display::run_summary(record, effects);
+        let question = Question::new(&people, (matter, quorum), excluded, summary, now);
         let display = display::run(&question, &people, record, effects);
         let question = question.shown(&display);
         // There before the log says so: until the run is on record as held, nobody can decide on it.
@@ -331,8 +335,8 @@ impl Engine {
             self.step(&mut request, &Event::Cancelled)?;
         }
         self.count(&mut request, people)?;
-        if let (Phase::Denied, Some(run)) = (request.phase, request.question().matter.run()) {
-            self.denied(run)?;
+        if request.phase.is_over() && !request.is_away() {
+            self.put_away_late(&mut request)?;
         }
         Ok(request)
     }
@@ -355,15 +359,32 @@ impl Engine {
             return Ok(());
         }
         request.enter(next)?;
-        if !next.is_over() || next == Phase::Committed {
+        if !next.is_over() {
             return Ok(());
         }
-        let how = next.name().to_owned();
-        self.records.write(&[Body::ApprovalEnded { how, request: digest, run }])?;
-        if let (Phase::Denied, Some(run)) = (next, run) {
+        if next != Phase::Committed {
+            self.records.write(&[Body::ApprovalEnded { how: next.name().to_owned(), request: digest, run }])?;
+        }
+        self.put_away(request)
+    }
+
+    /// What follows from its end.
+    fn put_away(&mut self, request: &mut Request) -> Result<(), Failure> {
+        if let (Phase::Denied, Some(run)) = (request.phase, request.question().matter.run()) {
             self.denied(run)?;
         }
-        Ok(())
+        request.put_away(&self.store)
+    }
+
+    /// The same for one whose end was cut off: then it may be missing on record.
+    fn put_away_late(&mut self, request: &mut Request) -> Result<(), Failure> {
+        let (phase, question) = (request.phase, request.question());
+        let (digest, run) = (question.request, question.matter.run());
+        let said = |b: &Body| matches!(b, Body::ApprovalEnded { request, .. } if *request == digest);
+        if phase != Phase::Committed && !self.records.says(said)? {
+            self.records.write(&[Body::ApprovalEnded { how: phase.name().to_owned(), request: digest, run }])?;
+        }
+        self.put_away(request)
     }
 
     /// What a no means for the run. Again, where it was cut off in between.
@@ -420,9 +441,9 @@ impl Engine {
         self.lock_runs_of(&uids)
     }
 
-    /// Takes the one claim on a run's request. Every signature is verified again, and what would be done is
-    /// compared with what people were asked.
-    pub(super) fn claim(&mut self, record: &RunRecord, lock: &Lock) -> Result<Claim, Failure> {
+    /// Takes the one claim on a run's request, which has to have asked at least this quorum. Every signature is
+    /// verified again, and what would be done is compared with what people were asked.
+    pub(super) fn claim(&mut self, record: &RunRecord, quorum: &Quorum, lock: &Lock) -> Result<Claim, Failure> {
         let run = record.id;
         let people = self.people()?;
         let Some(digest) = record.approval else {
@@ -440,9 +461,17 @@ impl Engine {
                 .next(format!("give up: backstop discard {run}")));
         };
         let mut request = self.current(digest, &people, lock)?;
+        if request.phase.waits() && !request.question().quorum.covers(quorum) {
+            self.step(&mut request, &Event::Superseded)?;
+            let what = format!("{run} needs {} by today's rules, which were asked for less", quorum.in_words());
+            return Err(Failure::new(FailureKind::Refused, what)
+                .next(format!("run it again, which asks anew: backstop retry {run}"))
+                .next(format!("give up: backstop discard {run}")));
+        }
         if request.phase.waits() && !matches!(request.phase, Phase::Approved { .. }) {
-            let (have, needs) = standing(&request.ballot.tally(&people), &request.question().quorum);
-            let what = format!("{run} needs {needs} people, has {have}");
+            let quorum = &request.question().quorum;
+            let (have, _) = standing(&request.ballot.tally(&people), quorum);
+            let what = format!("{run} needs {}, has {have}", quorum.in_words());
             return Err(Failure::new(FailureKind::Refused, what)
                 .next(format!("people: backstop approve {run} --key FILE"))
                 .next(format!("give up: backstop discard {run}")));
@@ -495,6 +524,20 @@ pub fn standing(tally: &Tally, quorum: &Quorum) -> (usize, u32) {
     }
 }
 
+/// Where a group has fewer people who may approve than it takes: nobody can let it through then.
+fn lacking(quorum: &Quorum, people: &People, excluded: &Excluded) -> Vec<String> {
+    let of = |group: &String| {
+        people.members.iter().filter(|m| m.groups.contains_key(group) && !excluded.people.contains(&m.id)).count()
+    };
+    let too_few = |(group, needs): (&String, &u32)| {
+        let have = of(group);
+        let enrol = "backstop people grant ID GROUP";
+        (have < *needs as usize)
+            .then(|| format!("it takes {needs} of the group {group}, in which {have} may approve: {enrol}"))
+    };
+    quorum.groups.iter().filter_map(too_few).collect()
+}
+
 fn stranger(print: &str, people: &People) -> Failure {
     let next = if people.founded {
         "see who may approve: backstop people list"
@@ -513,3 +556,6 @@ fn refused(request: Digest, refusal: &Refusal) -> Failure {
 fn out_of_turn(request: Digest, why: Refused) -> Failure {
     Failure::new(FailureKind::Refused, format!("{}: {why}", code(request))).next("see what waits: backstop pending")
 }
+
+#[cfg(test)]
+mod tests;

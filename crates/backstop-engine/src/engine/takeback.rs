@@ -62,12 +62,13 @@ impl Engine {
         let (lock, now) = self.locked(id)?;
         expect(&now, State::Held)?;
         // While somebody was asked, or waited for the lock, it may have come to take more.
-        if self.judged_today(&mut record, &effects, &volumes)?.decision > judgement.decision {
+        let today = self.judged_today(&mut record, &effects, &volumes)?;
+        if today.decision > judgement.decision {
             let what = format!("{id} stays held: the rules, or who can approve, changed meanwhile");
             return Err(Failure::new(FailureKind::Refused, what).next(format!("again: backstop commit {id}")));
         }
         let bounds = self.t0(id, &sites)?;
-        let mut claim = if two { Some(self.claim(&now, &lock)?) } else { None };
+        let mut claim = if two { Some(self.claim(&now, &today.quorum(), &lock)?) } else { None };
         let checked = match self.as_rehearsed((&plan, &effects), &sites, &bounds, true) {
             Ok(checked) => checked,
             Err(failure) => {

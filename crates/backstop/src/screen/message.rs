@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use backstop_core::approval::quorum::Quorum;
 use backstop_core::effect::{Cover, CrossingKind, Door, EffectSet, Mount};
 use backstop_core::facts::Meaning;
 use backstop_core::policy::{Decision, Judgement, Reason};
@@ -154,7 +155,7 @@ fn rules(out: &mut String, record: &RunRecord, judgement: &Judgement, have: usiz
             n => format!("{} ({} places)", quoted(&r.why), size::count(n)),
         };
         let (name, at) = (pad(&quoted(&r.rule), 22), pad(&source(r), 27));
-        format!("{}  {at}  {}\n  {below}{why}", style.ink(ink, name), needs(r.decision, have))
+        format!("{}  {at}  {}\n  {below}{why}", style.ink(ink, name), needs(r, have))
     });
     // What a denial says to do is its next step.
     let said = if record.state == State::Denied { way_on(judgement) } else { None };
@@ -173,11 +174,14 @@ fn source(reason: &Reason) -> String {
 }
 
 /// What it takes to satisfy a rule, of which so many people have approved. One person who does, commits it.
-fn needs(decision: Decision, have: usize) -> String {
-    match decision {
+fn needs(reason: &Reason, have: usize) -> String {
+    match reason.decision {
         Decision::Allow => "needs nobody".to_owned(),
         Decision::Ask => "needs 1 person, has 0".to_owned(),
-        Decision::TwoPerson => format!("needs 2 people, has {have}"),
+        Decision::TwoPerson => {
+            let quorum = reason.quorum.clone().unwrap_or(Quorum::TWO);
+            format!("needs {}, has {have}", quorum.in_words())
+        }
         Decision::Deny => "denies; nobody can let it through".to_owned(),
     }
 }

@@ -69,6 +69,9 @@ pub fn explain(found: &PolicyExplainDocument, style: Style) -> String {
         if let Some(words) = &r.words {
             line(&mut out, style, "words", &quoted(words));
         }
+        if let Some(quorum) = &r.quorum {
+            line(&mut out, style, "quorum", &quorum.in_words());
+        }
         if let Some(next) = &r.next {
             line(&mut out, style, "next", &quoted(next));
         }

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::*;
-use crate::approval::ballot::{self, Quorum};
+use crate::approval::ballot;
+use crate::approval::quorum::Quorum;
 use crate::approval::statement::Choice;
 
 const PEOPLE: [&str; 3] = ["anna", "ben", "carl"];

@@ -8,6 +8,7 @@ use crate::approval::ballot::{Ballot, Question, Refusal, Vote};
 use crate::approval::life::JUMP;
 use crate::approval::matter::Matter;
 use crate::approval::people::{Footing, People};
+use crate::approval::quorum::Quorum;
 use crate::approval::statement::Choice;
 use crate::audit::Body;
 use crate::digest::Digest;
@@ -16,10 +17,11 @@ use crate::quoted::Quoted;
 use crate::time::Timestamp;
 
 /// What a quorum let through of a run, once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Granted {
     pub effects: Digest,
     pub plan: Digest,
+    pub quorum: Quorum,
     pub request: Digest,
 }
 
@@ -79,9 +81,9 @@ impl Approvals {
             }
             Body::ApprovalClaimed { request, votes, run } => {
                 let matter = self.is_about(*request, *run).and_then(|()| self.claims(*request, votes, at));
-                matter.map(|matter| match matter {
+                matter.map(|(matter, quorum)| match matter {
                     Matter::Run { effects, plan, .. } => {
-                        told.granted = Some(Granted { effects, plan, request: *request });
+                        told.granted = Some(Granted { effects, plan, quorum, request: *request });
                     }
                     Matter::People { .. } => drop(self.granted.insert(*request, (at, votes.clone()))),
                 })
@@ -147,7 +149,7 @@ impl Approvals {
         Ok((ballot, people))
     }
 
-    fn claims(&mut self, request: Digest, votes: &[Vote], at: Timestamp) -> Result<Matter, String> {
+    fn claims(&mut self, request: Digest, votes: &[Vote], at: Timestamp) -> Result<(Matter, Quorum), String> {
         {
             let (ballot, people) = self.count(request, votes, at)?;
             ballot.right(people, at).ok_or("begun without the people that it needs, or too late")?;
@@ -155,7 +157,7 @@ impl Approvals {
         match self.asked.get_mut(&request) {
             Some(asked) if !asked.over => {
                 asked.over = true;
-                Ok(asked.question.matter.clone())
+                Ok((asked.question.matter.clone(), asked.question.quorum.clone()))
             }
             _ => Err("begun on a request that had ended".to_owned()),
         }

@@ -1,11 +1,12 @@
 //! Stories in which people are asked: honest ones, and each way to lie about one.
 
 use super::*;
-use crate::approval::ballot::{Ballot, Excluded, Question as Asked, Quorum, Right};
+use crate::approval::ballot::{Ballot, Excluded, Question as Asked, Right};
 use crate::approval::key::Key;
 use crate::approval::made_up::{enrol, key, sign};
 use crate::approval::matter::Matter;
 use crate::approval::people::{Footing, People};
+use crate::approval::quorum::Quorum;
 use crate::approval::statement::{Choice, NAMESPACE, Nonce};
 
 fn later(seconds: i64) -> Timestamp {
@@ -117,7 +118,16 @@ fn every_lie_about_an_approval_is_found() {
         });
         asked.expect("a question")
     }
-    let lies: [(&str, Lie); 18] = [
+    let lies: [(&str, Lie); 19] = [
+        ("by fewer people than policy asked for: 2 people (1 of dba)", |s| {
+            let judgement = s.iter_mut().find_map(|b| match b {
+                Body::RunJudged { judgement, .. } => Some(judgement),
+                _ => None,
+            });
+            let reason = Reason::new(Decision::TwoPerson, "dba");
+            let quorum = Quorum::parse("1 dba").ok();
+            judgement.expect("a judgement").reasons.push(Reason { quorum, ..reason });
+        }),
         ("an approval that the log does not show", |s| s.retain(|b| !matches!(b, Body::ApprovalClaimed { .. }))),
         ("without the people that it needs", |s| {
             claim(s).pop();

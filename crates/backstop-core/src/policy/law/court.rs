@@ -189,6 +189,7 @@ fn speaks(rule: &Rule, decision: Decision, findings: &Findings) -> (Weight, Reas
         decision,
         next: rule.next.clone(),
         paths: places.paths,
+        quorum: rule.quorum.clone().filter(|_| decision == Decision::TwoPerson),
         rule: rule.id.clone(),
         source: Some(rule.at.clone()),
         why,

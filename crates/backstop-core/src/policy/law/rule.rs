@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Refusal, Source};
+use crate::approval::quorum::Quorum;
 use crate::policy::text::Statement;
 
 /// Names that the court itself gives reasons by.
@@ -40,6 +41,8 @@ pub struct Rule {
     pub layer: super::Layer,
     /// What can be done instead.
     pub next: Option<String>,
+    /// Who has to agree, where it takes more than any two people.
+    pub quorum: Option<Quorum>,
     /// Why, as a sentence fragment.
     pub reason: String,
     /// Cases in which it speaks (a permit: is silent).
@@ -83,6 +86,7 @@ impl Rule {
             id: String::new(),
             layer: source.layer,
             next: None,
+            quorum: None,
             reason: String::new(),
             stops: None,
             text: statement.text.to_owned(),
@@ -101,11 +105,24 @@ impl Rule {
                 "about" => rule.about = text.split_whitespace().map(str::to_owned).collect(),
                 "next" => rule.next = Some(text),
                 "words" => rule.words = Some(text),
+                "quorum" if rule.verdict == Verdict::Permit => {
+                    let why = "a rule that permits has a @quorum".to_owned();
+                    let law = "who has to agree is said by the rule that stops what they agree to";
+                    return Err(refuse(id.as_deref(), why, law, "put it at the rule that forbids"));
+                }
+                "quorum" => match Quorum::parse(&text) {
+                    Ok(quorum) => rule.quorum = Some(quorum),
+                    Err(why) => {
+                        let law = "@quorum says how many people, and of which groups";
+                        let next = "@quorum(\"1 dba\"), @quorum(\"3 people, 1 dba\")";
+                        return Err(refuse(id.as_deref(), format!("its @quorum: {why}"), law, next));
+                    }
+                },
                 "allows" => rule.allows = Some(text),
                 "stops" => rule.stops = Some(text),
                 _ => {
                     let why = format!("there is no annotation @{key}");
-                    let known = "one of: @id @reason @about @next @words @allows @stops";
+                    let known = "one of: @id @reason @about @next @words @quorum @allows @stops";
                     return Err(refuse(id.as_deref(), why, "unknown keys are refused", known));
                 }
             }

@@ -1,6 +1,8 @@
 use super::*;
+use crate::approval::quorum::Quorum;
 use crate::effect::Totals;
 use crate::facts::{Facts, Findings};
+use crate::policy::Judgement;
 use crate::policy::case::Case;
 use crate::policy::{Decision, Reason};
 
@@ -183,6 +185,7 @@ fn what_is_not_sound_is_refused_and_then_denied() {
             "does not stop",
         ),
         (format!(r#"@id("x") @reason("r") @allows("undoable: true") {forbid};"#), 1, "it stops"),
+        (format!(r#"@id("x") @reason("r") @quorum("dba") {forbid};"#), 1, "its @quorum"),
     ] {
         let refusals = with(project(&text)).map(|_| ()).expect_err(&text);
         let told = &refusals[0];
@@ -202,6 +205,26 @@ fn a_refused_rule_is_known_by_its_name() {
     ));
     assert_eq!(rules.iter().map(|r| r.id.as_str()).collect::<Vec<_>>(), ["good"]);
     assert_eq!(refusals.iter().map(|r| r.id.as_deref()).collect::<Vec<_>>(), [Some("torn")]);
+}
+
+#[test]
+fn who_has_to_agree_is_what_all_rules_that_speak_ask_for() {
+    let two = "unless { context.approvals.people >= 2 }";
+    let rule = |id: &str, quorum: &str, when: &str| {
+        format!(
+            "@id(\"{id}\") @reason(\"r\") @quorum(\"{quorum}\") forbid (principal, action, resource) {when} {two};\n"
+        )
+    };
+    let text =
+        rule("a", "1 dba", "") + &rule("b", "3 people, 2 dba", "") + &rule("c", "9 ops", "when { !context.undoable }");
+    let law = with(project(&text)).unwrap_or_else(|r| panic!("{r:#?}"));
+    let findings = Findings { facts: Case::parse("people.enrolled: 5").expect("a case"), ..Findings::default() };
+    let judgement = law.judge(&findings, Vec::new());
+    assert_eq!(
+        (judgement.decision, judgement.quorum().in_words().as_str()),
+        (Decision::TwoPerson, "3 people (2 of dba)")
+    );
+    assert_eq!(Judgement::of(Vec::new()).quorum(), Quorum::TWO);
 }
 
 #[test]
