@@ -20,7 +20,7 @@ const STEP: Duration = Duration::from_secs(300);
 fn main() {
     let args = Arguments::from_args();
     let missing = guard::missing().or_else(|| {
-        let absent: Vec<_> = ["flock", "pgrep", "ssh-keygen"].into_iter().filter(|p| !guard::installed(p)).collect();
+        let absent: Vec<_> = ["flock", "openssl", "pgrep", "pkill", "ssh-keygen"].into_iter().filter(|p| !guard::installed(p)).collect();
         (!absent.is_empty()).then(|| format!("these programs are missing: {}", absent.join(", ")))
     });
     if !args.list && missing.is_none() {
@@ -37,6 +37,7 @@ fn main() {
         }),
         claim("two-people-alone-let-a-database-go", &missing, two_people),
         claim("a-daemon-killed-anywhere-loses-nothing", &missing, killed),
+        claim("people-are-told", &missing, told),
         claim("many-at-once", &missing, || plays(include_str!("../system/load.sh"), None).map(drop)),
     ];
     libtest_mimic::run(&args, trials).exit();
@@ -103,6 +104,13 @@ fn verifies(dir: &Path, person: &str, text: &str) -> Result<(), Failed> {
     child.stdin.take().ok_or("no standard input")?.write_all(text.as_bytes())?;
     let status = child.wait()?;
     if status.success() { Ok(()) } else { Err(format!("OpenSSH does not verify what {person} signed").into()) }
+}
+
+/// The notifier, against servers of its own.
+fn told() -> Result<(), Failed> {
+    let script = include_str!("../system/notify.sh");
+    let server = include_str!("../system/notified.py");
+    plays(&format!("cat > /tmp/notified <<'END_OF_PROGRAM'\n{server}\nEND_OF_PROGRAM\n{script}"), None).map(drop)
 }
 
 /// The daemon, or the worker of a run, is killed at every point where something is written.

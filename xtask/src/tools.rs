@@ -16,6 +16,7 @@ struct Tool {
 const TOOLS: &[Tool] = &[
     Tool { program: "black", package: "black" },
     // The arena's Python is the distribution's, whichever comes first on the path here.
+    Tool { program: "/usr/bin/python3 -m aiosmtpd --version", package: "python3-aiosmtpd" },
     Tool { program: "/usr/bin/python3 -m ensurepip --version", package: "python3-venv" },
     Tool { program: "bwrap", package: "bubblewrap" },
     Tool { program: "curl", package: "curl" },
@@ -32,6 +33,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "mkfs.xfs", package: "xfsprogs" },
     Tool { program: "node", package: "nodejs" },
     Tool { program: "npm", package: "npm" },
+    Tool { program: "openssl", package: "openssl" },
     Tool { program: "patch", package: "patch" },
     Tool { program: "perl", package: "perl" },
     Tool { program: "pg_ctlcluster", package: "postgresql" },

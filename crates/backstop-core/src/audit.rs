@@ -151,6 +151,28 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         session: Option<Bytes>,
     },
+    /// People were told what an entry says, by one of the ways to do so.
+    #[serde(rename = "notice.delivered")]
+    NoticeDelivered {
+        /// How often it was tried.
+        attempts: u32,
+        /// The way.
+        channel: String,
+        /// The index of the entry.
+        entry: u64,
+    },
+    /// They could not be told by this way, and it is not tried any more.
+    #[serde(rename = "notice.failed")]
+    NoticeFailed {
+        /// How often it was tried.
+        attempts: u32,
+        /// The way.
+        channel: String,
+        /// The index of the entry.
+        entry: u64,
+        /// Why.
+        why: String,
+    },
     /// Who may approve was changed.
     #[serde(rename = "people.changed")]
     PeopleChanged {
@@ -465,6 +487,8 @@ impl Body {
             Self::AuditRecovered { .. } => "audit.recovered",
             Self::AuditStarted { .. } => "audit.started",
             Self::Nested { .. } => "run.nested",
+            Self::NoticeDelivered { .. } => "notice.delivered",
+            Self::NoticeFailed { .. } => "notice.failed",
             Self::PeopleChanged { .. } => "people.changed",
             Self::PolicyLoaded { .. } => "policy.loaded",
             Self::PolicyRefused { .. } => "policy.refused",
@@ -499,6 +523,8 @@ impl Body {
             }
             Self::AuditRecovered { .. }
             | Self::AuditStarted { .. }
+            | Self::NoticeDelivered { .. }
+            | Self::NoticeFailed { .. }
             | Self::PeopleChanged { .. }
             | Self::PolicyLoaded { .. }
             | Self::PolicyRefused { .. }
@@ -527,4 +553,4 @@ impl Body {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -12,6 +12,8 @@ pub enum Standing {
     Approver,
     /// Any other account: coding agents run by these.
     Other,
+    /// The notifier's: a program that speaks to a network, and so has no right but to hear what is told.
+    Notifier,
 }
 
 /// What is asked, as far as it matters who asks.
@@ -29,11 +31,14 @@ pub enum Deed {
     Decide,
     /// Changing who may approve.
     Govern,
+    /// Hearing what people are to be told, and saying that they were.
+    Notify,
 }
 
 impl Deed {
     /// Every deed.
-    pub const ALL: [Self; 6] = [Self::Run, Self::Look, Self::TakeBack, Self::LetThrough, Self::Decide, Self::Govern];
+    pub const ALL: [Self; 7] =
+        [Self::Run, Self::Look, Self::TakeBack, Self::LetThrough, Self::Decide, Self::Govern, Self::Notify];
 }
 
 /// Why not.
@@ -46,9 +51,10 @@ pub struct Refusal {
 }
 
 /// What a user is to the machine.
-pub fn standing(uid: u32, people: &People) -> Standing {
+pub fn standing(uid: u32, people: &People, notifier: Option<u32>) -> Standing {
     match uid {
         0 => Standing::Root,
+        _ if notifier == Some(uid) => Standing::Notifier,
         _ if people.members.iter().any(|m| m.uids.contains(&uid)) => Standing::Approver,
         _ => Standing::Other,
     }
@@ -61,7 +67,8 @@ pub fn standing(uid: u32, people: &People) -> Standing {
 pub const fn may(standing: Standing, deed: Deed) -> Result<(), Refusal> {
     match (standing, deed) {
         (Standing::Root, _)
-        | (_, Deed::Run | Deed::Look | Deed::TakeBack)
+        | (Standing::Notifier, Deed::Notify)
+        | (Standing::Approver | Standing::Other, Deed::Run | Deed::Look | Deed::TakeBack)
         | (Standing::Approver, Deed::LetThrough | Deed::Decide) => Ok(()),
         (Standing::Other, Deed::LetThrough) => Err(Refusal {
             why: "only people who are enrolled let something take effect here",
@@ -70,6 +77,14 @@ pub const fn may(standing: Standing, deed: Deed) -> Result<(), Refusal> {
         (Standing::Other, Deed::Decide) => Err(Refusal {
             why: "only people who are enrolled see what waits for them, and bring signatures",
             next: "have root enrol the person with this account: backstop people add ID --key FILE --account NAME",
+        }),
+        (Standing::Notifier, _) => Err(Refusal {
+            why: "this is the notifier's account, which hears what people are told and does nothing else",
+            next: "use an account of your own; which one is the notifier's: backstop help settings",
+        }),
+        (Standing::Approver | Standing::Other, Deed::Notify) => Err(Refusal {
+            why: "only the notifier hears what people are told",
+            next: "have root write its account into /etc/backstop/settings.toml: notifier = \"NAME\"",
         }),
         (Standing::Approver | Standing::Other, Deed::Govern) => Err(Refusal {
             why: "only root asks for a change of who may approve",
@@ -94,5 +109,7 @@ mod tests {
         let agents: Vec<Deed> = Deed::ALL.into_iter().filter(|d| may(Standing::Other, *d).is_ok()).collect();
         assert_eq!(agents, [Deed::Run, Deed::Look, Deed::TakeBack]);
         assert!(may(Standing::Approver, Deed::Govern).is_err());
+        let notifiers: Vec<Deed> = Deed::ALL.into_iter().filter(|d| may(Standing::Notifier, *d).is_ok()).collect();
+        assert_eq!(notifiers, [Deed::Notify]);
     }
 }

@@ -19,6 +19,7 @@ pub mod lens;
 pub mod machine;
 pub mod merkle;
 pub mod note;
+pub mod notice;
 pub mod plan;
 pub mod policy;
 pub mod quoted;

@@ -22,6 +22,8 @@ pub struct Machine {
     pub background: Option<Background>,
     /// Whose runs are.
     pub mode: Mode,
+    /// The account of the notifier, which hears what people are asked, and may do nothing else.
+    pub notifier: Option<String>,
     /// Which accounts may have commands run as which others, by their names.
     pub r#as: BTreeMap<String, BTreeSet<String>>,
 }
@@ -55,6 +57,7 @@ impl Default for Machine {
             net: None,
             background: None,
             mode: Mode::Personal,
+            notifier: None,
             r#as: BTreeMap::new(),
         }
     }
@@ -118,6 +121,7 @@ struct Raw {
     background: Option<Background>,
     #[serde(default)]
     mode: Mode,
+    notifier: Option<String>,
     #[serde(default)]
     r#as: BTreeMap<String, BTreeSet<String>>,
 }
@@ -149,7 +153,15 @@ impl Machine {
         if !may.contains(&profile) {
             may.insert(0, profile);
         }
-        Ok(Self { profile, may, net: raw.net, background: raw.background, mode: raw.mode, r#as: raw.r#as })
+        Ok(Self {
+            profile,
+            may,
+            net: raw.net,
+            background: raw.background,
+            mode: raw.mode,
+            notifier: raw.notifier,
+            r#as: raw.r#as,
+        })
     }
 
     /// What a run goes by, of what was typed for it.

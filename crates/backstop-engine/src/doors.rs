@@ -3,6 +3,7 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::Duration;
 
 use backstop_core::approval::key::Key;
 use backstop_core::approval::people::{Change, People};
@@ -12,12 +13,13 @@ use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
 use backstop_core::machine::{Machine, Mode};
+use backstop_core::notice::{Delivery, Notice};
 use backstop_core::run::RunRecord;
 
 use crate::daemon::SOCKET;
 use crate::engine::{
-    Beneath, Decided, Engine, Filter, Listed, Outcome, Pending, Person, RunOptions, Side, Unchanged, UndoOptions,
-    UndoReport, Waiting, Which, Wish,
+    Beneath, Decided, Engine, Filter, Listed, Notices, Outcome, Pending, Person, RunOptions, Side, Unchanged,
+    UndoOptions, UndoReport, Waiting, Which, Wish,
 };
 use crate::failure::Failure;
 use crate::law::Reader;
@@ -91,6 +93,12 @@ pub trait Doors {
     fn people(&self) -> Result<People, Failure>;
     /// Changes that, or asks two people.
     fn change_people(&mut self, change: &Change) -> Result<Wish, Failure>;
+    /// What people are to be told from an entry of the log on; waits for something at most so long.
+    fn notices(&mut self, from: Option<u64>, wait: Duration) -> Result<Notices, Failure>;
+    /// A notice that tells nothing.
+    fn test_notice(&self) -> Result<Notice, Failure>;
+    /// Puts on record what became of a notice.
+    fn delivered(&mut self, delivery: &Delivery) -> Result<(), Failure>;
     /// True where the last command had a terminal of its own: what a key of that one sent to the command did not
     /// reach whoever waits beside this process.
     fn had_own_terminal(&self) -> bool {
@@ -253,5 +261,17 @@ impl Doors for House {
 
     fn change_people(&mut self, change: &Change) -> Result<Wish, Failure> {
         self.engine.change_people(change)
+    }
+
+    fn notices(&mut self, from: Option<u64>, wait: Duration) -> Result<Notices, Failure> {
+        self.engine.notices(from, wait)
+    }
+
+    fn test_notice(&self) -> Result<Notice, Failure> {
+        self.engine.test_notice()
+    }
+
+    fn delivered(&mut self, delivery: &Delivery) -> Result<(), Failure> {
+        self.engine.delivered(delivery)
     }
 }

@@ -8,6 +8,7 @@ mod effective;
 mod find;
 mod inplace;
 mod look;
+mod notices;
 mod people;
 mod recover;
 mod run;
@@ -19,6 +20,7 @@ mod whose;
 
 pub use approve::{Decided, Pending, Waiting, standing};
 pub use edit::Unchanged;
+pub use notices::{LONGEST_WAIT, Notices};
 pub use people::Wish;
 
 use std::path::Path;

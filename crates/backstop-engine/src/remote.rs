@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use backstop_core::approval::key::Key;
 use backstop_core::approval::people::{Change, People};
@@ -17,6 +18,7 @@ use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
+use backstop_core::notice::{Delivery, Notice};
 use backstop_core::run::RunRecord;
 use backstop_sys::{inherit, process, socket};
 use serde::de::DeserializeOwned;
@@ -25,8 +27,8 @@ use self::session::Session;
 use crate::daemon::wire::{Around, Ask, Event, Hello, Kind, LONGEST_ANSWER, Message, NUMBERS, VERSION, Wire};
 use crate::doors::Doors;
 use crate::engine::{
-    Beneath, Decided, Filter, Listed, Outcome, Pending, Person, RunOptions, Side, Unchanged, UndoOptions, UndoReport,
-    Waiting, Which, Wish,
+    Beneath, Decided, Filter, Listed, Notices, Outcome, Pending, Person, RunOptions, Side, Unchanged, UndoOptions,
+    UndoReport, Waiting, Which, Wish,
 };
 use crate::failure::{Failure, FailureKind};
 use crate::porch::Wanted;
@@ -321,6 +323,19 @@ impl Doors for Remote {
 
     fn change_people(&mut self, change: &Change) -> Result<Wish, Failure> {
         self.call(&Ask::ChangePeople { change: change.clone() })
+    }
+
+    fn notices(&mut self, from: Option<u64>, wait: Duration) -> Result<Notices, Failure> {
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        self.call(&Ask::Notices { from, wait_ms })
+    }
+
+    fn test_notice(&self) -> Result<Notice, Failure> {
+        self.call(&Ask::TestNotice)
+    }
+
+    fn delivered(&mut self, delivery: &Delivery) -> Result<(), Failure> {
+        self.call(&Ask::Delivered { delivery: delivery.clone() })
     }
 
     fn had_own_terminal(&self) -> bool {

@@ -227,6 +227,8 @@ fn may_follow(body: &Body, door: Door) -> bool {
         Body::ApprovalEnded { .. }
         | Body::AuditRecovered { .. }
         | Body::AuditStarted { .. }
+        | Body::NoticeDelivered { .. }
+        | Body::NoticeFailed { .. }
         | Body::PeopleChanged { .. }
         | Body::PolicyLoaded { .. }
         | Body::PolicyRefused { .. }
@@ -334,6 +336,8 @@ impl Life {
             | Body::Nested { .. }
             | Body::AuditRecovered { .. }
             | Body::AuditStarted { .. }
+            | Body::NoticeDelivered { .. }
+            | Body::NoticeFailed { .. }
             | Body::PeopleChanged { .. }
             | Body::PolicyLoaded { .. }
             | Body::PolicyRefused { .. }

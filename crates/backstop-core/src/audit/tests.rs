@@ -1,4 +1,4 @@
-mod approvals;
+pub(crate) mod approvals;
 
 use super::*;
 use crate::policy::law::{Layer, Refusal};

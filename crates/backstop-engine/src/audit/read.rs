@@ -81,3 +81,13 @@ impl Iterator for Entries {
         }
     }
 }
+
+/// The index that the next entry of the log in `dir` will have.
+pub fn end(dir: &Path) -> Result<u64, AuditError> {
+    let Some(last) = segments(dir)?.pop() else { return Ok(0) };
+    let mut index = last.first;
+    for entry in entries(dir, last.first) {
+        index = entry?.index + 1;
+    }
+    Ok(index)
+}

@@ -16,6 +16,7 @@ use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
+use backstop_core::notice::Delivery;
 use backstop_core::run::RunRecord;
 use backstop_sys::socket;
 use serde::de::DeserializeOwned;
@@ -168,6 +169,9 @@ pub(crate) enum Ask {
     Decide { request: Digest, text: String, signature: String, reason: Option<Bytes> },
     People,
     ChangePeople { change: Change },
+    Notices { from: Option<u64>, wait_ms: u64 },
+    TestNotice,
+    Delivered { delivery: Delivery },
 }
 
 impl Ask {
@@ -192,6 +196,7 @@ impl Ask {
             | Self::People => Deed::Look,
             Self::Pending | Self::Statement { .. } | Self::Decide { .. } => Deed::Decide,
             Self::ChangePeople { .. } => Deed::Govern,
+            Self::Notices { .. } | Self::TestNotice | Self::Delivered { .. } => Deed::Notify,
         }
     }
 }

@@ -222,6 +222,9 @@ impl<'a> Worker<'a> {
             }
             Ask::People => json(self.house.people()),
             Ask::ChangePeople { change } => json(self.house.change_people(&change)),
+            Ask::Notices { from, wait_ms } => json(self.house.notices(from, Duration::from_millis(wait_ms))),
+            Ask::TestNotice => json(self.house.test_notice()),
+            Ask::Delivered { delivery } => json(self.house.delivered(&delivery)),
         }
     }
 
@@ -279,7 +282,10 @@ fn open(who: &Identity, login: Option<u32>) -> Result<(House, Standing), Failure
     let caller = Caller { uid: who.uid, gid: who.gid };
     let (settings, accounts) = porch::settings_for(who, login, STATE.as_ref());
     let mut house = House::with(caller, settings, accounts)?;
-    let standing = authority::standing(who.uid, &house.engine.people()?);
+    let notifier = porch::machine()?.notifier;
+    let notifier =
+        notifier.and_then(|name| Some(house.accounts.iter().find(|a| a.name.as_slice() == name.as_bytes())?.uid));
+    let standing = authority::standing(who.uid, &house.engine.people()?, notifier);
     if authority::may(standing, Deed::Decide).is_ok() {
         house.engine.sees_all();
     }

@@ -558,4 +558,4 @@ fn out_of_turn(request: Digest, why: Refused) -> Failure {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -53,6 +53,18 @@ fn said(body: &Body) -> (String, Ink) {
             let by = request.map_or_else(|| format!("founding, user {uid}"), |r| format!("approved as {}", code(r)));
             (format!("{} (revision {revision}, {by})", tame(in_words(change).as_bytes())), Ink::Changed)
         }
+        Body::NoticeDelivered { attempts, channel, entry } => {
+            let tries = if *attempts == 1 { String::new() } else { format!(", at the {attempts}. attempt") };
+            (format!("people were told of entry {entry} by {}{tries}", quoted(channel)), Ink::Faint)
+        }
+        Body::NoticeFailed { attempts, channel, entry, why } => (
+            format!(
+                "people could not be told of entry {entry} by {} ({attempts} attempts): {}",
+                quoted(channel),
+                quoted(why)
+            ),
+            Ink::Lost,
+        ),
         Body::AuditStarted { .. } => ("the log begins".to_owned(), Ink::Faint),
         Body::AuditRecovered { adopted, cut_bytes, .. } => {
             (format!("{adopted} entries adopted, {} cut off", size::bytes(*cut_bytes)), Ink::Changed)

@@ -63,6 +63,12 @@ fn open(state: &Path) -> Engine {
     Engine::open(settings(state)).expect("an engine")
 }
 
+/// anna and ben may approve.
+pub(in crate::engine) fn founded(engine: &mut Engine) {
+    Voter::new(1).enrol(engine, "anna");
+    Voter::new(2).enrol(engine, "ben");
+}
+
 /// What two people agreed to is claimed by eight at once, round after round, on the real store: each time exactly
 /// one has it, and it is made once. `BACKSTOP_ROUNDS` says how many rounds.
 #[test]
@@ -75,8 +81,7 @@ fn of_all_who_claim_at_once_exactly_one_executes() {
     let state = dir.path().join("state");
     let mut engine = open(&state);
     let voters = [Voter::new(1), Voter::new(2)];
-    voters[0].enrol(&mut engine, "anna");
-    voters[1].enrol(&mut engine, "ben");
+    founded(&mut engine);
     let mut claimers: Vec<Engine> = (0..CLAIMERS).map(|_| open(&state)).collect();
     for round in 0..rounds {
         let (id, group) = ("anna".to_owned(), "dba".to_owned());

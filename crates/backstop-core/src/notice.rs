@@ -1,0 +1,329 @@
+//! What people are told, away from the machine, of what waits for their approval: from entries of the audit log and
+//! nothing else. All of it is one line or more of printable ASCII, whoever named the files that it speaks of; and
+//! nothing in it lets anything through.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::approval::ballot::Question;
+use crate::approval::display::change_summary;
+use crate::approval::is_name;
+use crate::approval::matter::code;
+use crate::approval::statement::Choice;
+use crate::audit::{Body, Entry};
+use crate::canon;
+use crate::digest::Digest;
+use crate::id::RunId;
+use crate::quoted::Quoted;
+use crate::time::Timestamp;
+
+/// The longest reason why something was not delivered, in bytes.
+const LONGEST_WHY: usize = 300;
+
+/// One thing that people are told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Notice {
+    /// When it happened.
+    pub at: Timestamp,
+    /// The first eight hex digits of the request's digest, which every approver is shown as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The index of the audit log's entry.
+    pub entry: u64,
+    /// When the request expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// The machine.
+    pub host: String,
+    /// Names it: the same for the same entry of the same log, whenever it is told again.
+    pub id: String,
+    /// The run, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// The effect, or the change of people, in one line.
+    pub summary: String,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum What {
+    /// People are asked.
+    Asked {
+        /// Who has to agree, in words.
+        needs: String,
+    },
+    /// Somebody decided.
+    Decided {
+        /// What.
+        choice: Choice,
+        /// Who.
+        person: String,
+    },
+    /// The quorum is there, and what was asked begins.
+    Approved {
+        /// Whose approvals it stands on.
+        by: Vec<String>,
+    },
+    /// It has ended, and nothing took effect.
+    Ended {
+        /// How: `denied`, `expired`, `revoked`, `drifted`, `superseded`, `cancelled`, `failed`.
+        how: String,
+    },
+    /// Who may approve was changed.
+    PeopleChanged {
+        /// The revision that is in force.
+        revision: u64,
+    },
+    /// Nothing: somebody tries whether notices arrive.
+    Test,
+}
+
+/// The kinds of notices, as settings name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// People are asked.
+    Asked,
+    /// Somebody decided.
+    Decided,
+    /// What was asked begins.
+    Approved,
+    /// It has ended otherwise.
+    Ended,
+    /// Who may approve was changed.
+    PeopleChanged,
+}
+
+/// What became of telling it by one of the ways.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Delivery {
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The way, by its name.
+    pub channel: String,
+    /// The notice, by its entry.
+    pub entry: u64,
+    /// Why it was given up; none where it was delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+impl Delivery {
+    /// Whether it can be put on record: names and reasons are plain and short.
+    pub fn is_sound(&self) -> bool {
+        let plain = |why: &String| why.len() <= LONGEST_WHY && why.bytes().all(|b| (b' '..=b'~').contains(&b));
+        is_name(&self.channel) && self.failed.as_ref().is_none_or(plain)
+    }
+
+    /// A reason, from whatever text, as it can be put on record.
+    pub fn reason(text: &str) -> String {
+        let plain = text.chars().map(|c| if (' '..='~').contains(&c) { c } else { '?' });
+        plain.take(LONGEST_WHY).collect()
+    }
+}
+
+impl What {
+    /// Which kind it is; none for what is only tried.
+    pub const fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Asked { .. } => Some(Kind::Asked),
+            Self::Decided { .. } => Some(Kind::Decided),
+            Self::Approved { .. } => Some(Kind::Approved),
+            Self::Ended { .. } => Some(Kind::Ended),
+            Self::PeopleChanged { .. } => Some(Kind::PeopleChanged),
+            Self::Test => None,
+        }
+    }
+}
+
+impl Notice {
+    /// The request that an entry is told of by, where it is told at all.
+    pub const fn request(body: &Body) -> Option<Digest> {
+        match body {
+            Body::ApprovalAsked { question } => Some(question.request),
+            Body::ApprovalClaimed { request, .. }
+            | Body::ApprovalEnded { request, .. }
+            | Body::ApprovalVoted { request, .. } => Some(*request),
+            _ => None,
+        }
+    }
+
+    /// What people are told of an entry; none where that is nothing. `question` is what the entry's request asks.
+    pub fn of(entry: &Entry, question: Option<&Question>) -> Option<Self> {
+        let what = match &entry.body {
+            Body::ApprovalAsked { question } => What::Asked { needs: question.quorum.in_words() },
+            Body::ApprovalVoted { vote, .. } => What::Decided { choice: vote.choice, person: calm(&vote.person) },
+            Body::ApprovalClaimed { votes, .. } => {
+                What::Approved { by: votes.iter().map(|v| calm(&v.person)).collect() }
+            }
+            Body::ApprovalEnded { how, .. } => What::Ended { how: calm(how) },
+            Body::PeopleChanged { revision, .. } => What::PeopleChanged { revision: *revision },
+            _ => return None,
+        };
+        let (host, summary) = match (&entry.body, question) {
+            (Body::PeopleChanged { change, host, .. }, _) => (host.clone(), change_summary(change)),
+            (_, Some(question)) => (question.host.clone(), question.summary.clone()),
+            (_, None) => (String::new(), "a request that is not kept any more".to_owned()),
+        };
+        Some(Self {
+            at: entry.at,
+            code: Self::request(&entry.body).map(code),
+            entry: entry.index,
+            expires: question.map(|q| q.expires),
+            host: calm(&host),
+            id: format!("n-{}-{}", entry.index, &Digest::of("backstop/notice/1", &[&canon::line(entry)]).hex()[..16]),
+            run: entry.body.run(),
+            summary: calm(&summary),
+            what,
+        })
+    }
+
+    /// One that tells nothing.
+    pub fn test(host: &str, now: Timestamp) -> Self {
+        Self {
+            at: now,
+            code: None,
+            entry: 0,
+            expires: None,
+            host: calm(host),
+            id: format!("n-test-{}", now.secs),
+            run: None,
+            summary: "somebody tries whether notices arrive; nothing happened".to_owned(),
+            what: What::Test,
+        }
+    }
+
+    /// The headline.
+    pub fn title(&self) -> String {
+        let what = match &self.what {
+            What::Asked { .. } => "approval needed".to_owned(),
+            What::Decided { choice, person } => match choice {
+                Choice::ApproveOnce => format!("{person} approves"),
+                Choice::Deny => format!("{person} denies"),
+                Choice::Revoke => format!("{person} takes an approval back"),
+            },
+            What::Approved { by } => format!("approved by {}", by.join(", ")),
+            What::Ended { how } => format!("{how}, nothing took effect"),
+            What::PeopleChanged { .. } => "who may approve has changed".to_owned(),
+            What::Test => "test".to_owned(),
+        };
+        format!("[{}] {what}: {}", self.host, self.summary)
+    }
+
+    /// All of it, with the way on; `link` leads to where it can be looked at.
+    pub fn text(&self, link: Option<&str>) -> String {
+        let mut text = format!("{}\n", self.title());
+        let mut line = |key: &str, value: &str| text.push_str(&format!("  {key:<8} {value}\n"));
+        if let Some(code) = &self.code {
+            line("request", code);
+        }
+        let name = self.run.map(|run| run.to_string()).or_else(|| self.code.clone());
+        if let Some(run) = self.run {
+            line("run", &run.to_string());
+        }
+        match &self.what {
+            What::Asked { needs } => {
+                line("needs", needs);
+                if let Some(expires) = self.expires {
+                    line("expires", &expires.to_string());
+                }
+                if let Some(name) = &name {
+                    line("look", &format!("on {}: backstop show {name}", self.host));
+                    line("decide", &format!("on {}: backstop approve {name} --key FILE, or deny", self.host));
+                }
+            }
+            What::PeopleChanged { revision } => {
+                line("revision", &revision.to_string());
+                line("look", &format!("on {}: backstop people list", self.host));
+            }
+            What::Decided { .. } | What::Approved { .. } | What::Ended { .. } | What::Test => {}
+        }
+        if let Some(link) = link {
+            line("see", link);
+        }
+        text.push_str("Nothing can be approved by answering this message.\n");
+        text
+    }
+}
+
+/// A text from the log, which may be anybody's, in printable ASCII on one line.
+fn calm(text: &str) -> String {
+    let plain = |c: char| (' '..='~').contains(&c);
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        Quoted(text.as_bytes()).to_string().replace(|c| !plain(c), "?")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::approval::made_up::{NOON, enrol};
+    use crate::audit::tests::approvals::approved;
+
+    fn entry(index: u64, body: Body) -> Entry {
+        Entry { at: NOON, body, index, version: Entry::VERSION }
+    }
+
+    fn all() -> Vec<Notice> {
+        let bodies = approved();
+        let Body::ApprovalAsked { question } = bodies[0].clone() else { panic!("a question") };
+        let ended = Body::ApprovalEnded { how: "expired".to_owned(), request: question.request, run: None };
+        let changed = Body::PeopleChanged {
+            change: enrol("carl", 3, &["dba"], 1003),
+            digest: Digest([1; 32]),
+            host: "db-1".to_owned(),
+            made_at: NOON,
+            request: None,
+            revision: 3,
+            uid: 0,
+        };
+        let told = |(n, body)| Notice::of(&entry(n, body), Some(&question)).expect("it is told");
+        (7..).zip(bodies.into_iter().chain([ended, changed])).map(told).collect()
+    }
+
+    #[test]
+    fn people_are_told_what_is_asked_and_how_it_goes_on() {
+        let told: Vec<String> = all().iter().map(Notice::title).collect();
+        assert_eq!(
+            told,
+            [
+                "[db-1] approval needed: would delete a file",
+                "[db-1] anna approves: would delete a file",
+                "[db-1] approved by anna, ben: would delete a file",
+                "[db-1] expired, nothing took effect: would delete a file",
+                "[db-1] who may approve has changed: who may approve: enrol carl (groups dba; accounts 1003) with 1 key",
+            ]
+        );
+        let asked = all()[0].text(Some("https://console.example/r"));
+        for part in ["needs    2 people", "expires  ", "backstop approve ", "see      https://", "by answering"] {
+            assert!(asked.contains(part), "{part}: {asked}");
+        }
+        assert!(!all()[3].text(None).contains("backstop approve"));
+        assert!(Notice::of(&entry(1, Body::RunHeld { run: RunId::from_number(7) }), None).is_none());
+    }
+
+    #[test]
+    fn one_entry_is_one_notice_and_another_is_another() {
+        let ids: std::collections::BTreeSet<String> = all().into_iter().chain(all()).map(|n| n.id).collect();
+        assert_eq!(ids.len(), 5);
+    }
+
+    #[test]
+    fn nothing_in_it_is_more_than_a_line_of_plain_text() {
+        for bad in ["a\nb", "\u{202e}x", "tab\there", "\u{1b}[2J", "n\u{e4}me"] {
+            let notice = Notice { summary: calm(bad), host: calm(bad), ..Notice::test("x", NOON) };
+            assert!(notice.title().bytes().all(|b| (b' '..=b'~').contains(&b)), "{:?}", notice.title());
+            let why = Delivery::reason(&bad.repeat(200));
+            assert!(Delivery { attempts: 1, channel: "x".into(), entry: 0, failed: Some(why) }.is_sound());
+            let why = Some(bad.to_owned());
+            assert!(!Delivery { attempts: 1, channel: "x".into(), entry: 0, failed: why }.is_sound());
+        }
+    }
+}

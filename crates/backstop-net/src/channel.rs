@@ -1,0 +1,98 @@
+//! Sends one notice by one way, once. Knows protocols; when to try again is not decided here.
+
+mod command;
+mod mail;
+mod web;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use backstop_core::notice::Notice;
+
+use crate::config::{self, Way};
+use crate::deliver::Miss;
+
+/// One attempt takes no longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A secret is no longer than this.
+const LONGEST_SECRET: u64 = 4 << 10;
+
+/// A channel that is ready: its secrets are read.
+pub struct Channel {
+    /// What the settings say of it.
+    pub config: config::Channel,
+    sender: Box<dyn Sender>,
+}
+
+/// Sends.
+trait Sender: Send + Sync {
+    fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss>;
+}
+
+impl Channel {
+    /// Makes a channel ready.
+    ///
+    /// # Errors
+    /// A secret that can't be read or used, as a sentence fragment.
+    pub fn new(config: config::Channel) -> Result<Self, String> {
+        let sender: Box<dyn Sender> = match &config.way {
+            Way::Webhook(webhook) => Box::new(web::Webhook::new(webhook)?),
+            Way::Slack(slack) => Box::new(web::Slack::new(slack)?),
+            Way::Ntfy(ntfy) => Box::new(web::Ntfy::new(ntfy)?),
+            Way::Mail(mail) => Box::new(mail::Mail::new(mail)?),
+            Way::Command(command) => Box::new(command::Command::new(command)),
+        };
+        Ok(Self { config, sender })
+    }
+
+    /// Tries to tell people once.
+    ///
+    /// # Errors
+    /// Why it did not arrive.
+    pub fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
+        self.sender.send(notice, link)
+    }
+}
+
+/// A secret, from a file that not everybody may read.
+fn secret(path: &Path) -> Result<String, String> {
+    let failed = |e: std::io::Error| format!("the secret in {} can't be read: {e}", path.display());
+    let file = File::open(path).map_err(failed)?;
+    let meta = file.metadata().map_err(failed)?;
+    if !meta.is_file() || meta.mode() & 0o007 != 0 {
+        return Err(format!("the secret in {} is everybody's to read: chmod o-rwx", path.display()));
+    }
+    let mut text = String::new();
+    file.take(LONGEST_SECRET).read_to_string(&mut text).map_err(failed)?;
+    match text.trim() {
+        "" => Err(format!("{} is empty", path.display())),
+        secret => Ok(secret.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_not_everybodys() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("key");
+        assert!(secret(&path).is_err());
+        fs::write(&path, " s3cret\n").expect("written");
+        for (mode, good) in [(0o600, true), (0o640, true), (0o644, false), (0o602, false)] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).expect("set");
+            assert_eq!(secret(&path).is_ok_and(|s| s == "s3cret"), good, "{mode:o}");
+        }
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("set");
+        fs::write(&path, "\n").expect("written");
+        assert!(secret(&path).is_err() && secret(dir.path()).is_err());
+    }
+}

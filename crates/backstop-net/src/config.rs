@@ -1,0 +1,308 @@
+//! The notifier's settings: takes the text of a TOML file, gives the channels, or the line that is wrong. No secret
+//! stands in it, only the names of files that hold one.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use backstop_core::approval::is_name;
+use backstop_core::notice::{Kind, Notice};
+use serde::Deserialize;
+
+/// More channels nobody looks after.
+const MOST: usize = 16;
+
+/// What the file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where a request can be looked at; `{request}` stands for its code, `{run}` for its run.
+    pub link: Option<String>,
+    /// The channels.
+    pub channels: Vec<Channel>,
+}
+
+/// One way to tell people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Its name, in the audit log and on screens.
+    pub name: String,
+    /// What is told by it.
+    pub events: BTreeSet<Kind>,
+    /// Which way it is.
+    pub way: Way,
+}
+
+/// The ways.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A POST of JSON, signed as in <https://www.standardwebhooks.com>.
+    Webhook(Webhook),
+    /// An incoming webhook of Slack's.
+    Slack(Slack),
+    /// A topic of an ntfy server.
+    Ntfy(Ntfy),
+    /// E-mail by SMTP.
+    Mail(Mail),
+    /// A program, which gets the JSON on its standard input.
+    Command(Command),
+}
+
+/// See [`Way::Webhook`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// Where to.
+    pub url: String,
+    /// The file with the key: `whsec_` and base64.
+    pub secret_file: PathBuf,
+}
+
+/// See [`Way::Slack`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slack {
+    /// The file with the address, which is the secret.
+    pub url_file: PathBuf,
+}
+
+/// See [`Way::Ntfy`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ntfy {
+    /// The server.
+    pub server: String,
+    /// The topic.
+    pub topic: String,
+    /// The file with an access token.
+    pub token_file: Option<PathBuf>,
+}
+
+/// See [`Way::Mail`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// The server.
+    pub server: String,
+    /// Its port; that of `security` where it is left out.
+    pub port: Option<u16>,
+    /// How the connection is kept from others.
+    #[serde(default)]
+    pub security: Security,
+    /// From whom.
+    pub from: String,
+    /// To whom.
+    pub to: Vec<String>,
+    /// As whom to log in.
+    pub user: Option<String>,
+    /// The file with the password.
+    pub password_file: Option<PathBuf>,
+}
+
+/// How a mail server is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Security {
+    /// TLS from the first byte, port 465.
+    #[default]
+    Tls,
+    /// TLS after a greeting, and nothing without it; port 587.
+    Starttls,
+    /// None; port 25, and only to this machine.
+    Plain,
+}
+
+/// See [`Way::Command`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// The program, by its whole path, and its arguments.
+    pub argv: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    link: Option<String>,
+    #[serde(default)]
+    channel: Vec<toml::Spanned<RawChannel>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawChannel {
+    name: String,
+    events: Option<BTreeSet<Kind>>,
+    webhook: Option<Webhook>,
+    slack: Option<Slack>,
+    ntfy: Option<Ntfy>,
+    mail: Option<Mail>,
+    command: Option<Command>,
+}
+
+impl Config {
+    /// Reads the file's text.
+    ///
+    /// # Errors
+    /// `line N: what is wrong there`; then nothing of it is taken.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let line = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+        let raw: Raw = toml::from_str(text).map_err(|e| {
+            format!("line {}: {}", line(e.span().map_or(0, |s| s.start)), e.message().replace('\n', " "))
+        })?;
+        if raw.channel.len() > MOST {
+            return Err(format!("line 1: more than {MOST} channels"));
+        }
+        let mut channels: Vec<Channel> = Vec::new();
+        for spanned in raw.channel {
+            let at = line(spanned.span().start);
+            let channel = Channel::of(spanned.into_inner()).map_err(|why| format!("line {at}: {why}"))?;
+            if channels.iter().any(|c| c.name == channel.name) {
+                return Err(format!("line {at}: there is a channel {} already", channel.name));
+            }
+            channels.push(channel);
+        }
+        if channels.is_empty() {
+            return Err("line 1: there is no [[channel]], so nobody would be told anything".to_owned());
+        }
+        if raw.link.as_ref().is_some_and(|link| !link.starts_with("https://") && !link.starts_with("http://")) {
+            return Err("line 1: `link` is no address of a page".to_owned());
+        }
+        Ok(Self { link: raw.link, channels })
+    }
+
+    /// Where a notice's request can be looked at.
+    pub fn link(&self, notice: &Notice) -> Option<String> {
+        let (link, code) = (self.link.as_ref()?, notice.code.as_ref()?);
+        let run = notice.run.map_or_else(|| code.clone(), |run| run.to_string());
+        Some(link.replace("{request}", code).replace("{run}", &run))
+    }
+}
+
+impl Channel {
+    fn of(raw: RawChannel) -> Result<Self, String> {
+        let RawChannel { name, events, webhook, slack, ntfy, mail, command } = raw;
+        if !is_name(&name) {
+            return Err(format!("{name:?} is no name: letters, digits and . _ - @"));
+        }
+        let ways = [
+            webhook.map(Way::Webhook),
+            slack.map(Way::Slack),
+            ntfy.map(Way::Ntfy),
+            mail.map(Way::Mail),
+            command.map(Way::Command),
+        ];
+        let mut ways: Vec<Way> = ways.into_iter().flatten().collect();
+        let (Some(way), true) = (ways.pop(), ways.is_empty()) else {
+            return Err(format!("the channel {name} needs one of webhook, slack, ntfy, mail, command, and only one"));
+        };
+        way.check().map_err(|why| format!("the channel {name}: {why}"))?;
+        if events.as_ref().is_some_and(BTreeSet::is_empty) {
+            return Err(format!("the channel {name} is told nothing; leave `events` out to tell it all"));
+        }
+        let all = || [Kind::Asked, Kind::Decided, Kind::Approved, Kind::Ended, Kind::PeopleChanged].into();
+        Ok(Self { name, events: events.unwrap_or_else(all), way })
+    }
+
+    /// True where a notice is told by it.
+    pub fn wants(&self, notice: &Notice) -> bool {
+        notice.what.kind().is_none_or(|kind| self.events.contains(&kind))
+    }
+}
+
+impl Way {
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Webhook(webhook) => address(&webhook.url),
+            Self::Ntfy(ntfy) => {
+                let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+                let topic = (1..=64).contains(&ntfy.topic.len()) && ntfy.topic.bytes().all(plain);
+                topic.then_some(()).ok_or_else(|| format!("{:?} is no topic", ntfy.topic))?;
+                address(&ntfy.server)
+            }
+            Self::Mail(mail) if mail.to.is_empty() => Err("nobody to send mail to".to_owned()),
+            Self::Mail(mail) if mail.security == Security::Plain && !is_here(&mail.server) => {
+                Err("mail goes unprotected to this machine alone: security = \"tls\" or \"starttls\"".to_owned())
+            }
+            Self::Mail(mail) if mail.user.is_some() != mail.password_file.is_some() => {
+                Err("`user` and `password_file` go together".to_owned())
+            }
+            Self::Command(command) if !command.argv.first().is_some_and(|p| p.starts_with('/')) => {
+                Err("`argv` begins with the whole path of a program".to_owned())
+            }
+            Self::Mail(_) | Self::Command(_) | Self::Slack(_) => Ok(()),
+        }
+    }
+}
+
+/// Whether something may be sent there: with TLS, or to this machine.
+///
+/// # Errors
+/// Why not.
+pub fn address(url: &str) -> Result<(), String> {
+    let uri: ureq::http::Uri = url.parse().map_err(|e| format!("{url:?} is no address: {e}"))?;
+    match (uri.scheme_str(), uri.host()) {
+        (Some("https"), Some(_)) => Ok(()),
+        (Some("http"), Some(host)) if is_here(host) => Ok(()),
+        (Some("http"), Some(_)) => {
+            Err("what is sent without TLS can be read and changed on its way: https://".to_owned())
+        }
+        _ => Err(format!("{url:?} is no address of a server: https://…")),
+    }
+}
+
+fn is_here(host: &str) -> bool {
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAIL: &str = "[[channel]]\nname = 'm'\nmail = { server = 'mx.example', from = 'a@x', to = ['b@x'] }\n";
+
+    #[test]
+    fn a_file_is_taken_whole() {
+        let text = format!(
+            "link = 'https://c.example/{{request}}'\n{MAIL}[[channel]]\nname = 'w'\nevents = ['asked']\n\
+             webhook = {{ url = 'https://h.example/x', secret_file = '/k' }}\n"
+        );
+        let config = Config::parse(&text).expect("read");
+        assert_eq!(config.channels.iter().map(|c| c.events.len()).collect::<Vec<_>>(), [5, 1]);
+        let notice = Notice::test("db-1", backstop_core::time::Timestamp::new(0, 0));
+        assert!(config.channels.iter().all(|c| c.wants(&notice)) && config.link(&notice).is_none());
+        let notice = Notice { code: Some("0a1b2c3d".to_owned()), ..notice };
+        assert_eq!(config.link(&notice).as_deref(), Some("https://c.example/0a1b2c3d"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        let one = |way: &str| format!("# ours\n[[channel]]\nname = 'x'\n{way}\n");
+        for (text, part) in [
+            (String::new(), "line 1: there is no [[channel]]"),
+            ("chanel = 1".to_owned(), "line 1: unknown field"),
+            (one(""), "line 2: the channel x needs one of"),
+            (one("slack = { url_file = '/k' }\ncommand = { argv = ['/bin/true'] }"), "only one"),
+            (one("command = { argv = ['true'] }"), "whole path"),
+            (one("command = { argv = [] }"), "whole path"),
+            (one("webhook = { url = 'http://h.example', secret_file = '/k' }"), "without TLS"),
+            (one("webhook = { url = 'ftp://h.example', secret_file = '/k' }"), "no address"),
+            (one("webhook = { url = 'nonsense', secret_file = '/k' }"), "no address"),
+            (one("webhook = { url = 'https://h', secret = 'k' }"), "unknown field `secret`"),
+            (one("ntfy = { server = 'https://n', topic = 'a/b' }"), "no topic"),
+            (one("mail = { server = 'mx', security = 'plain', from = 'a@x', to = ['b@x'] }"), "unprotected"),
+            (one("mail = { server = 'mx', from = 'a@x', to = [] }"), "nobody to send"),
+            (one("mail = { server = 'mx', from = 'a@x', to = ['b@x'], user = 'u' }"), "go together"),
+            (one("events = []\nslack = { url_file = '/k' }"), "told nothing"),
+            (one("events = ['everything']\nslack = { url_file = '/k' }"), "unknown variant"),
+            (format!("{MAIL}{MAIL}"), "line 4: there is a channel m already"),
+            (MAIL.replace("'m'", "'m m'"), "is no name"),
+        ] {
+            let said = Config::parse(&text).expect_err(&text);
+            assert!(said.starts_with("line ") && said.contains(part), "{text}: {said}");
+        }
+        for here in ["http://127.0.0.1:8080/x", "http://localhost", "http://[::1]:9/"] {
+            assert_eq!(address(here), Ok(()), "{here}");
+        }
+        assert!(address("http://127.0.0.1.example/").is_err());
+    }
+}

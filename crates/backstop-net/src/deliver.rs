@@ -1,0 +1,124 @@
+//! Delivers one notice by one channel: tries again and waits longer each time, until it arrived, can't arrive, or a day
+//! is over. What is sent again has the same id, so that whoever gets it twice can tell.
+
+use std::time::Duration;
+
+/// The first pause.
+const FIRST: Duration = Duration::from_secs(1);
+/// The longest pause of our own.
+const LONGEST: Duration = Duration::from_secs(300);
+/// The longest that a server may make us wait.
+const ASKED: Duration = Duration::from_secs(3_600);
+/// Then nobody wants to hear of it any more.
+const OVER: Duration = Duration::from_secs(24 * 3_600);
+
+/// Why something did not arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Miss {
+    /// True where trying again would be in vain.
+    pub permanent: bool,
+    /// How long the server wants us to wait.
+    pub after: Option<Duration>,
+    /// Why, as a sentence fragment.
+    pub why: String,
+}
+
+impl Miss {
+    /// It may arrive later.
+    pub fn again(why: impl Into<String>) -> Self {
+        Self { permanent: false, after: None, why: why.into() }
+    }
+
+    /// It can't arrive.
+    pub fn never(why: impl Into<String>) -> Self {
+        Self { permanent: true, after: None, why: why.into() }
+    }
+}
+
+/// The clock, and waiting for it.
+pub trait Pace {
+    /// The time since whenever.
+    fn now(&self) -> Duration;
+    /// Waits so long.
+    fn wait(&mut self, pause: Duration);
+}
+
+/// What became of it: how often it was tried, and why it was given up.
+pub type Outcome = (u32, Option<String>);
+
+/// Sends until it arrives or is given up; `told` hears of each attempt that failed, and how long is waited then.
+pub fn deliver(
+    send: &mut dyn FnMut() -> Result<(), Miss>,
+    pace: &mut dyn Pace,
+    told: &mut dyn FnMut(&Miss, Duration),
+) -> Outcome {
+    let begin = pace.now();
+    let mut attempts = 0;
+    let mut pause = FIRST;
+    loop {
+        attempts += 1;
+        let miss = match send() {
+            Ok(()) => return (attempts, None),
+            Err(miss) => miss,
+        };
+        let wait = miss.after.map_or(pause, |after| after.clamp(pause, ASKED));
+        if miss.permanent || pace.now() + wait > begin + OVER {
+            return (attempts, Some(miss.why));
+        }
+        told(&miss, wait);
+        pace.wait(wait);
+        pause = (pause * 2).min(LONGEST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Paced {
+        now: Duration,
+        waits: Vec<u64>,
+    }
+
+    impl Pace for Paced {
+        fn now(&self) -> Duration {
+            self.now
+        }
+        fn wait(&mut self, pause: Duration) {
+            self.now += pause;
+            self.waits.push(pause.as_secs());
+        }
+    }
+
+    fn delivered(mut answers: Vec<Result<(), Miss>>) -> (Outcome, Paced) {
+        let mut pace = Paced::default();
+        let last = answers.pop().expect("an answer");
+        answers.reverse();
+        let outcome = deliver(&mut || answers.pop().unwrap_or_else(|| last.clone()), &mut pace, &mut |_, _| {});
+        (outcome, pace)
+    }
+
+    #[test]
+    fn it_is_tried_until_it_arrives_with_longer_pauses() {
+        let away = || Err(Miss::again("away"));
+        let (outcome, pace) = delivered(vec![away(), away(), away(), Ok(())]);
+        assert_eq!((outcome, pace.waits), ((4, None), vec![1, 2, 4]));
+        let slow = Err(Miss { after: Some(Duration::from_secs(40)), ..Miss::again("busy") });
+        let eager = Err(Miss { after: Some(Duration::ZERO), ..Miss::again("busy") });
+        let for_ever = Err(Miss { after: Some(Duration::MAX), ..Miss::again("busy") });
+        let (outcome, pace) = delivered(vec![slow, eager, for_ever, Ok(())]);
+        assert_eq!((outcome, pace.waits), ((4, None), vec![40, 2, 3_600]));
+    }
+
+    #[test]
+    fn what_cant_arrive_is_not_tried_again_and_all_else_for_a_day() {
+        let (outcome, pace) = delivered(vec![Err(Miss::never("gone"))]);
+        assert_eq!((outcome, pace.waits.len()), ((1, Some("gone".to_owned())), 0));
+        let (outcome, pace) = delivered(vec![Err(Miss::again("away"))]);
+        assert_eq!(outcome.1.as_deref(), Some("away"));
+        assert!(pace.now <= OVER && pace.now + LONGEST > OVER, "{:?}", pace.now);
+        assert!(pace.waits.iter().all(|w| *w <= LONGEST.as_secs()));
+        assert_eq!(outcome.0 as usize, pace.waits.len() + 1);
+    }
+}

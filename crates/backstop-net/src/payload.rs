@@ -1,0 +1,111 @@
+//! What programs are sent: one JSON document for webhooks and commands, and the signature over it.
+
+use backstop_core::notice::{Notice, What};
+use backstop_core::time::Timestamp;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, Mac as _};
+use serde::Serialize;
+use sha2::Sha256;
+
+/// What a key begins with, by <https://www.standardwebhooks.com>.
+const KEY: &str = "whsec_";
+
+/// A key shorter than this could be found by trying; so many bytes at least.
+const SHORTEST: usize = 24;
+
+/// The document.
+#[derive(Debug, Serialize)]
+pub struct Payload<'a> {
+    /// What it tells, with its fields.
+    pub data: Data<'a>,
+    /// When it happened.
+    pub timestamp: Timestamp,
+    /// Which kind: `approval.asked`, `approval.decided`, `approval.approved`, `approval.ended`, `people.changed`, `test`.
+    pub r#type: &'static str,
+}
+
+/// What is told.
+#[derive(Debug, Serialize)]
+pub struct Data<'a> {
+    /// Where it can be looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<&'a str>,
+    /// The notice.
+    pub notice: &'a Notice,
+    /// The same in words.
+    pub text: String,
+    /// In one line.
+    pub title: String,
+}
+
+/// The document as it is sent.
+pub fn of(notice: &Notice, link: Option<&str>) -> Vec<u8> {
+    let r#type = match notice.what {
+        What::Asked { .. } => "approval.asked",
+        What::Decided { .. } => "approval.decided",
+        What::Approved { .. } => "approval.approved",
+        What::Ended { .. } => "approval.ended",
+        What::PeopleChanged { .. } => "people.changed",
+        What::Test => "test",
+    };
+    let data = Data { link, notice, text: notice.text(link), title: notice.title() };
+    serde_json::to_vec(&Payload { data, timestamp: notice.at, r#type }).unwrap_or_default()
+}
+
+/// A key for signing what is sent.
+#[derive(Clone)]
+pub struct Key(Vec<u8>);
+
+impl Key {
+    /// Reads a key's text.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let base64 = text.trim().strip_prefix(KEY).ok_or_else(|| format!("the key does not begin with {KEY}"))?;
+        let bytes = STANDARD.decode(base64).map_err(|e| format!("what follows {KEY} is no base64: {e}"))?;
+        if bytes.len() < SHORTEST {
+            return Err(format!("the key has {} bytes, and {SHORTEST} are the least", bytes.len()));
+        }
+        Ok(Self(bytes))
+    }
+
+    /// The value of `webhook-signature` for a message of this id, sent at this second of Unix time.
+    pub fn sign(&self, id: &str, at: i64, body: &[u8]) -> String {
+        let mut mac = <Hmac<Sha256>>::new_from_slice(&self.0).expect("HMAC takes keys of every length");
+        mac.update(format!("{id}.{at}.").as_bytes());
+        mac.update(body);
+        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of the specification's reference libraries.
+    #[test]
+    fn a_signature_is_the_one_of_the_specification() {
+        let key = Key::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a key");
+        let said = key.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
+        assert_eq!(said, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn no_weak_key_is_taken() {
+        for (text, part) in [("MfKQ9r8G", "begin"), ("whsec_!", "base64"), ("whsec_MfKQ9r8G", "6 bytes")] {
+            assert!(Key::parse(text).err().is_some_and(|why| why.contains(part)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_document_says_all_of_a_notice() {
+        let notice = Notice::test("db-1", Timestamp::new(1_800_000_000, 0));
+        let value: serde_json::Value = serde_json::from_slice(&of(&notice, Some("https://c"))).expect("JSON");
+        assert_eq!(value["type"], "test");
+        assert_eq!(value["data"]["notice"]["id"], "n-test-1800000000");
+        assert_eq!(value["data"]["link"], "https://c");
+        assert!(value["data"]["title"].as_str().is_some_and(|t| t.starts_with("[db-1] test")));
+    }
+}

@@ -1,0 +1,154 @@
+# People are told what waits for them: by an account that has no other right, at least once, whoever is away meanwhile.
+mkdir /tmp/etc
+cp -a /etc/. /tmp/etc 2> /dev/null
+mkdir -p /tmp/etc/backstop/policy
+echo backstop-notify:x:990:990::/nonexistent:/usr/sbin/nologin >> /tmp/passwd
+cp /tmp/passwd /tmp/etc/passwd
+cat > /tmp/etc/backstop/settings.toml << 'END_OF_FILE'
+mode = "system"
+notifier = "backstop-notify"
+END_OF_FILE
+cat > /tmp/etc/backstop/policy/two.cedar << 'END_OF_FILE'
+@id("outside-needs-two") @reason("outside, two people look at it")
+forbid (principal, action == Action::"commit", resource)
+when { context.classes.contains("outside") }
+unless { context.approvals.people >= 2 };
+END_OF_FILE
+cat > /tmp/etc/backstop/notify.toml << 'END_OF_FILE'
+link = "https://backstop.example/{request}"
+[[channel]]
+name = "hook"
+webhook = { url = "https://localhost:4430/hook", secret_file = "/tmp/keys/hook" }
+[[channel]]
+name = "team"
+events = ["asked", "ended"]
+slack = { url_file = "/tmp/keys/slack" }
+[[channel]]
+name = "phone"
+events = ["asked"]
+ntfy = { server = "http://localhost:8002", topic = "backstop", token_file = "/tmp/keys/ntfy" }
+[[channel]]
+name = "mail"
+events = ["asked"]
+mail = { server = "localhost", port = 5870, security = "starttls", from = "backstop@db-1.example", to = ["ops@example.org"] }
+[[channel]]
+name = "program"
+command = { argv = ["/bin/sh", "-c", "cat >> /tmp/program/told; echo >> /tmp/program/told"] }
+END_OF_FILE
+chown -R 0:0 /tmp/etc/backstop
+mount --bind /tmp/etc /etc
+echo 127.0.0.1 localhost > /etc/hosts
+printf 'whsec_%s' "$(head -c 32 /dev/urandom | base64)" > /tmp/keys/hook
+echo http://localhost:8001/services/T0/B0/secret > /tmp/keys/slack
+echo tk_secret > /tmp/keys/ntfy
+chown 990 /tmp/keys/hook /tmp/keys/slack /tmp/keys/ntfy
+chmod 600 /tmp/keys/hook /tmp/keys/slack /tmp/keys/ntfy
+# An authority, what it vouches for, and one that vouches for nothing here.
+for ca in ca other; do
+    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=$ca -keyout /tmp/keys/$ca.key -out /tmp/keys/$ca.pem 2> /dev/null
+done
+openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout /tmp/keys/cert.key -out /tmp/keys/cert.csr 2> /dev/null
+echo subjectAltName=DNS:localhost > /tmp/keys/cert.ext
+openssl x509 -req -in /tmp/keys/cert.csr -CA /tmp/keys/ca.pem -CAkey /tmp/keys/ca.key -CAcreateserial -days 2 \
+    -extfile /tmp/keys/cert.ext -out /tmp/keys/cert.pem 2> /dev/null
+mkdir -m 700 /tmp/cursors /tmp/program
+chown 990:990 /tmp/cursors /tmp/program
+cp /tmp/notified /tmp/notified.py
+/usr/bin/python3 /tmp/notified.py > /w/notified.log 2>&1 &
+for _ in $(seq 200); do [ -e /tmp/told/ready ] && break; sleep 0.05; done
+
+told() { cat /tmp/told/"$1" 2> /dev/null || true; }
+# wait_for SECONDS FILE PATTERN: the file has it within that time.
+wait_for() { for _ in $(seq $(($1 * 10))); do grep -qE -- "$3" "$2" 2> /dev/null && { grep -E -- "$3" "$2"; return 0; }; sleep 0.1; done; cat "$2"; return 1; }
+# The same in the audit log as people read it.
+wait_log() { for _ in $(seq $(($1 * 5))); do backstop log > /tmp/log 2>&1; grep -E -- "$2" /tmp/log && return 0; sleep 0.2; done; cat /tmp/log; return 1; }
+notify() { setpriv --reuid=990 --regid=990 --clear-groups --inh-caps=-all env -i PATH="$PATH" SSL_CERT_FILE="${TRUST-/tmp/keys/ca.pem}" backstop-notify "$@"; }
+notifier_up() { notify run --state /tmp/cursors >> /w/notify.log 2>&1 & notifier=$!; }
+# The program itself, not the shell function's process alone.
+notifier_down() { pkill -9 -x -u 990 backstop-notify; wait "$notifier" 2> /dev/null; }
+
+daemon_up
+enrol_two
+# The account.
+expect it-runs-nothing 77 "the notifier's account" as 990 backstop run -- true
+expect it-sees-no-run 77 "the notifier's account" as 990 backstop runs
+expect it-sees-nothing-that-waits 77 "the notifier's account" as 990 backstop pending
+printf '[[channel]]\nname = "p"\ncommand = { argv = ["/bin/true"] }\n' > /tmp/other.toml
+expect nor-does-an-agent 1 'only the notifier hears' agent backstop-notify --config /tmp/other.toml test
+expect its-settings-hold 0 'hook: ready' notify check
+expect a-test-arrives-everywhere 0 'program: arrived' notify test
+expect at-the-webhook 0 '"type": "test"' told webhook
+expect by-mail-with-tls 0 '"Subject": "\[.*\] test.*"tls": true' told mail
+expect whom-nobody-vouches-for-is-told-nothing 1 'hook: ' bash -c "$(declare -f notify); TRUST=/tmp/keys/other.pem notify test hook"
+expect nor-by-mail 1 'mail: ' bash -c "$(declare -f notify); TRUST=/tmp/keys/other.pem notify test mail"
+expect and-nothing-was-sent 0 '^1 1$' bash -c 'echo $(grep -c . /tmp/told/webhook) $(grep -c . /tmp/told/mail)'
+
+# Everyday: asked, decided, approved.
+notifier_up
+wait_for 10 /tmp/cursors/program.json next > /dev/null
+wait_for 10 /tmp/cursors/hook.json next > /dev/null
+sleep 1
+mkdir /srv/one && echo keep > /srv/one/f && chown -R 1000 /srv/one
+expect held 75 'needs 2 people' agent backstop run -c 'rm -rf /srv/one'
+run=$(agent backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1)
+expect the-webhook-hears-of-it 0 "approval needed: would delete" wait_for 20 /tmp/told/webhook "approval.asked.*"
+expect with-the-run 0 "$run" told webhook
+expect and-the-link 0 'https://backstop.example/[0-9a-f]{8}' told webhook
+expect slack-hears-of-it 0 'approval needed' wait_for 20 /tmp/told/slack 'approval needed'
+expect the-phone-hears-of-it 0 '"priority": 4' wait_for 20 /tmp/told/ntfy 'approval needed'
+expect mail-hears-of-it 0 'auto-generated' wait_for 20 /tmp/told/mail 'approval needed'
+expect the-program-hears-of-it 0 'approval needed' wait_for 20 /tmp/program/told 'approval needed'
+sign 1001 anna "$run" /tmp/keys/a1
+as 1001 backstop approve "$run" --signature /tmp/keys/a1.sig > /dev/null 2>&1
+expect who-decided-is-told 0 'anna approves' wait_for 20 /tmp/told/webhook 'anna approves'
+sign 1002 ben "$run" /tmp/keys/b1
+as 1002 backstop approve "$run" --signature /tmp/keys/b1.sig > /dev/null 2>&1
+expect what-begins-is-told 0 'approved by anna, ben' wait_for 20 /tmp/told/webhook 'approved by anna, ben'
+expect it-is-on-record 0 'people were told of entry' wait_log 20 'people were told of entry [0-9]+ by phone'
+
+# Away: the server, the notifier, the daemon. Nothing is lost, and what is said twice has the same id.
+echo 503 > /tmp/answer.webhook
+mkdir /srv/two && chown 1000 /srv/two && touch /srv/two/f && chown 1000 /srv/two/f
+agent backstop run -c 'rm -rf /srv/two' > /dev/null 2>&1
+two=$(agent backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1)
+expect it-is-tried 0 '503' wait_for 20 /tmp/told/webhook "\"answered\": 503.*$two"
+expect others-are-told-meanwhile 0 "$two" wait_for 20 /tmp/told/slack "$two"
+notifier_down
+daemon_down
+rm /tmp/answer.webhook
+daemon_up
+mkdir /srv/three && chown 1000 /srv/three && touch /srv/three/f && chown 1000 /srv/three/f
+agent backstop run -c 'rm -rf /srv/three' > /dev/null 2>&1
+three=$(agent backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1)
+notifier_up
+expect what-was-missed-arrives 0 "$two" wait_for 20 /tmp/told/webhook "\"answered\": 200.*$two"
+expect and-what-came-while-it-was-away 0 "$three" wait_for 20 /tmp/told/webhook "\"answered\": 200.*$three"
+daemon_down
+daemon_up
+sign 1001 anna "$three" /tmp/keys/a3 deny
+as 1001 backstop deny "$three" --signature /tmp/keys/a3.sig > /dev/null 2>&1
+expect it-goes-on-with-another-daemon 0 'denied, nothing took effect' wait_for 90 /tmp/told/slack 'denied, nothing took effect'
+expect one-entry-has-one-id 0 '^same$' /usr/bin/python3 -c '
+import json
+seen = {}
+for line in open("/tmp/told/webhook"):
+    told = json.loads(line)
+    notice = told["is"]["data"]["notice"]
+    assert told["wrong"] is None and told["id"] == notice["id"], told
+    seen.setdefault(notice["entry"], set()).add(told["id"])
+assert all(len(ids) == 1 for ids in seen.values()), seen
+print("same")'
+# What can never arrive is given up, and said so; it keeps nothing after it.
+echo 410 > /tmp/answer.slack
+mkdir /srv/four && chown 1000 /srv/four && touch /srv/four/f && chown 1000 /srv/four/f
+agent backstop run -c 'rm -rf /srv/four' > /dev/null 2>&1
+expect what-cant-arrive-is-on-record 0 'could not be told .* by team .1 attempts.*410' wait_log 30 'could not be told'
+echo 302 > /tmp/answer.slack
+expect a-redirect-is-not-followed 1 'team: the server answers 302' notify test team
+rm /tmp/answer.slack
+expect what-comes-after-it-arrives 0 'arrived' notify test team
+# It may say of nothing that was told but what is told, and no secret stands in what it says.
+expect no-secret-is-said 1 '' grep -E 'tk_secret|services/T0|whsec_' /w/notify.log /w/daemon.log /tmp/log
+expect the-log-holds 0 '' backstop audit verify
+notifier_down
+daemon_down
