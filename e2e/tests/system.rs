@@ -20,7 +20,8 @@ const STEP: Duration = Duration::from_secs(300);
 fn main() {
     let args = Arguments::from_args();
     let missing = guard::missing().or_else(|| {
-        let absent: Vec<_> = ["flock", "openssl", "pgrep", "pkill", "ssh-keygen"].into_iter().filter(|p| !guard::installed(p)).collect();
+        let absent: Vec<_> =
+            ["flock", "openssl", "pgrep", "pkill", "ssh-keygen"].into_iter().filter(|p| !guard::installed(p)).collect();
         (!absent.is_empty()).then(|| format!("these programs are missing: {}", absent.join(", ")))
     });
     if !args.list && missing.is_none() {

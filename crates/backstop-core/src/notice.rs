@@ -209,7 +209,7 @@ impl Notice {
             },
             What::Approved { by } => format!("approved by {}", by.join(", ")),
             What::Ended { how } => format!("{how}, nothing took effect"),
-            What::PeopleChanged { .. } => "who may approve has changed".to_owned(),
+            What::PeopleChanged { .. } => "changed".to_owned(),
             What::Test => "test".to_owned(),
         };
         format!("[{}] {what}: {}", self.host, self.summary)
@@ -298,7 +298,7 @@ mod tests {
                 "[db-1] anna approves: would delete a file",
                 "[db-1] approved by anna, ben: would delete a file",
                 "[db-1] expired, nothing took effect: would delete a file",
-                "[db-1] who may approve has changed: who may approve: enrol carl (groups dba; accounts 1003) with 1 key",
+                "[db-1] changed: who may approve: enrol carl with 1 key; groups: dba; user accounts: 1003",
             ]
         );
         let asked = all()[0].text(Some("https://console.example/r"));

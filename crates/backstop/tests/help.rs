@@ -595,6 +595,6 @@ fn topics_are_printed_and_unknown_ones_refused() {
     exit 2
     --- stderr
     backstop: no help about nonsense
-      next     backstop help, or one of: exit-codes, states, undo, policy, classes, settings, approvals, system
+      next     backstop help, or one of: exit-codes, states, undo, policy, classes, settings, approvals, system, notify
     "#);
 }

@@ -134,8 +134,36 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
+    use backstop_core::approval::people::Change;
+    use backstop_core::notice::What;
+
+    use super::super::Wish;
     use super::super::tests::settings;
     use super::*;
+
+    #[test]
+    fn what_nobody_looks_at_expires_and_people_hear_of_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let state = dir.path().join("state");
+        let mut engine = Engine::open(settings(&state)).expect("an engine");
+        super::super::approve::tests::founded(&mut engine);
+        let change = Change::Grant { group: "dba".to_owned(), id: "anna".to_owned() };
+        let Ok(Wish::Asked(asked)) = engine.change_people(&change) else { panic!("nobody was asked") };
+        let from = engine.notices(None, Duration::ZERO).expect("told").next;
+        // The machine was started anew since.
+        let path = state.join("approvals").join(asked.question.request.hex()).join("asked.json");
+        let text = std::fs::read_to_string(&path).expect("readable");
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("readable");
+        assert!(text.contains(boot.trim()));
+        std::fs::write(&path, text.replace(boot.trim(), "another")).expect("written");
+        let told = engine.notices(Some(from), LONGEST_WAIT).expect("told").notices;
+        assert_eq!(
+            told.iter().map(|n| n.what.clone()).collect::<Vec<_>>(),
+            [What::Ended { how: "expired".to_owned() }]
+        );
+        assert!(told[0].title().contains("expired, nothing took effect: who may approve"), "{}", told[0].title());
+        assert!(engine.pending().expect("listed").requests.is_empty());
+    }
 
     #[test]
     fn what_people_are_told_comes_from_the_log_and_what_became_of_it_goes_there() {

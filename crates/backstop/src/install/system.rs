@@ -23,6 +23,20 @@ const UNIT: &str = include_str!("backstop.service");
 /// Where the unit goes.
 const UNIT_AT: &str = "etc/systemd/system/backstop.service";
 
+const NOTIFIER_UNIT: &str = include_str!("backstop-notify.service");
+
+/// Where the notifier's goes.
+const NOTIFIER_UNIT_AT: &str = "etc/systemd/system/backstop-notify.service";
+
+/// The account of the notifier, by which it has no right but to hear what people are told.
+const NOTIFIER: &str = "backstop-notify";
+
+/// How the service manager makes that account (sysusers.d(5)).
+const ACCOUNT_AT: &str = "etc/sysusers.d/backstop.conf";
+
+/// What does so.
+const SYSUSERS: &str = "/usr/bin/systemd-sysusers";
+
 /// Directories, with their modes; the last ones hold what nobody but root reads.
 const DIRS: [(&str, u32); 3] = [("etc/backstop", 0o755), ("etc/backstop/policy", 0o700), ("var/lib/backstop", 0o700)];
 
@@ -70,6 +84,8 @@ pub struct Ground {
     pub root: PathBuf,
     /// The daemon's program.
     pub daemon: PathBuf,
+    /// The notifier's; system mode works without it.
+    pub notifier: PathBuf,
     /// Write nothing.
     pub dry_run: bool,
 }
@@ -130,8 +146,8 @@ impl Ground {
         }
     }
 
-    /// Sets or takes out the mode, and leaves all else in the settings as it is, comments too.
-    fn mode(&self, system: bool) -> Result<Done, Failure> {
+    /// Sets or takes out mode and notifier, and leaves all else in the settings as it is, comments too.
+    fn settings(&self, system: bool) -> Result<Done, Failure> {
         let at = self.at(SETTINGS);
         let found = disk::find(&at)?;
         let text =
@@ -139,10 +155,18 @@ impl Ground {
         let mut document: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| {
             Failure::because(format!("{} can't be used", shown(&at)), &e).next("mend it: backstop help settings")
         })?;
+        // Another account than ours is the administrator's own choice.
+        let ours = document.get("notifier").is_none_or(|item| item.as_str() == Some(NOTIFIER));
         if system {
             document["mode"] = toml_edit::value("system");
+            if ours && self.notifier.is_file() {
+                document["notifier"] = toml_edit::value(NOTIFIER);
+            }
         } else {
             document.remove("mode");
+            if ours {
+                document.remove("notifier");
+            }
         }
         let after = document.to_string();
         let act = match &found.bytes {
@@ -172,9 +196,14 @@ impl Ground {
     }
 
     fn manager(&self, args: &[&str]) -> Result<Done, Failure> {
-        let what = format!("systemctl {}", args.join(" "));
+        self.told("/usr/bin/systemctl", args)
+    }
+
+    fn told(&self, program: &str, args: &[&str]) -> Result<Done, Failure> {
+        let name = program.rsplit('/').next().unwrap_or(program);
+        let what = format!("{name} {}", args.join(" "));
         if !self.dry_run {
-            let ran = Command::new("/usr/bin/systemctl").args(args).output();
+            let ran = Command::new(program).args(args).output();
             let out = ran.map_err(|e| Failure::because(format!("cannot run {what}"), &e))?;
             if !out.status.success() {
                 let why = String::from_utf8_lossy(&out.stderr).trim().to_owned();
@@ -182,6 +211,25 @@ impl Ground {
             }
         }
         Ok(Done { did: Did::Told, what, note: None })
+    }
+
+    /// The notifier's account and service. What it tells whom is the administrator's to write.
+    fn notifier(&self, tell: &mut dyn FnMut(Done)) -> Result<(), Failure> {
+        let program = self.notifier.to_str().ok_or_else(|| Failure::usage("the notifier's path is no text"))?;
+        let managed = self.is_managed() && Path::new(SYSUSERS).is_file();
+        let text = format!("{MARK}u {NOTIFIER} - \"Backstop notifier\"\n");
+        let mut account = self.file(ACCOUNT_AT, &text)?;
+        if !managed {
+            account.note = Some(format!("nobody makes the account here: useradd --system {NOTIFIER}"));
+        }
+        tell(account);
+        if managed {
+            tell(self.told(SYSUSERS, &[&format!("/{ACCOUNT_AT}")])?);
+        }
+        if self.at("etc/systemd").is_dir() {
+            tell(self.file(NOTIFIER_UNIT_AT, &format!("{MARK}{}", NOTIFIER_UNIT.replace("@NOTIFIER@", program)))?);
+        }
+        Ok(())
     }
 }
 
@@ -198,6 +246,9 @@ pub fn install(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failur
     if ground.at("etc/systemd").is_dir() {
         tell(ground.file(UNIT_AT, &format!("{MARK}{}", UNIT.replace("@DAEMON@", daemon)))?);
     }
+    if ground.notifier.is_file() {
+        ground.notifier(tell)?;
+    }
     for (shell, dir, name) in COMPLETIONS {
         if ground.at(dir).is_dir() {
             tell(ground.file(&format!("{dir}/{name}"), &completions(shell))?);
@@ -206,9 +257,12 @@ pub fn install(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failur
     if ground.is_managed() {
         tell(ground.manager(&["daemon-reload"])?);
         tell(ground.manager(&["enable", "--now", "backstop.service"])?);
+        if ground.notifier.is_file() {
+            tell(ground.manager(&["enable", "--now", "backstop-notify.service"])?);
+        }
     }
     // Last: from then on nobody but root gets past the daemon.
-    let mut last = ground.mode(true)?;
+    let mut last = ground.settings(true)?;
     if !ground.is_managed() {
         last.note = Some(format!("no service manager runs here: have the daemon started by what does: {daemon}"));
     }
@@ -218,15 +272,21 @@ pub fn install(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failur
 
 /// Takes it out again. Records, rules and what undo needs stay.
 pub fn uninstall(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failure> {
-    tell(ground.mode(false)?);
-    if ground.is_managed() && ground.at(UNIT_AT).is_file() {
-        tell(ground.manager(&["disable", "--now", "backstop.service"])?);
-    }
-    if let Some(done) = ground.take_away(UNIT_AT)? {
-        tell(done);
-        if ground.is_managed() {
-            tell(ground.manager(&["daemon-reload"])?);
+    tell(ground.settings(false)?);
+    for (unit, at) in [("backstop-notify.service", NOTIFIER_UNIT_AT), ("backstop.service", UNIT_AT)] {
+        if ground.is_managed() && ground.at(at).is_file() {
+            tell(ground.manager(&["disable", "--now", unit])?);
         }
+        if let Some(done) = ground.take_away(at)? {
+            tell(done);
+            if ground.is_managed() {
+                tell(ground.manager(&["daemon-reload"])?);
+            }
+        }
+    }
+    // The account itself stays: what it owns must not become somebody else's.
+    if let Some(done) = ground.take_away(ACCOUNT_AT)? {
+        tell(done);
     }
     for (_, dir, name) in COMPLETIONS {
         if let Some(done) = ground.take_away(&format!("{dir}/{name}"))? {
@@ -283,8 +343,10 @@ mod tests {
         }
         let daemon = dir.path().join("usr/bin/backstopd");
         fs::write(&daemon, "").expect("written");
+        let notifier = dir.path().join("usr/bin/backstop-notify");
+        fs::write(&notifier, "").expect("written");
         let root = dir.path().canonicalize().expect("real");
-        (dir, Ground { root, daemon, dry_run: false })
+        (dir, Ground { root, daemon, notifier, dry_run: false })
     }
 
     type Steps = fn(&Ground, &mut dyn FnMut(Done)) -> Result<(), Failure>;
@@ -313,9 +375,13 @@ mod tests {
         let text = fs::read_to_string(&settings).expect("settings");
         let machine = backstop_core::machine::Machine::parse(&text).expect("settings that can be used");
         assert_eq!(machine.mode, backstop_core::machine::Mode::System);
+        assert_eq!(machine.notifier.as_deref(), Some(NOTIFIER));
+        let unit = fs::read_to_string(ground.at(NOTIFIER_UNIT_AT)).expect("a unit");
+        assert!(unit.contains(&format!("ExecStart={} run", ground.notifier.display())), "{unit}");
+        assert!(unit.contains(&format!("User={NOTIFIER}\n")) && !unit.contains("@NOTIFIER@"), "{unit}");
         fs::write(ground.at("var/lib/backstop/record"), "kept").expect("written");
         let gone = acts(&ground, uninstall);
-        assert_eq!(gone[..3], [Did::Place(Act::Remove); 3], "{gone:?}");
+        assert_eq!(gone[..5], [Did::Place(Act::Remove); 5], "{gone:?}");
         assert!(!settings.exists() && !ground.at(UNIT_AT).exists());
         assert!(ground.at("var/lib/backstop/record").exists());
     }
@@ -328,7 +394,7 @@ mod tests {
         let failure = install(&ground, &mut |_| ()).expect_err("refused");
         assert!(failure.what.contains("not Backstop's"), "{}", failure.what);
         fs::remove_file(ground.at(UNIT_AT)).expect("removed");
-        let words = "# ours\nprofile = 'production' # a server\n";
+        let words = "# ours\nprofile = 'production' # a server\nnotifier = 'bell'\n";
         fs::write(ground.at(SETTINGS), words).expect("written");
         install(&ground, &mut |_| ()).expect("installed");
         let text = fs::read_to_string(ground.at(SETTINGS)).expect("settings");

@@ -10,7 +10,7 @@ use crate::args::Backstop;
 use crate::exit;
 use crate::out::{self, Done};
 
-const TOPICS: [(&str, &str); 8] = [
+const TOPICS: [(&str, &str); 9] = [
     ("exit-codes", include_str!("../topics/exit-codes.txt")),
     ("states", include_str!("../topics/states.txt")),
     ("undo", include_str!("../topics/undo.txt")),
@@ -18,6 +18,7 @@ const TOPICS: [(&str, &str); 8] = [
     ("approvals", include_str!("../topics/approvals.txt")),
     ("classes", include_str!("../topics/classes.txt")),
     ("system", include_str!("../topics/system.txt")),
+    ("notify", include_str!("../topics/notify.txt")),
     // The commented file itself: `backstop help settings > /etc/backstop/settings.toml` begins one.
     ("settings", include_str!("../../../../docs/settings.toml")),
 ];
@@ -60,7 +61,8 @@ pub fn help(topic: Option<&str>) -> Done {
         None => {
             return Err(Failure::usage(format!("no help about {topic}"))
                 .next(
-                    "backstop help, or one of: exit-codes, states, undo, policy, classes, settings, approvals, system",
+                    "backstop help, or one of: exit-codes, states, undo, policy, classes, settings, approvals, system, \
+                     notify",
                 )
                 .into());
         }
