@@ -20,8 +20,10 @@ const STEP: Duration = Duration::from_secs(300);
 fn main() {
     let args = Arguments::from_args();
     let missing = guard::missing().or_else(|| {
-        let absent: Vec<_> =
-            ["flock", "openssl", "pgrep", "pkill", "ssh-keygen"].into_iter().filter(|p| !guard::installed(p)).collect();
+        let absent: Vec<_> = ["flock", "openssl", "pgrep", "pkill", "script", "ssh-keygen", "tmux"]
+            .into_iter()
+            .filter(|p| !guard::installed(p))
+            .collect();
         (!absent.is_empty()).then(|| format!("these programs are missing: {}", absent.join(", ")))
     });
     if !args.list && missing.is_none() {
@@ -38,6 +40,7 @@ fn main() {
         }),
         claim("two-people-alone-let-a-database-go", &missing, two_people),
         claim("a-daemon-killed-anywhere-loses-nothing", &missing, killed),
+        claim("people-decide-at-a-screen", &missing, || plays(include_str!("../system/review.sh"), None).map(drop)),
         claim("people-are-told", &missing, told),
         claim("many-at-once", &missing, many),
     ];

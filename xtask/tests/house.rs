@@ -82,6 +82,7 @@ const ROOMS: &[Room] = &[
             "clap_complete",
             "clap_mangen",
             "jsonc-parser",
+            "ratatui",
             "rmcp",
             "rustix",
             "schemars",

@@ -11,7 +11,7 @@ use std::time::Duration;
 use backstop_core::hook::Agent;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-pub use people::{ChoiceArg, Decide, Enrolment, People};
+pub use people::{ChoiceArg, Decide, Enrolment, People, ReviewArgs};
 pub use values::{NetArg, Profile, StateArg, Wait};
 use values::{agent, duration, size, wait};
 
@@ -62,6 +62,8 @@ pub enum Verb {
     Retry(OneRun),
     /// List what waits for people's approval
     Pending(Json),
+    /// Look through what waits, at a screen of its own, and decide (people only)
+    Review(ReviewArgs),
     /// Approve, as one of the people it takes, by a signature with an SSH key (people only)
     Approve(Decide),
     /// Deny, by a signature: then nobody can let it through (people only)
@@ -150,7 +152,7 @@ impl Verb {
                 Some(Machine::System { json, .. }) => json,
                 None => a.json,
             },
-            Self::Drill(_) | Self::Hook { .. } | Self::Mcp(_) => false,
+            Self::Drill(_) | Self::Hook { .. } | Self::Mcp(_) | Self::Review(_) => false,
             Self::Completions { .. } | Self::Man { .. } | Self::Help { .. } => false,
         }
     }

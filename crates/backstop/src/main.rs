@@ -11,6 +11,7 @@ mod install;
 mod out;
 mod person;
 mod porch;
+mod review;
 mod screen;
 mod signing;
 mod verb;

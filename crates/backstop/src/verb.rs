@@ -11,6 +11,7 @@ mod people;
 mod policy;
 mod question;
 mod records;
+mod review;
 mod run;
 mod system;
 mod takeback;
@@ -67,6 +68,7 @@ pub fn dispatch(verb: Verb) -> Done {
         Verb::Show(typed) => look::show(&typed),
         Verb::Runs(typed) => look::runs(&typed),
         Verb::Pending(json) => approve::pending(json.json),
+        Verb::Review(typed) => review::review(&typed),
         Verb::Approve(typed) => approve::decide(&typed, Choice::ApproveOnce),
         Verb::Deny(typed) => approve::decide(&typed, Choice::Deny),
         Verb::Revoke(typed) => approve::decide(&typed, Choice::Revoke),

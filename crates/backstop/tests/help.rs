@@ -22,6 +22,7 @@ fn help() {
       redo         Bring undone runs back, oldest first (people only)
       retry        Run a held run's command again on today's disk (people only)
       pending      List what waits for people's approval
+      review       Look through what waits, at a screen of its own, and decide (people only)
       approve      Approve, as one of the people it takes, by a signature with an SSH key (people only)
       deny         Deny, by a signature: then nobody can let it through (people only)
       revoke       Take one's own approval back, before it takes effect (people only)

@@ -55,6 +55,15 @@ pub struct Decide {
     pub json: bool,
 }
 
+/// Options of `review`.
+#[derive(Debug, Args)]
+pub struct ReviewArgs {
+    /// Sign with this SSH key: the private key's file, or the public one of a key that ssh-agent or a security
+    /// key has
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key: Option<PathBuf>,
+}
+
 /// A new key, and the word of whoever has it.
 #[derive(Debug, Args)]
 pub struct Enrolment {

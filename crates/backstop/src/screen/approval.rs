@@ -22,7 +22,7 @@ fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
 }
 
 /// What a request is called on the command line.
-fn name(asked: &Pending) -> String {
+pub fn name(asked: &Pending) -> String {
     match &asked.question.matter {
         Matter::Run { run, .. } => run.to_string(),
         Matter::People { .. } => code(asked.question.request),

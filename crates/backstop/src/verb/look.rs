@@ -44,7 +44,8 @@ pub fn show(typed: &Show) -> Done {
     } else if typed.tree {
         every_entry(&*house, id, &shown.effects, style)?;
     } else if typed.diff {
-        differences(&*house, id, &shown.effects, style)?;
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        differences(&*house, id, &shown.effects, style, &mut out)?;
     } else {
         let asked = shown.record.approval.map(|_| house.asked(&id.to_string()));
         let (asked, unreadable) =
@@ -78,8 +79,13 @@ fn every_entry(doors: &dyn Doors, id: RunId, set: &EffectSet, style: Style) -> R
 }
 
 /// The text differences of every file whose content changes.
-fn differences(doors: &dyn Doors, id: RunId, set: &EffectSet, style: Style) -> Result<(), Trouble> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
+pub fn differences(
+    doors: &dyn Doors,
+    id: RunId,
+    set: &EffectSet,
+    style: Style,
+    out: &mut dyn Write,
+) -> Result<(), Trouble> {
     for e in set.effects.iter().filter(|e| has_difference(e)) {
         let old_path = e.from.as_ref().filter(|_| e.kind == Kind::Rename).unwrap_or(&e.path);
         let before = side(doors, id, old_path, Side::Before, e.before.as_ref())?;

@@ -1,0 +1,220 @@
+//! The approvers' screen: a list of what waits, and of the one that is chosen the very text whose digest is signed, the
+//! effect, and the differences. Takes keys, gives what is to be done; signs nothing itself, and asks nobody.
+
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use backstop_core::approval::statement::Choice;
+use backstop_core::digest::Digest;
+use backstop_engine::{Pending, Waiting};
+
+pub use view::draw;
+
+/// What is shown of the one that is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pane {
+    /// The text whose digest is signed.
+    #[default]
+    Asked,
+    /// The run with its effect as a tree, and the rules that spoke.
+    Effect,
+    /// The differences of texts.
+    Diff,
+}
+
+impl Pane {
+    /// Every pane, in the order of their tabs.
+    pub const ALL: [Self; 3] = [Self::Asked, Self::Effect, Self::Diff];
+
+    /// The tab's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Asked => "what is signed",
+            Self::Effect => "effect",
+            Self::Diff => "differences",
+        }
+    }
+
+    fn next(self) -> Self {
+        let at = Self::ALL.iter().position(|p| *p == self).unwrap_or(0);
+        Self::ALL[(at + 1) % Self::ALL.len()]
+    }
+}
+
+/// A key that means something here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// The one above.
+    Up,
+    /// The one below.
+    Down,
+    /// A page back.
+    PageUp,
+    /// A page on.
+    PageDown,
+    /// To the beginning.
+    Home,
+    /// To the end.
+    End,
+    /// The next pane.
+    Tab,
+    /// A letter.
+    Letter(char),
+}
+
+/// What is to be done outside of this screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Nothing.
+    Nothing,
+    /// Show the text once more, ask, and sign.
+    Sign(Digest, Choice),
+    /// Look what waits.
+    Refresh,
+    /// The person goes.
+    Quit,
+}
+
+/// What is on the screen.
+#[derive(Debug, Default)]
+pub struct Review {
+    all: Vec<Pending>,
+    /// Why others can't be read.
+    unreadable: Vec<String>,
+    chosen: Option<Digest>,
+    pane: Pane,
+    scroll: usize,
+    /// Rows of the pane, and of what is in it, as they were drawn last.
+    rows: (usize, usize),
+    /// What was prepared for panes.
+    pages: BTreeMap<(Digest, Pane), String>,
+    /// Whose text was on the screen to its end.
+    read: BTreeSet<Digest>,
+    /// Said below everything.
+    said: String,
+    /// There is a key to sign with.
+    signs: bool,
+}
+
+impl Review {
+    /// A screen; `signs` where there is a key to sign with.
+    pub fn new(signs: bool) -> Self {
+        Self { signs, ..Self::default() }
+    }
+
+    /// Takes what waits now. The choice stays where it was; what is over is told.
+    pub fn waits(&mut self, waiting: Waiting) {
+        let place = self.place();
+        self.all = waiting.requests;
+        self.unreadable = waiting.unreadable.into_iter().map(|f| f.what).collect();
+        if let Some(chosen) = self.chosen
+            && self.all.iter().all(|p| p.question.request != chosen)
+        {
+            self.said = format!("{} does not wait any more", backstop_core::approval::matter::code(chosen));
+            self.chosen = None;
+        }
+        if self.chosen.is_none() {
+            self.choose(place.min(self.all.len().saturating_sub(1)));
+        }
+    }
+
+    /// The one that is chosen.
+    pub fn chosen(&self) -> Option<&Pending> {
+        self.all.iter().find(|p| Some(p.question.request) == self.chosen)
+    }
+
+    /// The pane that has to be filled before the screen can be drawn, and for which request.
+    pub fn wanted(&self) -> Option<(Pending, Pane)> {
+        let chosen = self.chosen()?;
+        let key = (chosen.question.request, self.pane);
+        (self.pane != Pane::Asked && !self.pages.contains_key(&key)).then(|| (chosen.clone(), self.pane))
+    }
+
+    /// Fills a pane. Effects of a request stay as they are, so that it is filled once.
+    pub fn fill(&mut self, request: Digest, pane: Pane, text: String) {
+        self.pages.insert((request, pane), text);
+    }
+
+    /// The screen has another width: panes are made anew.
+    pub fn forget_pages(&mut self) {
+        self.pages.clear();
+    }
+
+    /// Says something below everything.
+    pub fn say(&mut self, what: String) {
+        self.said = what;
+    }
+
+    /// Takes a key.
+    pub fn key(&mut self, key: Key) -> Act {
+        self.said.clear();
+        let page = self.rows.0.max(2) - 1;
+        match key {
+            Key::Up => self.choose(self.place().saturating_sub(1)),
+            Key::Down => self.choose(self.place() + 1),
+            Key::PageUp | Key::Letter('b') => self.scroll = self.scroll.saturating_sub(page),
+            Key::PageDown | Key::Letter(' ') => self.scroll += page,
+            Key::Home | Key::Letter('g') => self.scroll = 0,
+            Key::End | Key::Letter('G') => self.scroll = usize::MAX,
+            Key::Tab => (self.pane, self.scroll) = (self.pane.next(), 0),
+            Key::Letter('a') => return self.sign(Choice::ApproveOnce),
+            Key::Letter('d') => return self.sign(Choice::Deny),
+            Key::Letter('r') => return Act::Refresh,
+            Key::Letter('q') => return Act::Quit,
+            Key::Letter(_) => {}
+        }
+        Act::Nothing
+    }
+
+    fn sign(&mut self, choice: Choice) -> Act {
+        let Some(request) = self.chosen else { return Act::Nothing };
+        if !self.signs {
+            "to sign here, begin with a key: backstop review --key FILE".clone_into(&mut self.said);
+            return Act::Nothing;
+        }
+        // Nobody has to read on to say no.
+        if choice == Choice::ApproveOnce && !self.read.contains(&request) {
+            (self.pane, self.scroll) = (Pane::Asked, 0);
+            "read what is signed to its end first: PgDn".clone_into(&mut self.said);
+            return Act::Nothing;
+        }
+        Act::Sign(request, choice)
+    }
+
+    fn place(&self) -> usize {
+        self.all.iter().position(|p| Some(p.question.request) == self.chosen).unwrap_or(0)
+    }
+
+    fn choose(&mut self, place: usize) {
+        if let Some(asked) = self.all.get(place.min(self.all.len().saturating_sub(1)))
+            && self.chosen != Some(asked.question.request)
+        {
+            self.chosen = Some(asked.question.request);
+            (self.pane, self.scroll) = (Pane::Asked, 0);
+        }
+    }
+
+    /// What stands in the pane.
+    fn text(&self) -> &str {
+        match (self.chosen(), self.pane) {
+            (None, _) => "",
+            (Some(asked), Pane::Asked) => &asked.display,
+            (Some(asked), pane) => self.pages.get(&(asked.question.request, pane)).map_or("…", String::as_str),
+        }
+    }
+
+    /// Notes that rows up to `end` of `all` were on the screen.
+    fn shown(&mut self, rows: usize, all: usize) {
+        self.rows = (rows, all);
+        if let (Some(chosen), Pane::Asked) = (self.chosen, self.pane)
+            && rows > 0
+            && self.scroll + rows >= all
+        {
+            self.read.insert(chosen);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
