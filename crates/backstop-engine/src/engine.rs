@@ -2,6 +2,7 @@
 //! pass them are here; each verb has its own file.
 
 mod approve;
+mod ask;
 mod court;
 mod edit;
 mod effective;

@@ -170,6 +170,33 @@ fn a_rule_says_of_which_group_somebody_has_to_be() {
 }
 
 #[test]
+fn what_a_session_tries_again_is_asked_once() {
+    let scene = Scene::new();
+    let waits = || scene.place.json(&["pending", "--json"], 0)["requests"].as_array().expect("a list").len();
+    let run = |session: &str, line: &str| scene.say(&["run", "--session", session, "-c", line], 75);
+    run("s", LOSES);
+    let first = scene.place.ids().remove(0);
+    // In another spelling it is the same.
+    let again = run("s", "rm -f -- pg/base/1; rmdir pg/base");
+    assert!(again.contains(&format!("held {first}")) && again.contains("tried again as r-"), "{again}");
+    assert_eq!(waits(), 1);
+    let second = scene.place.ids().remove(0);
+    assert_ne!(second, first);
+    assert_eq!(scene.state(&second), "discarded");
+    run("t", LOSES);
+    assert_eq!(waits(), 2, "another session's is another's");
+    fs::write(scene.place.at("w/pg/base/1"), "other rows\n").expect("written");
+    run("s", LOSES);
+    assert_eq!(waits(), 3, "what is lost is not the same any more");
+    fs::write(scene.place.at("w/pg/base/1"), "rows\n").expect("written");
+    let run = scene.place.ids().remove(0);
+    scene.decides("deny", &run, "anna", 0);
+    // Nor is it asked again what was denied.
+    scene.say(&["run", "--session", "s", "-c", LOSES], 77);
+    scene.verified();
+}
+
+#[test]
 fn what_they_decided_can_be_verified_from_the_log_by_openssh_alone() {
     let scene = Scene::new();
     let run = scene.held();

@@ -2,31 +2,28 @@
 //! core; here is the order in which it is written down. Every step is taken under the lock under which runs
 //! change the disk: whoever has it knows that no other executor is alive.
 
-use backstop_core::approval::ballot::{Excluded, Question, Refusal, Tally, Vote};
-use backstop_core::approval::display;
+use backstop_core::approval::ballot::{Question, Refusal, Tally, Vote};
 use backstop_core::approval::key::Key;
 use backstop_core::approval::life::{Event, Phase, Refused};
 use backstop_core::approval::matter::{Matter, code};
-use backstop_core::approval::people::{FOUNDERS, People};
+use backstop_core::approval::people::People;
 use backstop_core::approval::quorum::Quorum;
 use backstop_core::approval::statement::{Choice, Statement};
 use backstop_core::audit::Body;
 use backstop_core::bytes::Bytes;
-use backstop_core::canon;
 use backstop_core::digest::Digest;
-use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
-use backstop_core::policy::{Decision, Judgement};
+use backstop_core::policy::Decision;
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, FINDINGS, Outcome, Person};
+use super::{Engine, Outcome, Person};
 use crate::approvals::{self, Request};
 use crate::clock;
 use crate::failure::{Failure, FailureKind};
 use crate::store::Lock;
-use crate::transaction::{PLAN, plan_digest};
+use crate::transaction::PLAN;
 use crate::volume::Leftover;
 
 /// A request for approval, as people see it.
@@ -190,58 +187,6 @@ impl Engine {
             Matter::Run { run, .. } => Ok(self.record_if_any(*run)?.is_some_and(|r| r.state == State::Held)),
             Matter::People { revision, .. } => Ok(self.people()?.revision == *revision),
         }
-    }
-
-    /// Asks people about a run that is about to be held; gives the entry that says so, and a remark where
-    /// they can't be as many as it takes.
-    pub(super) fn ask(
-        &self,
-        record: &mut RunRecord,
-        effects: &EffectSet,
-        plan: &[u8],
-    ) -> Result<Option<Body>, Failure> {
-        let people = self.people()?;
-        let now = clock::now();
-        if !people.founded {
-            return Ok(None);
-        }
-        // Whoever logged in and became somebody else stays who he is.
-        let uids = [Some(record.request.uid), record.request.by, self.settings.login].into_iter().flatten().collect();
-        let excluded = Excluded::of(uids, &people);
-        let may = people.members.len() - excluded.people.len();
-        if may < FOUNDERS {
-            let may = if may == 1 { "only 1 of the people enrolled".to_owned() } else { format!("{may} people") };
-            record.notes.push(format!(
-                "{may} may approve it: the others own the account that asked, or had logged in when it did; enrol more: \
-                 backstop people add"
-            ));
-        }
-        let matter = self.matter(record, plan)?;
-        let quorum = record.judgement.as_ref().map_or(Quorum::TWO, Judgement::quorum);
-        record.notes.extend(lacking(&quorum, &people, &excluded));
-        let summary = display::run_summary(record, effects);
-        let question = Question::new(&people, (matter, quorum), excluded, summary, now);
-        let display = display::run(&question, &people, record, effects);
-        let question = question.shown(&display);
-        // There before the log says so: until the run is on record as held, nobody can decide on it.
-        Request::make(&self.store, question.clone(), &display, now)?.publish()?;
-        record.approval = Some(question.request);
-        Ok(Some(Body::ApprovalAsked { question }))
-    }
-
-    /// What a held run is about, from what is kept of it now.
-    fn matter(&self, record: &RunRecord, plan: &[u8]) -> Result<Matter, Failure> {
-        let findings = self.store.read(record.id, FINDINGS)?;
-        let findings = findings.ok_or_else(|| Failure::internal(format!("what {} means is gone", record.id)))?;
-        let effects = record.digest.ok_or_else(|| Failure::internal("its effects have no digest"))?;
-        Ok(Matter::Run {
-            asked: Digest::of("backstop/request/1", &[&canon::line(&record.request)]),
-            effects,
-            facts: Digest::of_content(&findings),
-            law: record.judgement.as_ref().and_then(|j| j.law),
-            plan: plan_digest(plan),
-            run: record.id,
-        })
     }
 
     /// Prepares what somebody signs with one of the enrolled keys.
@@ -522,20 +467,6 @@ pub fn standing(tally: &Tally, quorum: &Quorum) -> (usize, u32) {
         Tally::Met => (usize::try_from(quorum.people).unwrap_or(usize::MAX), quorum.people),
         Tally::Denied(_) | Tally::Revoked(_) => (0, quorum.people),
     }
-}
-
-/// Where a group has fewer people who may approve than it takes: nobody can let it through then.
-fn lacking(quorum: &Quorum, people: &People, excluded: &Excluded) -> Vec<String> {
-    let of = |group: &String| {
-        people.members.iter().filter(|m| m.groups.contains_key(group) && !excluded.people.contains(&m.id)).count()
-    };
-    let too_few = |(group, needs): (&String, &u32)| {
-        let have = of(group);
-        let enrol = "backstop people grant ID GROUP";
-        (have < *needs as usize)
-            .then(|| format!("it takes {needs} of the group {group}, in which {have} may approve: {enrol}"))
-    };
-    quorum.groups.iter().filter_map(too_few).collect()
 }
 
 fn stranger(print: &str, people: &People) -> Failure {

@@ -345,10 +345,20 @@ impl Engine {
                 self.close(record, done, Leftover::Work, entries, trace)
             }
             Some(Answer::Hold) => {
+                let two = judgement.decision == Decision::TwoPerson && done.effects.conflicts.is_empty();
+                if let Some(mut first) = if two { self.asked_before(record)? } else { None } {
+                    record.state = State::Discarded;
+                    let note = format!("{} would do the same, and people are asked already", first.record.id);
+                    record.notes.push(note);
+                    entries.push(Body::RunDiscarded { by: By::Rule, run: record.id });
+                    self.close(record, done, Leftover::All, entries, trace)?;
+                    first.record.notes.push(format!("tried again as {}, which was given up for this", record.id));
+                    return Ok(first);
+                }
                 record.state = State::Held;
                 entries.push(Body::RunHeld { run: record.id });
                 self.keep_plan(record.id, &done)?;
-                if judgement.decision == Decision::TwoPerson && done.effects.conflicts.is_empty() {
+                if two {
                     entries.extend(self.ask(record, &done.effects, &plan_bytes(&done.plan))?);
                 }
                 self.close(record, done, Leftover::Work, entries, trace)
