@@ -11,6 +11,7 @@ pub(crate) mod made_up;
 pub mod matter;
 pub mod people;
 pub mod quorum;
+pub mod roster;
 pub mod statement;
 
 /// True for what may stand as the id of a person, a group or a host: 1 to 64 ASCII letters, digits and

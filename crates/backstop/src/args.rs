@@ -11,7 +11,7 @@ use std::time::Duration;
 use backstop_core::hook::Agent;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-pub use people::{ChoiceArg, Decide, Enrolment, People, ReviewArgs};
+pub use people::{ChoiceArg, Decide, Enrolment, Import, People, ReviewArgs};
 pub use values::{NetArg, Profile, StateArg, Wait};
 use values::{agent, duration, size, wait};
 

@@ -455,6 +455,51 @@ fn who_may_approve_is_changed_by_two_people() {
 }
 
 #[test]
+fn a_list_of_people_is_enrolled_at_once_each_with_his_own_word() {
+    let scene = Scene::new();
+    let public = |name: &str| {
+        let line = fs::read_to_string(format!("{}.pub", scene.key(name))).expect("readable");
+        line.split(' ').take(2).collect::<Vec<_>>().join(" ").trim().to_owned()
+    };
+    let path = |name: &str| scene.place.at(name).to_str().expect("UTF-8").to_owned();
+    let (list, dir) = (path("keys/list"), path("keys/statements"));
+    let text = format!(
+        "# the team\n{} anna\ncarl {} laptop\n{} dora\n{} dora\n",
+        public("anna"),
+        public("carl"),
+        public("dora"),
+        public("dora-too")
+    );
+    fs::write(&list, &text).expect("written");
+    let said = scene.say(&["people", "import", &list, "--statements", &dir], 0);
+    assert!(said.contains("anna is enrolled already") && said.contains("dora.2.txt"), "{said}");
+    scene.say(&["people", "import", &list, "--statements", &dir], 125);
+    let proofs = ["people", "import", &list, "--proofs", &dir, "--group", "dba", "--no-account", "carl"];
+    let all = [&proofs[..], &["--no-account", "dora"]].concat();
+    assert!(scene.say(&all, 2).contains("carl.txt.sig"), "nobody has signed");
+    for (file, name) in [("carl.txt", "carl"), ("dora.txt", "dora"), ("dora.2.txt", "dora")] {
+        scene.signed(&Path::new(&dir).join(file), name, "enrolment@backstop");
+    }
+    assert!(scene.say(&proofs, 2).contains("no user account dora"));
+    assert!(scene.say(&all, 2).contains("dora has not agreed"), "one key can't speak for the other");
+    scene.signed(&Path::new(&dir).join("dora.2.txt"), "dora-too", "enrolment@backstop");
+    let asked = scene.say(&all, 75);
+    assert!(asked.contains("enrol 2 people: carl, dora"), "{asked}");
+    let pending = scene.place.json(&["pending", "--json"], 0);
+    let code = pending["requests"][0]["code"].as_str().expect("a code").to_owned();
+    let shown = scene.say(&["show", &code, "--approval"], 0);
+    assert_eq!(shown.matches("(ssh-ed25519)").count(), 3, "{shown}");
+    scene.decides("approve", &code, "anna", 0);
+    scene.decides("approve", &code, "ben", 0);
+    let people = scene.say(&["people", "list"], 0);
+    assert!(people.contains("4 people") && people.matches("dba (counts from").count() == 2, "{people}");
+    assert!(scene.say(&["people", "import", &list, "--proofs", &dir], 0).contains("dora is enrolled already"));
+    fs::write(&list, text.replace("carl ssh", "carl from=x ssh")).expect("written");
+    assert!(scene.say(&["people", "import", &list, "--proofs", &dir], 2).contains("line 3"));
+    scene.verified();
+}
+
+#[test]
 fn at_a_terminal_the_very_text_is_shown_and_a_word_is_typed() {
     let scene = Scene::new();
     let run = scene.held();

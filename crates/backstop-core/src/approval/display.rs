@@ -284,12 +284,18 @@ pub fn change(question: &Question, people: &People, change: &Change, asked_by: u
     page.line("asked by", &format!("user account {asked_by} ({owner})"));
     page.line("change", &in_words(change));
     page.line("counts", "a new key or group after a day; what is taken away at once");
-    let keys = match change {
-        Change::Enrol { keys, .. } => keys.iter().collect(),
-        Change::AddKey { key, .. } => vec![key],
-        _ => Vec::new(),
-    };
-    page.few("key", &keys, |new| key_line(new));
+    match change {
+        Change::Enrol { keys, .. } => page.few("key", &keys.iter().collect::<Vec<_>>(), |new| key_line(new)),
+        Change::AddKey { key, .. } => page.few("key", &[key], |new| key_line(new)),
+        // Each of them, with every key: none may come in unseen among many.
+        Change::EnrolAll { people } => {
+            for new in people {
+                page.line("enrol", &newcomer(&new.id, &new.keys, &new.groups, &new.uids));
+                new.keys.iter().for_each(|key| page.line("key", &key_line(key)));
+            }
+        }
+        _ => {}
+    }
     page.line("now", &format!("{} enrolled, revision {}", people.members.len(), people.revision));
     for member in &people.members {
         let groups: Vec<&str> = member.groups.keys().map(String::as_str).collect();
@@ -298,6 +304,12 @@ pub fn change(question: &Question, people: &People, change: &Change, asked_by: u
         page.line("", &format!("{}: {keys}; groups: {groups}; user accounts: {}", member.id, numbers(&member.uids)));
     }
     page.0
+}
+
+fn newcomer(id: &str, keys: &[NewKey], groups: &BTreeSet<String>, uids: &BTreeSet<u32>) -> String {
+    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    let keys = size::counted(keys.len() as u64, "key", "keys");
+    format!("{id} with {keys}; groups: {}; user accounts: {}", listed(&groups), numbers(uids))
 }
 
 fn numbers(uids: &BTreeSet<u32>) -> String {
@@ -316,10 +328,10 @@ fn listed(names: &[&str]) -> String {
 /// A change as a sentence fragment.
 pub fn in_words(change: &Change) -> String {
     match change {
-        Change::Enrol { groups, id, keys, uids } => {
-            let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
-            let keys = size::counted(keys.len() as u64, "key", "keys");
-            format!("enrol {id} with {keys}; groups: {}; user accounts: {}", listed(&groups), numbers(uids))
+        Change::Enrol { groups, id, keys, uids } => format!("enrol {}", newcomer(id, keys, groups, uids)),
+        Change::EnrolAll { people } => {
+            let ids: Vec<&str> = people.iter().map(|new| new.id.as_str()).collect();
+            format!("enrol {}: {}", size::counted(ids.len() as u64, "person", "people"), listed(&ids))
         }
         Change::Remove { id } => format!("remove {id}"),
         Change::AddKey { id, .. } => format!("give {id} another key"),

@@ -77,6 +77,20 @@ pub struct NewKey {
     pub proof: String,
 }
 
+/// Somebody who is to be taken in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Newcomer {
+    /// The groups.
+    pub groups: BTreeSet<String>,
+    /// The id.
+    pub id: String,
+    /// The keys; at least one.
+    pub keys: Vec<NewKey>,
+    /// The user accounts that are this person's.
+    pub uids: BTreeSet<u32>,
+}
+
 /// A change to the trust store, as it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -91,6 +105,11 @@ pub enum Change {
         keys: Vec<NewKey>,
         /// The user accounts that are this person's.
         uids: BTreeSet<u32>,
+    },
+    /// Takes several people in, at once or not at all.
+    EnrolAll {
+        /// Whom.
+        people: Vec<Newcomer>,
     },
     /// Takes somebody out.
     Remove {
@@ -221,22 +240,26 @@ pub enum PeopleError {
     /// The right to something else.
     #[error("what was approved is another change, or a change of another revision of who may approve")]
     OtherRight,
+    /// An empty list.
+    #[error("there is nobody to enrol")]
+    Nobody,
     /// Beyond all reason.
     #[error("more than {MOST} of them")]
     TooMany,
 }
 
 impl Change {
-    /// Whom it is about.
-    pub fn id(&self) -> &str {
+    /// Whom it is about; several people have no id of their own.
+    fn id(&self) -> Option<&str> {
         match self {
+            Self::EnrolAll { .. } => None,
             Self::Enrol { id, .. }
             | Self::Remove { id }
             | Self::AddKey { id, .. }
             | Self::RemoveKey { id, .. }
             | Self::Grant { id, .. }
             | Self::Withdraw { id, .. }
-            | Self::Accounts { id, .. } => id,
+            | Self::Accounts { id, .. } => Some(id),
         }
     }
 }
@@ -370,7 +393,7 @@ impl People {
     }
 
     fn make(&mut self, change: &Change, from: Timestamp) -> Result<(), PeopleError> {
-        named(change.id())?;
+        change.id().map_or(Ok(()), named)?;
         match change {
             Change::Enrol { groups, id, keys, uids } => {
                 groups.iter().try_for_each(|group| named(group))?;
@@ -388,6 +411,14 @@ impl People {
                 self.members.push(Member { credentials: Vec::new(), groups, id: id.clone(), uids: uids.clone() });
                 self.members.sort_by(|a, b| a.id.cmp(&b.id));
                 keys.iter().try_for_each(|key| self.give(id, key, from))
+            }
+            Change::EnrolAll { people } => {
+                if people.is_empty() {
+                    return Err(PeopleError::Nobody);
+                }
+                people.iter().cloned().try_for_each(|Newcomer { groups, id, keys, uids }| {
+                    self.make(&Change::Enrol { groups, id, keys, uids }, from)
+                })
             }
             Change::AddKey { id, key } => self.give(id, key, from),
             Change::Remove { id } => {

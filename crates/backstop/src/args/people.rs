@@ -84,6 +84,29 @@ pub struct Enrolment {
     pub json: bool,
 }
 
+/// A list of people to enrol.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The list
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Write what each key's owner has to sign into this directory, and change nothing
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["group", "no_account", "json"])]
+    pub statements: Option<PathBuf>,
+    /// The directory with the signatures: for ID.txt the file ID.txt.sig
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present = "statements", conflicts_with = "statements")]
+    pub proofs: Option<PathBuf>,
+    /// A group that all of them are in; may be given several times
+    #[arg(long, value_name = "GROUP")]
+    pub group: Vec<String>,
+    /// This person has no user account here; all others have the one of their id. May be given several times
+    #[arg(long, value_name = "ID")]
+    pub no_account: Vec<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Verbs of `people`.
 #[derive(Debug, Subcommand)]
 pub enum People {
@@ -104,6 +127,11 @@ pub enum People {
         #[arg(long, conflicts_with = "account")]
         no_account: bool,
     },
+    /// Enrol everybody in a list of OpenSSH's: authorized_keys (with the id as comment) or allowed_signers
+    ///
+    /// Each key's owner signs a statement first: --statements writes them, one a key; with the signatures beside them,
+    /// --proofs enrols everybody at once, by one request. Who is enrolled already is left out.
+    Import(Import),
     /// Take somebody out
     Remove {
         /// The person's id
@@ -163,6 +191,7 @@ impl People {
         match self {
             Self::List(a) => a.json,
             Self::Add { who, .. } | Self::AddKey(who) => who.json,
+            Self::Import(typed) => typed.json,
             Self::Remove { json, .. }
             | Self::RemoveKey { json, .. }
             | Self::Grant { json, .. }

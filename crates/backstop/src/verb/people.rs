@@ -1,5 +1,7 @@
 //! `people`: who may approve. The first two are enrolled at once; whatever comes after takes two people.
 
+mod import;
+
 use std::collections::BTreeSet;
 use std::io;
 
@@ -28,7 +30,13 @@ pub fn people(typed: &People) -> Done {
         out::print(&house.people()?.enrolment(&who.id, &key))?;
         return Ok(exit::OK);
     }
-    let change = change(&*house, typed)?;
+    let change = match typed {
+        People::Import(list) => {
+            let Some(change) = import::change(&*house, list)? else { return Ok(exit::OK) };
+            change
+        }
+        other => change(&*house, other)?,
+    };
     let wish = house.change_people(&change)?;
     let code = if matches!(wish, Wish::Asked(_)) { exit::HELD } else { exit::OK };
     if typed.wants_json() {
@@ -53,7 +61,7 @@ fn list(json: bool) -> Done {
 
 fn change(house: &dyn Doors, typed: &People) -> Result<Change, Failure> {
     Ok(match typed {
-        People::List(_) => return Err(Failure::internal("a list is no change")),
+        People::List(_) | People::Import(_) => return Err(Failure::internal("a list is no change")),
         People::Add { who, group, account, no_account: _ } => Change::Enrol {
             groups: group.iter().cloned().collect(),
             id: who.id.clone(),
