@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use backstop_core::effect::EffectSet;
 use backstop_core::facts::Findings;
+use backstop_core::notice::Notice;
 use backstop_core::policy::schema;
 use backstop_core::run::RunRecord;
 use schemars::{Schema, schema_for};
@@ -23,6 +24,7 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         ("install", schema_for!(InstallDocument)),
         ("install-system", schema_for!(SetupDocument)),
         ("pending", schema_for!(PendingDocument)),
+        ("notice", schema_for!(Notice)),
         ("people", schema_for!(PeopleDocument)),
         ("policy-check", schema_for!(PolicyCheckDocument)),
         ("policy-explain", schema_for!(PolicyExplainDocument)),
