@@ -100,7 +100,19 @@ const ROOMS: &[Room] = &[
     Room {
         name: "backstop-net",
         house: &["backstop-core", "backstop-engine"],
-        outside: &["base64", "clap", "hmac", "lettre", "rustls", "serde", "serde_json", "sha2", "toml", "ureq"],
+        outside: &[
+            "base64",
+            "clap",
+            "hmac",
+            "lettre",
+            "rustix",
+            "rustls",
+            "serde",
+            "serde_json",
+            "sha2",
+            "toml",
+            "ureq",
+        ],
         never: &["backstop", "native-tls", "openssl"],
     },
 ];

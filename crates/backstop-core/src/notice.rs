@@ -98,6 +98,16 @@ pub enum Kind {
     PeopleChanged,
 }
 
+/// A place in a log: what comes from there on was not told yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    /// The index of the entry.
+    pub entry: u64,
+    /// Which log: the name in its checkpoints.
+    pub log: String,
+}
+
 /// What became of telling it by one of the ways.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -19,7 +19,7 @@ use backstop_core::merkle::Frontier;
 use backstop_core::note::{Checkpoint, NoteError, Signer, Verifier};
 use backstop_core::time::Timestamp;
 
-pub use read::{Entries, end, entries};
+pub use read::{Entries, entries, signed_end};
 pub use verify::{Answer, Finding, Report, Weight, verify};
 
 /// Why the log could not be opened or written. Whoever gets one may not go on.

@@ -18,3 +18,6 @@ pub const SOCKET: &str = "/run/backstop/socket";
 
 /// What the daemon owns.
 pub const STATE: &str = "/var/lib/backstop";
+
+#[cfg(any(test, fuzzing))]
+pub mod heard;

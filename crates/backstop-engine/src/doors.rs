@@ -13,7 +13,7 @@ use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
 use backstop_core::machine::{Machine, Mode};
-use backstop_core::notice::{Delivery, Notice};
+use backstop_core::notice::{Delivery, Mark, Notice};
 use backstop_core::run::RunRecord;
 
 use crate::daemon::SOCKET;
@@ -94,7 +94,7 @@ pub trait Doors {
     /// Changes that, or asks two people.
     fn change_people(&mut self, change: &Change) -> Result<Wish, Failure>;
     /// What people are to be told from an entry of the log on; waits for something at most so long.
-    fn notices(&mut self, from: Option<u64>, wait: Duration) -> Result<Notices, Failure>;
+    fn notices(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Notices, Failure>;
     /// A notice that tells nothing.
     fn test_notice(&self) -> Result<Notice, Failure>;
     /// Puts on record what became of a notice.
@@ -263,7 +263,7 @@ impl Doors for House {
         self.engine.change_people(change)
     }
 
-    fn notices(&mut self, from: Option<u64>, wait: Duration) -> Result<Notices, Failure> {
+    fn notices(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Notices, Failure> {
         self.engine.notices(from, wait)
     }
 

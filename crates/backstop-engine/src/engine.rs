@@ -21,7 +21,7 @@ mod whose;
 
 pub use approve::{Decided, Pending, Waiting, standing};
 pub use edit::Unchanged;
-pub use notices::{LONGEST_WAIT, Notices};
+pub use notices::Notices;
 pub use people::Wish;
 
 use std::path::Path;

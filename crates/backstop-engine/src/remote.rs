@@ -18,7 +18,7 @@ use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
-use backstop_core::notice::{Delivery, Notice};
+use backstop_core::notice::{Delivery, Mark, Notice};
 use backstop_core::run::RunRecord;
 use backstop_sys::{inherit, process, socket};
 use serde::de::DeserializeOwned;
@@ -325,9 +325,9 @@ impl Doors for Remote {
         self.call(&Ask::ChangePeople { change: change.clone() })
     }
 
-    fn notices(&mut self, from: Option<u64>, wait: Duration) -> Result<Notices, Failure> {
+    fn notices(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Notices, Failure> {
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        self.call(&Ask::Notices { from, wait_ms })
+        self.call(&Ask::Notices { from: from.cloned(), wait_ms })
     }
 
     fn test_notice(&self) -> Result<Notice, Failure> {

@@ -1,7 +1,7 @@
 //! Sends one notice by one way, once. Knows protocols; when to try again is not decided here.
 
 mod command;
-mod mail;
+pub mod mail;
 mod web;
 
 use std::fs::File;
@@ -18,7 +18,7 @@ use crate::deliver::Miss;
 /// One attempt takes no longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A secret is no longer than this.
+/// A secret is shorter than this.
 const LONGEST_SECRET: u64 = 4 << 10;
 
 /// A channel that is ready: its secrets are read.
@@ -69,6 +69,7 @@ fn secret(path: &Path) -> Result<String, String> {
     let mut text = String::new();
     file.take(LONGEST_SECRET).read_to_string(&mut text).map_err(failed)?;
     match text.trim() {
+        _ if text.len() as u64 == LONGEST_SECRET => Err(format!("{} is too long for a secret", path.display())),
         "" => Err(format!("{} is empty", path.display())),
         secret => Ok(secret.to_owned()),
     }

@@ -1,12 +1,12 @@
-//! The notifier's settings: takes the text of a TOML file, gives the channels, or the line that is wrong. No secret
-//! stands in it, only the names of files that hold one.
+//! The notifier's settings: takes the text of a TOML file, gives the channels, or the line that is wrong. Keys,
+//! tokens and passwords stand in files of their own, which it names.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use backstop_core::approval::is_name;
 use backstop_core::notice::{Kind, Notice};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// More channels nobody looks after.
 const MOST: usize = 16;
@@ -77,7 +77,7 @@ pub struct Ntfy {
 }
 
 /// See [`Way::Mail`].
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mail {
     /// The server.
@@ -98,7 +98,7 @@ pub struct Mail {
 }
 
 /// How a mail server is spoken to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Security {
     /// TLS from the first byte, port 465.

@@ -1,7 +1,10 @@
-//! Delivers one notice by one channel: tries again and waits longer each time, until it arrived, can't arrive, or a day
-//! is over. What is sent again has the same id, so that whoever gets it twice can tell.
+//! Delivers one notice by one channel: tries again and waits longer each time, until it arrived, can't arrive, or nobody
+//! wants to hear of it any more. What is sent again has the same id, so that whoever gets it twice can tell.
 
 use std::time::Duration;
+
+use backstop_core::notice::{Delivery, Notice, What};
+use backstop_core::time::Timestamp;
 
 /// The first pause.
 const FIRST: Duration = Duration::from_secs(1);
@@ -9,8 +12,8 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);
 /// The longest that a server may make us wait.
 const ASKED: Duration = Duration::from_secs(3_600);
-/// Then nobody wants to hear of it any more.
-const OVER: Duration = Duration::from_secs(24 * 3_600);
+/// So old nobody wants to hear of it any more, in seconds.
+const OLD: i64 = 24 * 3_600;
 
 /// Why something did not arrive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,14 +27,14 @@ pub struct Miss {
 }
 
 impl Miss {
-    /// It may arrive later.
-    pub fn again(why: impl Into<String>) -> Self {
-        Self { permanent: false, after: None, why: why.into() }
+    /// It may arrive later. Of `why`, which may be a stranger's text, plain characters are kept, and not too many.
+    pub fn again(why: impl AsRef<str>) -> Self {
+        Self { permanent: false, after: None, why: Delivery::reason(why.as_ref()) }
     }
 
     /// It can't arrive.
-    pub fn never(why: impl Into<String>) -> Self {
-        Self { permanent: true, after: None, why: why.into() }
+    pub fn never(why: impl AsRef<str>) -> Self {
+        Self { permanent: true, ..Self::again(why) }
     }
 }
 
@@ -46,11 +49,23 @@ pub trait Pace {
 /// What became of it: how often it was tried, and why it was given up.
 pub type Outcome = (u32, Option<String>);
 
-/// Sends until it arrives or is given up; `told` hears of each attempt that failed, and how long is waited then.
+/// How long, from `now` on, people want to hear of a notice: of what they are asked until that expires, of all else for a
+/// day. None where that is over.
+pub fn wanted(notice: &Notice, now: Timestamp) -> Option<Duration> {
+    let old = Timestamp::new(notice.at.secs.saturating_add(OLD), 0);
+    let end = match notice.what {
+        What::Asked { .. } => notice.expires.unwrap_or(old).min(old),
+        _ => old,
+    };
+    u64::try_from(end.seconds_since(now)).ok().filter(|left| *left > 0).map(Duration::from_secs)
+}
+
+/// Sends until it arrives or is given up after so long; `told` hears of each attempt that failed, and how long is waited then.
 pub fn deliver(
     send: &mut dyn FnMut() -> Result<(), Miss>,
     pace: &mut dyn Pace,
     told: &mut dyn FnMut(&Miss, Duration),
+    over: Duration,
 ) -> Outcome {
     let begin = pace.now();
     let mut attempts = 0;
@@ -62,7 +77,7 @@ pub fn deliver(
             Err(miss) => miss,
         };
         let wait = miss.after.map_or(pause, |after| after.clamp(pause, ASKED));
-        if miss.permanent || pace.now() + wait > begin + OVER {
+        if miss.permanent || pace.now() + wait > begin + over {
             return (attempts, Some(miss.why));
         }
         told(&miss, wait);
@@ -91,11 +106,13 @@ mod tests {
         }
     }
 
+    const OVER: Duration = Duration::from_secs(86_400);
+
     fn delivered(mut answers: Vec<Result<(), Miss>>) -> (Outcome, Paced) {
         let mut pace = Paced::default();
         let last = answers.pop().expect("an answer");
         answers.reverse();
-        let outcome = deliver(&mut || answers.pop().unwrap_or_else(|| last.clone()), &mut pace, &mut |_, _| {});
+        let outcome = deliver(&mut || answers.pop().unwrap_or_else(|| last.clone()), &mut pace, &mut |_, _| {}, OVER);
         (outcome, pace)
     }
 
@@ -120,5 +137,28 @@ mod tests {
         assert!(pace.now <= OVER && pace.now + LONGEST > OVER, "{:?}", pace.now);
         assert!(pace.waits.iter().all(|w| *w <= LONGEST.as_secs()));
         assert_eq!(outcome.0 as usize, pace.waits.len() + 1);
+    }
+
+    #[test]
+    fn what_is_over_is_not_wanted_any_more() {
+        let at = Timestamp::new(1_000, 0);
+        let asked = What::Asked { needs: "2 people".to_owned() };
+        let notice = |what: What| Notice { at, expires: Some(Timestamp::new(2_800, 0)), what, ..Notice::test("x", at) };
+        for (what, now, left) in [
+            (asked.clone(), 1_000, Some(1_800)),
+            (asked.clone(), 2_799, Some(1)),
+            (asked, 2_800, None),
+            (What::Ended { how: "denied".to_owned() }, 2_800, Some(84_600)),
+            (What::Test, 1_000 + OLD, None),
+        ] {
+            let wanted = wanted(&notice(what.clone()), Timestamp::new(now, 0));
+            assert_eq!(wanted, left.map(Duration::from_secs), "{what:?} {now}");
+        }
+    }
+
+    #[test]
+    fn what_a_stranger_says_is_plain_and_short() {
+        let why = Miss::again(format!("550 \u{1b}[2J\u{202e}{}", "x".repeat(900))).why;
+        assert!(why.len() <= 300 && why.bytes().all(|b| (b' '..=b'~').contains(&b)), "{why}");
     }
 }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod channel;
+mod child;
 pub mod config;
 pub mod deliver;
 pub mod payload;

@@ -1,32 +1,36 @@
-//! Where the notifier finds its settings, and keeps how far it has told what: an index of the audit log for each
-//! channel, durable before it goes on.
+//! Where the notifier finds its settings, and keeps how far it has told what: a place in the audit log for each channel,
+//! durable before it goes on.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use backstop_core::notice::Mark;
 use serde::{Deserialize, Serialize};
 
 /// The administrator's settings.
 pub const CONFIG: &str = "/etc/backstop/notify.toml";
 
-/// Settings: the machine's where there are any, else the person's own.
+/// Settings: the machine's where there are any, else the person's own, where rules are as well: no run reaches them.
 pub fn config() -> PathBuf {
     let machine = PathBuf::from(CONFIG);
-    let own = own("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("backstop/notify.toml"));
+    let own = home().map(|home| home.join(".config/backstop/notify.toml"));
     if machine.exists() { machine } else { own.unwrap_or(machine) }
 }
 
-/// Where the cursors are kept: the service manager's directory, root's, or the person's own.
+/// Where the cursors are kept: the service manager's directory (of several the first), else beside the person's own
+/// records, where no run reaches them.
 pub fn state() -> Option<PathBuf> {
-    let managed = std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
-    managed.or_else(|| own("XDG_STATE_HOME", ".local/state").map(|dir| dir.join("backstop-notify")))
+    let managed = std::env::var_os("STATE_DIRECTORY").and_then(|dirs| std::env::split_paths(&dirs).next());
+    managed.or_else(|| home().map(|home| home.join(".local/state/backstop/notify")))
 }
 
-fn own(variable: &str, otherwise: &str) -> Option<PathBuf> {
-    let named = std::env::var_os(variable).map(PathBuf::from).filter(|dir| dir.is_absolute());
-    named.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(otherwise)))
+/// By the account, as everywhere: whoever sets `HOME` gets no other settings to be believed.
+fn home() -> Option<PathBuf> {
+    let uid = backstop_engine::porch::Caller::of_this_process().uid;
+    let accounts = backstop_engine::porch::accounts();
+    accounts.iter().find(|a| a.uid == uid).map(|a| a.home.as_path().to_owned())
 }
 
 /// The directory of the cursors, which one process has at a time.
@@ -39,8 +43,8 @@ pub struct Cursors {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cursor {
-    /// The first entry that was not told yet.
-    next: u64,
+    /// From where on it was not told yet.
+    next: Mark,
     /// The format's version: 1.
     version: u32,
 }
@@ -70,7 +74,7 @@ impl Cursors {
     ///
     /// # Errors
     /// A file that can't be read or understood: then nobody knows what was told.
-    pub fn read(&self, channel: &str) -> io::Result<Option<u64>> {
+    pub fn read(&self, channel: &str) -> io::Result<Option<Mark>> {
         let bytes = match fs::read(self.path(channel)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
@@ -86,10 +90,10 @@ impl Cursors {
     ///
     /// # Errors
     /// Where that fails: then what was told is told once more.
-    pub fn write(&self, channel: &str, next: u64) -> io::Result<()> {
+    pub fn write(&self, channel: &str, next: &Mark) -> io::Result<()> {
         let (path, new) = (self.path(channel), self.dir.join(format!("{channel}.new")));
         let mut file = File::create(&new)?;
-        file.write_all(&serde_json::to_vec(&Cursor { next, version: 1 })?)?;
+        file.write_all(&serde_json::to_vec(&Cursor { next: next.clone(), version: 1 })?)?;
         file.sync_all()?;
         fs::rename(&new, &path)?;
         File::open(&self.dir)?.sync_all()
@@ -106,13 +110,14 @@ mod tests {
         let state = dir.path().join("a/b");
         let cursors = Cursors::open(&state).expect("opened");
         assert_eq!(cursors.read("oncall").expect("read"), None);
-        cursors.write("oncall", 7).expect("written");
-        cursors.write("oncall", 8).expect("written");
+        let mark = |entry: u64| Mark { entry, log: "db-1".to_owned() };
+        cursors.write("oncall", &mark(7)).expect("written");
+        cursors.write("oncall", &mark(8)).expect("written");
         assert_eq!(Cursors::open(&state).expect_err("taken").kind(), io::ErrorKind::ResourceBusy);
         drop(cursors);
         let cursors = Cursors::open(&state).expect("free again");
-        assert_eq!((cursors.read("oncall").expect("read"), cursors.read("mail").expect("read")), (Some(8), None));
-        for bad in ["", "{}", "{\"next\":1,\"version\":2}", "{\"next\":-1,\"version\":1}"] {
+        assert_eq!((cursors.read("oncall").expect("read"), cursors.read("mail").expect("read")), (Some(mark(8)), None));
+        for bad in ["", "{}", "{\"next\":1,\"version\":1}", "{\"next\":{\"entry\":1,\"log\":\"x\"},\"version\":2}"] {
             fs::write(state.join("oncall.json"), bad).expect("written");
             assert!(cursors.read("oncall").is_err(), "{bad}");
         }

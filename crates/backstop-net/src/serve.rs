@@ -1,22 +1,23 @@
-//! Tells people, channel by channel, each in a thread and by a connection of its own: one that is slow or away keeps
-//! none of the others.
+//! Tells people, channel by channel, each in a thread and by connections of its own: one that is slow or away keeps none
+//! of the others. What was told is never told again because that could not be put on record.
 
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use backstop_core::notice::{Delivery, Notice};
-use backstop_engine::{Doors, Failure, House, Notices, Remote, by_daemon, daemon, porch};
+use backstop_core::notice::{Delivery, Mark, Notice};
+use backstop_core::time::Timestamp;
+use backstop_engine::{Doors, Failure, House, Notices, Remote, by_daemon, clock, daemon, porch};
 
 use crate::channel::Channel;
 use crate::config::Config;
-use crate::deliver::{Miss, Outcome, Pace, deliver};
+use crate::deliver::{Miss, Outcome, Pace, deliver, wanted};
 use crate::place::Cursors;
 
 /// How long is waited for something to tell, at a time.
 const WAIT: Duration = Duration::from_secs(20);
-/// How long nothing is tried after the daemon was away, at most.
-const AWAY: Duration = Duration::from_secs(30);
+/// The pause after something went wrong with the records: at first, and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// A cursor is kept when it is so many entries old, though nothing of these was told.
 const STEP: u64 = 1_000;
 
@@ -29,20 +30,48 @@ pub fn doors() -> Result<Box<dyn Doors>, Failure> {
     Ok(if by_daemon(caller)? { Box::new(Remote::connect(daemon::SOCKET.as_ref())?) } else { Box::new(House::open()?) })
 }
 
+/// What the notifier asks of the records.
+trait Records {
+    fn notices(&mut self, from: Option<&Mark>) -> Result<Notices, String>;
+    fn delivered(&mut self, delivery: &Delivery) -> Result<(), String>;
+}
+
+impl Records for Box<dyn Doors> {
+    fn notices(&mut self, from: Option<&Mark>) -> Result<Notices, String> {
+        Doors::notices(&mut **self, from, WAIT).map_err(|failure| failure.what)
+    }
+
+    fn delivered(&mut self, delivery: &Delivery) -> Result<(), String> {
+        Doors::delivered(&mut **self, delivery).map_err(|failure| failure.what)
+    }
+}
+
 /// Tells what there is to tell, until the process is ended. `say` hears what people at the machine should know.
 ///
 /// # Errors
 /// Cursors that can't be read: what was told already is not known then.
 pub fn serve(config: &Config, channels: &[Channel], cursors: &Cursors, say: &(dyn Fn(&str) + Sync)) -> io::Result<()> {
-    let mut from = Vec::new();
+    let mut tellers = Vec::new();
     for channel in channels {
-        from.push(cursors.read(&channel.config.name).map_err(|e| {
-            io::Error::new(e.kind(), format!("how far {} was told can't be read: {e}", channel.config.name))
-        })?);
+        let name = &channel.config.name;
+        let next = cursors
+            .read(name)
+            .map_err(|e| io::Error::new(e.kind(), format!("how far {name} was told can't be read: {e}")))?;
+        let kept = next.clone();
+        tellers.push(Teller { config, channel, cursors, say, next, kept, unsaid: None });
     }
     thread::scope(|scope| {
-        for (channel, from) in channels.iter().zip(from) {
-            scope.spawn(move || Teller { config, channel, cursors, say, next: from, kept: from.unwrap_or(0) }.tell());
+        for mut teller in tellers {
+            scope.spawn(move || {
+                let mut pause = PAUSES.0;
+                loop {
+                    teller.go_on(
+                        &mut || doors().map_err(|failure| failure.what),
+                        &mut Clock(Instant::now()),
+                        &mut pause,
+                    );
+                }
+            });
         }
     });
     Ok(())
@@ -53,10 +82,12 @@ struct Teller<'a> {
     channel: &'a Channel,
     cursors: &'a Cursors,
     say: &'a (dyn Fn(&str) + Sync),
-    /// The first entry that was not told; none before it is known.
-    next: Option<u64>,
+    /// From where on nothing was told; none before it is known.
+    next: Option<Mark>,
     /// What is kept of that.
-    kept: u64,
+    kept: Option<Mark>,
+    /// What became of the last one, until that is on record.
+    unsaid: Option<Delivery>,
 }
 
 impl Teller<'_> {
@@ -64,56 +95,85 @@ impl Teller<'_> {
         (self.say)(&format!("{}: {what}", self.channel.config.name));
     }
 
-    fn tell(mut self) {
-        let mut pause = Duration::from_secs(1);
-        loop {
-            let Err(why) = self.tell_by_one_connection(&mut pause) else { continue };
-            self.say(&format!("{why}; again in {} s", pause.as_secs()));
-            thread::sleep(pause);
-            pause = (pause * 2).min(AWAY);
-        }
-    }
-
-    fn tell_by_one_connection(&mut self, pause: &mut Duration) -> Result<(), String> {
-        let told = |failure: Failure| failure.what;
-        let mut doors = doors().map_err(told)?;
-        loop {
-            let Notices { next, notices } = doors.notices(self.next, WAIT).map_err(told)?;
-            *pause = Duration::from_secs(1);
-            let new = self.next.is_none();
-            for notice in notices.iter().filter(|n| self.channel.config.wants(n)) {
-                let (attempts, failed) = self.deliver(notice);
-                let failed = failed.as_deref().map(Delivery::reason);
-                if let Some(why) = &failed {
-                    self.say(&format!("given up after {attempts} attempts, {}: {why}", notice.id));
+    /// Tells by one connection until it breaks, or something took longer than a connection may be silent.
+    fn go_on<R: Records>(
+        &mut self,
+        open: &mut dyn FnMut() -> Result<R, String>,
+        pace: &mut dyn Pace,
+        pause: &mut Duration,
+    ) {
+        let mut by_one = || {
+            let mut records = open()?;
+            loop {
+                self.settle(&mut records)?;
+                if !self.round(&mut records, pace)? {
+                    return Ok::<_, String>(());
                 }
-                let delivery =
-                    Delivery { attempts, channel: self.channel.config.name.clone(), entry: notice.entry, failed };
-                // While it was tried the connection may have been ended; then it is told once more.
-                doors.delivered(&delivery).map_err(told)?;
-                self.keep(notice.entry + 1)?;
+                *pause = PAUSES.0;
             }
-            self.next = Some(next);
-            if new || next >= self.kept + STEP {
-                self.keep(next)?;
-            }
+        };
+        if let Err(why) = by_one() {
+            self.say(&format!("{why}; again in {} s", pause.as_secs()));
+            pace.wait(*pause);
+            *pause = (*pause * 2).min(PAUSES.1);
         }
     }
 
-    fn keep(&mut self, next: u64) -> Result<(), String> {
+    /// Puts on record what is not yet, and keeps how far it has told.
+    fn settle(&mut self, records: &mut dyn Records) -> Result<(), String> {
+        if let Some(delivery) = &self.unsaid {
+            records.delivered(delivery)?;
+            self.unsaid = None;
+            self.keep()?;
+        }
+        let old = match (&self.next, &self.kept) {
+            (Some(next), Some(kept)) => next.log != kept.log || next.entry >= kept.entry + STEP,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if old { self.keep() } else { Ok(()) }
+    }
+
+    fn keep(&mut self) -> Result<(), String> {
+        let Some(next) = &self.next else { return Ok(()) };
         let kept = self.cursors.write(&self.channel.config.name, next);
         kept.map_err(|e| format!("how far it was told can't be kept: {e}"))?;
-        (self.next, self.kept) = (Some(next), next);
+        self.kept = self.next.clone();
         Ok(())
     }
 
-    fn deliver(&self, notice: &Notice) -> Outcome {
+    /// Tells what there is; false where the connection was silent for long.
+    fn round(&mut self, records: &mut dyn Records, pace: &mut dyn Pace) -> Result<bool, String> {
+        let Notices { next, notices } = records.notices(self.next.as_ref())?;
+        for notice in notices.iter().filter(|n| self.channel.config.wants(n)) {
+            let begin = pace.now();
+            let (attempts, failed) = self.deliver(notice, clock::now(), pace);
+            if let Some(why) = &failed {
+                self.say(&format!("given up after {attempts} attempts, {}: {why}", notice.id));
+            }
+            // From here on it was told, whatever becomes of saying so.
+            self.next = Some(Mark { entry: notice.entry + 1, ..next.clone() });
+            let channel = self.channel.config.name.clone();
+            self.unsaid = Some(Delivery { attempts, channel, entry: notice.entry, failed });
+            if pace.now().saturating_sub(begin) > WAIT {
+                return Ok(false);
+            }
+            self.settle(records)?;
+        }
+        self.next = Some(next);
+        Ok(true)
+    }
+
+    fn deliver(&self, notice: &Notice, now: Timestamp, pace: &mut dyn Pace) -> Outcome {
+        let Some(over) = wanted(notice, now) else {
+            return (0, Some("it was over before it could be told".to_owned()));
+        };
         let link = self.config.link(notice);
         let mut send = || self.channel.send(notice, link.as_deref());
         let mut told = |miss: &Miss, wait: Duration| {
             self.say(&format!("{} did not arrive, again in {} s: {}", notice.id, wait.as_secs(), miss.why));
         };
-        deliver(&mut send, &mut Clock(Instant::now()), &mut told)
+        deliver(&mut send, pace, &mut told, over)
     }
 }
 
@@ -129,3 +189,6 @@ impl Pace for Clock {
         thread::sleep(pause);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,9 +5,10 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use backstop_core::audit::Entry;
+use backstop_core::note::{Checkpoint, NoteError};
 
 use super::AuditError;
-use super::layout::{segment_path, segments};
+use super::layout::{CHECKPOINT, segment_path, segments, unpadded};
 
 /// The entries of the log in `dir` from index `from` on. After it has given `None` it may be asked
 /// again: entries that came since follow.
@@ -82,12 +83,11 @@ impl Iterator for Entries {
     }
 }
 
-/// The index that the next entry of the log in `dir` will have.
-pub fn end(dir: &Path) -> Result<u64, AuditError> {
-    let Some(last) = segments(dir)?.pop() else { return Ok(0) };
-    let mut index = last.first;
-    for entry in entries(dir, last.first) {
-        index = entry?.index + 1;
-    }
-    Ok(index)
+/// Which log is in `dir`, and how many of its entries are signed: what comes after these can still be taken back.
+pub fn signed_end(dir: &Path) -> Result<(String, u64), AuditError> {
+    let path = dir.join(CHECKPOINT);
+    let bytes = std::fs::read(&path).map_err(AuditError::io("read", &path))?;
+    let note = unpadded(&bytes).ok_or(NoteError::Shape).and_then(Checkpoint::of_note);
+    let Checkpoint { origin, size, .. } = note.map_err(|source| AuditError::Checkpoint { path, source })?;
+    Ok((origin, size))
 }

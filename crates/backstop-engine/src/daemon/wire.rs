@@ -16,7 +16,7 @@ use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
-use backstop_core::notice::Delivery;
+use backstop_core::notice::{Delivery, Mark};
 use backstop_core::run::RunRecord;
 use backstop_sys::socket;
 use serde::de::DeserializeOwned;
@@ -28,7 +28,7 @@ use crate::porch::{Account, Wanted};
 use crate::rehearse::Lane;
 
 /// The version of these messages; others are refused.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// The longest message that the daemon takes: as much as the kernel lets a command's arguments and environment be,
 /// as JSON.
@@ -169,7 +169,7 @@ pub(crate) enum Ask {
     Decide { request: Digest, text: String, signature: String, reason: Option<Bytes> },
     People,
     ChangePeople { change: Change },
-    Notices { from: Option<u64>, wait_ms: u64 },
+    Notices { from: Option<Mark>, wait_ms: u64 },
     TestNotice,
     Delivered { delivery: Delivery },
 }

@@ -222,7 +222,7 @@ impl<'a> Worker<'a> {
             }
             Ask::People => json(self.house.people()),
             Ask::ChangePeople { change } => json(self.house.change_people(&change)),
-            Ask::Notices { from, wait_ms } => json(self.house.notices(from, Duration::from_millis(wait_ms))),
+            Ask::Notices { from, wait_ms } => json(self.house.notices(from.as_ref(), Duration::from_millis(wait_ms))),
             Ask::TestNotice => json(self.house.test_notice()),
             Ask::Delivered { delivery } => json(self.house.delivered(&delivery)),
         }

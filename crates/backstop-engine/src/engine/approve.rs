@@ -259,7 +259,7 @@ impl Engine {
         if request.phase.is_claimed() {
             // Whoever had it is gone: the lock is ours, and the journal has nothing open.
             let done = match request.question().matter {
-                Matter::Run { run, .. } => matches!(self.record(run)?.state, State::Committed | State::Undone),
+                Matter::Run { run, .. } => matches!(self.known(run)?.state, State::Committed | State::Undone),
                 Matter::People { .. } => {
                     let made = |b: &Body| matches!(b, Body::PeopleChanged { request: Some(r), .. } if *r == digest);
                     self.records.says(made)?
@@ -334,7 +334,7 @@ impl Engine {
 
     /// What a no means for the run. Again, where it was cut off in between.
     fn denied(&mut self, run: RunId) -> Result<(), Failure> {
-        let mut record = self.record(run)?;
+        let mut record = self.known(run)?;
         if record.state != State::Held {
             return Ok(());
         }

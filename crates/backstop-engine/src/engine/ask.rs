@@ -86,7 +86,7 @@ impl Engine {
             if Some(*effects) != record.digest || *by != law || !waits || !asked.time_holds(now)? {
                 continue;
             }
-            let first = self.record(*run)?;
+            let first = self.known(*run)?;
             let (his, ours) = (&first.request, &record.request);
             let same = his.session.as_ref() == Some(session) && (his.uid, his.by) == (ours.uid, ours.by);
             if same && first.state == State::Held {

@@ -1,25 +1,29 @@
 //! What people are told of requests for approval: read from the audit log, which is the outbox. Whoever tells it keeps
-//! how far he got, and says what became of each; that is on record as well.
+//! how far he got, and says what became of each; that is on record as well, once for each of his channels.
 
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use backstop_core::approval::ballot::Question;
 use backstop_core::audit::Body;
-use backstop_core::notice::{Delivery, Notice};
+use backstop_core::digest::Digest;
+use backstop_core::notice::{Delivery, Mark, Notice};
+use backstop_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use crate::approvals::{self, Request};
-use crate::audit::{Entries, end, entries};
+use crate::audit::{Entries, entries, signed_end};
 use crate::clock;
 use crate::failure::{Failure, FailureKind};
+use crate::store::Versioned;
 
 /// So many are given at once.
 const MOST: usize = 64;
 
 /// Nobody is kept waiting longer for something to be told.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// How often the log is looked at while somebody waits.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -27,74 +31,124 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How often requests are looked at whose time may be over.
 const CLOCK: Duration = Duration::from_secs(5);
 
+/// What was said to be told, in the state directory.
+const TOLD: &str = "told.json";
+
+/// So many channels are known at once; one that was silent for a week makes room for another.
+const CHANNELS: usize = 16;
+const SILENT: i64 = 7 * 86_400;
+
 /// What there is to tell.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Notices {
-    /// From which entry on to ask the next time.
-    pub next: u64,
+    /// From where on to ask the next time.
+    pub next: Mark,
     /// The notices, in the order of the log.
     pub notices: Vec<Notice>,
 }
 
+/// Up to which entry each channel said what became of it, so that nobody fills the log by saying it again.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Told {
+    channels: BTreeMap<String, Said>,
+    version: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    at: Timestamp,
+    entry: u64,
+}
+
+impl Versioned for Told {
+    const NEWEST: u32 = 1;
+}
+
+impl Told {
+    /// Takes that a channel says something of an entry; false where it said so before, an error where there are too
+    /// many channels.
+    fn take(&mut self, channel: &str, entry: u64, now: Timestamp) -> Result<bool, Failure> {
+        if self.channels.get(channel).is_some_and(|said| entry <= said.entry) {
+            return Ok(false);
+        }
+        if !self.channels.contains_key(channel) && self.channels.len() >= CHANNELS {
+            self.channels.retain(|_, said| now.seconds_since(said.at) < SILENT);
+            if self.channels.len() >= CHANNELS {
+                return Err(refused(&format!("{CHANNELS} channels have said something within a week")));
+            }
+        }
+        self.channels.insert(channel.to_owned(), Said { at: now, entry });
+        Ok(true)
+    }
+}
+
 impl Engine {
-    /// What there is to tell from the entry `from` on; waits for something at most so long. Without `from` nothing
-    /// is told but from where on to ask.
-    pub fn notices(&mut self, from: Option<u64>, wait: Duration) -> Result<Notices, Failure> {
+    /// What there is to tell from `from` on; waits for something at most so long. Without `from` nothing is told but
+    /// from where on to ask; in another log than that of `from` all of it is new.
+    pub fn notices(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Notices, Failure> {
         self.records.open()?;
-        let from = match (from, end(&self.audit_dir())?) {
-            (None, end) => return Ok(Notices { next: end, notices: Vec::new() }),
-            // What was told last was lost when power went.
-            (Some(from), end) => from.min(end),
+        let (log, size) = signed_end(&self.audit_dir())?;
+        let entry = match from {
+            None => return Ok(Notices { next: Mark { entry: size, log }, notices: Vec::new() }),
+            Some(mark) if mark.log == log => mark.entry.min(size),
+            Some(_) => 0,
         };
-        let mut reader = entries(&self.audit_dir(), from);
-        let mut told = Notices { next: from, notices: Vec::new() };
         let until = Instant::now() + wait.min(LONGEST_WAIT);
+        let mut reader = entries(&self.audit_dir(), entry);
+        let mut told = Notices { next: Mark { entry, log }, notices: Vec::new() };
         let mut looked: Option<Instant> = None;
         loop {
-            if looked.is_none_or(|at| at.elapsed() >= CLOCK) {
-                self.let_expire()?;
-                looked = Some(Instant::now());
-            }
             self.tell(&mut reader, &mut told)?;
             if !told.notices.is_empty() || Instant::now() >= until {
                 return Ok(told);
+            }
+            if looked.is_none_or(|at| at.elapsed() >= CLOCK) {
+                // What can't be ended is told by whoever lists what waits; it is no reason to tell nothing.
+                let _trouble = self.let_end();
+                looked = Some(Instant::now());
+                continue;
             }
             thread::sleep(PAUSE.min(until.saturating_duration_since(Instant::now())));
         }
     }
 
+    /// Takes up what is signed. Before what can't be read it stops, and says so only where nothing stands before it.
     fn tell(&self, reader: &mut Entries, told: &mut Notices) -> Result<(), Failure> {
-        for entry in reader {
-            let entry = entry?;
-            told.next = entry.index + 1;
+        let (_, size) = signed_end(&self.audit_dir())?;
+        while told.next.entry < size && told.notices.len() < MOST {
+            let entry = match reader.next() {
+                None => break,
+                Some(Err(_)) if !told.notices.is_empty() => break,
+                Some(entry) => entry?,
+            };
+            told.next.entry = entry.index + 1;
             let question = match (&entry.body, Notice::request(&entry.body)) {
                 (Body::ApprovalAsked { question }, _) => Some(question.clone()),
                 (_, Some(request)) => self.question(request),
                 (_, None) => None,
             };
             told.notices.extend(Notice::of(&entry, question.as_ref()));
-            if told.notices.len() >= MOST {
-                break;
-            }
         }
         Ok(())
     }
 
     /// What a request asks. One that can't be read is told of all the same, by its code.
-    fn question(&self, request: backstop_core::digest::Digest) -> Option<Question> {
+    fn question(&self, request: Digest) -> Option<Question> {
         let request = Request::load(&self.store, request).ok().flatten()?;
         Some(request.question().clone())
     }
 
-    /// Ends the requests whose time is over, so that people hear of it. Leaves them to others where somebody is at work.
-    fn let_expire(&mut self) -> Result<(), Failure> {
+    /// Ends the requests whose time is over, or whose end was cut off, so that people hear of it. Leaves them to others
+    /// where somebody is at work.
+    fn let_end(&mut self) -> Result<(), Failure> {
         let now = clock::now();
         let mut due = Vec::new();
         for digest in approvals::open(&self.store)? {
-            // One that can't be read is told by whoever lists what waits.
             let Ok(Some(request)) = Request::load(&self.store, digest) else { continue };
             let over = request.phase.at(now, request.question().expires) != request.phase;
-            if request.phase.waits() && (over || !request.time_holds(now)?) {
+            if over || !request.phase.waits() || !request.time_holds(now).unwrap_or(true) {
                 due.push(digest);
             }
         }
@@ -106,12 +160,15 @@ impl Engine {
             return Ok(());
         }
         let people = self.people()?;
-        due.into_iter().try_for_each(|digest| self.current(digest, &people, &lock).map(drop))
+        for digest in due {
+            // Of one that can't be ended the others know nothing.
+            let _trouble = self.current(digest, &people, &lock);
+        }
+        Ok(())
     }
 
-    /// Puts on record what became of a notice.
+    /// Puts on record what became of a notice. Said again it is no news.
     pub fn delivered(&mut self, delivery: &Delivery) -> Result<(), Failure> {
-        let refused = |what: &str| Failure::new(FailureKind::Refused, format!("not put on record: {what}"));
         if !delivery.is_sound() {
             return Err(refused("the channel's name, or the reason, is not plain text, or too long"));
         }
@@ -119,11 +176,18 @@ impl Engine {
         if entry.is_none_or(|entry| Notice::of(&entry, None).is_none()) {
             return Err(refused("people are not told of that entry"));
         }
+        let _one = self.store.lock("told")?;
+        let told: Option<Told> = self.store.read_own(TOLD)?;
+        let mut told = told.unwrap_or_else(|| Told { channels: BTreeMap::new(), version: Told::NEWEST });
         let Delivery { attempts, channel, entry, failed } = delivery.clone();
-        Ok(self.records.write(&[match failed {
+        if !told.take(&channel, entry, clock::now())? {
+            return Ok(());
+        }
+        self.records.write(&[match failed {
             None => Body::NoticeDelivered { attempts, channel, entry },
             Some(why) => Body::NoticeFailed { attempts, channel, entry, why },
-        }])?)
+        }])?;
+        Ok(self.store.write_own(TOLD, &told)?)
     }
 
     /// A notice that tells nothing, for whoever tries his channels.
@@ -132,61 +196,9 @@ impl Engine {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use backstop_core::approval::people::Change;
-    use backstop_core::notice::What;
-
-    use super::super::Wish;
-    use super::super::tests::settings;
-    use super::*;
-
-    #[test]
-    fn what_nobody_looks_at_expires_and_people_hear_of_it() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let state = dir.path().join("state");
-        let mut engine = Engine::open(settings(&state)).expect("an engine");
-        super::super::approve::tests::founded(&mut engine);
-        let change = Change::Grant { group: "dba".to_owned(), id: "anna".to_owned() };
-        let Ok(Wish::Asked(asked)) = engine.change_people(&change) else { panic!("nobody was asked") };
-        let from = engine.notices(None, Duration::ZERO).expect("told").next;
-        // The machine was started anew since.
-        let path = state.join("approvals").join(asked.question.request.hex()).join("asked.json");
-        let text = std::fs::read_to_string(&path).expect("readable");
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("readable");
-        assert!(text.contains(boot.trim()));
-        std::fs::write(&path, text.replace(boot.trim(), "another")).expect("written");
-        let told = engine.notices(Some(from), LONGEST_WAIT).expect("told").notices;
-        assert_eq!(
-            told.iter().map(|n| n.what.clone()).collect::<Vec<_>>(),
-            [What::Ended { how: "expired".to_owned() }]
-        );
-        assert!(told[0].title().contains("expired, nothing took effect: who may approve"), "{}", told[0].title());
-        assert!(engine.pending().expect("listed").requests.is_empty());
-    }
-
-    #[test]
-    fn what_people_are_told_comes_from_the_log_and_what_became_of_it_goes_there() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let state = dir.path().join("state");
-        let mut engine = Engine::open(settings(&state)).expect("an engine");
-        let begin = engine.notices(None, Duration::ZERO).expect("told").next;
-        assert!(engine.notices(Some(begin), Duration::ZERO).expect("told").notices.is_empty());
-        super::super::approve::tests::founded(&mut engine);
-        let told = engine.notices(Some(begin), LONGEST_WAIT).expect("told");
-        assert_eq!((told.notices.len(), told.next), (2, begin + 2));
-        assert_eq!(engine.notices(Some(begin + 1), LONGEST_WAIT).expect("told").notices, told.notices[1..]);
-        let delivery =
-            |entry: u64, channel: &str| Delivery { attempts: 2, channel: channel.into(), entry, failed: None };
-        engine.delivered(&delivery(told.notices[0].entry, "oncall")).expect("on record");
-        for (entry, channel) in [(begin + 1, "on call"), (begin + 2, "oncall"), (begin + 99, "oncall"), (0, "oncall")] {
-            assert!(engine.delivered(&delivery(entry, channel)).is_err(), "{entry} {channel}");
-        }
-        let last = entries(&state.join("audit"), begin + 2).next().expect("an entry").expect("readable");
-        assert_eq!(last.body.name(), "notice.delivered");
-        assert!(
-            engine.notices(Some(told.next), Duration::ZERO).expect("told").notices.is_empty(),
-            "no notice of notices"
-        );
-    }
+fn refused(what: &str) -> Failure {
+    Failure::new(FailureKind::Refused, format!("not put on record: {what}"))
 }
+
+#[cfg(test)]
+mod tests;

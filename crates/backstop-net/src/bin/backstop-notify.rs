@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use backstop_net::channel::Channel;
+use backstop_net::channel::{Channel, mail};
 use backstop_net::config::Config;
 use backstop_net::place::{self, Cursors};
 use backstop_net::serve;
@@ -27,18 +27,24 @@ struct Args {
 enum Verb {
     /// Tell people, until it is ended
     Run {
-        /// Where it keeps how far it has told [default: $STATE_DIRECTORY, or ~/.local/state/backstop-notify]
+        /// Where it keeps how far it has told [default: $STATE_DIRECTORY, or ~/.local/state/backstop/notify]
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         state: Option<PathBuf>,
     },
     /// Look whether the settings can be used
     Check,
+    /// Send the mail on standard input: for this program itself
+    #[command(hide = true, name = "send-mail")]
+    SendMail,
     /// Send a message that tells nothing
     Test {
         /// By these channels [default: all]
         channel: Vec<String>,
     },
 }
+
+/// It ends by its settings, or by where it is (`EX_CONFIG` of sysexits.h): started again it would end again.
+const CONFIG: u8 = 78;
 
 /// Why it ends: what is wrong, and what to do.
 type Trouble = (String, &'static str);
@@ -49,15 +55,19 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err((what, next)) => {
             eprintln!("backstop-notify: {what}\n  next     {next}");
-            ExitCode::FAILURE
+            ExitCode::from(CONFIG)
         }
     }
 }
 
 fn run(args: &Args) -> Result<ExitCode, Trouble> {
+    if matches!(args.verb, Verb::SendMail) {
+        return Ok(mail::send_one());
+    }
     let path = args.config.clone().unwrap_or_else(place::config);
     let (config, channels) = load(&path)?;
     match &args.verb {
+        Verb::SendMail => Ok(mail::send_one()),
         Verb::Check => {
             for channel in &channels {
                 println!("{}: ready", channel.config.name);

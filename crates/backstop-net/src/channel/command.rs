@@ -1,19 +1,14 @@
 //! A program of the administrator's own. It gets the document on its standard input, and nothing of this process'
 //! environment; whether it was told, its exit code says.
 
-use std::io::Write as _;
-use std::process::{Child, Command as Program, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command as Program;
+use std::time::Duration;
 
 use backstop_core::notice::Notice;
 
 use super::{PATIENCE, Sender};
-use crate::config;
 use crate::deliver::Miss;
-use crate::payload;
-
-/// How often is looked whether it has ended.
-const PAUSE: Duration = Duration::from_millis(20);
+use crate::{child, config, payload};
 
 pub(super) struct Command {
     argv: Vec<String>,
@@ -24,43 +19,20 @@ impl Command {
     pub fn new(config: &config::Command) -> Self {
         Self { argv: config.argv.clone(), patience: PATIENCE }
     }
-
-    fn wait(&self, child: &mut Child) -> Result<(), Miss> {
-        let until = Instant::now() + self.patience;
-        loop {
-            match child.try_wait().map_err(|e| Miss::again(e.to_string()))? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => return Err(Miss::again(format!("it ended with {status}"))),
-                None if Instant::now() >= until => {
-                    let _gone_already = child.kill();
-                    let _reaped = child.wait();
-                    return Err(Miss::again(format!("it took longer than {} s", self.patience.as_secs_f32())));
-                }
-                None => std::thread::sleep(PAUSE),
-            }
-        }
-    }
 }
 
 impl Sender for Command {
     fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
         let [program, args @ ..] = &self.argv[..] else { return Err(Miss::never("there is no program")) };
-        let mut child = Program::new(program)
+        let mut command = Program::new(program);
+        command
             .args(args)
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("BACKSTOP_NOTICE", &notice.id)
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .map_err(|e| Miss::again(format!("{program} can't be started: {e}")))?;
-        let body = payload::of(notice, link);
-        // In a thread that nobody waits for: a program that reads nothing must not keep us.
-        let stdin = child.stdin.take();
-        std::thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&body)));
-        self.wait(&mut child)
+            .current_dir("/");
+        let (status, _) = child::run(&mut command, payload::of(notice, link), self.patience)?;
+        if status.success() { Ok(()) } else { Err(Miss::again(format!("it ended with {status}"))) }
     }
 }
 
@@ -91,5 +63,18 @@ mod tests {
         let none = Command { argv: vec!["/no/such".into()], patience: PATIENCE };
         let notice = Notice::test("db-1", backstop_core::time::Timestamp::new(0, 0));
         assert!(none.send(&notice, None).is_err_and(|m| m.why.contains("can't be started")));
+    }
+
+    #[test]
+    fn what_it_started_goes_with_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let left = dir.path().join("left");
+        // It would write that after a while, if it were let.
+        let script = format!("(sleep 1; touch {0}) & exit 0", left.display());
+        assert_eq!(send(&script), Ok(()));
+        assert!(send(&format!("(sleep 1; touch {0}) & sleep 60", left.display())).is_err());
+        std::thread::sleep(Duration::from_millis(1_300));
+        assert!(!left.exists());
+        assert_eq!(send("yes"), send("yes"), "what it goes on saying is not read");
     }
 }

@@ -48,14 +48,15 @@ impl Post {
     }
 }
 
-/// Whether a message has arrived, by the answer (RFC 9110, RFC 6585).
+/// Whether a message has arrived, by the answer (RFC 9110, RFC 6585). Final is only what speaks of the message itself, or
+/// says that nobody is there any more: a token that expired, or a page in between, may be mended within the day.
 fn judge(status: StatusCode, headers: &HeaderMap) -> Result<(), Miss> {
     let why = format!("the server answers {status}");
     let after = headers.get("retry-after").and_then(|v| v.to_str().ok()?.parse().ok()).map(Duration::from_secs);
     match status.as_u16() {
         200..=299 => Ok(()),
-        408 | 421 | 425 | 429 | 500..=599 => Err(Miss { after, ..Miss::again(why) }),
-        _ => Err(Miss::never(why)),
+        400 | 410 | 413 | 415 | 422 => Err(Miss::never(why)),
+        _ => Err(Miss { after, ..Miss::again(why) }),
     }
 }
 
@@ -104,7 +105,7 @@ impl Sender for Slack {
             "unfurl_links": false,
             "unfurl_media": false,
         });
-        // The error of the library names the address, which is the secret.
+        // Some errors of the library name the address, which is the secret.
         self.0.send(&[], body.to_string().as_bytes()).map_err(|miss| Miss { why: hide(&miss.why, &self.0.url), ..miss })
     }
 }
@@ -155,9 +156,18 @@ mod tests {
 
     #[test]
     fn answers_say_whether_to_try_again() {
-        for (status, permanent) in
-            [(408, false), (429, false), (500, false), (503, false), (301, true), (400, true), (404, true), (410, true)]
-        {
+        for (status, permanent) in [
+            (408, false),
+            (429, false),
+            (500, false),
+            (503, false),
+            (301, false),
+            (401, false),
+            (404, false),
+            (400, true),
+            (410, true),
+            (422, true),
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert("retry-after", "7".parse().expect("a value"));
             let miss = judge(StatusCode::from_u16(status).expect("a status"), &headers).expect_err("a miss");
