@@ -49,12 +49,12 @@ agent bash -c 'ask() { for n in $(seq $1 4 1000); do backstop run -c "echo $n > 
 after=$(took 30 backstop run -- true)
 expect a-thousand-wait 0 '^1000$' as 1001 bash -c 'backstop pending | grep -c "0 of 2"'
 cat > /tmp/list.py << 'END_OF_FILE'
-import resource, subprocess, time
+import json, resource, subprocess, time
 began = time.monotonic()
-subprocess.run(["backstop", "pending", "--json"], stdout=subprocess.DEVNULL, check=True)
-print("pending of 1000: ms", round((time.monotonic() - began) * 1000), "client KiB", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+said = subprocess.run(["backstop", "pending", "--json"], stdout=subprocess.PIPE, check=True)
+print(f"pending of {len(json.loads(said.stdout)['requests'])}: ms", round((time.monotonic() - began) * 1000), "client KiB", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 END_OF_FILE
-expect they-are-listed-soon 0 . as 1001 /usr/bin/python3 /tmp/list.py
+expect they-are-listed-as-json 0 '^pending of 1000' as 1001 /usr/bin/python3 /tmp/list.py
 cat /tmp/said >> /w/memory
 echo "run -- true: ms before $before, with a thousand waiting $after" >> /w/memory
 run=$(agent backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | sed -n 500p)

@@ -38,7 +38,9 @@ END_OF_FILE
 chown -R 0:0 /tmp/etc/backstop
 mount --bind /tmp/etc /etc
 echo 127.0.0.1 localhost > /etc/hosts
-printf 'whsec_%s' "$(head -c 32 /dev/urandom | base64)" > /tmp/keys/hook
+# As the help says it.
+(umask 027; { printf whsec_; head -c 32 /dev/urandom | base64; } > /tmp/keys/hook)
+expect a-key-is-never-everybodys 0 '^640$' stat -c %a /tmp/keys/hook
 echo http://localhost:8001/services/T0/B0/secret > /tmp/keys/slack
 echo tk_secret > /tmp/keys/ntfy
 chown 990 /tmp/keys/hook /tmp/keys/slack /tmp/keys/ntfy
@@ -147,7 +149,13 @@ echo 302 > /tmp/answer.slack
 expect a-redirect-is-not-followed 1 'team: the server answers 302' notify test team
 rm /tmp/answer.slack
 expect what-comes-after-it-arrives 0 'arrived' notify test team
-# It may say of nothing that was told but what is told, and no secret stands in what it says.
+# No secret stands in what it says, also where it can't connect.
+printf '[[channel]]\nname = "away"\nslack = { url_file = "/tmp/keys/away" }\n' > /tmp/away.toml
+echo https://localhost:9/services/T0/away > /tmp/keys/away
+chown 990 /tmp/keys/away
+chmod 600 /tmp/keys/away
+expect where-nobody-listens-it-says-so 1 'away: .*refused' notify --config /tmp/away.toml test
+expect and-not-where-that-is 1 '' grep -E 'services/T0' /tmp/said
 expect no-secret-is-said 1 '' grep -E 'tk_secret|services/T0|whsec_' /w/notify.log /w/daemon.log /tmp/log
 expect the-log-holds 0 '' backstop audit verify
 notifier_down

@@ -89,8 +89,12 @@ pub struct Review {
     rows: (usize, usize),
     /// What was prepared for panes.
     pages: BTreeMap<(Digest, Pane), String>,
-    /// Whose text was on the screen to its end.
+    /// Up to which row the text of the chosen one was on the screen, without a gap.
+    seen: usize,
+    /// The texts that were on the screen from their beginning to their end, by the digest that is signed.
     read: BTreeSet<Digest>,
+    /// Where the last one stood that is over: nothing is chosen until the person does so.
+    place: usize,
     /// Said below everything.
     said: String,
     /// There is a key to sign with.
@@ -105,8 +109,16 @@ impl Review {
 
     /// Takes what waits now. The choice stays where it was; what is over is told.
     pub fn waits(&mut self, waiting: Waiting) {
-        let place = self.place();
+        let first = self.chosen.is_none() && self.all.is_empty();
+        self.place = self.chosen.map_or(self.place, |_| self.place());
+        let votes = |all: &[Pending]| -> BTreeMap<Digest, usize> {
+            all.iter().map(|p| (p.question.request, p.votes.len())).collect()
+        };
+        let before = votes(&self.all);
         self.all = waiting.requests;
+        let now = votes(&self.all);
+        // What is over is not looked at any more, and what was decided on says so.
+        self.pages.retain(|(request, _), _| now.contains_key(request) && now.get(request) == before.get(request));
         self.unreadable = waiting.unreadable.into_iter().map(|f| f.what).collect();
         if let Some(chosen) = self.chosen
             && self.all.iter().all(|p| p.question.request != chosen)
@@ -114,8 +126,9 @@ impl Review {
             self.said = format!("{} does not wait any more", backstop_core::approval::matter::code(chosen));
             self.chosen = None;
         }
-        if self.chosen.is_none() {
-            self.choose(place.min(self.all.len().saturating_sub(1)));
+        // Never another under a finger that is on its way.
+        if first {
+            self.choose(0);
         }
     }
 
@@ -136,9 +149,10 @@ impl Review {
         self.pages.insert((request, pane), text);
     }
 
-    /// The screen has another width: panes are made anew.
+    /// The screen has another width: panes are made anew, and rows are others.
     pub fn forget_pages(&mut self) {
         self.pages.clear();
+        self.seen = 0;
     }
 
     /// Says something below everything.
@@ -151,10 +165,11 @@ impl Review {
         self.said.clear();
         let page = self.rows.0.max(2) - 1;
         match key {
+            Key::Up | Key::Down if self.chosen.is_none() => self.choose(self.place),
             Key::Up => self.choose(self.place().saturating_sub(1)),
             Key::Down => self.choose(self.place() + 1),
             Key::PageUp | Key::Letter('b') => self.scroll = self.scroll.saturating_sub(page),
-            Key::PageDown | Key::Letter(' ') => self.scroll += page,
+            Key::PageDown | Key::Letter(' ') => self.scroll = self.scroll.saturating_add(page),
             Key::Home | Key::Letter('g') => self.scroll = 0,
             Key::End | Key::Letter('G') => self.scroll = usize::MAX,
             Key::Tab => (self.pane, self.scroll) = (self.pane.next(), 0),
@@ -168,15 +183,17 @@ impl Review {
     }
 
     fn sign(&mut self, choice: Choice) -> Act {
-        let Some(request) = self.chosen else { return Act::Nothing };
+        let Some((request, display)) = self.chosen().map(|p| (p.question.request, p.question.display)) else {
+            return Act::Nothing;
+        };
         if !self.signs {
             "to sign here, begin with a key: backstop review --key FILE".clone_into(&mut self.said);
             return Act::Nothing;
         }
         // Nobody has to read on to say no.
-        if choice == Choice::ApproveOnce && !self.read.contains(&request) {
+        if choice == Choice::ApproveOnce && !self.read.contains(&display) {
             (self.pane, self.scroll) = (Pane::Asked, 0);
-            "read what is signed to its end first: PgDn".clone_into(&mut self.said);
+            "read what is signed to its end first, page by page: PgDn".clone_into(&mut self.said);
             return Act::Nothing;
         }
         Act::Sign(request, choice)
@@ -191,7 +208,7 @@ impl Review {
             && self.chosen != Some(asked.question.request)
         {
             self.chosen = Some(asked.question.request);
-            (self.pane, self.scroll) = (Pane::Asked, 0);
+            (self.pane, self.scroll, self.seen) = (Pane::Asked, 0, 0);
         }
     }
 
@@ -204,14 +221,18 @@ impl Review {
         }
     }
 
-    /// Notes that rows up to `end` of `all` were on the screen.
-    fn shown(&mut self, rows: usize, all: usize) {
+    /// Notes which of `all` rows were on the screen, on one on which they can be read. Whoever jumps over some has not
+    /// had them there.
+    fn shown(&mut self, rows: usize, all: usize, legible: bool) {
         self.rows = (rows, all);
-        if let (Some(chosen), Pane::Asked) = (self.chosen, self.pane)
-            && rows > 0
-            && self.scroll + rows >= all
-        {
-            self.read.insert(chosen);
+        let display = self.chosen().map(|p| p.question.display);
+        if let (Some(display), Pane::Asked, true) = (display, self.pane, legible) {
+            if self.scroll <= self.seen {
+                self.seen = self.seen.max(self.scroll + rows);
+            }
+            if self.seen >= all {
+                self.read.insert(display);
+            }
         }
     }
 }

@@ -11,6 +11,9 @@ use super::is_name;
 /// More people nobody waits for.
 const MOST: u32 = 100;
 
+/// More groups nobody reads: a project's file may ask for them.
+const GROUPS: usize = 8;
+
 /// Who has to agree; frozen in the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -34,26 +37,35 @@ impl Quorum {
         let mut quorum = Self { people: 0, ..Self::TWO };
         for part in text.split(',').map(str::trim) {
             let (count, name) = part.split_once(' ').ok_or_else(|| format!("{part:?} is not of the form `1 dba`"))?;
-            let (count, name) = (count.parse::<u32>(), name.trim());
-            let count = count.ok().filter(|n| (1..=MOST).contains(n));
+            let name = name.trim();
+            let digits = count.bytes().all(|b| b.is_ascii_digit());
+            let count = count.parse::<u32>().ok().filter(|n| digits && (1..=MOST).contains(n));
             let count = count.ok_or_else(|| format!("{part:?} does not begin with a number from 1 to {MOST}"))?;
             let twice = || format!("{name} is there twice");
             match name {
                 "people" if quorum.people > 0 => return Err(twice()),
                 "people" if count < Self::TWO.people => return Err("fewer than two people are no quorum".to_owned()),
                 "people" => quorum.people = count,
+                _ if ["person", "people"].contains(&&*name.to_ascii_lowercase()) => {
+                    return Err(format!("{name:?}: say `2 people`"));
+                }
                 _ if !is_name(name) => return Err(format!("{name:?} is no name of a group")),
                 _ if quorum.groups.insert(name.to_owned(), count).is_some() => return Err(twice()),
                 _ => {}
             }
         }
-        quorum.people = quorum.people.max(Self::TWO.people);
+        let largest = quorum.groups.values().copied().max().unwrap_or(0);
+        quorum.people = quorum.people.max(Self::TWO.people).max(largest);
+        if quorum.groups.len() > GROUPS {
+            return Err(format!("more than {GROUPS} groups"));
+        }
         Ok(quorum)
     }
 
-    /// True where it can be somebody's: at least two people, of groups with plain names.
+    /// True where it can be somebody's: at least two people, of not too many groups with plain names.
     pub fn is_sound(&self) -> bool {
-        self.people >= Self::TWO.people && self.groups.keys().all(|g| is_name(g))
+        let groups = self.groups.len() <= GROUPS && self.groups.keys().all(|g| is_name(g));
+        groups && self.people >= Self::TWO.people
     }
 
     /// The one that both are met by.
@@ -100,7 +112,13 @@ mod tests {
             assert_eq!(of(text).in_words(), words);
             assert!(of(text).is_sound() && of(text).covers(&Quorum::TWO));
         }
+        assert_eq!(of("3 dba").in_words(), "3 people (3 of dba)");
+        let many: Vec<String> = (0..9).map(|n| format!("1 g{n}")).collect();
+        assert!(Quorum::parse(&many.join(", ")).is_err());
         for text in [
+            "+3 dba",
+            "3 person",
+            "2 People",
             "",
             "dba",
             "0 dba",

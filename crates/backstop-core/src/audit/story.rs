@@ -81,7 +81,7 @@ struct Life {
     in_place: bool,
     /// What a quorum let through, until it begins or comes to nothing.
     claimed: Option<Granted>,
-    /// Who has to agree, by the newest judgement.
+    /// Who has to agree, by the newest judgement that is on record.
     quorum: Quorum,
     /// The account that asked.
     uid: u32,

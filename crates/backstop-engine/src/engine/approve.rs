@@ -134,6 +134,9 @@ impl Engine {
     }
 
     fn named_request(&self, name: &str) -> Result<Digest, Failure> {
+        if let Some(digest) = Digest::parse(name) {
+            return Ok(digest);
+        }
         let is_code = name.len() == 8 && name.bytes().all(|b| b.is_ascii_hexdigit());
         if is_code {
             let found: Vec<Digest> =

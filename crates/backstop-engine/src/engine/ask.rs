@@ -2,8 +2,9 @@
 
 use backstop_core::approval::ballot::{Excluded, Question};
 use backstop_core::approval::display;
+use backstop_core::approval::life::PENDING;
 use backstop_core::approval::matter::Matter;
-use backstop_core::approval::people::{FOUNDERS, People};
+use backstop_core::approval::people::{Member, People};
 use backstop_core::approval::quorum::Quorum;
 use backstop_core::audit::Body;
 use backstop_core::canon;
@@ -11,6 +12,7 @@ use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
 use backstop_core::policy::Judgement;
 use backstop_core::run::{RunRecord, State};
+use backstop_core::time::Timestamp;
 
 use super::{Engine, FINDINGS, Outcome};
 use crate::approvals::{self, Request};
@@ -36,7 +38,8 @@ impl Engine {
         let uids = [Some(record.request.uid), record.request.by, self.settings.login].into_iter().flatten().collect();
         let excluded = Excluded::of(uids, &people);
         let may = people.members.len() - excluded.people.len();
-        if may < FOUNDERS {
+        let quorum = record.judgement.as_ref().map_or(Quorum::TWO, Judgement::quorum);
+        if may < quorum.people as usize {
             let may = if may == 1 { "only 1 of the people enrolled".to_owned() } else { format!("{may} people") };
             record.notes.push(format!(
                 "{may} may approve it: the others own the account that asked, or had logged in when it did; enrol more: \
@@ -44,8 +47,7 @@ impl Engine {
             ));
         }
         let matter = self.matter(record, plan)?;
-        let quorum = record.judgement.as_ref().map_or(Quorum::TWO, Judgement::quorum);
-        record.notes.extend(lacking(&quorum, &people, &excluded));
+        record.notes.extend(lacking(&quorum, &people, &excluded, now));
         let summary = display::run_summary(record, effects);
         let question = Question::new(&people, (matter, quorum), excluded, summary, now);
         let display = display::run(&question, &people, record, effects);
@@ -97,16 +99,17 @@ impl Engine {
     }
 }
 
-/// Where a group has fewer people who may approve than it takes: nobody can let it through then.
-fn lacking(quorum: &Quorum, people: &People, excluded: &Excluded) -> Vec<String> {
-    let of = |group: &String| {
-        people.members.iter().filter(|m| m.groups.contains_key(group) && !excluded.people.contains(&m.id)).count()
+/// Where a group has fewer people who may approve in time than it takes: nobody can let it through then.
+fn lacking(quorum: &Quorum, people: &People, excluded: &Excluded, now: Timestamp) -> Vec<String> {
+    let end = Timestamp::new(now.secs.saturating_add(PENDING), 0);
+    let counts = |m: &&Member, group: &String| {
+        let in_time = m.groups.get(group).is_some_and(|from| *from < end);
+        in_time && m.credentials.iter().any(|key| key.from < end) && !excluded.people.contains(&m.id)
     };
     let too_few = |(group, needs): (&String, &u32)| {
-        let have = of(group);
-        let enrol = "backstop people grant ID GROUP";
-        (have < *needs as usize)
-            .then(|| format!("it takes {needs} of the group {group}, in which {have} may approve: {enrol}"))
+        let have = people.members.iter().filter(|m| counts(m, group)).count();
+        let who = format!("it takes {needs} of the group {group}, in which {have} may approve");
+        (have < *needs as usize).then(|| format!("{who}: backstop people grant ID {group}"))
     };
     quorum.groups.iter().filter_map(too_few).collect()
 }

@@ -142,7 +142,7 @@ impl Engine {
 
     /// Ends the requests whose time is over, or whose end was cut off, so that people hear of it. Leaves them to others
     /// where somebody is at work.
-    fn let_end(&mut self) -> Result<(), Failure> {
+    pub(super) fn let_end(&mut self) -> Result<(), Failure> {
         let now = clock::now();
         let mut due = Vec::new();
         for digest in approvals::open(&self.store)? {

@@ -86,7 +86,9 @@ impl Engine {
             record.notes.extend(rehearsal.wrong_guess());
         }
         let mut outcome = self.conclude(&mut record, rehearsal, options, person, &mut trace)?;
-        self.over(&mut outcome.record);
+        // What is answered may be the run about which people are asked already; that one goes on.
+        let ended = if outcome.record.id == record.id { &mut outcome.record } else { &mut record };
+        self.over(ended);
         trace.end(outcome.record.id);
         Ok(outcome)
     }
@@ -346,6 +348,11 @@ impl Engine {
             }
             Some(Answer::Hold) => {
                 let two = judgement.decision == Decision::TwoPerson && done.effects.conflicts.is_empty();
+                if two {
+                    // Whoever is asked more reads less: what is over must not lie among it. What can't be ended is told by
+                    // whoever lists what waits.
+                    let _trouble = self.let_end();
+                }
                 if let Some(mut first) = if two { self.asked_before(record)? } else { None } {
                     record.state = State::Discarded;
                     let note = format!("{} would do the same, and people are asked already", first.record.id);

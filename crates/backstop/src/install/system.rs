@@ -207,7 +207,7 @@ impl Ground {
             let out = ran.map_err(|e| Failure::because(format!("cannot run {what}"), &e))?;
             if !out.status.success() {
                 let why = String::from_utf8_lossy(&out.stderr).trim().to_owned();
-                return Err(Failure::internal(format!("{what}: {why}")).next("look why: journalctl -u backstop"));
+                return Err(Failure::internal(format!("{what}: {why}")).next("look why: journalctl -u 'backstop*'"));
             }
         }
         Ok(Done { did: Did::Told, what, note: None })
@@ -256,9 +256,9 @@ pub fn install(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failur
     }
     if ground.is_managed() {
         tell(ground.manager(&["daemon-reload"])?);
-        tell(ground.manager(&["enable", "--now", "backstop.service"])?);
+        tell(ground.manager(&["enable", "backstop.service"])?);
         if ground.notifier.is_file() {
-            tell(ground.manager(&["enable", "--now", "backstop-notify.service"])?);
+            tell(ground.manager(&["enable", "backstop-notify.service"])?);
         }
     }
     // Last: from then on nobody but root gets past the daemon.
@@ -267,6 +267,13 @@ pub fn install(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failur
         last.note = Some(format!("no service manager runs here: have the daemon started by what does: {daemon}"));
     }
     tell(last);
+    if ground.is_managed() {
+        // Also where they run: by the programs and settings of now. What a run's own process has begun it finishes.
+        tell(ground.manager(&["restart", "backstop.service"])?);
+        if ground.notifier.is_file() {
+            tell(ground.manager(&["restart", "backstop-notify.service"])?);
+        }
+    }
     Ok(())
 }
 

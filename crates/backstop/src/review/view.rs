@@ -13,6 +13,9 @@ use crate::screen::approval::{name, state};
 use crate::screen::message::tame;
 use crate::screen::size;
 
+/// Rows and columns of a pane in which a text can be read.
+const LEGIBLE: (usize, usize) = (5, 40);
+
 /// Of the screen at most so much is the list.
 const LIST_PART: usize = 3;
 
@@ -46,14 +49,14 @@ pub fn draw(review: &mut Review, now: Timestamp, frame: &mut Frame<'_>) {
         .block(Block::new().borders(Borders::TOP).title(title))
         .highlight_style(Style::new().add_modifier(Modifier::REVERSED));
     let mut chosen = ListState::default();
-    chosen.select((!review.all.is_empty()).then(|| review.place()));
+    chosen.select(review.chosen.map(|_| review.place()));
     frame.render_stateful_widget(list, above, &mut chosen);
 
     let lines: Vec<Line<'static>> =
         review.text().lines().flat_map(|l| wrapped(coloured(l), usize::from(middle.width))).collect();
     let room = usize::from(middle.height).saturating_sub(1);
     review.scroll = review.scroll.min(lines.len().saturating_sub(room));
-    review.shown(room, lines.len());
+    review.shown(room, lines.len(), room >= LEGIBLE.0 && usize::from(middle.width) >= LEGIBLE.1);
     let end = (review.scroll + room).min(lines.len());
     let place = if lines.len() > room { format!(" {end} of {} lines ", lines.len()) } else { String::new() };
     let mut tabs = vec![Span::raw(" ")];
@@ -96,8 +99,13 @@ fn coloured(line: &str) -> Vec<(Style, String)> {
     parts
 }
 
+/// Each character a cell or two of its own. What joins the one before it (marks without a width, and the halfwidth marks
+/// of katakana, which one counts and another does not) could take a whole row along that is drawn by graphemes.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let joins = |c: char| {
+        unicode_width::UnicodeWidthChar::width(c).is_none_or(|w| w == 0) || ('\u{ff9e}'..='\u{ff9f}').contains(&c)
+    };
+    text.replace('\t', "    ").chars().map(|c| if joins(c) { '\u{fffd}' } else { c }).collect()
 }
 
 fn ink(code: &str) -> Option<Style> {
@@ -143,8 +151,11 @@ mod tests {
     fn only_our_own_colours_are_colours() {
         let shown = |text: &str| coloured(text).into_iter().map(|(_, t)| t).collect::<String>();
         assert_eq!(shown("a \x1b[31mlost\x1b[0m b"), "a lost b");
+        assert_eq!(shown("a\tb"), "a    b");
         assert_eq!(coloured("\x1b[31mlost\x1b[0m")[0].0.fg, Some(Color::Red));
-        for text in ["\x1b[2Jx", "\x1b]0;title\x07", "\x1b[31", "\x1b", "a\tb\r\x08"] {
+        for text in
+            ["\x1b[2Jx", "\x1b]0;title\x07", "\x1b[31", "\x1b", "a\r\x08", "e\u{301}", "a\u{ff9e}\u{ff9e}b", "\u{200d}"]
+        {
             assert!(!shown(text).chars().any(char::is_control) && shown(text).contains('\u{fffd}'), "{text:?}");
         }
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use backstop_core::approval::statement::{Choice, NAMESPACE, Statement};
 use backstop_core::bytes::Bytes;
+use backstop_core::digest::Digest;
 use backstop_core::run::State;
 use backstop_engine::{Decided, Doors, Failure, FailureKind, Pending};
 
@@ -101,7 +102,8 @@ fn here(
     person: &mut Terminal,
 ) -> Result<(String, String), Failure> {
     let key = signing::public_key(path)?;
-    out::say(&asked.display);
+    // Made of plain characters alone; whoever answers for Backstop may not know that.
+    out::say(&asked.display.lines().map(|line| message::tame(line.as_bytes()) + "\n").collect::<String>());
     if !person.signs(choice.name()) {
         return Err(Failure::new(FailureKind::Refused, "nothing was signed")
             .next(format!("at a terminal, type {}", choice.name()))
@@ -111,6 +113,13 @@ fn here(
             )));
     }
     let statement = house.statement(asked.question.request, choice, &key)?;
+    let q = &asked.question;
+    let shown = q.is_sound() && Digest::of_content(asked.display.as_bytes()) == q.display;
+    let theirs = (statement.choice, statement.request, statement.display, &*statement.host, &*statement.credential);
+    if !shown || theirs != (choice, q.request, q.display, &*q.host, &*key.fingerprint()) {
+        return Err(Failure::internal("the statement is not about what was shown, so nothing was signed")
+            .next("find out who answers for Backstop on this machine"));
+    }
     let text = statement.text();
     let signature = signing::sign(&text, NAMESPACE, path)?;
     Ok((text, signature))

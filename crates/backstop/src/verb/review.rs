@@ -1,18 +1,17 @@
 //! `review`: the approvers' screen at a terminal. Keys come from the terminal alone; signing is `approve`'s, which shows
 //! the text once more and asks for the word.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-use backstop_core::approval::matter::code;
 use backstop_core::approval::statement::Choice;
 use backstop_engine::{Doors, Failure, FailureKind, Outcome, Pending};
 use ratatui::Terminal;
 use ratatui::backend::TermionBackend;
-use ratatui::termion::event::Key as Typed;
-use ratatui::termion::input::TermRead as _;
+use ratatui::termion::event::{Event, Key as Typed, parse_event};
 use ratatui::termion::raw::IntoRawMode as _;
 use ratatui::termion::screen::IntoAlternateScreen as _;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -29,8 +28,14 @@ use crate::{clock, exit, inside};
 const LOOK: Duration = Duration::from_secs(2);
 /// How long a key is waited for, at most; then times are drawn anew, and the size of the screen.
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
-/// Rows of the tree; more is `show --tree`.
+/// How long the rest of a key's bytes is waited for.
+const REST: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+/// What such a key begins with.
+const ESCAPE: u8 = 0x1b;
+/// The tree is as long as `show` makes it; all of it is `show --tree`.
 const ROWS: usize = 2_000;
+/// No more of the differences is prepared.
+const LONGEST: usize = 512 << 10;
 /// The screen is no wider than this for what is prepared.
 const WIDEST: usize = 160;
 
@@ -42,6 +47,7 @@ pub fn review(typed: &ReviewArgs) -> Done {
             .next("backstop pending, backstop show RUN --approval")
             .into());
     }
+    calm_panics();
     let mut doors = verb::doors()?;
     let mut review = Review::new(typed.key.is_some());
     review.waits(doors.pending()?);
@@ -49,7 +55,7 @@ pub fn review(typed: &ReviewArgs) -> Done {
         match on_the_screen(&mut review, &mut doors)? {
             None => return Ok(exit::OK),
             Some((request, choice)) => {
-                sign(typed, &code(request), choice)?;
+                sign(typed, &request.to_string(), choice)?;
                 // Whoever was asked meanwhile waits no more.
                 doors = verb::doors()?;
                 review.waits(doors.pending()?);
@@ -58,12 +64,21 @@ pub fn review(typed: &ReviewArgs) -> Done {
     }
 }
 
+/// What a bug says has to be seen, and not to go with the screen on which it was said.
+fn calm_panics() {
+    let said = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        out::say("\x1b[?1049l\x1b[?25h");
+        said(info);
+    }));
+}
+
 type Signs = (backstop_core::digest::Digest, Choice);
 
 /// Until the person goes, or signs something.
 fn on_the_screen(review: &mut Review, doors: &mut Box<dyn Doors>) -> Result<Option<Signs>, Trouble> {
     let tty = File::options().read(true).write(true).open("/dev/tty")?;
-    let mut keys = tty.try_clone()?.keys();
+    let mut keys = Keys { tty: tty.try_clone()?, bytes: VecDeque::new() };
     let screen = tty.try_clone()?.into_raw_mode()?.into_alternate_screen()?;
     let mut terminal = Terminal::new(TermionBackend::new(screen))?;
     terminal.hide_cursor()?;
@@ -76,19 +91,19 @@ fn on_the_screen(review: &mut Review, doors: &mut Box<dyn Doors>) -> Result<Opti
             review.forget_pages();
         }
         if let Some((asked, pane)) = review.wanted() {
-            let text = filled(&mut **doors, &asked, pane, style).unwrap_or_else(|f| format!("{f}\n"));
-            review.fill(asked.question.request, pane, text);
+            match filled(&mut **doors, &asked, pane, style) {
+                Ok(text) => review.fill(asked.question.request, pane, text),
+                Err(failure) => {
+                    // The next look may find it.
+                    review.say(failure.what);
+                    review.key(Key::Tab);
+                }
+            }
         }
         terminal.draw(|frame| draw(review, clock::now(), frame))?;
-        let mut wait = [PollFd::new(&tty, PollFlags::IN)];
-        let ready =
-            poll(&mut wait, Some(&PAUSE)).or_else(|e| if e == rustix::io::Errno::INTR { Ok(0) } else { Err(e) });
-        let act = match ready.map_err(io::Error::from)? {
-            0 => Act::Nothing,
-            _ => match keys.next() {
-                None => Act::Quit,
-                Some(key) => known(key?).map_or(Act::Nothing, |key| key.map_or(Act::Quit, |key| review.key(key))),
-            },
+        let act = match keys.next()? {
+            Some(key) => known(key).map_or(Act::Nothing, |key| key.map_or(Act::Quit, |key| review.key(key))),
+            None => Act::Nothing,
         };
         match act {
             Act::Quit => break None,
@@ -96,7 +111,6 @@ fn on_the_screen(review: &mut Review, doors: &mut Box<dyn Doors>) -> Result<Opti
             Act::Refresh | Act::Nothing => {}
         }
         if act == Act::Refresh || looked.elapsed() >= LOOK {
-            looked = Instant::now();
             match doors.pending() {
                 Ok(waiting) => review.waits(waiting),
                 Err(failure) => {
@@ -107,10 +121,59 @@ fn on_the_screen(review: &mut Review, doors: &mut Box<dyn Doors>) -> Result<Opti
                     }
                 }
             }
+            looked = Instant::now();
         }
     };
     terminal.show_cursor()?;
     Ok(result)
+}
+
+/// What is typed at the terminal, byte by byte: all that is there is taken, so that no key waits for the next one.
+struct Keys {
+    tty: File,
+    bytes: VecDeque<u8>,
+}
+
+impl Keys {
+    /// The next key, where one comes within a moment.
+    fn next(&mut self) -> io::Result<Option<Typed>> {
+        if self.bytes.is_empty() {
+            self.wait(PAUSE)?;
+        }
+        // Alone it is the key; what an arrow sends comes right behind it.
+        if self.bytes.len() == 1 && self.bytes[0] == ESCAPE {
+            self.wait(REST)?;
+            if self.bytes.len() == 1 {
+                self.bytes.clear();
+                return Ok(Some(Typed::Esc));
+            }
+        }
+        let Some(first) = self.bytes.pop_front() else { return Ok(None) };
+        let bytes = &mut self.bytes;
+        // What is no key is none.
+        Ok(match parse_event(first, &mut std::iter::from_fn(|| bytes.pop_front().map(Ok))) {
+            Ok(Event::Key(key)) => Some(key),
+            Ok(Event::Mouse(_) | Event::Unsupported(_)) | Err(_) => None,
+        })
+    }
+
+    fn wait(&mut self, pause: Timespec) -> io::Result<()> {
+        let mut wait = [PollFd::new(&self.tty, PollFlags::IN)];
+        match poll(&mut wait, Some(&pause)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(e) => Err(e.into()),
+            Ok(_) => {
+                let mut buffer = [0; 256];
+                match self.tty.read(&mut buffer)? {
+                    0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                    n => {
+                        self.bytes.extend(&buffer[..n]);
+                        Ok(())
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// A key that means something; none of it for Ctrl-C and its like, by which the person goes.
@@ -138,14 +201,32 @@ fn filled(doors: &mut dyn Doors, asked: &Pending, pane: Pane, style: Style) -> R
     if pane == Pane::Effect {
         return Ok(page::run(&shown, Some(asked), clock::now(), style));
     }
-    let mut text = Vec::new();
-    let written = look::differences(doors, run, &shown.effects, style, &mut text);
-    match written {
-        Ok(()) | Err(Trouble::Output(_)) => {}
+    let mut text = Short(Vec::new());
+    let all = match look::differences(doors, run, &shown.effects, style, &mut text) {
+        Ok(()) => true,
+        Err(Trouble::Output(_)) => false,
         Err(Trouble::Failed(failure)) => return Err(failure),
+    };
+    let mut text = String::from_utf8_lossy(&text.0).into_owned();
+    if !all {
+        text.push_str(&format!("\n… and more: backstop show {run} --diff\n"));
     }
-    let text = String::from_utf8_lossy(&text).into_owned();
     Ok(if text.is_empty() { "no text differs\n".to_owned() } else { text })
+}
+
+/// Takes so much, and then no more.
+struct Short(Vec<u8>);
+
+impl io::Write for Short {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = LONGEST.saturating_sub(self.0.len()).min(bytes.len());
+        self.0.extend_from_slice(&bytes[..room]);
+        if room == 0 && !bytes.is_empty() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(room) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// As `approve` and `deny` do it, at the terminal as it was.

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use super::rule::{Rule, told};
 use super::{Law, Refusal};
+use crate::approval::quorum::Quorum;
 use crate::facts::{Evidence, Facts, Findings, Places};
 use crate::policy::schema::{COMMIT, HOST, REQUESTER};
 use crate::policy::{Decision, Judgement, Reason};
@@ -77,7 +78,7 @@ impl Law {
         for (id, level) in levels {
             let decision = LEVELS.get(level).map_or(Decision::Deny, |(_, decision)| *decision);
             spoken.push(match self.rules.get(id) {
-                Some(rule) => speaks(rule, decision, findings),
+                Some(rule) => speaks(rule, raised(rule, decision, findings), findings),
                 None => (Weight::default(), plain(decision, id, "no rule permits this".to_owned())),
             });
         }
@@ -175,6 +176,12 @@ fn expression(value: Value) -> Result<RestrictedExpression, String> {
 /// screen has room for a few.
 type Weight = (Reverse<u64>, Reverse<bool>, u64);
 
+/// A rule that says who has to agree asks for these, also where it gives way to one person: but not where no two could.
+fn raised(rule: &Rule, decision: Decision, findings: &Findings) -> Decision {
+    let some = rule.quorum.is_some() && findings.facts.people.enrolled >= i64::from(Quorum::TWO.people);
+    if some && decision == Decision::Ask { Decision::TwoPerson } else { decision }
+}
+
 /// What a rule says, with the places it speaks of.
 fn speaks(rule: &Rule, decision: Decision, findings: &Findings) -> (Weight, Reason) {
     let mut places = Places::default();
@@ -227,7 +234,15 @@ fn plain(decision: Decision, rule: &str, why: String) -> Reason {
 
 fn finish(mut reasons: Vec<Reason>, floor: Vec<Reason>) -> Judgement {
     reasons.splice(0..0, floor);
-    Judgement::of(reasons)
+    let judgement = Judgement::of(reasons);
+    if judgement.quorum().is_sound() {
+        return judgement;
+    }
+    // Each rule's own is sound: together they name too many groups.
+    let why = "the rules that speak ask for people of more groups than anybody could look through".to_owned();
+    let next = Some("have them ask for fewer: @quorum".to_owned());
+    let reason = Reason { next, ..plain(Decision::Deny, "policy-error", why) };
+    Judgement::of(judgement.reasons.into_iter().chain([reason]).collect())
 }
 
 #[cfg(test)]

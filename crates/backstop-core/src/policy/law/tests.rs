@@ -225,6 +225,19 @@ fn who_has_to_agree_is_what_all_rules_that_speak_ask_for() {
         (Decision::TwoPerson, "3 people (2 of dba)")
     );
     assert_eq!(Judgement::of(Vec::new()).quorum(), Quorum::TWO);
+    // What gives way to one person asks for its people all the same, where there are any.
+    let one = rule("a", "1 dba", "").replace(">= 2", ">= 1");
+    let judged = |text: &str, enrolled: i64| {
+        let law = with(project(text)).unwrap_or_else(|r| panic!("{r:#?}"));
+        let facts = Case::parse(&format!("people.enrolled: {enrolled}")).expect("a case");
+        let judgement = law.judge(&Findings { facts, ..Findings::default() }, Vec::new());
+        (judgement.decision, judgement.quorum().in_words())
+    };
+    assert_eq!(judged(&one, 2), (Decision::TwoPerson, "2 people (1 of dba)".to_owned()));
+    assert_eq!(judged(&one, 0), (Decision::Ask, "2 people".to_owned()));
+    // Together they may not ask for more groups than anybody reads.
+    let many: String = (0..9).map(|n| rule(&format!("r{n}"), &format!("1 g{n}"), "")).collect();
+    assert_eq!(judged(&many, 2).0, Decision::Deny);
 }
 
 #[test]

@@ -69,8 +69,8 @@ pub(in crate::engine) fn founded(engine: &mut Engine) {
     Voter::new(2).enrol(engine, "ben");
 }
 
-/// What two people agreed to is claimed by eight at once, round after round, on the real store: each time exactly
-/// one has it, and it is made once. `BACKSTOP_ROUNDS` says how many rounds.
+/// What two people agreed to is claimed by eight at once, round after round, on the real store and under its lock: each
+/// time exactly one has it, and it is made once. (Runs: `of_eight_who_bring_the_last_signature_one_commits`.) `BACKSTOP_ROUNDS` says how many rounds.
 #[test]
 fn of_all_who_claim_at_once_exactly_one_executes() {
     let rounds = std::env::var("BACKSTOP_ROUNDS").map_or(10_000, |n| n.parse().expect("a number"));
@@ -95,7 +95,12 @@ fn of_all_who_claim_at_once_exactly_one_executes() {
         let done = thread::scope(|scope| {
             let claim = |engine: &mut Engine| {
                 begin.wait();
-                matches!(engine.change_people(&change), Ok(Wish::Done(_)))
+                match engine.change_people(&change) {
+                    Ok(Wish::Done(_)) => true,
+                    // What was to be made is made: somebody was quicker.
+                    Err(failure) if failure.what.contains("in the group dba") => false,
+                    other => panic!("{other:?}"),
+                }
             };
             let all: Vec<_> = claimers.iter_mut().map(|engine| scope.spawn(move || claim(engine))).collect();
             all.into_iter().map(|t| t.join().expect("ended")).filter(|done| *done).count()
