@@ -76,7 +76,7 @@ expect it-runs-nothing 77 "the notifier's account" as 990 backstop run -- true
 expect it-sees-no-run 77 "the notifier's account" as 990 backstop runs
 expect it-sees-nothing-that-waits 77 "the notifier's account" as 990 backstop pending
 printf '[[channel]]\nname = "p"\ncommand = { argv = ["/bin/true"] }\n' > /tmp/other.toml
-expect an-agent-hears-nothing 78 'only the notifier hears' agent backstop-notify --config /tmp/other.toml test
+expect an-agent-hears-nothing 1 'only the notifier hears' agent backstop-notify --config /tmp/other.toml test
 expect its-settings-hold 0 'hook: ready' notify check
 expect a-test-arrives-everywhere 0 'program: arrived' notify test
 expect at-the-webhook 0 '"type": "test"' told webhook

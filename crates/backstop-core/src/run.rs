@@ -120,6 +120,9 @@ pub struct RunRecord {
     pub exit: Option<Exit>,
     /// The run's name.
     pub id: RunId,
+    /// The run that people are asked about already, for which this one, which would do the same, was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead: Option<RunId>,
     /// What policy said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgement: Option<Judgement>,

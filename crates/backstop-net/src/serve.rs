@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use backstop_core::notice::{Delivery, Mark, Notice};
 use backstop_core::time::Timestamp;
-use backstop_engine::{Doors, Failure, House, Notices, Remote, by_daemon, clock, daemon, porch};
+use backstop_engine::{Doors, Failure, FailureKind, House, Notices, Remote, by_daemon, clock, daemon, porch};
 
 use crate::channel::Channel;
 use crate::config::Config;
@@ -33,7 +33,8 @@ pub fn doors() -> Result<Box<dyn Doors>, Failure> {
 /// What the notifier asks of the records.
 trait Records {
     fn notices(&mut self, from: Option<&Mark>) -> Result<Notices, String>;
-    fn delivered(&mut self, delivery: &Delivery) -> Result<(), String>;
+    /// Gives false where it is refused, and would be again.
+    fn delivered(&mut self, delivery: &Delivery) -> Result<bool, String>;
 }
 
 impl Records for Box<dyn Doors> {
@@ -41,8 +42,12 @@ impl Records for Box<dyn Doors> {
         Doors::notices(&mut **self, from, WAIT).map_err(|failure| failure.what)
     }
 
-    fn delivered(&mut self, delivery: &Delivery) -> Result<(), String> {
-        Doors::delivered(&mut **self, delivery).map_err(|failure| failure.what)
+    fn delivered(&mut self, delivery: &Delivery) -> Result<bool, String> {
+        match Doors::delivered(&mut **self, delivery) {
+            Ok(()) => Ok(true),
+            Err(failure) if failure.kind == FailureKind::Refused => Ok(false),
+            Err(failure) => Err(failure.what),
+        }
     }
 }
 
@@ -58,7 +63,7 @@ pub fn serve(config: &Config, channels: &[Channel], cursors: &Cursors, say: &(dy
             .read(name)
             .map_err(|e| io::Error::new(e.kind(), format!("how far {name} was told can't be read: {e}")))?;
         let kept = next.clone();
-        tellers.push(Teller { config, channel, cursors, say, next, kept, unsaid: None });
+        tellers.push(Teller { config, channel, cursors, say, next, kept, unsaid: None, told: false });
     }
     thread::scope(|scope| {
         for mut teller in tellers {
@@ -88,6 +93,8 @@ struct Teller<'a> {
     kept: Option<Mark>,
     /// What became of the last one, until that is on record.
     unsaid: Option<Delivery>,
+    /// Something was told since that was kept.
+    told: bool,
 }
 
 impl Teller<'_> {
@@ -122,15 +129,17 @@ impl Teller<'_> {
     /// Puts on record what is not yet, and keeps how far it has told.
     fn settle(&mut self, records: &mut dyn Records) -> Result<(), String> {
         if let Some(delivery) = &self.unsaid {
-            records.delivered(delivery)?;
+            if !records.delivered(delivery)? {
+                self.say(&format!("what became of entry {} is not taken on record", delivery.entry));
+            }
             self.unsaid = None;
-            self.keep()?;
         }
-        let old = match (&self.next, &self.kept) {
-            (Some(next), Some(kept)) => next.log != kept.log || next.entry >= kept.entry + STEP,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
+        let old = self.told
+            || match (&self.next, &self.kept) {
+                (Some(next), Some(kept)) => next.log != kept.log || next.entry >= kept.entry + STEP,
+                (Some(_), None) => true,
+                (None, _) => false,
+            };
         if old { self.keep() } else { Ok(()) }
     }
 
@@ -139,6 +148,7 @@ impl Teller<'_> {
         let kept = self.cursors.write(&self.channel.config.name, next);
         kept.map_err(|e| format!("how far it was told can't be kept: {e}"))?;
         self.kept = self.next.clone();
+        self.told = false;
         Ok(())
     }
 
@@ -153,6 +163,7 @@ impl Teller<'_> {
             }
             // From here on it was told, whatever becomes of saying so.
             self.next = Some(Mark { entry: notice.entry + 1, ..next.clone() });
+            self.told = true;
             let channel = self.channel.config.name.clone();
             self.unsaid = Some(Delivery { attempts, channel, entry: notice.entry, failed });
             if pace.now().saturating_sub(begin) > WAIT {

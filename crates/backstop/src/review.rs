@@ -95,6 +95,10 @@ pub struct Review {
     read: BTreeSet<Digest>,
     /// Where the last one stood that is over: nothing is chosen until the person does so.
     place: usize,
+    /// Something waited, or nothing did: what comes is chosen by the person.
+    begun: bool,
+    /// How wide the rows were that were drawn last.
+    width: usize,
     /// Said below everything.
     said: String,
     /// There is a key to sign with.
@@ -109,7 +113,7 @@ impl Review {
 
     /// Takes what waits now. The choice stays where it was; what is over is told.
     pub fn waits(&mut self, waiting: Waiting) {
-        let first = self.chosen.is_none() && self.all.is_empty();
+        let first = !std::mem::replace(&mut self.begun, true);
         self.place = self.chosen.map_or(self.place, |_| self.place());
         let votes = |all: &[Pending]| -> BTreeMap<Digest, usize> {
             all.iter().map(|p| (p.question.request, p.votes.len())).collect()
@@ -223,8 +227,11 @@ impl Review {
 
     /// Notes which of `all` rows were on the screen, on one on which they can be read. Whoever jumps over some has not
     /// had them there.
-    fn shown(&mut self, rows: usize, all: usize, legible: bool) {
+    fn shown(&mut self, (rows, width): (usize, usize), all: usize, legible: bool) {
         self.rows = (rows, all);
+        if std::mem::replace(&mut self.width, width) != width {
+            self.seen = 0;
+        }
         let display = self.chosen().map(|p| p.question.display);
         if let (Some(display), Pane::Asked, true) = (display, self.pane, legible) {
             if self.scroll <= self.seen {

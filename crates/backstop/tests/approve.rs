@@ -472,17 +472,17 @@ fn a_list_of_people_is_enrolled_at_once_each_with_his_own_word() {
     );
     fs::write(&list, &text).expect("written");
     let said = scene.say(&["people", "import", &list, "--statements", &dir], 0);
-    assert!(said.contains("anna is enrolled already") && said.contains("dora.2.txt"), "{said}");
+    assert!(said.contains("anna is enrolled already") && said.contains("dora+2.txt"), "{said}");
     scene.say(&["people", "import", &list, "--statements", &dir], 125);
     let proofs = ["people", "import", &list, "--proofs", &dir, "--group", "dba", "--no-account", "carl"];
     let all = [&proofs[..], &["--no-account", "dora"]].concat();
     assert!(scene.say(&all, 2).contains("carl.txt.sig"), "nobody has signed");
-    for (file, name) in [("carl.txt", "carl"), ("dora.txt", "dora"), ("dora.2.txt", "dora")] {
+    for (file, name) in [("carl.txt", "carl"), ("dora.txt", "dora"), ("dora+2.txt", "dora")] {
         scene.signed(&Path::new(&dir).join(file), name, "enrolment@backstop");
     }
     assert!(scene.say(&proofs, 2).contains("no user account dora"));
     assert!(scene.say(&all, 2).contains("dora has not agreed"), "one key can't speak for the other");
-    scene.signed(&Path::new(&dir).join("dora.2.txt"), "dora-too", "enrolment@backstop");
+    scene.signed(&Path::new(&dir).join("dora+2.txt"), "dora-too", "enrolment@backstop");
     let asked = scene.say(&all, 75);
     assert!(asked.contains("enrol 2 people: carl, dora"), "{asked}");
     let pending = scene.place.json(&["pending", "--json"], 0);

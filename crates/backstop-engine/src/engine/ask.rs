@@ -2,7 +2,7 @@
 
 use backstop_core::approval::ballot::{Excluded, Question};
 use backstop_core::approval::display;
-use backstop_core::approval::life::PENDING;
+use backstop_core::approval::life::{PENDING, Phase};
 use backstop_core::approval::matter::Matter;
 use backstop_core::approval::people::{Member, People};
 use backstop_core::approval::quorum::Quorum;
@@ -74,25 +74,31 @@ impl Engine {
     }
 
     /// The run of the same session about whose very effects people are asked already: asked once more, they would only
-    /// read less. It waits, by the same rules and for the same account, and nothing of it was changed since, for its
-    /// effects would be others then.
-    pub(super) fn asked_before(&self, record: &RunRecord) -> Result<Option<Outcome>, Failure> {
+    /// read less. It waits for them, by the same rules, by at least the same quorum, and for the same account; and
+    /// nothing of it was changed since, for its effects would be others then. One that can't be read is passed over.
+    pub(super) fn asked_before(&self, record: &RunRecord, set: &EffectSet) -> Result<Option<Outcome>, Failure> {
         let Some(session) = &record.request.session else { return Ok(None) };
+        // What could not be measured is like nothing else.
+        if set.effects.is_empty() || !set.incomplete.is_empty() {
+            return Ok(None);
+        }
         let (now, law) = (clock::now(), record.judgement.as_ref().and_then(|j| j.law));
+        let quorum = record.judgement.as_ref().map_or(Quorum::TWO, Judgement::quorum);
         for digest in approvals::open(&self.store)? {
-            // One that can't be read is told by whoever lists what waits.
             let Ok(Some(asked)) = Request::load(&self.store, digest) else { continue };
             let question = asked.question();
             let Matter::Run { effects, law: by, run, .. } = &question.matter else { continue };
-            let waits = asked.phase.waits() && asked.phase.at(now, question.expires) == asked.phase;
-            if Some(*effects) != record.digest || *by != law || !waits || !asked.time_holds(now)? {
+            let waits =
+                asked.phase == Phase::Pending && now < question.expires && asked.time_holds(now).unwrap_or(false);
+            let covers = *by == law && question.quorum.covers(&quorum);
+            if Some(*effects) != record.digest || !covers || !waits {
                 continue;
             }
-            let first = self.known(*run)?;
+            let Ok(first) = self.known(*run) else { continue };
             let (his, ours) = (&first.request, &record.request);
             let same = his.session.as_ref() == Some(session) && (his.uid, his.by) == (ours.uid, ours.by);
-            if same && first.state == State::Held {
-                return Ok(Some(Outcome { effects: self.read_effects(*run)?, record: first }));
+            if let (true, State::Held, Ok(effects)) = (same, first.state, self.read_effects(*run)) {
+                return Ok(Some(Outcome { effects, record: first }));
             }
         }
         Ok(None)

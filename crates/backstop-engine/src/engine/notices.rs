@@ -31,6 +31,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How often requests are looked at whose time may be over.
 const CLOCK: Duration = Duration::from_secs(5);
 
+/// No more are ended at once: whoever waits for the lock waits for this.
+const MOST_ENDED: usize = 16;
+
 /// What was said to be told, in the state directory.
 const TOLD: &str = "told.json";
 
@@ -52,6 +55,8 @@ pub struct Notices {
 #[serde(deny_unknown_fields)]
 struct Told {
     channels: BTreeMap<String, Said>,
+    /// Which log these are entries of.
+    log: String,
     version: u32,
 }
 
@@ -160,7 +165,7 @@ impl Engine {
             return Ok(());
         }
         let people = self.people()?;
-        for digest in due {
+        for digest in due.into_iter().take(MOST_ENDED) {
             // Of one that can't be ended the others know nothing.
             let _trouble = self.current(digest, &people, &lock);
         }
@@ -177,17 +182,20 @@ impl Engine {
             return Err(refused("people are not told of that entry"));
         }
         let _one = self.store.lock("told")?;
+        let (log, _) = signed_end(&self.audit_dir())?;
         let told: Option<Told> = self.store.read_own(TOLD)?;
-        let mut told = told.unwrap_or_else(|| Told { channels: BTreeMap::new(), version: Told::NEWEST });
+        let new = || Told { channels: BTreeMap::new(), log: log.clone(), version: Told::NEWEST };
+        let mut told = told.filter(|told| told.log == log).unwrap_or_else(new);
         let Delivery { attempts, channel, entry, failed } = delivery.clone();
         if !told.take(&channel, entry, clock::now())? {
             return Ok(());
         }
-        self.records.write(&[match failed {
+        // First: where that fails again and again, the log must not grow by it.
+        self.store.write_own(TOLD, &told)?;
+        Ok(self.records.write(&[match failed {
             None => Body::NoticeDelivered { attempts, channel, entry },
             Some(why) => Body::NoticeFailed { attempts, channel, entry, why },
-        }])?;
-        Ok(self.store.write_own(TOLD, &told)?)
+        }])?)
     }
 
     /// A notice that tells nothing, for whoever tries his channels.

@@ -134,6 +134,7 @@ impl Engine {
             digest: None,
             exit: None,
             id,
+            instead: None,
             judgement: None,
             left_behind: Vec::new(),
             let_go: false,
@@ -353,8 +354,9 @@ impl Engine {
                     // whoever lists what waits.
                     let _trouble = self.let_end();
                 }
-                if let Some(mut first) = if two { self.asked_before(record)? } else { None } {
+                if let Some(mut first) = if two { self.asked_before(record, &done.effects)? } else { None } {
                     record.state = State::Discarded;
+                    record.instead = Some(first.record.id);
                     let note = format!("{} would do the same, and people are asked already", first.record.id);
                     record.notes.push(note);
                     entries.push(Body::RunDiscarded { by: By::Rule, run: record.id });

@@ -46,16 +46,19 @@ enum Verb {
 /// It ends by its settings, or by where it is (`EX_CONFIG` of sysexits.h): started again it would end again.
 const CONFIG: u8 = 78;
 
-/// Why it ends: what is wrong, and what to do.
-type Trouble = (String, &'static str);
+/// Something else is wrong, which may pass.
+const PASSING: u8 = 1;
+
+/// Why it ends: what is wrong, what to do, and the exit code.
+type Trouble = (String, &'static str, u8);
 
 fn main() -> ExitCode {
     let args = Args::parse();
     match run(&args) {
         Ok(code) => code,
-        Err((what, next)) => {
+        Err((what, next, code)) => {
             eprintln!("backstop-notify: {what}\n  next     {next}");
-            ExitCode::from(CONFIG)
+            ExitCode::from(code)
         }
     }
 }
@@ -77,12 +80,14 @@ fn run(args: &Args) -> Result<ExitCode, Trouble> {
         Verb::Test { channel } => test(&config, &channels, channel),
         Verb::Run { state } => {
             let here = "name a directory of its own: backstop-notify run --state DIR";
-            let state =
-                state.clone().or_else(place::state).ok_or_else(|| ("it has no place to remember".to_owned(), here))?;
-            let cursors = Cursors::open(&state).map_err(|e| (format!("{}: {e}", state.display()), here))?;
+            let state = state
+                .clone()
+                .or_else(place::state)
+                .ok_or_else(|| ("it has no place to remember".to_owned(), here, CONFIG))?;
+            let cursors = Cursors::open(&state).map_err(|e| (format!("{}: {e}", state.display()), here, PASSING))?;
             eprintln!("backstop-notify: tells people by {}", names(&channels));
             let said = serve::serve(&config, &channels, &cursors, &|text| eprintln!("backstop-notify: {text}"));
-            said.map_err(|e| (e.to_string(), "take the file away: then what comes from now on is told"))?;
+            said.map_err(|e| (e.to_string(), "take the file away: then what comes from now on is told", CONFIG))?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -90,8 +95,8 @@ fn run(args: &Args) -> Result<ExitCode, Trouble> {
 
 fn load(path: &Path) -> Result<(Config, Vec<Channel>), Trouble> {
     let text = fs::read_to_string(path)
-        .map_err(|e| (format!("{} can't be read: {e}", path.display()), "write it: backstop help notify"))?;
-    let wrong = |why: String| (format!("{}, {why}", path.display()), "mend it: backstop help notify");
+        .map_err(|e| (format!("{} can't be read: {e}", path.display()), "write it: backstop help notify", PASSING))?;
+    let wrong = |why: String| (format!("{}, {why}", path.display()), "mend it: backstop help notify", CONFIG);
     let config = Config::parse(&text).map_err(wrong)?;
     let mut channels = Vec::new();
     for channel in &config.channels {
@@ -107,10 +112,15 @@ fn names(channels: &[Channel]) -> String {
 
 fn test(config: &Config, channels: &[Channel], named: &[String]) -> Result<ExitCode, Trouble> {
     if let Some(unknown) = named.iter().find(|n| channels.iter().all(|c| c.config.name != **n)) {
-        return Err((format!("there is no channel {unknown}; there are {}", names(channels)), "name one of these"));
+        return Err((
+            format!("there is no channel {unknown}; there are {}", names(channels)),
+            "name one of these",
+            PASSING,
+        ));
     }
     let doors = serve::doors().and_then(|doors| doors.test_notice());
-    let notice = doors.map_err(|f| (f.what, "run it by the notifier's account, or as root: backstop help notify"))?;
+    let notice =
+        doors.map_err(|f| (f.what, "run it by the notifier's account, or as root: backstop help notify", PASSING))?;
     let mut code = ExitCode::SUCCESS;
     for channel in channels.iter().filter(|c| named.is_empty() || named.contains(&c.config.name)) {
         let name = &channel.config.name;

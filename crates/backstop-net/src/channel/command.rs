@@ -31,8 +31,11 @@ impl Sender for Command {
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("BACKSTOP_NOTICE", &notice.id)
             .current_dir("/");
-        let (status, _) = child::run(&mut command, payload::of(notice, link), self.patience)?;
-        if status.success() { Ok(()) } else { Err(Miss::again(format!("it ended with {status}"))) }
+        match child::run(&mut command, payload::of(notice, link), self.patience)? {
+            (Some(status), _) if status.success() => Ok(()),
+            (Some(status), _) => Err(Miss::again(format!("it ended with {status}"))),
+            (None, _) => Err(Miss::again(format!("it took longer than {} s", self.patience.as_secs_f32()))),
+        }
     }
 }
 
@@ -75,6 +78,10 @@ mod tests {
         assert!(send(&format!("(sleep 1; touch {0}) & sleep 60", left.display())).is_err());
         std::thread::sleep(Duration::from_millis(1_300));
         assert!(!left.exists());
-        assert_eq!(send("yes"), send("yes"), "what it goes on saying is not read");
+        assert_eq!(send("yes | head -c 1000000"), Ok(()), "what it goes on saying is thrown away");
+        // What has left its group keeps the pipe, and nobody.
+        let begin = std::time::Instant::now();
+        assert_eq!(send("setsid sleep 5 & exit 0"), Ok(()));
+        assert!(begin.elapsed() < Duration::from_secs(3));
     }
 }

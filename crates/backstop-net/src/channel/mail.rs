@@ -1,8 +1,10 @@
 //! E-mail. It is sent by a process of its own, which may take so long and no longer: a server that never ends a line, or
 //! says a byte now and then, keeps nobody else.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::process::{Command, ExitCode};
+use std::sync::Mutex;
 
 use backstop_core::notice::Notice;
 use lettre::address::Envelope;
@@ -39,7 +41,14 @@ impl Header for AutoSubmitted {
 pub(super) struct Mail {
     config: config::Mail,
     password: Option<String>,
+    /// Who has the notice of this id already, or never will: tried again, it is sent to the others.
+    done: Mutex<(String, BTreeSet<String>)>,
 }
+
+/// What the process that sends says of an address, a line each.
+const ACCEPTED: &str = "accepted ";
+const REFUSED: &str = "refused ";
+const LATER: &str = "later ";
 
 /// What the process that sends is given, on its standard input.
 #[derive(Serialize, Deserialize)]
@@ -56,28 +65,40 @@ impl Mail {
         let password = config.password_file.as_deref().map(secret).transpose()?;
         mailbox(&config.from)?;
         config.to.iter().try_for_each(|to| mailbox(to).map(drop))?;
-        Ok(Self { config: config.clone(), password })
+        Ok(Self { config: config.clone(), password, done: Mutex::default() })
     }
 }
 
 impl Sender for Mail {
     fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
+        let mut done = self.done.lock().map_err(|_| Miss::again("another mail was cut off"))?;
+        if done.0 != notice.id {
+            *done = (notice.id.clone(), BTreeSet::new());
+        }
+        let to: Vec<String> = self.config.to.iter().filter(|to| !done.1.contains(*to)).cloned().collect();
         let letter = Letter {
-            config: self.config.clone(),
+            config: config::Mail { to, ..self.config.clone() },
             password: self.password.clone(),
             subject: notice.title(),
             id: notice.id.clone(),
             text: notice.text(link),
         };
-        let own = std::env::current_exe().map_err(|e| Miss::again(e.to_string()))?;
         let input = serde_json::to_vec(&letter).map_err(|e| Miss::never(e.to_string()))?;
-        match child::run(Command::new(own).arg(VERB), input, PATIENCE)? {
-            (status, _) if status.success() => Ok(()),
-            // Whatever it is, somebody may mend it within the day: a password, a full box, a greylist.
-            (status, why) if why.trim().is_empty() => {
-                Err(Miss::again(format!("the process that sends ended: {status}")))
+        // This very program, also where another was installed in its place.
+        let (status, said) = child::run(Command::new("/proc/self/exe").arg(VERB), input, PATIENCE)?;
+        let of = |kind: &'static str| said.lines().filter_map(move |line| line.strip_prefix(kind));
+        let told = of(ACCEPTED).count() + self.config.to.len() - letter.config.to.len();
+        done.1.extend(of(ACCEPTED).map(str::to_owned));
+        let later: Vec<&str> = of(LATER).collect();
+        match status {
+            Some(status) if status.success() && later.is_empty() && told > 0 => {
+                // One who is not there any more must not keep the others from hearing of it, nor go unsaid.
+                of(REFUSED).for_each(|who| eprintln!("backstop-notify: mail refused: {}", Miss::again(who).why));
+                Ok(())
             }
-            (_, why) => Err(Miss::again(why.trim())),
+            // Whatever it is, somebody may mend it within the day: a password, a full box, a greylist.
+            Some(_) => Err(Miss::again(if later.is_empty() { said.trim().to_owned() } else { later.join("; ") })),
+            None => Err(Miss::again(format!("sending took longer than {} s", PATIENCE.as_secs()))),
         }
     }
 }
@@ -124,25 +145,20 @@ impl Letter {
         builder.body(self.text.clone()).map_err(|e| e.to_string())
     }
 
-    /// To each by himself: one who is not there any more must not keep the others from hearing of it.
+    /// To each by himself, and says at once what became of it: whoever has it is not sent it again.
     fn send(&self) -> Result<(), String> {
         let from = mailbox(&self.config.from)?;
         let to: Vec<Mailbox> = self.config.to.iter().map(|to| mailbox(to)).collect::<Result<_, _>>()?;
         let message = self.message(&from, &to)?.formatted();
         let transport = self.transport()?;
-        let mut refused = Vec::new();
-        for to in &to {
+        for (to, name) in to.iter().zip(&self.config.to) {
             let envelope =
                 Envelope::new(Some(from.email.clone()), vec![to.email.clone()]).map_err(|e| e.to_string())?;
-            if let Err(e) = transport.send_raw(&envelope, &message) {
-                refused.push(format!("{}: {e}", to.email));
+            match transport.send_raw(&envelope, &message) {
+                Ok(_) => println!("{ACCEPTED}{name}"),
+                Err(e) if e.is_permanent() => println!("{REFUSED}{name}: {}", Miss::again(e.to_string()).why),
+                Err(e) => println!("{LATER}{name}: {}", Miss::again(e.to_string()).why),
             }
-        }
-        if refused.len() == to.len() {
-            return Err(refused.join("; "));
-        }
-        for one in refused {
-            eprintln!("backstop-notify: {}", Miss::again(one).why);
         }
         Ok(())
     }

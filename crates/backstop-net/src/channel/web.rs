@@ -43,7 +43,7 @@ impl Post {
     fn send(&self, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Miss> {
         let request = self.agent.post(&self.url).header("content-type", "application/json");
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let answer = request.send(body).map_err(|e| Miss::again(e.to_string()))?;
+        let answer = request.send(body).map_err(|e| Miss::again(hide(&e.to_string(), &self.url)))?;
         judge(answer.status(), answer.headers())
     }
 }
@@ -105,11 +105,11 @@ impl Sender for Slack {
             "unfurl_links": false,
             "unfurl_media": false,
         });
-        // Some errors of the library name the address, which is the secret.
-        self.0.send(&[], body.to_string().as_bytes()).map_err(|miss| Miss { why: hide(&miss.why, &self.0.url), ..miss })
+        self.0.send(&[], body.to_string().as_bytes())
     }
 }
 
+/// Some errors of the library name the address, which may be a secret.
 fn hide(text: &str, secret: &str) -> String {
     text.replace(secret, "(the address)")
 }

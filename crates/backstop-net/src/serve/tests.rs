@@ -13,6 +13,8 @@ struct Book {
     /// How often taking a delivery fails from now on.
     refuses: u32,
     opened: u32,
+    /// What it is told it takes; else it refuses for good.
+    takes: bool,
 }
 
 struct Page<'b>(&'b Mutex<Book>);
@@ -31,14 +33,14 @@ impl Records for Page<'_> {
         }
     }
 
-    fn delivered(&mut self, delivery: &Delivery) -> Result<(), String> {
+    fn delivered(&mut self, delivery: &Delivery) -> Result<bool, String> {
         let mut book = self.0.lock().expect("a book");
         if book.refuses > 0 {
             book.refuses -= 1;
             return Err("the disk is full".to_owned());
         }
         book.said.push(delivery.clone());
-        Ok(())
+        Ok(book.takes)
     }
 }
 
@@ -62,7 +64,7 @@ fn notice(entry: u64) -> Notice {
 }
 
 /// Tells three notices by a program that counts in a file; gives what was counted, what was said, and the pauses.
-fn tells(script: &str, refuses: u32) -> (Vec<String>, Book, Vec<u64>) {
+fn tells(script: &str, refuses: u32, takes: bool) -> (Vec<String>, Book, Vec<u64>) {
     let dir = tempfile::tempdir().expect("a directory");
     let out = dir.path().join("out");
     let script = script.replace("OUT", &out.display().to_string());
@@ -70,7 +72,7 @@ fn tells(script: &str, refuses: u32) -> (Vec<String>, Book, Vec<u64>) {
     let config = config::Config::parse(&text).expect("settings");
     let channel = Channel::new(config.channels[0].clone()).expect("a channel");
     let cursors = Cursors::open(&dir.path().join("state")).expect("cursors");
-    let book = Mutex::new(Book { notices: (0..3).map(notice).collect(), refuses, ..Book::default() });
+    let book = Mutex::new(Book { notices: (0..3).map(notice).collect(), refuses, takes, ..Book::default() });
     let begin = Some(Mark { entry: 0, log: "l".to_owned() });
     let mut teller = Teller {
         config: &config,
@@ -80,6 +82,7 @@ fn tells(script: &str, refuses: u32) -> (Vec<String>, Book, Vec<u64>) {
         next: begin.clone(),
         kept: begin,
         unsaid: None,
+        told: false,
     };
     let (mut pace, mut pause) = (Still::default(), PAUSES.0);
     for _ in 0..40 {
@@ -99,7 +102,7 @@ fn tells(script: &str, refuses: u32) -> (Vec<String>, Book, Vec<u64>) {
 
 #[test]
 fn what_could_not_be_put_on_record_is_put_there_later_and_not_told_again() {
-    let (told, book, pauses) = tells("echo $BACKSTOP_NOTICE >> OUT", 4);
+    let (told, book, pauses) = tells("echo $BACKSTOP_NOTICE >> OUT", 4, true);
     assert_eq!(told, ["n-0", "n-1", "n-2"], "each once");
     assert_eq!(book.said.iter().map(|d| d.entry).collect::<Vec<_>>(), [0, 1, 2]);
     assert_eq!(pauses[..4], [1, 2, 4, 8], "longer each time, though reading succeeds");
@@ -108,10 +111,17 @@ fn what_could_not_be_put_on_record_is_put_there_later_and_not_told_again() {
 #[test]
 fn what_takes_long_is_put_on_record_by_another_connection() {
     // The second is refused for a day.
-    let (told, book, _) = tells("echo $BACKSTOP_NOTICE >> OUT; [ $BACKSTOP_NOTICE != n-1 ]", 0);
+    let (told, book, _) = tells("echo $BACKSTOP_NOTICE >> OUT; [ $BACKSTOP_NOTICE != n-1 ]", 0, true);
     assert_eq!((told[0].as_str(), told[1].as_str(), told[told.len() - 1].as_str()), ("n-0", "n-1", "n-2"));
     assert_eq!(told.iter().filter(|t| *t == "n-2").count(), 1);
     let said: Vec<(u64, bool)> = book.said.iter().map(|d| (d.entry, d.failed.is_some())).collect();
     assert_eq!(said, [(0, false), (1, true), (2, false)]);
     assert!(book.said[1].attempts > 100 && book.opened >= 2, "{} attempts", book.said[1].attempts);
+}
+
+#[test]
+fn what_the_records_refuse_for_good_silences_nobody() {
+    let (told, book, pauses) = tells("echo $BACKSTOP_NOTICE >> OUT", 0, false);
+    // The one pause is the end of the book.
+    assert_eq!((told.len(), book.said.len(), pauses), (3, 3, vec![1]));
 }

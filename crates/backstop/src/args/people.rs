@@ -130,7 +130,8 @@ pub enum People {
     /// Enrol everybody in a list of OpenSSH's: authorized_keys (with the id as comment) or allowed_signers
     ///
     /// Each key's owner signs a statement first: --statements writes them, one a key; with the signatures beside them,
-    /// --proofs enrols everybody at once, by one request. Who is enrolled already is left out.
+    /// --proofs enrols everybody at once, by one request. Who is enrolled already is left out. The first two people of a
+    /// machine come by `people add`.
     Import(Import),
     /// Take somebody out
     Remove {

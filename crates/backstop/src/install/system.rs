@@ -256,9 +256,9 @@ pub fn install(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failur
     }
     if ground.is_managed() {
         tell(ground.manager(&["daemon-reload"])?);
-        tell(ground.manager(&["enable", "backstop.service"])?);
+        tell(ground.manager(&["enable", "--now", "backstop.service"])?);
         if ground.notifier.is_file() {
-            tell(ground.manager(&["enable", "backstop-notify.service"])?);
+            tell(ground.manager(&["enable", "--now", "backstop-notify.service"])?);
         }
     }
     // Last: from then on nobody but root gets past the daemon.

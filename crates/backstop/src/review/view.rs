@@ -56,7 +56,11 @@ pub fn draw(review: &mut Review, now: Timestamp, frame: &mut Frame<'_>) {
         review.text().lines().flat_map(|l| wrapped(coloured(l), usize::from(middle.width))).collect();
     let room = usize::from(middle.height).saturating_sub(1);
     review.scroll = review.scroll.min(lines.len().saturating_sub(room));
-    review.shown(room, lines.len(), room >= LEGIBLE.0 && usize::from(middle.width) >= LEGIBLE.1);
+    review.shown(
+        (room, usize::from(middle.width)),
+        lines.len(),
+        room >= LEGIBLE.0 && usize::from(middle.width) >= LEGIBLE.1,
+    );
     let end = (review.scroll + room).min(lines.len());
     let place = if lines.len() > room { format!(" {end} of {} lines ", lines.len()) } else { String::new() };
     let mut tabs = vec![Span::raw(" ")];

@@ -121,6 +121,7 @@ pub fn outcome(command: &str, state: State, set: EffectSet) -> Outcome {
         id: RunId::parse("r-2x7k3f").expect("an id"),
         judgement: Some(law.judge(&findings, floor)),
         left_behind: Vec::new(),
+        instead: None,
         let_go: false,
         meaning: Some(Meaning::of(&findings, &ground.classes)),
         notes: Vec::new(),

@@ -95,8 +95,8 @@ fn on_the_screen(review: &mut Review, doors: &mut Box<dyn Doors>) -> Result<Opti
                 Ok(text) => review.fill(asked.question.request, pane, text),
                 Err(failure) => {
                     // The next look may find it.
-                    review.say(failure.what);
                     review.key(Key::Tab);
+                    review.say(failure.what);
                 }
             }
         }

@@ -104,7 +104,13 @@ async fn record(id: &str, call: &Call) -> Option<RunRecord> {
     let listed = child::run(Order { room: RECORD, ..look }, call).await.ok()?;
     let mut list: Value = serde_json::from_slice(&listed.stdout.whole()?).ok()?;
     let runs = list["runs"].as_array_mut()?;
-    serde_json::from_value(runs.pop()?).ok()
+    let record: RunRecord = serde_json::from_value(runs.pop()?).ok()?;
+    let Some(first) = record.instead else { return Some(record) };
+    // What people are asked about is the run that this one was given up for.
+    let look = Order::new(["show".to_owned(), first.to_string(), "--json".to_owned()]);
+    let shown = child::run(Order { room: RECORD, ..look }, call).await.ok()?;
+    let mut shown: Value = serde_json::from_slice(&shown.stdout.whole()?).ok()?;
+    serde_json::from_value(shown["record"].take()).ok()
 }
 
 /// Does what the person chose, and says so; none where it stays held.

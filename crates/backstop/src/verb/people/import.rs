@@ -10,7 +10,6 @@ use backstop_core::approval::people::{Change, NewKey, Newcomer, People};
 use backstop_core::approval::roster::{self, Roster};
 use backstop_engine::{Doors, Failure};
 
-use super::uids;
 use crate::args::Import;
 use crate::{out, signing};
 
@@ -63,16 +62,21 @@ fn account(typed: &Import, id: &String) -> Result<BTreeSet<u32>, Failure> {
     if typed.no_account.contains(id) {
         return Ok(BTreeSet::new());
     }
-    uids(std::slice::from_ref(id)).map_err(|failure| {
+    // By its name alone: a person may be called by a number, and that is no account's.
+    let accounts = backstop_engine::porch::accounts();
+    let his = accounts.iter().find(|a| a.name.as_slice() == id.as_bytes()).map(|a| [a.uid].into());
+    his.ok_or_else(|| {
         let other =
             format!("whose account has another name is enrolled by itself: backstop people add {id} --account NAME");
-        Failure { next: vec![format!("{id} has none on this machine: --no-account {id}"), other], ..failure }
+        Failure::usage(format!("there is no user account {id}"))
+            .next(format!("{id} has none on this machine: --no-account {id}"))
+            .next(other)
     })
 }
 
-/// `anna.txt`; the second key's is `anna.2.txt`.
+/// `anna.txt`; the second key's is `anna+2.txt`, as nobody can be called.
 fn name(dir: &Path, id: &str, n: usize, end: &str) -> PathBuf {
-    dir.join(if n == 0 { format!("{id}.{end}") } else { format!("{id}.{}.{end}", n + 1) })
+    dir.join(if n == 0 { format!("{id}.{end}") } else { format!("{id}+{}.{end}", n + 1) })
 }
 
 fn write(people: &People, roster: &Roster, dir: &Path) -> Result<(), Failure> {
