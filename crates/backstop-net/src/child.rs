@@ -43,8 +43,10 @@ pub fn run(command: &mut Command, input: Vec<u8>, patience: Duration) -> Result<
         while let Ok(n @ 1..) = stdout.read(&mut buffer) {
             let kept = n.min(left);
             left -= kept;
-            // Whoever listened may have gone.
-            let _gone = say.send(buffer[..kept].to_vec());
+            if kept > 0 {
+                // Whoever listened may have gone.
+                let _gone = say.send(buffer[..kept].to_vec());
+            }
         }
         Some(())
     });
