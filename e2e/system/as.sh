@@ -1,12 +1,7 @@
 # A command as another user: only where root's settings say so, with nothing of the caller's environment, judged like
 # any other, and its asker is no one to let it through.
-mkdir /tmp/etc
-cp -a /etc/. /tmp/etc 2> /dev/null
-mkdir -p /tmp/etc/backstop
-printf 'mode = "system"\n[as]\nagent = ["root", "ben"]\n' > /tmp/etc/backstop/settings.toml
-chown -R 0:0 /tmp/etc/backstop
-cp /tmp/passwd /tmp/etc/passwd
-mount --bind /tmp/etc /etc
+own_etc
+printf 'mode = "system"\n[as]\nagent = ["root", "ben"]\n' > /etc/backstop/settings.toml
 daemon_up
 enrol_two
 echo old > /srv/conf

@@ -23,6 +23,25 @@ as() {
 }
 agent() { as 1000 "$@"; }
 
+# /etc is this script's own from here on, with an empty /etc/backstop.
+own_etc() {
+    mkdir /tmp/etc
+    cp -a /etc/. /tmp/etc 2> /dev/null
+    mkdir -p /tmp/etc/backstop/policy
+    cp /tmp/passwd /tmp/etc/passwd
+    chown -R 0:0 /tmp/etc/backstop
+    mount --bind /tmp/etc /etc
+}
+# What is outside takes two people.
+outside_needs_two() {
+    cat > /etc/backstop/policy/two.cedar << 'END_OF_RULE'
+@id("outside-needs-two") @reason("outside, two people look at it")
+forbid (principal, action == Action::"commit", resource)
+when { context.classes.contains("outside") }
+unless { context.approvals.people >= 2 };
+END_OF_RULE
+}
+
 daemon_up() {
     env -u BACKSTOP_FAULT ${FAULT:+BACKSTOP_FAULT=$FAULT} "${DAEMON:-backstopd}" >> /w/daemon.log 2>&1 &
     daemon=$!

@@ -24,18 +24,8 @@ expect everybody-was-served 0 '^200$' bash -c 'cat w*/f | sort -n | tail -1; [ $
 expect by-many-at-once 0 . python3 -c 'import re; t = open("/w/memory").read(); print(t); assert int(re.search(r"workers (\d+)", t)[1]) >= 100; assert int(re.search(r"all KiB (\d+)", t)[1]) < 102400'
 
 # A thousand questions wait for people: they are listed, and one is decided. How long it takes is told, not claimed.
-mkdir /tmp/etc
-cp -a /etc/. /tmp/etc 2> /dev/null
-mkdir -p /tmp/etc/backstop/policy
-cp /tmp/passwd /tmp/etc/passwd
-cat > /tmp/etc/backstop/policy/two.cedar << 'END_OF_FILE'
-@id("outside-needs-two") @reason("outside, two people look at it")
-forbid (principal, action == Action::"commit", resource)
-when { context.classes.contains("outside") }
-unless { context.approvals.people >= 2 };
-END_OF_FILE
-chown -R 0:0 /tmp/etc/backstop
-mount --bind /tmp/etc /etc
+own_etc
+outside_needs_two
 chown 1000 /srv
 took() { agent /usr/bin/python3 -c '
 import statistics, subprocess, sys, time

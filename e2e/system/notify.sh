@@ -1,20 +1,12 @@
 # People are told what waits for them: by an account that has no other right, at least once, whoever is away meanwhile.
-mkdir /tmp/etc
-cp -a /etc/. /tmp/etc 2> /dev/null
-mkdir -p /tmp/etc/backstop/policy
 echo backstop-notify:x:990:990::/nonexistent:/usr/sbin/nologin >> /tmp/passwd
-cp /tmp/passwd /tmp/etc/passwd
-cat > /tmp/etc/backstop/settings.toml << 'END_OF_FILE'
+own_etc
+outside_needs_two
+cat > /etc/backstop/settings.toml << 'END_OF_FILE'
 mode = "system"
 notifier = "backstop-notify"
 END_OF_FILE
-cat > /tmp/etc/backstop/policy/two.cedar << 'END_OF_FILE'
-@id("outside-needs-two") @reason("outside, two people look at it")
-forbid (principal, action == Action::"commit", resource)
-when { context.classes.contains("outside") }
-unless { context.approvals.people >= 2 };
-END_OF_FILE
-cat > /tmp/etc/backstop/notify.toml << 'END_OF_FILE'
+cat > /etc/backstop/notify.toml << 'END_OF_FILE'
 link = "https://backstop.example/{request}"
 [[channel]]
 name = "hook"
@@ -35,8 +27,6 @@ mail = { server = "localhost", port = 5870, security = "starttls", from = "backs
 name = "program"
 command = { argv = ["/bin/sh", "-c", "cat >> /tmp/program/told; echo >> /tmp/program/told"] }
 END_OF_FILE
-chown -R 0:0 /tmp/etc/backstop
-mount --bind /tmp/etc /etc
 echo 127.0.0.1 localhost > /etc/hosts
 # As the help says it.
 (umask 027; { printf whsec_; head -c 32 /dev/urandom | base64; } > /tmp/keys/hook)

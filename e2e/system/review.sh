@@ -1,16 +1,6 @@
 # The approvers' screen in a real terminal (tmux): what waits, read to its end, signed by two; names that would repaint it.
-mkdir /tmp/etc
-cp -a /etc/. /tmp/etc 2> /dev/null
-mkdir -p /tmp/etc/backstop/policy
-cp /tmp/passwd /tmp/etc/passwd
-cat > /tmp/etc/backstop/policy/two.cedar << 'END_OF_FILE'
-@id("outside-needs-two") @reason("outside, two people look at it")
-forbid (principal, action == Action::"commit", resource)
-when { context.classes.contains("outside") }
-unless { context.approvals.people >= 2 };
-END_OF_FILE
-chown -R 0:0 /tmp/etc/backstop
-mount --bind /tmp/etc /etc
+own_etc
+outside_needs_two
 daemon_up
 enrol_two
 mkdir /srv/one

@@ -18,12 +18,13 @@ use backstop_core::run::RunRecord;
 
 use crate::daemon::SOCKET;
 use crate::engine::{
-    Beneath, Decided, Engine, Filter, Listed, Notices, Outcome, Pending, Person, RunOptions, Side, Unchanged,
-    UndoOptions, UndoReport, Waiting, Which, Wish,
+    Beneath, Decided, Engine, Filter, Listed, Notices, Outcome, Pending, Person, Recovered, RunOptions, Side,
+    Unchanged, UndoOptions, UndoReport, Waiting, Which, Wish,
 };
 use crate::failure::Failure;
 use crate::law::Reader;
 use crate::porch::{self, Account, Caller, Here, Wanted};
+use crate::remote::Remote;
 use crate::settings::{Settings, StandIn};
 
 /// True where runs of `caller` are the daemon's. Where a machine is set up so, they stay so while the daemon is away.
@@ -39,6 +40,20 @@ pub fn by_daemon(caller: Caller) -> Result<bool, Failure> {
         .symlink_metadata()
         .is_err_and(|e| matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory));
     Ok(there || porch::machine()?.mode == Mode::System)
+}
+
+/// The doors as this machine has them for the caller of this process. `told` hears what a crash had left, where that
+/// was put right here.
+///
+/// # Errors
+/// Where neither the daemon nor the state can be reached.
+pub fn open(told: impl FnOnce(&[Recovered])) -> Result<Box<dyn Doors>, Failure> {
+    if by_daemon(Caller::of_this_process())? {
+        return Ok(Box::new(Remote::connect(SOCKET.as_ref())?));
+    }
+    let house = House::open()?;
+    told(house.engine.recovered());
+    Ok(Box::new(house))
 }
 
 /// The doors. Each has the meaning of the engine's own of that name.

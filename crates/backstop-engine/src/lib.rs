@@ -32,7 +32,7 @@ mod transaction;
 pub mod volume;
 mod ways;
 
-pub use doors::{Doors, House, by_daemon};
+pub use doors::{Doors, House, by_daemon, open};
 pub use engine::{
     Answer, Beneath, Decided, Engine, Filter, Listed, Notices, Outcome, Pending, Person, Pruned, Recovered, RunOptions,
     Side, Step, Unchanged, UndoOptions, UndoReport, Unreachable, Unreadable, VaultStatus, VolumeStatus, Waiting, Which,

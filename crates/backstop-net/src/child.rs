@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::deliver::Miss;
@@ -50,7 +51,7 @@ pub fn run(command: &mut Command, input: Vec<u8>, patience: Duration) -> Result<
         }
         Some(())
     });
-    let status = wait(&mut child, patience).map_err(|e| Miss::again(e.to_string()))?;
+    let status = wait(&mut child, patience).map_err(|e| Miss::again(format!("{name} can't be waited for: {e}")))?;
     let mut text = Vec::new();
     while let Ok(part) = said.recv_timeout(REST) {
         text.extend(part);
@@ -63,12 +64,13 @@ fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<ExitStatus>>
     let pid = Pid::from_child(child);
     loop {
         // Looked at and left: as long as it is not taken, its number is nobody else's.
-        let ended = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG)?;
-        if ended.is_some() || Instant::now() >= until {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        let ended = retry_on_intr(|| waitid(WaitId::Pid(pid), look));
+        if !matches!(ended, Ok(None)) || Instant::now() >= until {
             // With everything that it started and that stayed with it. The group may be gone, which is what is wanted.
             let _gone = kill_process_group(pid, Signal::KILL);
             let status = child.wait()?;
-            return Ok(ended.is_some().then_some(status));
+            return Ok(ended?.is_some().then_some(status));
         }
         thread::sleep(PAUSE);
     }

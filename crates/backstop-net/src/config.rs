@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// More channels nobody looks after.
 const MOST: usize = 16;
 
+/// Nor so many addresses one by one, each of which takes a mail of its own.
+const READERS: usize = 50;
+
 /// What the file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -219,6 +222,7 @@ impl Way {
                 address(&ntfy.server)
             }
             Self::Mail(mail) if mail.to.is_empty() => Err("nobody to send mail to".to_owned()),
+            Self::Mail(mail) if mail.to.len() > READERS => Err(format!("more than {READERS} addresses; use a list's")),
             Self::Mail(mail) if mail.security == Security::Plain && !is_here(&mail.server) => {
                 Err("mail goes unprotected to this machine alone: security = \"tls\" or \"starttls\"".to_owned())
             }
@@ -291,6 +295,7 @@ mod tests {
             (one("ntfy = { server = 'https://n', topic = 'a/b' }"), "no topic"),
             (one("mail = { server = 'mx', security = 'plain', from = 'a@x', to = ['b@x'] }"), "unprotected"),
             (one("mail = { server = 'mx', from = 'a@x', to = [] }"), "nobody to send"),
+            (one(&format!("mail = {{ server = 'mx', from = 'a@x', to = [{}] }}", "'b@x',".repeat(51))), "more than 50"),
             (one("mail = { server = 'mx', from = 'a@x', to = ['b@x'], user = 'u' }"), "go together"),
             (one("events = []\nslack = { url_file = '/k' }"), "told nothing"),
             (one("events = ['everything']\nslack = { url_file = '/k' }"), "unknown variant"),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use backstop_core::notice::{Delivery, Mark, Notice};
 use backstop_core::time::Timestamp;
-use backstop_engine::{Doors, Failure, FailureKind, House, Notices, Remote, by_daemon, clock, daemon, porch};
+use backstop_engine::{Doors, FailureKind, Notices, Recovered, clock};
 
 use crate::channel::Channel;
 use crate::config::Config;
@@ -20,15 +20,6 @@ const WAIT: Duration = Duration::from_secs(20);
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// A cursor is kept when it is so many entries old, though nothing of these was told.
 const STEP: u64 = 1_000;
-
-/// The doors, as the machine has them.
-///
-/// # Errors
-/// Where the daemon or the state can't be reached.
-pub fn doors() -> Result<Box<dyn Doors>, Failure> {
-    let caller = porch::Caller::of_this_process();
-    Ok(if by_daemon(caller)? { Box::new(Remote::connect(daemon::SOCKET.as_ref())?) } else { Box::new(House::open()?) })
-}
 
 /// What the notifier asks of the records.
 trait Records {
@@ -63,23 +54,27 @@ pub fn serve(config: &Config, channels: &[Channel], cursors: &Cursors, say: &(dy
             .read(name)
             .map_err(|e| io::Error::new(e.kind(), format!("how far {name} was told can't be read: {e}")))?;
         let kept = next.clone();
-        tellers.push(Teller { config, channel, cursors, say, next, kept, unsaid: None, told: false });
+        tellers.push(Teller { config, channel, cursors, say, next, kept, unsaid: None, told: false, trouble: None });
     }
     thread::scope(|scope| {
         for mut teller in tellers {
             scope.spawn(move || {
                 let mut pause = PAUSES.0;
+                let mut open = || backstop_engine::open(recovered).map_err(|failure| failure.what);
                 loop {
-                    teller.go_on(
-                        &mut || doors().map_err(|failure| failure.what),
-                        &mut Clock(Instant::now()),
-                        &mut pause,
-                    );
+                    teller.go_on(&mut open, &mut Clock(Instant::now()), &mut pause);
                 }
             });
         }
     });
     Ok(())
+}
+
+/// Says what a crash had left, and was put right by opening the records.
+pub fn recovered(all: &[Recovered]) {
+    for one in all {
+        eprintln!("backstop-notify: recovered {}: {}", one.id, one.what);
+    }
 }
 
 struct Teller<'a> {
@@ -95,6 +90,8 @@ struct Teller<'a> {
     unsaid: Option<Delivery>,
     /// Something was told since that was kept.
     told: bool,
+    /// What was wrong with the requests, as it was said last.
+    trouble: Option<String>,
 }
 
 impl Teller<'_> {
@@ -154,7 +151,13 @@ impl Teller<'_> {
 
     /// Tells what there is; false where the connection was silent for long.
     fn round(&mut self, records: &mut dyn Records, pace: &mut dyn Pace) -> Result<bool, String> {
-        let Notices { next, notices } = records.notices(self.next.as_ref())?;
+        let Notices { next, notices, trouble } = records.notices(self.next.as_ref())?;
+        if trouble != self.trouble {
+            trouble
+                .iter()
+                .for_each(|what| self.say(&format!("a request can't be ended, so nobody hears of its end: {what}")));
+            self.trouble = trouble;
+        }
         for notice in notices.iter().filter(|n| self.channel.config.wants(n)) {
             let begin = pace.now();
             let (attempts, failed) = self.deliver(notice, clock::now(), pace);

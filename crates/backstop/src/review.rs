@@ -80,13 +80,13 @@ pub enum Act {
 #[derive(Debug, Default)]
 pub struct Review {
     all: Vec<Pending>,
-    /// Why others can't be read.
-    unreadable: Vec<String>,
+    /// How many others can't be read; why, is said.
+    unreadable: usize,
     chosen: Option<Digest>,
     pane: Pane,
     scroll: usize,
-    /// Rows of the pane, and of what is in it, as they were drawn last.
-    rows: (usize, usize),
+    /// Rows of the pane, as it was drawn last.
+    rows: usize,
     /// What was prepared for panes.
     pages: BTreeMap<(Digest, Pane), String>,
     /// Up to which row the text of the chosen one was on the screen, without a gap.
@@ -95,7 +95,7 @@ pub struct Review {
     read: BTreeSet<Digest>,
     /// Where the last one stood that is over: nothing is chosen until the person does so.
     place: usize,
-    /// Something waited, or nothing did: what comes is chosen by the person.
+    /// It was looked before: from then on the person chooses.
     begun: bool,
     /// How wide the rows were that were drawn last.
     width: usize,
@@ -123,7 +123,12 @@ impl Review {
         let now = votes(&self.all);
         // What is over is not looked at any more, and what was decided on says so.
         self.pages.retain(|(request, _), _| now.contains_key(request) && now.get(request) == before.get(request));
-        self.unreadable = waiting.unreadable.into_iter().map(|f| f.what).collect();
+        let unreadable = waiting.unreadable.len();
+        if std::mem::replace(&mut self.unreadable, unreadable) != unreadable
+            && let Some(first) = waiting.unreadable.into_iter().next()
+        {
+            self.said = first.what;
+        }
         if let Some(chosen) = self.chosen
             && self.all.iter().all(|p| p.question.request != chosen)
         {
@@ -153,10 +158,9 @@ impl Review {
         self.pages.insert((request, pane), text);
     }
 
-    /// The screen has another width: panes are made anew, and rows are others.
+    /// The screen has another width: panes are made anew.
     pub fn forget_pages(&mut self) {
         self.pages.clear();
-        self.seen = 0;
     }
 
     /// Says something below everything.
@@ -167,7 +171,7 @@ impl Review {
     /// Takes a key.
     pub fn key(&mut self, key: Key) -> Act {
         self.said.clear();
-        let page = self.rows.0.max(2) - 1;
+        let page = self.rows.max(2) - 1;
         match key {
             Key::Up | Key::Down if self.chosen.is_none() => self.choose(self.place),
             Key::Up => self.choose(self.place().saturating_sub(1)),
@@ -228,7 +232,7 @@ impl Review {
     /// Notes which of `all` rows were on the screen, on one on which they can be read. Whoever jumps over some has not
     /// had them there.
     fn shown(&mut self, (rows, width): (usize, usize), all: usize, legible: bool) {
-        self.rows = (rows, all);
+        self.rows = rows;
         if std::mem::replace(&mut self.width, width) != width {
             self.seen = 0;
         }

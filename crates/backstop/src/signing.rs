@@ -57,7 +57,7 @@ pub fn text(path: &Path) -> Result<String, Failure> {
         Failure { kind: FailureKind::Usage, ..failure }
     })?;
     if bytes.len() as u64 > LONGEST {
-        return Err(Failure::usage(format!("{} is too long to be a key, a statement or a signature", path.display())));
+        return Err(Failure::usage(format!("{} is too long to be keys, a statement or a signature", path.display())));
     }
     String::from_utf8(bytes).map_err(|_| Failure::usage(format!("{} is no text", path.display())))
 }

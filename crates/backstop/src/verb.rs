@@ -18,9 +18,8 @@ mod takeback;
 mod vault;
 
 use backstop_core::approval::statement::Choice;
-use backstop_engine::daemon::SOCKET;
 use backstop_engine::porch::Caller;
-use backstop_engine::{Doors, Failure, FailureKind, House, Remote, by_daemon};
+use backstop_engine::{Doors, Failure, FailureKind, House, Recovered, by_daemon};
 
 use crate::args::{Audit, Drill, Install, Vault, Verb};
 use crate::out::{self, Done};
@@ -29,23 +28,20 @@ use crate::screen::style::Style;
 
 /// The way in for the caller of this process.
 pub fn doors() -> Result<Box<dyn Doors>, Failure> {
-    if by_daemon(Caller::of_this_process())? {
-        return Ok(Box::new(Remote::connect(SOCKET.as_ref())?));
-    }
-    Ok(Box::new(embedded()?))
+    backstop_engine::open(recovered)
 }
 
 /// The engine in this process, for what only whoever owns the records may do.
 pub fn house() -> Result<House, Failure> {
     roots()?;
-    embedded()
+    let house = House::open()?;
+    recovered(house.engine.recovered());
+    Ok(house)
 }
 
 /// Says what a crash had left.
-fn embedded() -> Result<House, Failure> {
-    let house = House::open()?;
-    out::say(&message::recovered(house.engine.recovered(), Style::of(&std::io::stderr())));
-    Ok(house)
+fn recovered(all: &[Recovered]) {
+    out::say(&message::recovered(all, Style::of(&std::io::stderr())));
 }
 
 /// Refuses what is only for whoever owns the records, where that is root.

@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use client::{Client, text};
+use place::scene::{LOSES, Scene};
 use place::{Place, until};
 use serde_json::{Value, json};
 
@@ -200,6 +201,21 @@ fn an_answer_to_an_older_state_of_the_disk_changes_nothing() {
     let said = client.answer(id)["result"].take();
     assert_eq!((&said["isError"], &said["structuredContent"]["state"]), (&json!(true), &json!("held")), "{said}");
     assert_eq!(place.read(HOOK), "a person's\n");
+}
+
+#[test]
+fn what_two_people_are_asked_already_is_answered_with_the_run_they_are_asked_about() {
+    let scene = Scene::new();
+    let mut client = Client::new(&scene.place, false);
+    let mut tries = |line: &str| {
+        let done = client.tool("shell", &json!({"command": line}));
+        let answer = done["structuredContent"].clone();
+        assert_eq!((&answer["state"], &answer["exit_code"]), (&json!("held"), &json!(75)), "{done}");
+        answer["run"].as_str().expect("a run").to_owned()
+    };
+    let first = tries(LOSES);
+    assert_eq!(tries("rm -f -- pg/base/1; rmdir pg/base"), first);
+    assert_eq!(scene.place.json(&["pending", "--json"], 0)["requests"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]

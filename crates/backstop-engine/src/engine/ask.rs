@@ -38,7 +38,7 @@ impl Engine {
         let uids = [Some(record.request.uid), record.request.by, self.settings.login].into_iter().flatten().collect();
         let excluded = Excluded::of(uids, &people);
         let may = people.members.len() - excluded.people.len();
-        let quorum = record.judgement.as_ref().map_or(Quorum::TWO, Judgement::quorum);
+        let quorum = quorum(record);
         if may < quorum.people as usize {
             let may = if may == 1 { "only 1 of the people enrolled".to_owned() } else { format!("{may} people") };
             record.notes.push(format!(
@@ -83,7 +83,7 @@ impl Engine {
             return Ok(None);
         }
         let (now, law) = (clock::now(), record.judgement.as_ref().and_then(|j| j.law));
-        let quorum = record.judgement.as_ref().map_or(Quorum::TWO, Judgement::quorum);
+        let quorum = quorum(record);
         for digest in approvals::open(&self.store)? {
             let Ok(Some(asked)) = Request::load(&self.store, digest) else { continue };
             let question = asked.question();
@@ -103,6 +103,11 @@ impl Engine {
         }
         Ok(None)
     }
+}
+
+/// Who has to agree, by the judgement.
+fn quorum(record: &RunRecord) -> Quorum {
+    record.judgement.as_ref().map_or(Quorum::TWO, Judgement::quorum)
 }
 
 /// Where a group has fewer people who may approve in time than it takes: nobody can let it through then.

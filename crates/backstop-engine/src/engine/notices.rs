@@ -48,6 +48,9 @@ pub struct Notices {
     pub next: Mark,
     /// The notices, in the order of the log.
     pub notices: Vec<Notice>,
+    /// Why a request whose time is over could not be ended, so that nobody is told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// Up to which entry each channel said what became of it, so that nobody fills the log by saying it again.
@@ -96,13 +99,13 @@ impl Engine {
         self.records.open()?;
         let (log, size) = signed_end(&self.audit_dir())?;
         let entry = match from {
-            None => return Ok(Notices { next: Mark { entry: size, log }, notices: Vec::new() }),
+            None => return Ok(Notices { next: Mark { entry: size, log }, notices: Vec::new(), trouble: None }),
             Some(mark) if mark.log == log => mark.entry.min(size),
             Some(_) => 0,
         };
         let until = Instant::now() + wait.min(LONGEST_WAIT);
         let mut reader = entries(&self.audit_dir(), entry);
-        let mut told = Notices { next: Mark { entry, log }, notices: Vec::new() };
+        let mut told = Notices { next: Mark { entry, log }, notices: Vec::new(), trouble: None };
         let mut looked: Option<Instant> = None;
         loop {
             self.tell(&mut reader, &mut told)?;
@@ -110,8 +113,8 @@ impl Engine {
                 return Ok(told);
             }
             if looked.is_none_or(|at| at.elapsed() >= CLOCK) {
-                // What can't be ended is told by whoever lists what waits; it is no reason to tell nothing.
-                let _trouble = self.let_end();
+                // No reason to tell nothing, but to be told.
+                told.trouble = self.let_end().err().map(|failure| failure.what);
                 looked = Some(Instant::now());
                 continue;
             }
@@ -145,12 +148,14 @@ impl Engine {
         Some(request.question().clone())
     }
 
-    /// Ends the requests whose time is over, or whose end was cut off, so that people hear of it. Leaves them to others
-    /// where somebody is at work.
+    /// Ends the requests whose time is over, or whose end was cut off, so that people hear of it; of many the first, and the
+    /// others when it is called again. Leaves them to others where somebody is at work. Gives what the first had against
+    /// it that could not be ended.
     pub(super) fn let_end(&mut self) -> Result<(), Failure> {
         let now = clock::now();
         let mut due = Vec::new();
         for digest in approvals::open(&self.store)? {
+            // One that can't be read is told by whoever lists what waits.
             let Ok(Some(request)) = Request::load(&self.store, digest) else { continue };
             let over = request.phase.at(now, request.question().expires) != request.phase;
             if over || !request.phase.waits() || !request.time_holds(now).unwrap_or(true) {
@@ -165,11 +170,12 @@ impl Engine {
             return Ok(());
         }
         let people = self.people()?;
+        let mut ended = Ok(());
         for digest in due.into_iter().take(MOST_ENDED) {
             // Of one that can't be ended the others know nothing.
-            let _trouble = self.current(digest, &people, &lock);
+            ended = ended.and(self.current(digest, &people, &lock).map(drop));
         }
-        Ok(())
+        ended
     }
 
     /// Puts on record what became of a notice. Said again it is no news.

@@ -350,9 +350,8 @@ impl Engine {
             Some(Answer::Hold) => {
                 let two = judgement.decision == Decision::TwoPerson && done.effects.conflicts.is_empty();
                 if two {
-                    // Whoever is asked more reads less: what is over must not lie among it. What can't be ended is told by
-                    // whoever lists what waits.
-                    let _trouble = self.let_end();
+                    // Whoever is asked more reads less: what is over must not lie among it.
+                    record.notes.extend(self.let_end().err().map(|failure| failure.what));
                 }
                 if let Some(mut first) = if two { self.asked_before(record, &done.effects)? } else { None } {
                     record.state = State::Discarded;

@@ -64,21 +64,21 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<ExitCode, Trouble> {
-    if matches!(args.verb, Verb::SendMail) {
-        return Ok(mail::send_one());
-    }
-    let path = args.config.clone().unwrap_or_else(place::config);
-    let (config, channels) = load(&path)?;
+    let load = || load(&args.config.clone().unwrap_or_else(place::config));
     match &args.verb {
         Verb::SendMail => Ok(mail::send_one()),
         Verb::Check => {
-            for channel in &channels {
+            for channel in &load()?.1 {
                 println!("{}: ready", channel.config.name);
             }
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Test { channel } => test(&config, &channels, channel),
+        Verb::Test { channel } => {
+            let (config, channels) = load()?;
+            test(&config, &channels, channel)
+        }
         Verb::Run { state } => {
+            let (config, channels) = load()?;
             let here = "name a directory of its own: backstop-notify run --state DIR";
             let state = state
                 .clone()
@@ -118,7 +118,7 @@ fn test(config: &Config, channels: &[Channel], named: &[String]) -> Result<ExitC
             PASSING,
         ));
     }
-    let doors = serve::doors().and_then(|doors| doors.test_notice());
+    let doors = backstop_engine::open(serve::recovered).and_then(|doors| doors.test_notice());
     let notice =
         doors.map_err(|f| (f.what, "run it by the notifier's account, or as root: backstop help notify", PASSING))?;
     let mut code = ExitCode::SUCCESS;

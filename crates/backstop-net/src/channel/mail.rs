@@ -41,7 +41,7 @@ impl Header for AutoSubmitted {
 pub(super) struct Mail {
     config: config::Mail,
     password: Option<String>,
-    /// Who has the notice of this id already, or never will: tried again, it is sent to the others.
+    /// Who has the notice of this id already: tried again, it is sent to the others.
     done: Mutex<(String, BTreeSet<String>)>,
 }
 

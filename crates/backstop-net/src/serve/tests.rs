@@ -29,7 +29,7 @@ impl Records for Page<'_> {
         if all.is_empty() && book.said.len() == book.notices.len() {
             Err("done".to_owned())
         } else {
-            Ok(Notices { next, notices: all })
+            Ok(Notices { next, notices: all, trouble: None })
         }
     }
 
@@ -83,6 +83,7 @@ fn tells(script: &str, refuses: u32, takes: bool) -> (Vec<String>, Book, Vec<u64
         kept: begin,
         unsaid: None,
         told: false,
+        trouble: None,
     };
     let (mut pace, mut pause) = (Still::default(), PAUSES.0);
     for _ in 0..40 {

@@ -120,7 +120,6 @@ fn who_approves_has_had_the_whole_text_on_the_screen() {
         screen(&mut review, 30, 20);
         review.key(Key::PageDown);
     }
-    review.forget_pages();
     screen(&mut review, 80, 20);
     assert_eq!(review.key(Key::Letter('a')), Act::Nothing);
     for _ in 0..4 {
@@ -156,6 +155,15 @@ fn the_choice_stays_with_its_request_whatever_comes_and_goes() {
         review.key(key);
         assert_eq!(review.chosen().map(|p| p.question.request), Some(digest(2)));
     }
+}
+
+#[test]
+fn why_others_cant_be_read_is_said() {
+    let mut review = Review::new(true);
+    let unreadable = vec![backstop_engine::Failure::internal("asked.json is damaged")];
+    review.waits(Waiting { requests: vec![asked(1, "x\n", "s")], unreadable });
+    let shown = screen(&mut review, 80, 20);
+    assert!(shown.contains("1 can't be read") && shown.contains("asked.json is damaged"), "{shown}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub fn draw(review: &mut Review, now: Timestamp, frame: &mut Frame<'_>) {
             ])
         })
         .collect();
-    let unreadable = match review.unreadable.len() {
+    let unreadable = match review.unreadable {
         0 => String::new(),
         n => format!(", {n} can't be read"),
     };

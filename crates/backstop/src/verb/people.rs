@@ -32,7 +32,12 @@ pub fn people(typed: &People) -> Done {
     }
     let change = match typed {
         People::Import(list) => {
-            let Some(change) = import::change(&*house, list)? else { return Ok(exit::OK) };
+            let Some(change) = import::change(&*house, list)? else {
+                if list.json {
+                    out::document(&PeopleDocument::of(house.people()?, None))?;
+                }
+                return Ok(exit::OK);
+            };
             change
         }
         other => change(&*house, other)?,

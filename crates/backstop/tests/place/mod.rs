@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses its own part of it")]
 
+pub mod scene;
 pub mod terminal;
 
 use std::fs;

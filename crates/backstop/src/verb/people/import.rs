@@ -15,8 +15,7 @@ use crate::{out, signing};
 
 /// The change that the list asks for; none where only statements were to be written, or everybody is enrolled.
 pub fn change(house: &dyn Doors, typed: &Import) -> Result<Option<Change>, Failure> {
-    let text = fs::read_to_string(&typed.file)
-        .map_err(|e| Failure::because(format!("cannot read {}", typed.file.display()), &e))?;
+    let text = signing::text(&typed.file)?;
     let mut roster = roster::parse(&text).map_err(|why| {
         Failure::usage(format!("{}, {why}", typed.file.display())).next("mend the list; nothing was changed")
     })?;
