@@ -1,5 +1,5 @@
 //! What may be asked of Backstop, whoever does the work: the engine in this process ([`House`]), or the daemon
-//! behind its socket ([`Remote`](crate::remote::Remote)). The command line knows no other way in.
+//! behind its socket ([`Remote`]). The command line knows no other way in.
 
 use std::io::ErrorKind;
 use std::path::Path;
