@@ -20,7 +20,7 @@ const STEP: Duration = Duration::from_secs(300);
 fn main() {
     let args = Arguments::from_args();
     let missing = guard::missing().or_else(|| {
-        let absent: Vec<_> = ["flock", "openssl", "pgrep", "pkill", "script", "ssh-keygen", "tmux"]
+        let absent: Vec<_> = ["cc", "flock", "openssl", "pgrep", "pkill", "script", "ssh-keygen", "tmux"]
             .into_iter()
             .filter(|p| !guard::installed(p))
             .collect();
@@ -42,6 +42,9 @@ fn main() {
         claim("a-daemon-killed-anywhere-loses-nothing", &missing, killed),
         claim("people-decide-at-a-screen", &missing, || plays(include_str!("../system/review.sh"), None).map(drop)),
         claim("people-are-told", &missing, told),
+        claim("one-alone-breaks-the-glass-and-is-reviewed", &missing, glass),
+        claim("one-alone-waits-a-day", &missing, || by_clock(include_str!("../system/alone.sh"))),
+        claim("time-that-cannot-be-trusted-ends-what-waits", &missing, || by_clock(include_str!("../system/time.sh"))),
         claim("many-at-once", &missing, many),
     ];
     libtest_mimic::run(&args, trials).exit();
@@ -122,6 +125,17 @@ fn told() -> Result<(), Failed> {
     let script = include_str!("../system/notify.sh");
     let server = include_str!("../system/notified.py");
     plays(&format!("cat > /tmp/notified <<'END_OF_PROGRAM'\n{server}\nEND_OF_PROGRAM\n{script}"), None).map(drop)
+}
+
+/// By a security key that is software.
+fn glass() -> Result<(), Failed> {
+    let (token, script) = (include_str!("../system/token.py"), include_str!("../system/glass.sh"));
+    plays(&format!("cat > /tmp/token <<'END_OF_PROGRAM'\n{token}\nEND_OF_PROGRAM\n{script}"), None).map(drop)
+}
+
+/// With a daemon whose clock the script sets.
+fn by_clock(script: &str) -> Result<(), Failed> {
+    plays(&format!("{}\n{script}", include_str!("../system/clock.sh")), None).map(drop)
 }
 
 /// The daemon, or the worker of a run, is killed at every point where something is written.

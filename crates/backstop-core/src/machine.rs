@@ -24,6 +24,10 @@ pub struct Machine {
     pub mode: Mode,
     /// The account of the notifier, which hears what people are asked, and may do nothing else.
     pub notifier: Option<String>,
+    /// True where one person alone may let through what takes two, in an emergency.
+    pub break_glass: bool,
+    /// What becomes of what takes two people where only one is enrolled.
+    pub alone: Alone,
     /// Which accounts may have commands run as which others, by their names.
     pub r#as: BTreeMap<String, BTreeSet<String>>,
 }
@@ -37,6 +41,17 @@ pub enum Mode {
     Personal,
     /// The daemon: nobody but root gets past it.
     System,
+}
+
+/// What becomes of what takes two people where only one is enrolled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Alone {
+    /// Nobody lets it through.
+    #[default]
+    Refuse,
+    /// That one may, a day after it was asked.
+    Wait,
 }
 
 /// What becomes of commands that an agent leaves to go on in the background.
@@ -58,6 +73,8 @@ impl Default for Machine {
             background: None,
             mode: Mode::Personal,
             notifier: None,
+            break_glass: false,
+            alone: Alone::Refuse,
             r#as: BTreeMap::new(),
         }
     }
@@ -123,6 +140,10 @@ struct Raw {
     mode: Mode,
     notifier: Option<String>,
     #[serde(default)]
+    break_glass: bool,
+    #[serde(default)]
+    alone: Alone,
+    #[serde(default)]
     r#as: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -160,6 +181,8 @@ impl Machine {
             background: raw.background,
             mode: raw.mode,
             notifier: raw.notifier,
+            break_glass: raw.break_glass,
+            alone: raw.alone,
             r#as: raw.r#as,
         })
     }

@@ -5,11 +5,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::approval::ballot::Question;
+use crate::approval::ballot::{Question, Vote};
 use crate::approval::display::change_summary;
 use crate::approval::is_name;
 use crate::approval::matter::code;
-use crate::approval::statement::Choice;
+use crate::approval::statement::{Choice, Statement};
 use crate::audit::{Body, Entry};
 use crate::canon;
 use crate::digest::Digest;
@@ -62,6 +62,24 @@ pub enum What {
         choice: Choice,
         /// Who.
         person: String,
+    },
+    /// Somebody broke the glass: lets it through alone, in an emergency.
+    BrokeGlass {
+        /// Who.
+        person: String,
+        /// Why, in the words that were signed.
+        reason: String,
+        /// Where the emergency is dealt with.
+        ticket: String,
+    },
+    /// Another person looked at that.
+    Reviewed {
+        /// Whether it was right.
+        justified: bool,
+        /// Who.
+        person: String,
+        /// Why, in the words that were signed.
+        reason: String,
     },
     /// The quorum is there, and what was asked begins.
     Approved {
@@ -138,7 +156,7 @@ impl Delivery {
 }
 
 impl What {
-    /// Which kind it is; none for what is only tried.
+    /// Which kind it is; none for what every channel is told: that the glass was broken, and what is only tried.
     pub const fn kind(&self) -> Option<Kind> {
         match self {
             Self::Asked { .. } => Some(Kind::Asked),
@@ -146,7 +164,7 @@ impl What {
             Self::Approved { .. } => Some(Kind::Approved),
             Self::Ended { .. } => Some(Kind::Ended),
             Self::PeopleChanged { .. } => Some(Kind::PeopleChanged),
-            Self::Test => None,
+            Self::BrokeGlass { .. } | Self::Reviewed { .. } | Self::Test => None,
         }
     }
 }
@@ -167,7 +185,7 @@ impl Notice {
     pub fn of(entry: &Entry, question: Option<&Question>) -> Option<Self> {
         let what = match &entry.body {
             Body::ApprovalAsked { question } => What::Asked { needs: question.quorum.in_words() },
-            Body::ApprovalVoted { vote, .. } => What::Decided { choice: vote.choice, person: calm(&vote.person) },
+            Body::ApprovalVoted { vote, .. } => decided(vote),
             Body::ApprovalClaimed { votes, .. } => {
                 What::Approved { by: votes.iter().map(|v| calm(&v.person)).collect() }
             }
@@ -216,7 +234,11 @@ impl Notice {
                 Choice::ApproveOnce => format!("{person} approves"),
                 Choice::Deny => format!("{person} denies"),
                 Choice::Revoke => format!("{person} takes an approval back"),
+                other => format!("{person}: {}", other.name()),
             },
+            What::BrokeGlass { person, ticket, .. } => format!("BREAK GLASS by {person} alone ({ticket})"),
+            What::Reviewed { justified: true, person, .. } => format!("break glass found justified by {person}"),
+            What::Reviewed { person, .. } => format!("break glass found UNJUSTIFIED by {person}"),
             What::Approved { by } => format!("approved by {}", by.join(", ")),
             What::Ended { how } => format!("{how}, nothing took effect"),
             What::PeopleChanged { .. } => "changed".to_owned(),
@@ -251,6 +273,15 @@ impl Notice {
                 line("revision", &revision.to_string());
                 line("look", &format!("on {}: backstop people list", self.host));
             }
+            What::BrokeGlass { reason, ticket, .. } => {
+                line("ticket", ticket);
+                line("reason", reason);
+                if let Some(name) = &name {
+                    line("look", &format!("on {}: backstop show {name}", self.host));
+                    line("review", &format!("on {}: backstop review {name} --justified, or --unjustified", self.host));
+                }
+            }
+            What::Reviewed { reason, .. } => line("reason", reason),
             What::Decided { .. } | What::Approved { .. } | What::Ended { .. } | What::Test => {}
         }
         if let Some(link) = link {
@@ -258,6 +289,20 @@ impl Notice {
         }
         text.push_str("Nothing can be approved by answering this message.\n");
         text
+    }
+}
+
+/// What a vote says. The words are those that were signed.
+fn decided(vote: &Vote) -> What {
+    let person = calm(&vote.person);
+    let (reason, ticket) = Statement::parse(&vote.text).map_or((None, None), |s| (s.reason, s.ticket));
+    let (reason, ticket) = (calm(&reason.unwrap_or_default()), calm(&ticket.unwrap_or_default()));
+    match vote.choice {
+        Choice::BreakGlass => What::BrokeGlass { person, reason, ticket },
+        Choice::Justified | Choice::Unjustified => {
+            What::Reviewed { justified: vote.choice == Choice::Justified, person, reason }
+        }
+        choice => What::Decided { choice, person },
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use backstop_core::approval::ballot::{Ballot, Question, Refusal, Vote};
 use backstop_core::approval::life::{JUMP, Phase};
 use backstop_core::approval::people::People;
-use backstop_core::approval::statement::{Choice, Nonce, Statement};
+use backstop_core::approval::statement::{Nonce, Statement, Word};
 use backstop_core::canon;
 use backstop_core::digest::Digest;
 use backstop_core::time::Timestamp;
@@ -279,7 +279,7 @@ impl Request {
     /// Prepares a statement, and remembers that.
     pub fn prepare(
         &mut self,
-        choice: Choice,
+        word: impl Into<Word>,
         person: &str,
         credential: &str,
         now: Timestamp,
@@ -290,7 +290,7 @@ impl Request {
         }
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce).map_err(|e| Failure::because("cannot draw a nonce", &e))?;
-        let statement = self.ballot.prepare(choice, person, credential, Nonce(nonce), now);
+        let statement = self.ballot.prepare(word, person, credential, Nonce(nonce), now);
         self.append(ISSUED, &statement.text())?;
         self.issued.push(statement.text());
         Ok(statement)

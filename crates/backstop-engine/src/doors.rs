@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use backstop_core::approval::key::Key;
 use backstop_core::approval::people::{Change, People};
-use backstop_core::approval::statement::{Choice, Statement};
+use backstop_core::approval::statement::{Choice, Statement, Word};
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
@@ -18,10 +18,10 @@ use backstop_core::run::RunRecord;
 
 use crate::daemon::SOCKET;
 use crate::engine::{
-    Beneath, Decided, Engine, Filter, Listed, Notices, Outcome, Pending, Person, Recovered, RunOptions, Side,
+    Beneath, Decided, Engine, Filter, Listed, Notices, Offer, Outcome, Pending, Person, Recovered, RunOptions, Side,
     Unchanged, UndoOptions, UndoReport, Waiting, Which, Wish,
 };
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::law::Reader;
 use crate::porch::{self, Account, Caller, Here, Wanted};
 use crate::remote::Remote;
@@ -95,7 +95,7 @@ pub trait Doors {
     /// A request for approval, by a run or a part of its digest.
     fn asked(&mut self, name: &str) -> Result<Pending, Failure>;
     /// What the owner of `key` signs.
-    fn statement(&mut self, request: Digest, choice: Choice, key: &Key) -> Result<Statement, Failure>;
+    fn statement(&mut self, request: Digest, word: &Word, key: &Key) -> Result<Statement, Failure>;
     /// Takes a signed statement, and does what the quorum decided.
     fn decide(
         &mut self,
@@ -145,6 +145,28 @@ impl House {
         Ok(Self { caller, accounts, engine: Engine::open(settings)? })
     }
 
+    /// What is decided is within what the machine's settings allow today.
+    fn may_decide(&self, request: Digest, choice: Choice) -> Result<(), Failure> {
+        if !choice.lets_through() {
+            return Ok(());
+        }
+        let question = self.engine.question_of(request)?;
+        let Some(run) = question.matter.run() else { return Ok(()) };
+        let offer = Offer::of(&self.still(run)?);
+        let refused = |what: &str, line: &str| {
+            Failure::new(FailureKind::Refused, format!("refused: {what}"))
+                .next(format!("have root write into {}: {line}", porch::FILE))
+                .by("what one person lets through alone is the machine's settings to offer")
+        };
+        if choice == Choice::BreakGlass && !offer.break_glass {
+            return Err(refused("this machine lets nobody break the glass", "break_glass = true"));
+        }
+        if question.terms.opens.is_some() && !offer.alone {
+            return Err(refused("this machine lets nobody approve alone", "alone = \"wait\""));
+        }
+        Ok(())
+    }
+
     /// The run's request is within what the machine's settings allow today.
     fn still(&self, id: RunId) -> Result<Machine, Failure> {
         let machine = porch::machine()?;
@@ -169,7 +191,8 @@ impl Doors for House {
             runs_as: him.map(|him| &him.who).filter(|who| who.uid != self.caller.uid),
         };
         let request = porch::request(wanted, here)?;
-        let options = RunOptions { keep_undo: porch::keeps_undo(&machine, &request), ..options.clone() };
+        let keep_undo = porch::keeps_undo(&machine, &request);
+        let options = RunOptions { keep_undo, offer: Offer::of(&machine), ..options.clone() };
         self.engine.run(request, &options, person)
     }
 
@@ -192,7 +215,7 @@ impl Doors for House {
     fn retry(&mut self, id: RunId, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure> {
         let machine = self.still(id)?;
         let keep_undo = porch::keeps_undo(&machine, &self.engine.record(id)?.request);
-        self.engine.retry(id, &RunOptions { keep_undo, ..options.clone() }, person)
+        self.engine.retry(id, &RunOptions { keep_undo, offer: Offer::of(&machine), ..options.clone() }, person)
     }
 
     fn commit(&mut self, id: RunId, person: &mut dyn Person) -> Result<Outcome, Failure> {
@@ -247,11 +270,9 @@ impl Doors for House {
         self.engine.asked(name)
     }
 
-    fn statement(&mut self, request: Digest, choice: Choice, key: &Key) -> Result<Statement, Failure> {
-        if let Some(run) = self.engine.matter_of(request)?.run().filter(|_| choice == Choice::ApproveOnce) {
-            self.still(run)?;
-        }
-        self.engine.statement(request, choice, key)
+    fn statement(&mut self, request: Digest, word: &Word, key: &Key) -> Result<Statement, Failure> {
+        self.may_decide(request, word.choice)?;
+        self.engine.statement(request, word, key)
     }
 
     fn decide(
@@ -261,11 +282,9 @@ impl Doors for House {
         reason: Option<&Bytes>,
         person: &mut dyn Person,
     ) -> Result<Decided, Failure> {
-        let matter = self.engine.matter_of(request)?;
-        if let Some(run) =
-            matter.run().filter(|_| Statement::parse(signed.0).is_ok_and(|s| s.choice == Choice::ApproveOnce))
-        {
-            self.still(run)?;
+        // What is no statement is told so by the engine.
+        if let Ok(statement) = Statement::parse(signed.0) {
+            self.may_decide(request, statement.choice)?;
         }
         self.engine.decide(request, signed, reason, person)
     }

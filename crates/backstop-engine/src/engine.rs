@@ -7,6 +7,7 @@ mod court;
 mod edit;
 mod effective;
 mod find;
+mod glass;
 mod inplace;
 mod look;
 mod notices;
@@ -30,6 +31,7 @@ use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Conflict, EffectSet, FileType};
 use backstop_core::id::RunId;
 use backstop_core::identity::Identity;
+use backstop_core::machine::{Alone, Machine};
 use backstop_core::plan::Plan;
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
@@ -104,6 +106,9 @@ pub struct RunOptions {
     pub rehearse: bool,
     /// Rehearse what was to run in place: the machine's settings keep undo.
     pub keep_undo: bool,
+    /// What the machine's settings offer people where it takes two of them.
+    #[serde(skip)]
+    pub offer: Offer,
     /// The descriptor of a pipe that a line's shell says its last directory to, so that the shell outside
     /// can go there as well.
     pub cwd_to: Option<u16>,
@@ -113,6 +118,22 @@ pub struct RunOptions {
     pub stdout_to_stderr: bool,
     /// Stop the command when it has written more than this, in bytes; none leaves only the free space as a limit.
     pub write_limit: Option<u64>,
+}
+
+/// What the machine's settings offer where two people are needed and are not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// One of them alone, in an emergency.
+    pub break_glass: bool,
+    /// The only one who is enrolled, after a day.
+    pub alone: bool,
+}
+
+impl Offer {
+    /// What these settings offer.
+    pub fn of(machine: &Machine) -> Self {
+        Self { break_glass: machine.break_glass, alone: machine.alone == Alone::Wait }
+    }
 }
 
 /// What became of a run.

@@ -34,9 +34,9 @@ mod ways;
 
 pub use doors::{Doors, House, by_daemon, open};
 pub use engine::{
-    Answer, Beneath, Decided, Engine, Filter, Listed, Notices, Outcome, Pending, Person, Pruned, Recovered, RunOptions,
-    Side, Step, Unchanged, UndoOptions, UndoReport, Unreachable, Unreadable, VaultStatus, VolumeStatus, Waiting, Which,
-    Wish, standing,
+    Answer, Beneath, Decided, Engine, Filter, Listed, Notices, Offer, Outcome, Pending, Person, Pruned, Recovered,
+    RunOptions, Side, Step, Unchanged, UndoOptions, UndoReport, Unreachable, Unreadable, VaultStatus, VolumeStatus,
+    Waiting, Which, Wish, standing,
 };
 pub use failure::{Failure, FailureKind};
 pub use remote::Remote;

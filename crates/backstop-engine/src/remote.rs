@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use backstop_core::approval::key::Key;
 use backstop_core::approval::people::{Change, People};
-use backstop_core::approval::statement::{Choice, Statement};
+use backstop_core::approval::statement::{Statement, Word};
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
@@ -301,8 +301,9 @@ impl Doors for Remote {
         self.call(&Ask::Asked { name: name.to_owned() })
     }
 
-    fn statement(&mut self, request: Digest, choice: Choice, key: &Key) -> Result<Statement, Failure> {
-        let text: String = self.call(&Ask::Statement { request, choice, key: key.line().to_owned() })?;
+    fn statement(&mut self, request: Digest, word: &Word, key: &Key) -> Result<Statement, Failure> {
+        let (word, key) = (word.clone(), key.line().to_owned());
+        let text: String = self.call(&Ask::Statement { request, word, key })?;
         Statement::parse(&text).map_err(|e| Failure::because("the daemon's statement makes no sense", &e))
     }
 

@@ -44,6 +44,8 @@ pub fn of(notice: &Notice, link: Option<&str>) -> Vec<u8> {
     let r#type = match notice.what {
         What::Asked { .. } => "approval.asked",
         What::Decided { .. } => "approval.decided",
+        What::BrokeGlass { .. } => "approval.broke-glass",
+        What::Reviewed { .. } => "approval.reviewed",
         What::Approved { .. } => "approval.approved",
         What::Ended { .. } => "approval.ended",
         What::PeopleChanged { .. } => "people.changed",

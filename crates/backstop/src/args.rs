@@ -11,7 +11,7 @@ use std::time::Duration;
 use backstop_core::hook::Agent;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-pub use people::{ChoiceArg, Decide, Enrolment, Import, People, ReviewArgs};
+pub use people::{Approve, ChoiceArg, Decide, Enrolment, Import, People, ReviewArgs};
 pub use values::{NetArg, Profile, StateArg, Wait};
 use values::{agent, duration, size, wait};
 
@@ -65,7 +65,7 @@ pub enum Verb {
     /// Look through what waits, at a screen of its own, and decide (people only)
     Review(ReviewArgs),
     /// Approve, as one of the people it takes, by a signature with an SSH key (people only)
-    Approve(Decide),
+    Approve(Approve),
     /// Deny, by a signature: then nobody can let it through (people only)
     Deny(Decide),
     /// Take one's own approval back, before it takes effect (people only)
@@ -135,7 +135,8 @@ impl Verb {
             Self::Commit(a) | Self::Retry(a) => a.json,
             Self::Discard(a) => a.one.json,
             Self::Wait(a) => a.json,
-            Self::Approve(a) | Self::Deny(a) | Self::Revoke(a) => a.json,
+            Self::Approve(a) => a.decide.json,
+            Self::Deny(a) | Self::Revoke(a) => a.json,
             Self::Pending(a) => a.json,
             Self::People(a) => a.wants_json(),
             Self::Undo(a) => a.which.json,
@@ -276,6 +277,12 @@ pub struct Show {
     /// What the statement is to say
     #[arg(long, value_enum, default_value_t, requires = "statement")]
     pub decision: ChoiceArg,
+    /// The ticket of the emergency, for break-glass
+    #[arg(long, value_name = "ID", requires = "statement")]
+    pub ticket: Option<String>,
+    /// Why, for break-glass, justified and unjustified
+    #[arg(long, value_name = "TEXT", requires = "statement")]
+    pub reason: Option<String>,
     /// Print one JSON document
     #[arg(long, group = "form")]
     pub json: bool,

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::is_name;
 use super::key::{Key, SignatureError};
-use super::life::PENDING;
-use super::matter::Matter;
+use super::life::{ALONE, PENDING};
+use super::matter::{Matter, code};
 use super::people::{Change, Credential, Member, People};
-use super::quorum::Quorum;
-use super::statement::{Choice, FRESH, NAMESPACE, Nonce, Statement, StatementError, is_summary};
+use super::quorum::{Quorum, Terms};
+use super::statement::{Choice, FRESH, NAMESPACE, Nonce, Statement, StatementError, Word, is_summary};
 use crate::digest::Digest;
 use crate::time::Timestamp;
 
@@ -50,30 +50,39 @@ pub struct Question {
     pub matter: Matter,
     /// Who has to agree.
     pub quorum: Quorum,
-    /// The digest of the request: of matter, machine, quorum, and who is excluded.
+    /// The digest of the request: of matter, machine, quorum, terms, and who is excluded.
     pub request: Digest,
     /// The effect in one line of printable ASCII.
     pub summary: String,
+    /// What holds beside the quorum.
+    #[serde(default, skip_serializing_if = "is_plain")]
+    pub terms: Terms,
+}
+
+fn is_plain(terms: &Terms) -> bool {
+    *terms == Terms::default()
 }
 
 impl Question {
     /// These are asked, from now on. What they are shown is made of it: [`Question::shown`] completes it.
     pub fn new(
         people: &People,
-        (matter, quorum): (Matter, Quorum),
+        (matter, quorum, terms): (Matter, Quorum, Terms),
         excluded: Excluded,
         summary: String,
         now: Timestamp,
     ) -> Self {
+        let end = terms.opens.map_or(now.secs.saturating_add(PENDING), |from| from.secs.saturating_add(ALONE));
         Self {
             display: Digest::of_content(b""),
-            expires: Timestamp::new(now.secs.saturating_add(PENDING), 0),
+            expires: Timestamp::new(end, 0),
             host: people.host.clone(),
-            request: matter.request(&people.host, &quorum, &excluded),
+            request: matter.request(&people.host, (&quorum, terms), &excluded),
             excluded,
             matter,
             quorum,
             summary,
+            terms,
         }
     }
 
@@ -83,12 +92,20 @@ impl Question {
         Self { display: Digest::of_content(display.as_bytes()), ..self }
     }
 
+    /// What people call it by: its run, or its code.
+    pub fn name(&self) -> String {
+        self.matter.run().map_or_else(|| code(self.request), |run| run.to_string())
+    }
+
     /// Whether it can have been asked: its digest is its own, and its words are plain. For what is read.
     pub fn is_sound(&self) -> bool {
-        self.request == self.matter.request(&self.host, &self.quorum, &self.excluded)
+        let Terms { glass, opens } = self.terms;
+        let is_run = self.matter.run().is_some();
+        let alone = self.quorum == Quorum::LONE && opens.is_some() && !glass && is_run;
+        self.request == self.matter.request(&self.host, (&self.quorum, self.terms), &self.excluded)
             && is_name(&self.host)
             && is_summary(&self.summary)
-            && self.quorum.is_sound()
+            && (alone || self.quorum.is_sound() && opens.is_none() && (is_run || !glass))
     }
 }
 
@@ -193,6 +210,24 @@ pub enum Refusal {
     /// One person, one decision.
     #[error("{0} has decided already, and a decision stays")]
     Twice(String),
+    /// Whoever is alone waits.
+    #[error("nobody else is enrolled who could look at it, so it can be approved from {0} on; it can be denied now")]
+    Early(Timestamp),
+    /// Not asked on these terms.
+    #[error("the glass can't be broken for it: it takes the people that it asks for")]
+    NoGlass,
+    /// A key that says of itself that it is none.
+    #[error("the glass is broken with a security key, which somebody has to touch; {0} is none")]
+    Software(String),
+    /// Nobody acted alone.
+    #[error("nobody broke the glass here, so there is nothing to review")]
+    NothingToReview,
+    /// One's own deed.
+    #[error("{0} broke the glass: another person has to review it")]
+    OwnReview(String),
+    /// Once is enough.
+    #[error("{0} has reviewed it already")]
+    Reviewed(String),
     /// Nothing to take back.
     #[error("{0} has approved nothing here that could be revoked")]
     NothingToRevoke(String),
@@ -297,13 +332,14 @@ impl Ballot {
     /// The statement that a person signs with a key; `nonce` has to be fresh and random.
     pub fn prepare(
         &mut self,
-        choice: Choice,
+        word: impl Into<Word>,
         person: &str,
         credential: &str,
         nonce: Nonce,
         now: Timestamp,
     ) -> Statement {
         let q = &self.question;
+        let Word { choice, reason, ticket } = word.into();
         let statement = Statement {
             choice,
             request: q.request,
@@ -315,6 +351,8 @@ impl Ballot {
             prepared_at: Timestamp::new(now.secs, 0),
             expires: q.expires,
             nonce,
+            ticket,
+            reason,
         };
         self.issued.insert(nonce, Digest::of_content(statement.text().as_bytes()));
         statement
@@ -349,16 +387,31 @@ impl Ballot {
         if self.question.matter.takes_from(person, print) {
             return Err(Refusal::Unheard(person.clone()));
         }
+        let choice = statement.choice;
+        if choice.reviews() {
+            self.may_review(member)?;
+        }
         // A no is taken from everybody who is enrolled, by whatever key.
-        if credential.from > now && statement.choice == Choice::ApproveOnce {
+        if credential.from > now && (choice.lets_through() || choice.reviews()) {
             return Err(Refusal::Unsettled { key: print.clone(), from: credential.from });
         }
-        if self.is_own(member) && statement.choice == Choice::ApproveOnce {
+        if self.is_own(member) && (choice.lets_through() || choice.reviews()) {
             return Err(Refusal::Own(person.clone()));
         }
-        let before: Vec<Choice> = self.votes.iter().filter(|v| v.person == *person).map(|v| v.choice).collect();
-        match (statement.choice, before.as_slice()) {
-            (Choice::ApproveOnce | Choice::Deny, []) | (Choice::Revoke, [Choice::ApproveOnce]) => {}
+        if choice == Choice::BreakGlass {
+            self.may_break(credential)?;
+        }
+        if let (true, Some(from)) = (choice.lets_through(), self.question.terms.opens.filter(|from| now < *from)) {
+            return Err(Refusal::Early(from));
+        }
+        let his = |v: &&Vote| v.person == *person && !v.choice.reviews();
+        let before: Vec<Choice> = self.votes.iter().filter(his).map(|v| v.choice).collect();
+        match (choice, before.as_slice()) {
+            (Choice::Justified | Choice::Unjustified, _)
+            | (Choice::ApproveOnce | Choice::BreakGlass | Choice::Deny, [])
+            // The other one does not come.
+            | (Choice::BreakGlass, [Choice::ApproveOnce])
+            | (Choice::Revoke, [.., Choice::ApproveOnce | Choice::BreakGlass]) => {}
             (Choice::Revoke, []) => return Err(Refusal::NothingToRevoke(person.clone())),
             _ => return Err(Refusal::Twice(person.clone())),
         }
@@ -373,6 +426,34 @@ impl Ballot {
             signature: armoured.to_owned(),
             text: text.to_owned(),
         })
+    }
+
+    /// Whether the glass can be broken, and by this key.
+    fn may_break(&self, credential: &Credential) -> Result<(), Refusal> {
+        if !self.question.terms.glass {
+            return Err(Refusal::NoGlass);
+        }
+        let hard = Key::parse(&credential.key).is_ok_and(|key| key.claims_hardware());
+        hard.then_some(()).ok_or_else(|| Refusal::Software(credential.id.clone()))
+    }
+
+    /// Whether there is something to review, by this person.
+    fn may_review(&self, member: &Member) -> Result<(), Refusal> {
+        let broke = self.broken().ok_or(Refusal::NothingToReview)?;
+        if broke.person == member.id {
+            return Err(Refusal::OwnReview(member.id.clone()));
+        }
+        self.reviewed().map_or(Ok(()), |vote| Err(Refusal::Reviewed(vote.person.clone())))
+    }
+
+    /// By whose word the glass was broken.
+    pub fn broken(&self) -> Option<&Vote> {
+        self.votes.iter().find(|v| v.choice == Choice::BreakGlass)
+    }
+
+    /// Who reviewed that.
+    pub fn reviewed(&self) -> Option<&Vote> {
+        self.votes.iter().find(|v| v.choice.reviews())
     }
 
     /// Whether a statement is about this very question, prepared here, in time, and not used before.
@@ -395,7 +476,8 @@ impl Ballot {
             return Err(Refusal::Replayed);
         }
         let prepared = statement.prepared_at;
-        if statement.expires != q.expires || now >= q.expires {
+        // What was done alone is looked at whenever somebody comes to it.
+        if statement.expires != q.expires || (now >= q.expires && !statement.choice.reviews()) {
             return Err(Refusal::Expired(q.expires));
         }
         if *issued != Digest::of_content(text.as_bytes()) {
@@ -423,7 +505,7 @@ impl Ballot {
     /// The groups that a vote still counts for; none where a yes counts no more: its person, key or group is
     /// gone (or was given again since), or the account that asked turned out to be the person's.
     fn still(&self, vote: &Vote, people: &People) -> Option<BTreeSet<String>> {
-        if vote.choice != Choice::ApproveOnce {
+        if !vote.choice.lets_through() {
             return Some(BTreeSet::new());
         }
         let held = verified(people, &vote.person, &vote.credential, &vote.text, &vote.signature);
@@ -434,7 +516,7 @@ impl Ballot {
 
     /// The approvals that count by today's trust store.
     pub fn standing(&self, people: &People) -> Vec<Vote> {
-        let yes = |v: &&Vote| v.choice == Choice::ApproveOnce && self.still(v, people).is_some();
+        let yes = |v: &&Vote| v.choice.lets_through() && self.still(v, people).is_some();
         self.votes.iter().filter(yes).cloned().collect()
     }
 
@@ -464,10 +546,15 @@ fn verified<'p>(
 
 /// How a ballot stands in which this was said, in this order: by whom, what, and for which groups.
 pub(super) fn tally(quorum: &Quorum, said: &[(&str, Choice, BTreeSet<String>)]) -> Tally {
-    if let Some((person, choice, _)) = said.iter().find(|(_, choice, _)| *choice != Choice::ApproveOnce) {
+    let no = |choice: Choice| matches!(choice, Choice::Deny | Choice::Revoke);
+    if let Some((person, choice, _)) = said.iter().find(|(_, choice, _)| no(*choice)) {
         let person = (*person).to_owned();
         return if *choice == Choice::Revoke { Tally::Revoked(person) } else { Tally::Denied(person) };
     }
+    if said.iter().any(|(_, choice, _)| *choice == Choice::BreakGlass) {
+        return Tally::Met;
+    }
+    let said: Vec<_> = said.iter().filter(|(_, choice, _)| *choice == Choice::ApproveOnce).collect();
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let have: BTreeSet<String> = said.iter().map(|(person, ..)| (*person).to_owned()).collect();
     let of = |group: &str| {

@@ -38,6 +38,16 @@ fn head(page: &mut Page, question: &Question, what: &str) {
     page.line("host", &question.host);
     page.line("for", what);
     page.line("needs", &question.quorum.in_words());
+    if question.terms.glass {
+        page.line(
+            "or alone",
+            "in an emergency (break glass): somebody with a security key, a ticket and a reason, which all hear of and \
+             another person has to review",
+        );
+    }
+    if let Some(from) = question.terms.opens {
+        page.line("opens", &format!("{from} (nobody else is enrolled who could look at it; to be denied at any time)"));
+    }
     page.line("expires", &question.expires.to_string());
 }
 

@@ -15,6 +15,9 @@ pub const JUMP: i64 = 30;
 /// A request waits for people this long, in seconds.
 pub const PENDING: i64 = 30 * 60;
 
+/// Where nobody else is enrolled, a request opens this long after it was asked, and waits as long again; in seconds.
+pub const ALONE: i64 = 24 * 3_600;
+
 /// What a quorum agreed to has to begin within so many seconds.
 pub const EXECUTE: i64 = 600;
 

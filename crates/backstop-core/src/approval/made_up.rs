@@ -79,6 +79,13 @@ pub fn new_key(id: &str, n: u8) -> NewKey {
     NewKey { key: key(n), proof: sign(n, ENROLMENT, text.as_bytes()) }
 }
 
+/// The same with a security key, as far as that is one.
+pub fn new_token(id: &str, n: u8) -> NewKey {
+    let nobody = People::new("db-1").expect("a name");
+    let text = nobody.enrolment(id, &Key::parse(&token(n)).expect("a key"));
+    NewKey { key: token(n), proof: sign_by_token(n, ENROLMENT, text.as_bytes(), 1) }
+}
+
 /// Somebody new, with the key and for the account of a number.
 pub fn enrol(id: &str, n: u8, groups: &[&str], uid: u32) -> Change {
     Change::Enrol {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ballot::Excluded;
 use super::people::Change;
-use super::quorum::Quorum;
+use super::quorum::{Quorum, Terms};
 use crate::canon;
 use crate::digest::Digest;
 use crate::id::RunId;
@@ -46,10 +46,14 @@ pub enum Matter {
 }
 
 impl Matter {
-    /// What people sign in the line `request`: this matter, on this machine, by this quorum, without these.
-    pub fn request(&self, host: &str, quorum: &Quorum, excluded: &Excluded) -> Digest {
-        let parts = [canon::line(&host), canon::line(self), canon::line(quorum), canon::line(excluded)];
-        Digest::of("backstop/approval-request/1", &parts.each_ref().map(Vec::as_slice))
+    /// What people sign in the line `request`: this matter, on this machine, by this quorum on these terms, without
+    /// these people.
+    pub fn request(&self, host: &str, (quorum, terms): (&Quorum, Terms), excluded: &Excluded) -> Digest {
+        let mut parts = vec![canon::line(&host), canon::line(self), canon::line(quorum), canon::line(excluded)];
+        if terms != Terms::default() {
+            parts.push(canon::line(&terms));
+        }
+        Digest::of("backstop/approval-request/1", &parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 
     /// True where it would take the person out, or this key away from the person.
@@ -89,7 +93,8 @@ mod tests {
         let Matter::Run { asked, effects, facts, law, plan, run: id } = run() else { panic!("a run") };
         let other = Digest([9; 32]);
         let nobody = Excluded::default();
-        let of = |m: &Matter| m.request("db-1", &Quorum::TWO, &nobody);
+        let two = (&Quorum::TWO, Terms::default());
+        let of = |m: &Matter| m.request("db-1", (&Quorum::TWO, Terms::default()), &nobody);
         let parts = [
             Matter::Run { asked: other, effects, facts, law, plan, run: id },
             Matter::Run { asked, effects: other, facts, law, plan, run: id },
@@ -100,12 +105,19 @@ mod tests {
         ];
         let mut all: Vec<Digest> = parts.iter().map(of).collect();
         all.push(of(&run()));
-        all.push(run().request("db-2", &Quorum::TWO, &nobody));
-        all.push(run().request("db-1", &Quorum { people: 3, ..Quorum::TWO }, &nobody));
-        all.push(run().request("db-1", &Quorum { groups: [("dba".to_owned(), 1)].into(), ..Quorum::TWO }, &nobody));
+        all.push(run().request("db-2", two, &nobody));
+        let three = Quorum { people: 3, ..Quorum::TWO };
+        let dba = Quorum { groups: [("dba".to_owned(), 1)].into(), ..Quorum::TWO };
+        for quorum in [three, dba, Quorum::LONE] {
+            all.push(run().request("db-1", (&quorum, Terms::default()), &nobody));
+        }
+        let (early, late) = (Timestamp::new(1, 0), Timestamp::new(2, 0));
+        for (glass, opens) in [(true, None), (false, Some(early)), (false, Some(late)), (true, Some(late))] {
+            all.push(run().request("db-1", (&Quorum::TWO, Terms { glass, opens }), &nobody));
+        }
         let person = Excluded { people: ["anna".to_owned()].into(), ..Excluded::default() };
-        all.push(run().request("db-1", &Quorum::TWO, &person));
-        all.push(run().request("db-1", &Quorum::TWO, &Excluded { uids: [7].into(), ..Excluded::default() }));
+        all.push(run().request("db-1", two, &person));
+        all.push(run().request("db-1", two, &Excluded { uids: [7].into(), ..Excluded::default() }));
         let count = all.len();
         all.sort();
         all.dedup();

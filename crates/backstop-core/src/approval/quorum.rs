@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::is_name;
+use crate::time::Timestamp;
 
 /// More people nobody waits for.
 const MOST: u32 = 100;
@@ -24,9 +25,24 @@ pub struct Quorum {
     pub people: u32,
 }
 
+/// What holds beside the quorum; frozen in the request with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Terms {
+    /// True where one person may let it through alone in an emergency, with a security key, and be reviewed afterwards.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub glass: bool,
+    /// Before this moment nobody approves it: of somebody who is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens: Option<Timestamp>,
+}
+
 impl Quorum {
     /// Any two people.
     pub const TWO: Self = Self { groups: BTreeMap::new(), people: 2 };
+
+    /// One, where nobody else is enrolled; never without the wait of [`Terms::opens`].
+    pub const LONE: Self = Self { groups: BTreeMap::new(), people: 1 };
 
     /// Reads what a rule asks for: `3 people`, `1 dba`, several with commas between them. Where it names no number
     /// of people, two are enough.
@@ -86,6 +102,9 @@ impl Quorum {
 
     /// `2 people`, `2 people (1 of dba)`.
     pub fn in_words(&self) -> String {
+        if *self == Self::LONE {
+            return "1 person, after a day".to_owned();
+        }
         let groups: Vec<String> = self.groups.iter().map(|(g, n)| format!("{n} of {g}")).collect();
         let groups = if groups.is_empty() { String::new() } else { format!(" ({})", groups.join(", ")) };
         format!("{} people{groups}", self.people)

@@ -26,23 +26,93 @@ const TITLE: &str = "backstop approval v1";
 pub enum Choice {
     /// Let this very effect through, once.
     ApproveOnce,
+    /// The same alone, in an emergency, with a security key: another person has to review it afterwards.
+    BreakGlass,
     /// Never this effect.
     Deny,
+    /// Of somebody's breaking the glass: it was right.
+    Justified,
     /// Take one's approval back, before it is executed.
     Revoke,
+    /// Of somebody's breaking the glass: it was wrong.
+    Unjustified,
 }
 
 impl Choice {
     /// Every choice.
-    pub const ALL: [Self; 3] = [Self::ApproveOnce, Self::Deny, Self::Revoke];
+    pub const ALL: [Self; 6] =
+        [Self::ApproveOnce, Self::BreakGlass, Self::Deny, Self::Justified, Self::Revoke, Self::Unjustified];
 
     /// The word in a statement.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ApproveOnce => "approve-once",
+            Self::BreakGlass => "break-glass",
             Self::Deny => "deny",
+            Self::Justified => "justified",
             Self::Revoke => "revoke",
+            Self::Unjustified => "unjustified",
         }
+    }
+
+    /// True where it lets something through.
+    pub const fn lets_through(self) -> bool {
+        matches!(self, Self::ApproveOnce | Self::BreakGlass)
+    }
+
+    /// True where it is about what somebody did alone.
+    pub const fn reviews(self) -> bool {
+        matches!(self, Self::Justified | Self::Unjustified)
+    }
+
+    /// What has to be said with it, as lines of their own behind the others.
+    const fn grounds(self) -> &'static [&'static str] {
+        match self {
+            Self::BreakGlass => &["ticket", "reason"],
+            Self::Justified | Self::Unjustified => &["reason"],
+            Self::ApproveOnce | Self::Deny | Self::Revoke => &[],
+        }
+    }
+}
+
+/// What somebody means to sign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Word {
+    /// What is decided.
+    pub choice: Choice,
+    /// Why, where the choice has to be answered for.
+    pub reason: Option<String>,
+    /// Where the emergency is dealt with, where there is one.
+    pub ticket: Option<String>,
+}
+
+impl From<Choice> for Word {
+    /// With nothing to answer for.
+    fn from(choice: Choice) -> Self {
+        Self { choice, reason: None, ticket: None }
+    }
+}
+
+impl Word {
+    /// With the words of whoever decides, spelled as a statement spells them.
+    pub fn with(choice: Choice, reason: Option<&str>, ticket: Option<&str>) -> Self {
+        let wants = |key: &str, said: Option<&str>| said.filter(|_| choice.grounds().contains(&key)).map(summary);
+        Self { choice, reason: wants("reason", reason), ticket: wants("ticket", ticket) }
+    }
+
+    /// Whether it can be signed.
+    ///
+    /// # Errors
+    /// What has to be said with it and is not, or the other way round.
+    pub fn check(&self) -> Result<(), StatementError> {
+        for (key, said) in [("ticket", &self.ticket), ("reason", &self.reason)] {
+            let wanted = self.choice.grounds().contains(&key);
+            if said.is_some() != wanted || said.as_ref().is_some_and(|s| !is_summary(s)) {
+                return Err(StatementError::Value(key));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -105,6 +175,10 @@ pub struct Statement {
     pub expires: Timestamp,
     /// Single use.
     pub nonce: Nonce,
+    /// The ticket of the emergency; only with [`Choice::BreakGlass`], and of the summary's form.
+    pub ticket: Option<String>,
+    /// Why; only with that and with reviews, and of the summary's form.
+    pub reason: Option<String>,
 }
 
 /// Why a text is no statement.
@@ -146,7 +220,9 @@ impl Statement {
             self.nonce.to_string(),
         ];
         let lines = KEYS.iter().zip(values).map(|(key, value)| format!("{key} {value}\n"));
-        std::iter::once(format!("{TITLE}\n")).chain(lines).collect()
+        let grounds = [("ticket", &self.ticket), ("reason", &self.reason)];
+        let grounds = grounds.iter().filter_map(|(key, said)| Some(format!("{key} {}\n", said.as_ref()?)));
+        std::iter::once(format!("{TITLE}\n")).chain(lines).chain(grounds).collect()
     }
 
     /// Reads what `text` writes, and nothing else.
@@ -166,8 +242,17 @@ impl Statement {
         let (host, summary, person, credential) = (value(3)?, value(4)?, value(5)?, value(6)?);
         let (prepared, expires, nonce) = (value(7)?, value(8)?, value(9)?);
         let wrong = StatementError::Value;
+        let choice = Choice::ALL.into_iter().find(|c| c.name() == choice).ok_or(wrong("decision"))?;
+        let mut said = |key: &'static str| {
+            if !choice.grounds().contains(&key) {
+                return Ok(None);
+            }
+            let line = lines.next().and_then(|l| l.strip_prefix(key)?.strip_prefix(' ')).filter(|s| is_summary(s));
+            line.map(|line| Some(line.to_owned())).ok_or(wrong(key))
+        };
+        let (ticket, reason) = (said("ticket")?, said("reason")?);
         let statement = Self {
-            choice: Choice::ALL.into_iter().find(|c| c.name() == choice).ok_or(wrong("decision"))?,
+            choice,
             request: Digest::parse(request).ok_or(wrong("request"))?,
             display: Digest::parse(display).ok_or(wrong("display"))?,
             host: Some(host).filter(|h| is_name(h)).ok_or(wrong("host"))?.to_owned(),
@@ -177,6 +262,8 @@ impl Statement {
             prepared_at: Timestamp::parse(prepared).ok_or(wrong("prepared-at"))?,
             expires: Timestamp::parse(expires).ok_or(wrong("expires"))?,
             nonce: Nonce::parse(nonce).ok_or(wrong("nonce"))?,
+            ticket,
+            reason,
         };
         // Covers what the parts can't: the end, and other spellings of the same moment.
         if statement.text() == text { Ok(statement) } else { Err(StatementError::More) }
@@ -231,6 +318,47 @@ mod tests {
             prepared_at: Timestamp::parse("2026-11-22T16:20:00Z").expect("a time"),
             expires: Timestamp::parse("2026-11-22T16:50:00Z").expect("a time"),
             nonce: Nonce([3; 32]),
+            ticket: None,
+            reason: None,
+        }
+    }
+
+    fn alone() -> Statement {
+        let (ticket, reason) = (Some("INC-7".to_owned()), Some("the disk is full".to_owned()));
+        Statement { choice: Choice::BreakGlass, ticket, reason, ..sample() }
+    }
+
+    #[test]
+    fn what_is_decided_alone_is_answered_for_in_what_is_signed() {
+        let text = alone().text();
+        assert!(
+            text.ends_with(&format!("nonce {}\nticket INC-7\nreason the disk is full\n", "03".repeat(32))),
+            "{text}"
+        );
+        assert_eq!(Statement::parse(&text), Ok(alone()));
+        let review = Statement { choice: Choice::Unjustified, ticket: None, ..alone() };
+        assert_eq!(Statement::parse(&review.text()), Ok(review));
+        for (from, to) in [
+            ("ticket INC-7\n", ""),
+            ("reason the disk is full\n", ""),
+            ("ticket INC-7\nreason the disk is full\n", "reason the disk is full\nticket INC-7\n"),
+            ("break-glass", "approve-once"),
+            ("break-glass", "justified"),
+            ("the disk", " the disk"),
+        ] {
+            let other = text.replacen(from, to, 1);
+            assert!(other != text && Statement::parse(&other).is_err(), "{to:?} passed");
+        }
+        for (word, sound) in [
+            (Word::from(Choice::Deny), true),
+            (Word::from(Choice::BreakGlass), false),
+            (Word::with(Choice::BreakGlass, Some("x"), None), false),
+            (Word::with(Choice::BreakGlass, Some("the\nd\u{ef}sk"), Some("INC-7")), true),
+            (Word::with(Choice::Justified, Some("x"), Some("left out")), true),
+            (Word { reason: Some("x".to_owned()), ..Word::from(Choice::Deny) }, false),
+            (Word { reason: Some("a\nb".to_owned()), ..Word::from(Choice::Justified) }, false),
+        ] {
+            assert_eq!(word.check().is_ok(), sound, "{word:?}");
         }
     }
 

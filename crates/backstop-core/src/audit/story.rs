@@ -138,7 +138,7 @@ impl Story {
                 let what = "what people were asked about is not what was rehearsed (the digests differ)";
                 complain(Question::Authorisation, what.to_owned());
             }
-            if !excluded.contains(&life.uid) {
+            if excluded.is_some_and(|excluded| !excluded.contains(&life.uid)) {
                 let what = "whoever owns the account that asked was let approve it";
                 complain(Question::Authorisation, what.to_owned());
             }
@@ -208,6 +208,8 @@ fn may_follow(body: &Body, door: Door) -> bool {
         Body::RunHeld { .. } | Body::RunDryRun { .. } | Body::RunObserved { .. } => door == D::Judged,
         // By the rules at once, or later by a person who was asked.
         Body::RunDenied { .. } => matches!(door, D::Judged | D::Held),
+        // What somebody did alone is reviewed whenever another person comes to it, whatever became of the run.
+        Body::ApprovalVoted { vote, .. } if vote.choice.reviews() => true,
         Body::ApprovalAsked { .. } | Body::ApprovalClaimed { .. } | Body::ApprovalVoted { .. } => door == D::Held,
         Body::RunCommitting { .. } => matches!(door, D::Judged | D::Held),
         Body::RunCommitted { .. } => door == D::Committing,
@@ -274,7 +276,8 @@ fn unauthorised(body: &Body, life: &Life) -> Option<String> {
         if !approved {
             return Some("what begins is not what people approved (the digests differ)".to_owned());
         }
-        if !granted.quorum.covers(&life.quorum) {
+        let alone = granted.alone && life.quorum == Quorum::TWO;
+        if !alone && !granted.quorum.covers(&life.quorum) {
             return Some(format!("let through by fewer people than policy asked for: {}", life.quorum.in_words()));
         }
     }

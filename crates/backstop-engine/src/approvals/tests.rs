@@ -1,6 +1,7 @@
 use backstop_core::approval::ballot::Excluded;
 use backstop_core::approval::matter::Matter;
-use backstop_core::approval::quorum::Quorum;
+use backstop_core::approval::quorum::{Quorum, Terms};
+use backstop_core::approval::statement::Choice;
 use backstop_core::id::RunId;
 
 use super::*;
@@ -29,10 +30,11 @@ fn question(now: Timestamp) -> Question {
         excluded: Excluded::default(),
         expires: Timestamp::new(now.secs + 1_800, 0),
         host: "db-1".to_owned(),
-        request: matter.request("db-1", &Quorum::TWO, &Excluded::default()),
+        request: matter.request("db-1", (&Quorum::TWO, Terms::default()), &Excluded::default()),
         matter,
         quorum: Quorum::TWO,
         summary: "would delete a file".to_owned(),
+        terms: Terms::default(),
     }
 }
 

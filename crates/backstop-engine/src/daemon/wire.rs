@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use backstop_core::approval::people::Change;
-use backstop_core::approval::statement::Choice;
+use backstop_core::approval::statement::Word;
 use backstop_core::authority::Deed;
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
@@ -28,7 +28,7 @@ use crate::porch::{Account, Wanted};
 use crate::rehearse::Lane;
 
 /// The version of these messages; others are refused.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// The longest message that the daemon takes: as much as the kernel lets a command's arguments and environment be,
 /// as JSON.
@@ -165,7 +165,7 @@ pub(crate) enum Ask {
     Content { id: RunId, path: Bytes, side: Side, limit: u64 },
     Pending,
     Asked { name: String },
-    Statement { request: Digest, choice: Choice, key: String },
+    Statement { request: Digest, word: Word, key: String },
     Decide { request: Digest, text: String, signature: String, reason: Option<Bytes> },
     People,
     ChangePeople { change: Change },

@@ -213,9 +213,9 @@ impl<'a> Worker<'a> {
             }
             Ask::Pending => json(self.house.pending()),
             Ask::Asked { name } => json(self.house.asked(&name)),
-            Ask::Statement { request, choice, key } => {
+            Ask::Statement { request, word, key } => {
                 let key = Key::parse(&key).map_err(|e| Failure::usage(format!("that is no public key: {e}")))?;
-                json(self.house.statement(request, choice, &key).map(|s| s.text()))
+                json(self.house.statement(request, &word, &key).map(|s| s.text()))
             }
             Ask::Decide { request, text, signature, reason } => {
                 json(self.house.decide(request, (&text, &signature), reason.as_ref(), person))

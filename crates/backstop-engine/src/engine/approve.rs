@@ -8,7 +8,7 @@ use backstop_core::approval::life::{Event, Phase, Refused};
 use backstop_core::approval::matter::{Matter, code};
 use backstop_core::approval::people::People;
 use backstop_core::approval::quorum::Quorum;
-use backstop_core::approval::statement::{Choice, Statement};
+use backstop_core::approval::statement::{Choice, Statement, Word};
 use backstop_core::audit::Body;
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
@@ -48,6 +48,9 @@ pub struct Pending {
 pub struct Waiting {
     /// The requests, the oldest first.
     pub requests: Vec<Pending>,
+    /// What somebody let through alone, and nobody has reviewed yet.
+    #[serde(default)]
+    pub reviews: Vec<Pending>,
     /// Why others can't be read.
     pub unreadable: Vec<Failure>,
 }
@@ -59,6 +62,8 @@ pub enum Decided {
     Waits(Pending),
     /// It has ended, and nothing took effect.
     Over(Pending),
+    /// What somebody had let through alone is reviewed.
+    Reviewed(Pending),
     /// The quorum is there, and the run took effect, or could not (its state says so).
     Run(Pending, Box<Outcome>),
     /// The quorum is there, and these may approve from now on.
@@ -95,6 +100,10 @@ impl Engine {
             }
         }
         waiting.requests.sort_by_key(|p| (p.asked_at, p.question.request));
+        match self.unreviewed().and_then(|open| open.map(|open| self.seen(&open, &people)).transpose()) {
+            Ok(open) => waiting.reviews.extend(open),
+            Err(failure) => waiting.unreadable.push(failure),
+        }
         Ok(waiting)
     }
 
@@ -157,12 +166,12 @@ impl Engine {
         })
     }
 
-    /// What a request is about.
-    pub fn matter_of(&self, digest: Digest) -> Result<Matter, Failure> {
-        Ok(self.request(digest)?.question().matter.clone())
+    /// What a request asks.
+    pub fn question_of(&self, digest: Digest) -> Result<Question, Failure> {
+        Ok(self.request(digest)?.question().clone())
     }
 
-    fn request(&self, digest: Digest) -> Result<Request, Failure> {
+    pub(super) fn request(&self, digest: Digest) -> Result<Request, Failure> {
         Request::load(&self.store, digest)?
             .ok_or_else(|| Failure::internal(format!("the request {} is gone", code(digest))))
     }
@@ -193,15 +202,23 @@ impl Engine {
     }
 
     /// Prepares what somebody signs with one of the enrolled keys.
-    pub fn statement(&mut self, digest: Digest, choice: Choice, key: &Key) -> Result<Statement, Failure> {
+    pub fn statement(&mut self, digest: Digest, word: &Word, key: &Key) -> Result<Statement, Failure> {
+        word.check().map_err(|_| ungrounded(word.choice))?;
         self.sound()?;
         let people = self.people()?;
         let print = key.fingerprint();
         let member = people.of_key(&print).ok_or_else(|| stranger(&print, &people))?;
         let lock = self.lock_for(digest)?;
         let mut request = self.current(digest, &people, &lock)?;
-        self.open_for(&request)?;
-        request.prepare(choice, &member.id, &print, clock::now())
+        // Said before anybody signs.
+        match word.choice {
+            Choice::Justified | Choice::Unjustified if request.ballot.broken().is_none() => {
+                return Err(refused(digest, &Refusal::NothingToReview));
+            }
+            Choice::Justified | Choice::Unjustified => {}
+            choice => self.open_for(&request, choice)?,
+        }
+        request.prepare(word.clone(), &member.id, &print, clock::now())
     }
 
     /// Takes a signed statement. Where the quorum is there with it, what was asked takes effect at once.
@@ -213,12 +230,19 @@ impl Engine {
         person: &mut dyn Person,
     ) -> Result<Decided, Failure> {
         self.sound()?;
+        let choice = Statement::parse(text).map_err(|e| refused(digest, &e.into()))?.choice;
+        if choice.reviews() {
+            return self.review(digest, (text, signature), reason);
+        }
         let (pending, run) = {
             let lock = self.lock_for(digest)?;
             self.settle_people(&lock)?;
             let people = self.people()?;
             let mut request = self.current(digest, &people, &lock)?;
-            self.open_for(&request)?;
+            self.open_for(&request, choice)?;
+            if choice == Choice::BreakGlass {
+                self.breaks(digest)?;
+            }
             let now = clock::now();
             let vote = request.vote(text, signature, &people, now)?.map_err(|refusal| refused(digest, &refusal))?;
             let run = request.question().matter.run();
@@ -351,12 +375,18 @@ impl Engine {
         self.save(&mut record, false)
     }
 
-    /// Refuses what nobody can decide any more.
-    fn open_for(&self, request: &Request) -> Result<(), Failure> {
-        if request.phase.waits() {
-            return Ok(());
-        }
+    /// Refuses what nobody can decide any more, or not like this.
+    fn open_for(&self, request: &Request, choice: Choice) -> Result<(), Failure> {
         let question = request.question();
+        if request.phase.waits() {
+            let (digest, terms) = (question.request, question.terms);
+            return match terms.opens.filter(|from| clock::now() < *from) {
+                Some(from) if choice.lets_through() => Err(refused(digest, &Refusal::Early(from))),
+                _ if choice != Choice::BreakGlass => Ok(()),
+                _ if terms.glass => self.may_break(digest),
+                _ => Err(refused(digest, &Refusal::NoGlass)),
+            };
+        }
         let what = format!("the request {} is {}", code(question.request), request.phase.name());
         let next = match (&question.matter, request.phase) {
             (Matter::Run { run, .. }, Phase::Expired | Phase::Drifted | Phase::Failed | Phase::Revoked) => {
@@ -383,8 +413,8 @@ impl Engine {
     }
 
     /// The lock, with nothing of whoever asked for what the request is about half done: only then nobody executes it.
-    fn lock_for(&self, digest: Digest) -> Result<Lock, Failure> {
-        let asker = self.matter_of(digest)?.run().and_then(|run| self.asker_of(run));
+    pub(super) fn lock_for(&self, digest: Digest) -> Result<Lock, Failure> {
+        let asker = self.question_of(digest)?.matter.run().and_then(|run| self.asker_of(run));
         let uids: Vec<u32> = asker.into_iter().chain([self.settings.uid]).collect();
         self.lock_runs_of(&uids)
     }
@@ -401,7 +431,8 @@ impl Engine {
                     format!("run it again, which asks them: backstop retry {run}"),
                 )
             } else {
-                let enrol = "enrol two people: backstop people add; then run it again";
+                let enrol = "enrol two people: backstop people add; then run it again (or one, who waits a day: alone = \
+                             \"wait\" in /etc/backstop/settings.toml)";
                 ("nobody is enrolled who could approve it", enrol.to_owned())
             };
             return Err(Failure::new(FailureKind::Refused, format!("{run} needs two people: {what}"))
@@ -409,7 +440,9 @@ impl Engine {
                 .next(format!("give up: backstop discard {run}")));
         };
         let mut request = self.current(digest, &people, lock)?;
-        if request.phase.waits() && !request.question().quorum.covers(quorum) {
+        // By whoever is alone: only as long as nobody else is there, and no rule asks for certain people.
+        let alone = request.question().terms.opens.is_some() && !people.founded && *quorum == Quorum::TWO;
+        if request.phase.waits() && !alone && !request.question().quorum.covers(quorum) {
             self.step(&mut request, &Event::Superseded)?;
             let what = format!("{run} needs {} by today's rules, which were asked for less", quorum.in_words());
             return Err(Failure::new(FailureKind::Refused, what)
@@ -424,7 +457,7 @@ impl Engine {
                 .next(format!("people: backstop approve {run} --key FILE"))
                 .next(format!("give up: backstop discard {run}")));
         }
-        self.open_for(&request)?;
+        self.open_for(&request, Choice::ApproveOnce)?;
         let plan = self.store.read(run, PLAN)?.unwrap_or_default();
         if self.matter(record, &plan)? != request.question().matter {
             return Err(Failure::internal(format!("{run} is not what people were asked about any more")));
@@ -482,7 +515,13 @@ fn stranger(print: &str, people: &People) -> Failure {
         .next(next)
 }
 
-fn refused(request: Digest, refusal: &Refusal) -> Failure {
+fn ungrounded(choice: Choice) -> Failure {
+    let what = if choice == Choice::BreakGlass { "--ticket and --reason" } else { "--reason" };
+    Failure::usage(format!("{} has to be answered for", choice.name()))
+        .next(format!("say it: {what} TEXT, in plain words"))
+}
+
+pub(super) fn refused(request: Digest, refusal: &Refusal) -> Failure {
     Failure::new(FailureKind::Refused, format!("not taken for {}: {refusal}", code(request)))
         .next("look at what is asked: backstop pending")
 }

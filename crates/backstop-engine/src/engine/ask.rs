@@ -2,10 +2,10 @@
 
 use backstop_core::approval::ballot::{Excluded, Question};
 use backstop_core::approval::display;
-use backstop_core::approval::life::{PENDING, Phase};
+use backstop_core::approval::life::{ALONE, PENDING, Phase};
 use backstop_core::approval::matter::Matter;
 use backstop_core::approval::people::{Member, People};
-use backstop_core::approval::quorum::Quorum;
+use backstop_core::approval::quorum::{Quorum, Terms};
 use backstop_core::audit::Body;
 use backstop_core::canon;
 use backstop_core::digest::Digest;
@@ -14,7 +14,7 @@ use backstop_core::policy::Judgement;
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 
-use super::{Engine, FINDINGS, Outcome};
+use super::{Engine, FINDINGS, Offer, Outcome};
 use crate::approvals::{self, Request};
 use crate::clock;
 use crate::failure::Failure;
@@ -28,17 +28,12 @@ impl Engine {
         record: &mut RunRecord,
         effects: &EffectSet,
         plan: &[u8],
+        offer: Offer,
     ) -> Result<Option<Body>, Failure> {
         let people = self.people()?;
         let now = clock::now();
-        if !people.founded {
-            return Ok(None);
-        }
-        // Whoever logged in and became somebody else stays who he is.
-        let uids = [Some(record.request.uid), record.request.by, self.settings.login].into_iter().flatten().collect();
-        let excluded = Excluded::of(uids, &people);
+        let Some((quorum, excluded, terms)) = self.asks(record, &people, offer, now) else { return Ok(None) };
         let may = people.members.len() - excluded.people.len();
-        let quorum = quorum(record);
         if may < quorum.people as usize {
             let may = if may == 1 { "only 1 of the people enrolled".to_owned() } else { format!("{may} people") };
             record.notes.push(format!(
@@ -46,16 +41,42 @@ impl Engine {
                  backstop people add"
             ));
         }
+        if let (Some(from), [one]) = (terms.opens, &people.members[..]) {
+            let id = &one.id;
+            record.notes.push(format!("nobody else is enrolled: {id} may approve it from {from} on, and deny it now"));
+        }
         let matter = self.matter(record, plan)?;
         record.notes.extend(lacking(&quorum, &people, &excluded, now));
         let summary = display::run_summary(record, effects);
-        let question = Question::new(&people, (matter, quorum), excluded, summary, now);
+        let question = Question::new(&people, (matter, quorum, terms), excluded, summary, now);
         let display = display::run(&question, &people, record, effects);
         let question = question.shown(&display);
         // There before the log says so: until the run is on record as held, nobody can decide on it.
         Request::make(&self.store, question.clone(), &display, now)?.publish()?;
         record.approval = Some(question.request);
         Ok(Some(Body::ApprovalAsked { question }))
+    }
+
+    /// Who is asked, and on which terms; none where nobody can be.
+    fn asks(
+        &self,
+        record: &RunRecord,
+        people: &People,
+        offer: Offer,
+        now: Timestamp,
+    ) -> Option<(Quorum, Excluded, Terms)> {
+        let quorum = quorum(record);
+        if people.founded {
+            // Whoever logged in and became somebody else stays who he is.
+            let request = &record.request;
+            let uids = [Some(request.uid), request.by, self.settings.login].into_iter().flatten().collect();
+            let terms = Terms { glass: offer.break_glass, opens: None };
+            return Some((quorum, Excluded::of(uids, people), terms));
+        }
+        // Not where a rule asks for certain people.
+        let one = offer.alone && people.members.len() == 1 && quorum == Quorum::TWO;
+        let opens = Some(Timestamp::new(now.secs.saturating_add(ALONE), 0));
+        one.then(|| (Quorum::LONE, Excluded::default(), Terms { glass: false, opens }))
     }
 
     /// What a held run is about, from what is kept of it now.
@@ -76,21 +97,27 @@ impl Engine {
     /// The run of the same session about whose very effects people are asked already: asked once more, they would only
     /// read less. It waits for them, by the same rules, by at least the same quorum, and for the same account; and
     /// nothing of it was changed since, for its effects would be others then. One that can't be read is passed over.
-    pub(super) fn asked_before(&self, record: &RunRecord, set: &EffectSet) -> Result<Option<Outcome>, Failure> {
+    pub(super) fn asked_before(
+        &self,
+        record: &RunRecord,
+        set: &EffectSet,
+        offer: Offer,
+    ) -> Result<Option<Outcome>, Failure> {
         let Some(session) = &record.request.session else { return Ok(None) };
         // What could not be measured is like nothing else.
         if set.effects.is_empty() || !set.incomplete.is_empty() {
             return Ok(None);
         }
         let (now, law) = (clock::now(), record.judgement.as_ref().and_then(|j| j.law));
-        let quorum = quorum(record);
+        let Some((quorum, _, terms)) = self.asks(record, &self.people()?, offer, now) else { return Ok(None) };
         for digest in approvals::open(&self.store)? {
             let Ok(Some(asked)) = Request::load(&self.store, digest) else { continue };
             let question = asked.question();
             let Matter::Run { effects, law: by, run, .. } = &question.matter else { continue };
             let waits =
                 asked.phase == Phase::Pending && now < question.expires && asked.time_holds(now).unwrap_or(false);
-            let covers = *by == law && question.quorum.covers(&quorum);
+            let by_fewer = question.terms.opens.is_some() != terms.opens.is_some();
+            let covers = *by == law && !by_fewer && question.quorum.covers(&quorum);
             if Some(*effects) != record.digest || !covers || !waits {
                 continue;
             }

@@ -6,7 +6,7 @@ use backstop_core::approval::display;
 use backstop_core::approval::life::Phase;
 use backstop_core::approval::matter::Matter;
 use backstop_core::approval::people::{Change, Footing, People, PeopleError};
-use backstop_core::approval::quorum::Quorum;
+use backstop_core::approval::quorum::{Quorum, Terms};
 use backstop_core::audit::Body;
 use backstop_core::digest::Digest;
 use backstop_core::time::Timestamp;
@@ -70,7 +70,8 @@ impl Engine {
         }
         let matter = people.matter(change, self.caller(), now);
         let summary = display::change_summary(change);
-        let question = Question::new(&people, (matter, Quorum::TWO), Excluded::default(), summary, now);
+        let question =
+            Question::new(&people, (matter, Quorum::TWO, Terms::default()), Excluded::default(), summary, now);
         let display = display::change(&question, &people, change, self.caller());
         let question = question.shown(&display);
         let asked = Request::make(&self.store, question.clone(), &display, now)?;

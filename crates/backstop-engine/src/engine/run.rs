@@ -353,7 +353,9 @@ impl Engine {
                     // Whoever is asked more reads less: what is over must not lie among it.
                     record.notes.extend(self.let_end().err().map(|failure| failure.what));
                 }
-                if let Some(mut first) = if two { self.asked_before(record, &done.effects)? } else { None } {
+                if let Some(mut first) =
+                    if two { self.asked_before(record, &done.effects, options.offer)? } else { None }
+                {
                     record.state = State::Discarded;
                     record.instead = Some(first.record.id);
                     let note = format!("{} would do the same, and people are asked already", first.record.id);
@@ -367,7 +369,7 @@ impl Engine {
                 entries.push(Body::RunHeld { run: record.id });
                 self.keep_plan(record.id, &done)?;
                 if two {
-                    entries.extend(self.ask(record, &done.effects, &plan_bytes(&done.plan))?);
+                    entries.extend(self.ask(record, &done.effects, &plan_bytes(&done.plan), options.offer)?);
                 }
                 self.close(record, done, Leftover::Work, entries, trace)
             }

@@ -13,10 +13,16 @@ pub enum ChoiceArg {
     /// Let this very effect through, once
     #[default]
     ApproveOnce,
+    /// The same alone, in an emergency
+    BreakGlass,
     /// Never this effect
     Deny,
+    /// That somebody broke the glass was right
+    Justified,
     /// Take one's approval back
     Revoke,
+    /// That somebody broke the glass was wrong
+    Unjustified,
 }
 
 impl ChoiceArg {
@@ -25,10 +31,27 @@ impl ChoiceArg {
         use backstop_core::approval::statement::Choice;
         match self {
             Self::ApproveOnce => Choice::ApproveOnce,
+            Self::BreakGlass => Choice::BreakGlass,
             Self::Deny => Choice::Deny,
+            Self::Justified => Choice::Justified,
             Self::Revoke => Choice::Revoke,
+            Self::Unjustified => Choice::Unjustified,
         }
     }
+}
+
+/// Options of `approve`.
+#[derive(Debug, Args)]
+pub struct Approve {
+    #[command(flatten)]
+    pub decide: Decide,
+    /// Alone, in an emergency, with a security key, where the machine's settings let one: all others hear of it, and one
+    /// of them has to review it before the glass is broken again. The reason is signed as well
+    #[arg(long, requires = "reason", requires = "ticket")]
+    pub break_glass: bool,
+    /// Where the emergency is dealt with
+    #[arg(long, value_name = "ID", requires = "break_glass")]
+    pub ticket: Option<String>,
 }
 
 /// Options of `approve`, `deny` and `revoke`.
@@ -58,10 +81,31 @@ pub struct Decide {
 /// Options of `review`.
 #[derive(Debug, Args)]
 pub struct ReviewArgs {
+    /// What somebody let through alone: a run, or the code of a request; without it a screen of all that waits
+    #[arg(value_name = "RUN", requires = "verdict")]
+    pub name: Option<String>,
+    /// That the glass was broken was right
+    #[arg(long, group = "verdict", requires = "name", requires = "reason", requires = "word")]
+    pub justified: bool,
+    /// That the glass was broken was wrong
+    #[arg(long, group = "verdict", requires = "name", requires = "reason", requires = "word")]
+    pub unjustified: bool,
+    /// Why; part of what is signed
+    #[arg(long, value_name = "TEXT", requires = "verdict")]
+    pub reason: Option<OsString>,
     /// Sign with this SSH key: the private key's file, or the public one of a key that ssh-agent or a security
     /// key has
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, group = "word")]
     pub key: Option<PathBuf>,
+    /// Take this signature instead, made elsewhere with `ssh-keygen -Y sign -n approval@backstop`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, group = "word", requires = "verdict")]
+    pub signature: Option<PathBuf>,
+    /// The statement that was signed [default: the signature's file without `.sig`]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "signature")]
+    pub statement: Option<PathBuf>,
+    /// Print one JSON document
+    #[arg(long, requires = "signature")]
+    pub json: bool,
 }
 
 /// A new key, and the word of whoever has it.

@@ -77,6 +77,9 @@ impl RequestDocument {
 pub struct PendingDocument {
     /// The requests.
     pub requests: Vec<RequestDocument>,
+    /// What somebody let through alone, and nobody has reviewed yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reviews: Vec<RequestDocument>,
     /// Why others can't be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
@@ -88,7 +91,8 @@ impl PendingDocument {
     /// Of all that waits.
     pub fn of(all: &Waiting) -> Self {
         let unreadable = all.unreadable.iter().map(|failure| failure.what.clone()).collect();
-        Self { requests: all.requests.iter().map(RequestDocument::of).collect(), unreadable, version: VERSION }
+        let of = |all: &[Pending]| all.iter().map(RequestDocument::of).collect();
+        Self { requests: of(&all.requests), reviews: of(&all.reviews), unreadable, version: VERSION }
     }
 }
 
@@ -113,7 +117,7 @@ impl DecidedDocument {
     /// Of what became of it.
     pub fn of(decided: &Decided, exit_code: u8) -> Self {
         let (asked, people, run) = match decided {
-            Decided::Waits(asked) | Decided::Over(asked) => (asked, None, None),
+            Decided::Waits(asked) | Decided::Over(asked) | Decided::Reviewed(asked) => (asked, None, None),
             Decided::Run(asked, outcome) => (asked, None, Some(outcome.record.clone())),
             Decided::People(asked, people) => (asked, Some(people.clone()), None),
         };

@@ -2,7 +2,7 @@ use backstop_core::approval::ballot::{Excluded, Question, Tally};
 use backstop_core::approval::life::Phase;
 use backstop_core::approval::matter::Matter;
 use backstop_core::approval::people::People;
-use backstop_core::approval::quorum::Quorum;
+use backstop_core::approval::quorum::{Quorum, Terms};
 use backstop_core::id::RunId;
 use backstop_core::time::Timestamp;
 use ratatui::Terminal;
@@ -17,7 +17,8 @@ fn asked(n: u8, display: &str, summary: &str) -> Pending {
     let run = RunId::from_number(u32::from(n));
     let matter = Matter::Run { asked: any, effects: any, facts: any, law: None, plan: any, run };
     let people = People::new("db-1").expect("a name");
-    let question = Question::new(&people, (matter, Quorum::TWO), Excluded::default(), summary.to_owned(), NOW);
+    let question =
+        Question::new(&people, (matter, Quorum::TWO, Terms::default()), Excluded::default(), summary.to_owned(), NOW);
     Pending {
         asked_at: NOW,
         display: display.to_owned(),
@@ -29,7 +30,7 @@ fn asked(n: u8, display: &str, summary: &str) -> Pending {
 }
 
 fn waiting(requests: Vec<Pending>) -> Waiting {
-    Waiting { requests, unreadable: Vec::new() }
+    Waiting { requests, ..Waiting::default() }
 }
 
 fn long() -> String {
@@ -161,7 +162,7 @@ fn the_choice_stays_with_its_request_whatever_comes_and_goes() {
 fn why_others_cant_be_read_is_said() {
     let mut review = Review::new(true);
     let unreadable = vec![backstop_engine::Failure::internal("asked.json is damaged")];
-    review.waits(Waiting { requests: vec![asked(1, "x\n", "s")], unreadable });
+    review.waits(Waiting { requests: vec![asked(1, "x\n", "s")], unreadable, ..Waiting::default() });
     let shown = screen(&mut review, 80, 20);
     assert!(shown.contains("1 can't be read") && shown.contains("asked.json is damaged"), "{shown}");
 }

@@ -8,7 +8,7 @@ use backstop_core::approval::key::Key;
 use backstop_core::approval::life::Phase;
 use backstop_core::approval::matter::{Matter, code};
 use backstop_core::approval::people::{Change, FOUNDERS, People};
-use backstop_core::approval::statement::Choice;
+use backstop_core::approval::statement::{Choice, Statement, Word};
 use backstop_core::id::RunId;
 use backstop_core::time::Timestamp;
 use backstop_engine::{Decided, Pending, Wish, standing};
@@ -32,12 +32,16 @@ pub fn name(asked: &Pending) -> String {
 /// `1 of 2 (anna), expires in 12 min`.
 pub fn state(asked: &Pending, now: Timestamp) -> String {
     let (have, needs) = standing(&asked.tally, &asked.question.quorum);
-    let yes = asked.votes.iter().filter(|v| v.choice == Choice::ApproveOnce).map(|v| &*v.person);
+    let mut yes: Vec<&str> = asked.votes.iter().filter(|v| v.choice.lets_through()).map(|v| &*v.person).collect();
+    yes.dedup();
     let who: Vec<&str> = match &asked.tally {
         // Of those who said yes, who still counts.
         Tally::Open { have, .. } => have.iter().map(String::as_str).collect(),
-        _ => yes.collect(),
+        _ => yes,
     };
+    if let Some(alone) = broken(asked) {
+        return alone;
+    }
     let who = if who.is_empty() { String::new() } else { format!(" ({})", who.join(", ")) };
     let groups = match &asked.tally {
         Tally::Open { groups, .. } if !groups.is_empty() => {
@@ -48,16 +52,78 @@ pub fn state(asked: &Pending, now: Timestamp) -> String {
     };
     match asked.phase {
         Phase::Pending | Phase::Approved { .. } => {
-            let left = asked.question.expires.seconds_since(now).max(0);
-            let left = if left < 120 { format!("{left} s") } else { format!("{} min", left / 60) };
-            format!("{have} of {needs}{who}{groups}, expires in {left}")
+            let left = |end: Timestamp| match end.seconds_since(now).max(0) {
+                left @ ..120 => format!("{left} s"),
+                left @ ..7_200 => format!("{} min", left / 60),
+                left => format!("{} h", left / 3_600),
+            };
+            let opens = asked.question.terms.opens.filter(|from| now < *from);
+            let opens = opens.map_or_else(String::new, |from| format!(", opens in {}", left(from)));
+            format!("{have} of {needs}{who}{groups}{opens}, expires in {}", left(asked.question.expires))
         }
         Phase::Denied | Phase::Revoked => {
-            let by = asked.votes.iter().rev().find(|v| v.choice != Choice::ApproveOnce).map(|v| &*v.person);
+            let by = asked.votes.iter().rev().find(|v| !v.choice.lets_through()).map(|v| &*v.person);
             format!("{} by {}", asked.phase.name(), by.unwrap_or("somebody"))
         }
         phase => format!("{}{who}", phase.name()),
     }
+}
+
+/// Where somebody broke the glass: who, what came of it, and who has reviewed that.
+fn broken(asked: &Pending) -> Option<String> {
+    if matches!(asked.phase, Phase::Pending | Phase::Denied | Phase::Revoked) {
+        return None;
+    }
+    let by = asked.votes.iter().find(|v| v.choice == Choice::BreakGlass)?;
+    let review = asked.votes.iter().find(|v| v.choice.reviews());
+    let review = review
+        .map_or_else(|| "not reviewed yet".to_owned(), |v| format!("reviewed by {}: {}", v.person, v.choice.name()));
+    Some(format!("{}, by {} alone (break glass), {review}", asked.phase.name(), by.person))
+}
+
+/// What whoever breaks the glass, or reviews that, is told before it is signed.
+pub fn alone(word: &Word, asked: &Pending, style: Style) -> String {
+    let mut out = String::new();
+    let mut say = |key: &str, text: &str| line(&mut out, style, key, &tame(text.as_bytes()));
+    if word.choice == Choice::BreakGlass {
+        say("alone", "all others hear of it, and one of them has to review it before the glass is broken again");
+    }
+    if let Some(before) = broken(asked).filter(|_| word.choice.reviews()) {
+        say("was", &before);
+        for vote in asked.votes.iter().filter(|v| v.choice == Choice::BreakGlass) {
+            let grounds = Statement::parse(&vote.text).ok().and_then(|s| Some((s.ticket?, s.reason?)));
+            if let Some((ticket, reason)) = grounds {
+                say("because", &format!("{reason} ({ticket})"));
+            }
+        }
+    }
+    for (key, said) in [("ticket", &word.ticket), ("reason", &word.reason)] {
+        said.iter().for_each(|said| say(key, said));
+    }
+    out
+}
+
+/// What somebody let through alone, and nobody has reviewed.
+pub fn reviews(all: &[Pending], now: Timestamp, style: Style) -> String {
+    let mut out = String::new();
+    for asked in all {
+        let name = name(asked);
+        push(
+            &mut out,
+            format_args!(
+                "{}  {}  {}  {}\n           {}\n",
+                style.ink(Ink::Strong, pad(&name, 9)),
+                style.ink(Ink::Faint, code(asked.question.request)),
+                style.ink(Ink::Faint, pad(&size::ago(asked.asked_at, now), 6)),
+                style.ink(Ink::Lost, state(asked, now)),
+                tame(asked.question.summary.as_bytes()),
+            ),
+        );
+        let next =
+            format!("another person: backstop review {name} --justified --reason TEXT --key FILE, or --unjustified");
+        line(&mut out, style, "next", &next);
+    }
+    out
 }
 
 /// The way on where people can't decide any more on what they were asked.
@@ -101,12 +167,15 @@ pub fn decided(decided: &Decided, choice: Choice, now: Timestamp, style: Style) 
     let (asked, word, ink) = match decided {
         Decided::Waits(asked) => (asked, "taken", Ink::Changed),
         Decided::Over(asked) => (asked, asked.phase.name(), Ink::Lost),
+        Decided::Reviewed(asked) => (asked, "reviewed", Ink::Changed),
         Decided::Run(asked, _) | Decided::People(asked, _) => (asked, "approved", Ink::Made),
     };
     let name = name(asked);
     let what = match decided {
         Decided::Waits(_) => format!("{}, which needs more people", choice.name()),
         Decided::Over(_) => "nothing of it takes effect".to_owned(),
+        Decided::Reviewed(_) => choice.name().to_owned(),
+        Decided::Run(..) if choice == Choice::BreakGlass => "alone, in an emergency".to_owned(),
         Decided::Run(..) => "by all it takes".to_owned(),
         Decided::People(_, people) => format!("by all it takes; in force as revision {}", people.revision),
     };
@@ -114,6 +183,11 @@ pub fn decided(decided: &Decided, choice: Choice, now: Timestamp, style: Style) 
     line(&mut out, style, "state", &state(asked, now));
     if matches!(decided, Decided::Waits(_)) {
         line(&mut out, style, "next", &format!("another person: backstop approve {name} --key FILE"));
+    }
+    if choice == Choice::BreakGlass {
+        let next =
+            format!("another person: backstop review {name} --justified --reason TEXT --key FILE, or --unjustified");
+        line(&mut out, style, "next", &next);
     }
     out
 }
@@ -128,7 +202,7 @@ pub fn wish(wish: &Wish, change: &Change, now: Timestamp, style: Style) -> Strin
             let next = if people.founded {
                 "two people are enrolled: every other change takes two people from now on"
             } else {
-                "enrol a second person; until then nobody can approve anything"
+                "enrol a second person; until then nobody can approve what takes two"
             };
             line(&mut out, style, "next", next);
         }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use backstop_core::approval::display::in_words;
 use backstop_core::approval::matter::code;
-use backstop_core::approval::statement::Choice;
+use backstop_core::approval::statement::{Choice, Statement};
 use backstop_core::audit::{Body, By, Entry, Settled};
 use backstop_core::effect::Totals;
 use backstop_core::run::Exit;
@@ -41,8 +41,14 @@ fn said(body: &Body) -> (String, Ink) {
             Ink::Changed,
         ),
         Body::ApprovalVoted { request, vote, .. } => {
-            let ink = if vote.choice == Choice::ApproveOnce { Ink::Made } else { Ink::Lost };
-            (format!("{} {} {}", code(*request), quoted(&vote.person), vote.choice.name()), ink)
+            let good = matches!(vote.choice, Choice::ApproveOnce | Choice::Justified);
+            let grounds = Statement::parse(&vote.text).ok().and_then(|s| Some((s.reason?, s.ticket)));
+            let grounds = grounds.map_or_else(String::new, |(reason, ticket)| {
+                let ticket = ticket.map_or_else(String::new, |t| format!(" ({})", quoted(&t)));
+                format!("{ticket}: {}", quoted(&reason))
+            });
+            let said = format!("{} {} {}{grounds}", code(*request), quoted(&vote.person), vote.choice.name());
+            (said, if good { Ink::Made } else { Ink::Lost })
         }
         Body::ApprovalClaimed { request, votes, .. } => {
             let people: Vec<String> = votes.iter().map(|v| quoted(&v.person)).collect();

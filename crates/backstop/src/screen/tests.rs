@@ -1,4 +1,4 @@
-use backstop_core::approval::quorum::Quorum;
+use backstop_core::approval::quorum::{Quorum, Terms};
 use backstop_core::effect::Kind;
 use backstop_core::run::{Exit, LeftBehind, State};
 use backstop_core::time::Timestamp;
@@ -402,7 +402,7 @@ fn display(o: &Outcome) -> String {
     let matter = Matter::Run { asked: any, effects: any, facts: any, law: None, plan: any, run: o.record.id };
     let excluded = Excluded { people: ["carl".to_owned()].into(), uids: [33].into() };
     let people = People::new("db-1").expect("a name");
-    let question = Question::new(&people, (matter, Quorum::TWO), excluded, "x".to_owned(), NOW);
+    let question = Question::new(&people, (matter, Quorum::TWO, Terms::default()), excluded, "x".to_owned(), NOW);
     backstop_core::approval::display::run(&question, &people, &o.record, &o.effects)
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use backstop_core::approval::statement::Word;
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Aspect, Effect, EffectSet, FileType, Kind, Node};
 use backstop_core::id::RunId;
@@ -29,7 +30,8 @@ pub fn show(typed: &Show) -> Done {
         inside::people_only("show --statement")?;
         let key = signing::public_key(key)?;
         let request = house.asked(&typed.run)?.question.request;
-        let statement = house.statement(request, typed.decision.choice(), &key)?;
+        let word = Word::with(typed.decision.choice(), typed.reason.as_deref(), typed.ticket.as_deref());
+        let statement = house.statement(request, &word, &key)?;
         out::print(&statement.text())?;
         return Ok(exit::OK);
     }

@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-use backstop_core::approval::statement::Choice;
+use backstop_core::approval::statement::{Choice, Word};
 use backstop_engine::{Doors, Failure, FailureKind, Outcome, Pending};
 use ratatui::Terminal;
 use ratatui::backend::TermionBackend;
@@ -42,6 +42,19 @@ const WIDEST: usize = 160;
 /// `backstop review`.
 pub fn review(typed: &ReviewArgs) -> Done {
     inside::people_only("review")?;
+    if let Some(name) = &typed.name {
+        let choice = if typed.justified { Choice::Justified } else { Choice::Unjustified };
+        let reason = typed.reason.as_ref().map(|reason| reason.to_string_lossy());
+        let decide = Decide {
+            name: name.clone(),
+            key: typed.key.clone(),
+            signature: typed.signature.clone(),
+            statement: typed.statement.clone(),
+            reason: typed.reason.clone(),
+            json: typed.json,
+        };
+        return approve::decide(&decide, &Word::with(choice, reason.as_deref(), None));
+    }
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(Failure::new(FailureKind::Usage, "review is a screen, and this is no terminal")
             .next("backstop pending, backstop show RUN --approval")
@@ -239,7 +252,7 @@ fn sign(typed: &ReviewArgs, name: &str, choice: Choice) -> Result<(), Trouble> {
         reason: None,
         json: false,
     };
-    match approve::decide(&decide, choice) {
+    match approve::decide(&decide, &choice.into()) {
         Ok(_) => {}
         Err(Trouble::Failed(failure)) => out::failure(&failure),
         Err(other) => return Err(other),

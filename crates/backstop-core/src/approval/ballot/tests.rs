@@ -1,4 +1,4 @@
-use super::super::made_up::{NOON, approved, enrol, key, new_key, sign, three};
+use super::super::made_up::{NOON, approved, enrol, key, new_key, new_token, sign, sign_by_token, three, token};
 use super::super::matter::Matter;
 use super::super::people::{Change, Footing, PeopleError, SETTLING};
 use super::super::statement::NAMESPACE;
@@ -14,11 +14,18 @@ fn question(people: u32, groups: &[(&str, u32)]) -> Question {
         excluded: Excluded::default(),
         expires: after(1_800),
         host: "db-1".to_owned(),
-        request: matter.request("db-1", &quorum, &Excluded::default()),
+        request: matter.request("db-1", (&quorum, Terms::default()), &Excluded::default()),
         matter,
         quorum,
         summary: "deletes 5 files".to_owned(),
+        terms: Terms::default(),
     }
+}
+
+/// The same on other terms.
+fn on(terms: Terms, question: Question) -> Question {
+    let request = question.matter.request("db-1", (&question.quorum, terms), &question.excluded);
+    Question { request, terms, ..question }
 }
 
 fn uids<const N: usize>(uids: [u32; N]) -> Excluded {
@@ -255,7 +262,7 @@ fn a_right_comes_from_a_quorum_in_time_and_is_to_one_change() {
     let people = three();
     let change = enrol("dora", 4, &[], 4);
     let matter = people.matter(&change, 0, NOON);
-    let request = matter.request("db-1", &Quorum::TWO, &Excluded::default());
+    let request = matter.request("db-1", (&Quorum::TWO, Terms::default()), &Excluded::default());
     let mut ballot = Ballot::new(Question { matter, request, ..question(2, &[]) });
     cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 1).expect("a vote");
     assert_eq!(ballot.right(&people, after(60)), None);
@@ -333,7 +340,7 @@ fn whoever_something_is_taken_from_has_no_say_in_it() {
     let people = three();
     let of = |change: &Change| {
         let matter = people.matter(change, 0, NOON);
-        let request = matter.request("db-1", &Quorum::TWO, &Excluded::default());
+        let request = matter.request("db-1", (&Quorum::TWO, Terms::default()), &Excluded::default());
         Ballot::new(Question { matter, request, ..question(2, &[]) })
     };
     let id = || "anna".to_owned();
@@ -352,4 +359,93 @@ fn whoever_something_is_taken_from_has_no_say_in_it() {
     let mut rekeyed = of(&Change::RemoveKey { id: id(), key: print_of(1) });
     assert_eq!(cast(&mut rekeyed, &people, Choice::Deny, "anna", 1), unheard);
     cast(&mut rekeyed, &people, Choice::ApproveOnce, "anna", 9).expect("a vote");
+}
+
+/// What is said of a deed that was done alone, signed by a key of the number, a security key where `touched`.
+fn said(
+    ballot: &mut Ballot,
+    people: &People,
+    choice: Choice,
+    (person, n, touched): (&str, u8, bool),
+    at: i64,
+) -> Result<(), Refusal> {
+    let line = if touched { token(n) } else { key(n) };
+    let print = Key::parse(&line).expect("a key").fingerprint();
+    let nonce = Nonce([ballot.issued.len() as u8; 32]);
+    let word = Word::with(choice, Some("the disk is full"), Some("INC-7"));
+    let text = ballot.prepare(word, person, &print, nonce, after(at)).text();
+    let bytes = text.as_bytes();
+    let signature = if touched { sign_by_token(n, NAMESPACE, bytes, 1) } else { sign(n, NAMESPACE, bytes) };
+    ballot.cast(&text, &signature, people, after(at + 60)).map(|_| ())
+}
+
+#[test]
+fn the_glass_is_broken_by_one_with_a_security_key_and_reviewed_by_another() {
+    let add = Change::AddKey { id: "anna".to_owned(), key: new_token("anna", 9) };
+    let people = approved(&three(), &add, after(-2 * SETTLING)).expect("a key");
+    let glass = Terms { glass: true, ..Terms::default() };
+    let (hard, soft) = (("anna", 9, true), ("anna", 1, false));
+    let mut plain = Ballot::new(question(2, &[]));
+    assert_eq!(said(&mut plain, &people, Choice::BreakGlass, hard, 0), Err(Refusal::NoGlass));
+    let mut own = Ballot::new(on(glass, Question { excluded: uids([1001]), ..question(2, &[]) }));
+    assert_eq!(said(&mut own, &people, Choice::BreakGlass, hard, 0), Err(Refusal::Own("anna".to_owned())));
+    let mut ballot = Ballot::new(on(glass, question(3, &[("net", 2)])));
+    let refused = said(&mut ballot, &people, Choice::BreakGlass, soft, 0);
+    assert_eq!(refused, Err(Refusal::Software(print_of(1))));
+    let early = said(&mut ballot, &people, Choice::Justified, ("ben", 2, false), 0);
+    assert_eq!(early, Err(Refusal::NothingToReview));
+    cast(&mut ballot, &people, Choice::ApproveOnce, "anna", 1).expect("a vote");
+    let waits = ballot.clone();
+    said(&mut ballot, &people, Choice::BreakGlass, hard, 0).expect("broken");
+    assert_eq!(ballot.tally(&people), Tally::Met);
+    assert!(ballot.right(&people, after(90)).is_some() && ballot.standing(&people).len() == 2);
+    // A no still wins, a key that was taken away counts no more, and it can be taken back.
+    let mut denied = ballot.clone();
+    cast(&mut denied, &people, Choice::Deny, "ben", 2).expect("a no");
+    assert_eq!(denied.tally(&people), Tally::Denied("ben".to_owned()));
+    let print = Key::parse(&token(9)).expect("a key").fingerprint();
+    let without = approved(&people, &Change::RemoveKey { id: "anna".to_owned(), key: print }, NOON).expect("gone");
+    assert_eq!(ballot.tally(&without), waits.tally(&without));
+    let mut revoked = ballot.clone();
+    cast(&mut revoked, &people, Choice::Revoke, "anna", 1).expect("taken back");
+    assert_eq!(revoked.tally(&people), Tally::Revoked("anna".to_owned()));
+    // Reviewed by another, once, also long after the request's time; and that changes nothing of what was done.
+    let late = 9_000;
+    let own = said(&mut ballot, &people, Choice::Justified, hard, late);
+    assert_eq!(own, Err(Refusal::OwnReview("anna".to_owned())));
+    said(&mut ballot, &people, Choice::Unjustified, ("ben", 2, false), late).expect("a review");
+    let again = said(&mut ballot, &people, Choice::Justified, ("carl", 3, false), late);
+    assert_eq!(again, Err(Refusal::Reviewed("ben".to_owned())));
+    assert_eq!(ballot.tally(&people), Tally::Met);
+    let kept = Ballot::recount(ballot.question().clone(), ballot.votes(), &people).expect("it holds");
+    assert!(kept.broken().is_some_and(|v| v.person == "anna") && kept.reviewed().is_some_and(|v| v.person == "ben"));
+    let late = said(&mut Ballot::new(on(glass, question(2, &[]))), &people, Choice::BreakGlass, hard, 1_800);
+    assert_eq!(late, Err(Refusal::Expired(after(1_800))));
+}
+
+#[test]
+fn whoever_is_alone_approves_after_a_day_and_denies_at_once() {
+    let one = People::new("db-1").expect("a name");
+    let one = one.with(&enrol("anna", 1, &[], 1001), Footing::Founding, NOON).expect("a founder");
+    let opens = Some(after(86_400));
+    let asked = on(Terms { glass: false, opens }, Question { expires: after(2 * 86_400), ..question(1, &[]) });
+    assert!(asked.is_sound());
+    let mut ballot = Ballot::new(asked.clone());
+    let anna = ("anna", 1, false);
+    let early = said(&mut ballot, &one, Choice::ApproveOnce, anna, 86_300);
+    assert_eq!(early, Err(Refusal::Early(after(86_400))));
+    said(&mut ballot.clone(), &one, Choice::Deny, anna, 0).expect("a no");
+    said(&mut ballot, &one, Choice::ApproveOnce, anna, 86_400).expect("a vote");
+    assert!(ballot.right(&one, after(86_500)).is_some());
+    for unsound in [
+        on(Terms::default(), asked.clone()),
+        on(Terms { glass: true, opens }, asked.clone()),
+        on(Terms { glass: false, opens }, Question { quorum: Quorum::TWO, ..asked.clone() }),
+        Question { terms: Terms::default(), ..asked },
+    ] {
+        assert!(!unsound.is_sound(), "{unsound:?}");
+    }
+    let change = one.matter(&enrol("ben", 2, &[], 1002), 0, NOON);
+    let glass = Terms { glass: true, ..Terms::default() };
+    assert!(!on(glass, Question { matter: change, ..question(2, &[]) }).is_sound(), "not for who may approve");
 }

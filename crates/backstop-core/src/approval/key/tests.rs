@@ -51,6 +51,17 @@ fn a_security_key_has_to_be_touched() {
     assert_eq!(key.verify(NAMESPACE, text, &other), Err(SignatureError::Forged));
 }
 
+/// Made by OpenSSL as a security key's, and verified by OpenSSH before it was put here.
+#[test]
+fn the_other_kind_of_security_key_has_to_be_touched_too() {
+    let key = Key::parse(include_str!("real/sk-ecdsa.pub")).expect("a key");
+    let (touched, untouched) = (include_str!("real/sk-ecdsa.sig"), include_str!("real/sk-ecdsa-untouched.sig"));
+    assert!(key.claims_hardware());
+    assert_eq!(key.verify(NAMESPACE, STATEMENT.as_bytes(), touched), Ok(()));
+    assert_eq!(key.verify(NAMESPACE, STATEMENT.as_bytes(), untouched), Err(SignatureError::Untouched));
+    assert_eq!(key.verify(NAMESPACE, b"another text", touched), Err(SignatureError::Forged));
+}
+
 #[test]
 fn a_key_has_one_spelling() {
     let token = token(7);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Question as Asks;
 use crate::approval::ballot::{Ballot, Question, Refusal, Vote};
-use crate::approval::life::JUMP;
+use crate::approval::life::{ALONE, JUMP};
 use crate::approval::matter::Matter;
 use crate::approval::people::{Footing, People};
 use crate::approval::quorum::Quorum;
@@ -19,6 +19,8 @@ use crate::time::Timestamp;
 /// What a quorum let through of a run, once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Granted {
+    /// True where there was nobody else: then a day's wait stands for the second person.
+    pub alone: bool,
     pub effects: Digest,
     pub plan: Digest,
     pub quorum: Quorum,
@@ -28,8 +30,9 @@ pub(super) struct Granted {
 /// What an entry says of approvals.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    /// A request about a run: the effects that it is about, and the accounts that may not approve it.
-    pub asked: Option<(Digest, BTreeSet<u32>)>,
+    /// A request about a run: the effects that it is about, and the accounts that may not approve it; none of these where
+    /// whoever asked may be the only one who is enrolled.
+    pub asked: Option<(Digest, Option<BTreeSet<u32>>)>,
     /// A request about a run whose quorum holds.
     pub granted: Option<Granted>,
     /// What is wrong with it.
@@ -53,6 +56,8 @@ pub(super) struct Approvals {
     asked: BTreeMap<Digest, Asked>,
     /// The quorum of a change of people that was claimed and is not made yet.
     granted: BTreeMap<Digest, (Timestamp, Vec<Vote>)>,
+    /// For which request the glass was broken, until that is reviewed.
+    broken: Option<Digest>,
 }
 
 impl Approvals {
@@ -72,7 +77,8 @@ impl Approvals {
         let said = match body {
             Body::ApprovalAsked { question } => {
                 if let Matter::Run { effects, .. } = &question.matter {
-                    told.asked = Some((*effects, question.excluded.uids.clone()));
+                    let among_others = question.quorum != Quorum::LONE;
+                    told.asked = Some((*effects, among_others.then(|| question.excluded.uids.clone())));
                 }
                 self.asks(at, question)
             }
@@ -83,7 +89,8 @@ impl Approvals {
                 let matter = self.is_about(*request, *run).and_then(|()| self.claims(*request, votes, at));
                 matter.map(|(matter, quorum)| match matter {
                     Matter::Run { effects, plan, .. } => {
-                        told.granted = Some(Granted { effects, plan, quorum, request: *request });
+                        let alone = quorum == Quorum::LONE;
+                        told.granted = Some(Granted { alone, effects, plan, quorum, request: *request });
                     }
                     Matter::People { .. } => drop(self.granted.insert(*request, (at, votes.clone()))),
                 })
@@ -103,6 +110,11 @@ impl Approvals {
         if !question.is_sound() {
             return Err("a question to people that can't have been asked".to_owned());
         }
+        let founded = self.people.as_ref().is_some_and(|people| people.founded);
+        let early = |opens: Timestamp| opens.seconds_since(at) < ALONE - JUMP;
+        if question.terms.opens.is_some_and(|opens| founded || early(opens)) {
+            return Err("one person was asked alone, where there are two, or without a day's wait".to_owned());
+        }
         let asked = Asked { at, question: question.clone(), votes: Vec::new(), over: false };
         let before = self.asked.insert(question.request, asked);
         before.map_or(Ok(()), |_| Err("people were asked the same a second time".to_owned()))
@@ -119,10 +131,27 @@ impl Approvals {
         let counted = self.counts(request, vote, at);
         if let Some(asked) = self.asked.get_mut(&request) {
             // A no that doesn't hold as a signature may still be one that was said.
-            asked.over |= vote.choice != Choice::ApproveOnce;
+            asked.over |= matches!(vote.choice, Choice::Deny | Choice::Revoke);
             asked.votes.push(vote.clone());
         }
-        counted
+        match vote.choice {
+            Choice::BreakGlass => counted.and(self.breaks(request)),
+            Choice::Justified | Choice::Unjustified if counted.is_ok() => {
+                self.broken = self.broken.filter(|broken| *broken != request);
+                Ok(())
+            }
+            _ => counted,
+        }
+    }
+
+    /// The glass is broken once until that is reviewed.
+    fn breaks(&mut self, request: Digest) -> Result<(), String> {
+        match self.broken.replace(request) {
+            Some(other) if other != request => {
+                Err("the glass was broken again before another person had reviewed it".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether a vote holds by the people of now. Those before it held in their time.
@@ -153,10 +182,20 @@ impl Approvals {
         {
             let (ballot, people) = self.count(request, votes, at)?;
             ballot.right(people, at).ok_or("begun without the people that it needs, or too late")?;
+            if ballot.question().terms.opens.is_some() && people.founded {
+                return Err("begun by one person alone, where there are two".to_owned());
+            }
+        }
+        if votes.iter().any(|v| v.choice == Choice::BreakGlass) {
+            self.breaks(request)?;
         }
         match self.asked.get_mut(&request) {
             Some(asked) if !asked.over => {
                 asked.over = true;
+                // Those that a crash kept from being on record by themselves.
+                let known = |vote: &Vote| asked.votes.iter().any(|v| v.nonce == vote.nonce);
+                let missed: Vec<Vote> = votes.iter().filter(|vote| !known(vote)).cloned().collect();
+                asked.votes.extend(missed);
                 Ok((asked.question.matter.clone(), asked.question.quorum.clone()))
             }
             _ => Err("begun on a request that had ended".to_owned()),

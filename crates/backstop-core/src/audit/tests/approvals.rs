@@ -3,11 +3,11 @@
 use super::*;
 use crate::approval::ballot::{Ballot, Excluded, Question as Asked, Right};
 use crate::approval::key::Key;
-use crate::approval::made_up::{enrol, key, sign};
+use crate::approval::made_up::{enrol, key, new_token, sign, sign_by_token, token};
 use crate::approval::matter::Matter;
 use crate::approval::people::{Footing, People};
-use crate::approval::quorum::Quorum;
-use crate::approval::statement::{Choice, NAMESPACE, Nonce};
+use crate::approval::quorum::{Quorum, Terms};
+use crate::approval::statement::{Choice, NAMESPACE, Nonce, Word};
 
 fn later(seconds: i64) -> Timestamp {
     Timestamp::new(at().secs + seconds, 0)
@@ -21,7 +21,7 @@ fn people_changed(before: &People, change: &Change, right: Option<&Right>, at: T
         digest: after.digest(),
         host: after.host.clone(),
         made_at: at,
-        request: right.map(|_| before.matter(change, 0, later(0)).request(&before.host, &Quorum::TWO, &without())),
+        request: right.map(|_| by_two(&before.matter(change, 0, later(0)))),
         revision: after.revision,
         uid: 0,
     };
@@ -50,11 +50,17 @@ fn question(matter: Matter) -> Asked {
         excluded: without(),
         expires: later(1_800),
         host: "db-1".to_owned(),
-        request: matter.request("db-1", &Quorum::TWO, &without()),
+        request: by_two(&matter),
         matter,
         quorum: Quorum::TWO,
         summary: "would delete a file".to_owned(),
+        terms: Terms::default(),
     }
+}
+
+/// What two people sign of a matter.
+fn by_two(matter: &Matter) -> Digest {
+    matter.request("db-1", (&Quorum::TWO, Terms::default()), &without())
 }
 
 fn about_the_run() -> Asked {
@@ -142,12 +148,12 @@ fn every_lie_about_an_approval_is_found() {
         ("that can't have been asked", |s| {
             let asked = asked(s);
             asked.quorum.people = 1;
-            asked.request = asked.matter.request("db-1", &asked.quorum, &asked.excluded);
+            asked.request = asked.matter.request("db-1", (&asked.quorum, asked.terms), &asked.excluded);
         }),
         ("was let approve it", |s| {
             let asked = asked(s);
             asked.excluded = Excluded::default();
-            asked.request = asked.matter.request("db-1", &asked.quorum, &asked.excluded);
+            asked.request = asked.matter.request("db-1", (&asked.quorum, asked.terms), &asked.excluded);
         }),
         ("said of another run", |s| {
             let Some(Body::ApprovalClaimed { run, .. }) =
@@ -279,4 +285,140 @@ fn later_changes_of_people_need_people() {
     bodies.remove(3);
     let wrong = told(&bodies).0;
     assert!(wrong.iter().any(|(_, w)| w.contains("without an approval")), "{wrong:?}");
+}
+
+/// anna with a security key and ben are enrolled, two runs wait, and anna breaks the glass for the first; as entries,
+/// with the ballot.
+fn broken() -> (Vec<Body>, Ballot, People) {
+    let none = People::new("db-1").expect("a name");
+    let keys = vec![new_token("anna", 9)];
+    let anna = Change::Enrol { groups: [].into(), id: "anna".to_owned(), keys, uids: [1001].into() };
+    let (first, one) = people_changed(&none, &anna, None, later(0));
+    let (second, people) = people_changed(&one, &enrol("ben", 2, &[], 1002), None, later(0));
+    let terms = Terms { glass: true, ..Terms::default() };
+    let question = about_the_run();
+    let request = question.matter.request("db-1", (&Quorum::TWO, terms), &question.excluded);
+    let question = Asked { request, terms, ..question };
+    let mut ballot = Ballot::new(question.clone());
+    let vote = alone(&mut ballot, &people, Choice::BreakGlass, "anna");
+    let run = run();
+    let bodies = vec![
+        first,
+        second,
+        requested(),
+        rehearsed(1),
+        judged(Decision::TwoPerson),
+        Body::RunHeld { run },
+        Body::ApprovalAsked { question },
+        Body::ApprovalVoted { reason: None, request, run: Some(run), vote: vote.clone() },
+        Body::ApprovalClaimed { request, run: Some(run), votes: vec![vote] },
+        committing(By::Approved { request }),
+        Body::RunCommitted { run },
+    ];
+    (bodies, ballot, people)
+}
+
+fn alone(ballot: &mut Ballot, people: &People, choice: Choice, person: &str) -> Vote {
+    let line = if person == "anna" { token(9) } else { key(2) };
+    let print = Key::parse(&line).expect("a key").fingerprint();
+    let word = Word::with(choice, Some("the disk is full"), Some("INC-7"));
+    let nonce = Nonce([ballot.votes().len() as u8; 32]);
+    let text = ballot.prepare(word, person, &print, nonce, at()).text();
+    let bytes = text.as_bytes();
+    let signature = if person == "anna" { sign_by_token(9, NAMESPACE, bytes, 1) } else { sign(2, NAMESPACE, bytes) };
+    ballot.cast(&text, &signature, people, later(0)).expect("a vote").clone()
+}
+
+#[test]
+fn a_glass_that_was_broken_is_reviewed_before_the_next() {
+    let (bodies, mut ballot, people) = broken();
+    assert_eq!(told(&bodies), (Vec::new(), 0));
+    let without: Vec<Body> = bodies.iter().filter(|b| !matches!(b, Body::ApprovalVoted { .. })).cloned().collect();
+    assert_eq!(told(&without), (Vec::new(), 0), "the claim carries the vote that a crash took");
+    let request = ballot.question().request;
+    let vote = alone(&mut ballot, &people, Choice::Unjustified, "ben");
+    let review = Body::ApprovalVoted { reason: None, request, run: Some(run()), vote };
+    for story in [&bodies, &without] {
+        assert_eq!(told(&[story, &[review.clone()][..]].concat()), (Vec::new(), 0));
+    }
+    // The same once more, of another run.
+    let other = RunId::from_number(8);
+    let again = |review: &[Body]| {
+        let question = ballot.question().clone();
+        let Matter::Run { asked, effects, facts, law, plan, .. } = question.matter.clone() else { panic!("a run") };
+        let matter = Matter::Run { asked, effects, facts, law, plan, run: other };
+        let request = matter.request("db-1", (&question.quorum, question.terms), &question.excluded);
+        let question = Asked { matter, request, ..question };
+        let mut second = Ballot::new(question.clone());
+        let vote = alone(&mut second, &people, Choice::BreakGlass, "anna");
+        let begin = [requested(), rehearsed(1), judged(Decision::TwoPerson), Body::RunHeld { run: run() }];
+        let mut begin = serde_json::to_string(&begin).expect("JSON").replace(&run().to_string(), &other.to_string());
+        let begin: Vec<Body> = serde_json::from_str(&std::mem::take(&mut begin)).expect("entries");
+        let end =
+            [Body::ApprovalAsked { question }, Body::ApprovalVoted { reason: None, request, run: Some(other), vote }];
+        told(&[&bodies[..], review, &begin, &end].concat()).0
+    };
+    assert_eq!(again(&[review.clone()]), Vec::new());
+    assert!(again(&[]).iter().any(|(_, w)| w.contains("before another person had reviewed")));
+    let Body::ApprovalVoted { vote: mut forged, .. } = review.clone() else { panic!("a vote") };
+    forged.signature = sign(1, NAMESPACE, forged.text.as_bytes());
+    let forged = Body::ApprovalVoted { reason: None, request, run: Some(run()), vote: forged };
+    let wrong = again(&[forged]);
+    assert!(wrong.iter().any(|(_, w)| w.contains("before another person had reviewed")), "{wrong:?}");
+    // Nor is it a broken glass where the request did not offer it.
+    let mut plain = bodies.clone();
+    for body in &mut plain {
+        if let Body::ApprovalAsked { question } = body {
+            question.terms = Terms::default();
+            question.request = by_two(&question.matter);
+        }
+    }
+    assert!(!told(&plain).0.is_empty());
+}
+
+#[test]
+fn one_alone_is_enough_after_a_day_where_there_is_nobody_else() {
+    let none = People::new("db-1").expect("a name");
+    let (first, one) = people_changed(&none, &enrol("anna", 1, &[], 1000), None, later(0));
+    let story = |wait: i64, second: bool| {
+        let terms = Terms { glass: false, opens: Some(later(wait)) };
+        let (effects, any, plan) = (digest(), Digest([5; 32]), Digest::of_content(b"plan"));
+        let matter = Matter::Run { asked: any, effects, facts: any, law: None, plan, run: run() };
+        let excluded = Excluded::default();
+        let request = matter.request("db-1", (&Quorum::LONE, terms), &excluded);
+        let question = Asked {
+            excluded,
+            expires: later(2 * 86_400),
+            matter,
+            quorum: Quorum::LONE,
+            request,
+            terms,
+            ..about_the_run()
+        };
+        let mut ballot = Ballot::new(question.clone());
+        let print = Key::parse(&key(1)).expect("a key").fingerprint();
+        let text = ballot.prepare(Choice::ApproveOnce, "anna", &print, Nonce([1; 32]), later(wait)).text();
+        let vote = ballot.cast(&text, &sign(1, NAMESPACE, text.as_bytes()), &one, later(wait)).expect("a vote").clone();
+        let run = run();
+        let mut bodies = vec![
+            (0, first.clone()),
+            (0, requested()),
+            (0, rehearsed(1)),
+            (0, judged(Decision::TwoPerson)),
+            (0, Body::RunHeld { run }),
+            (0, Body::ApprovalAsked { question }),
+            (wait, Body::ApprovalClaimed { request, run: Some(run), votes: vec![vote] }),
+            (wait, committing(By::Approved { request })),
+            (wait, Body::RunCommitted { run }),
+        ];
+        if second {
+            let (ben, _) = people_changed(&one, &enrol("ben", 2, &[], 1002), None, later(0));
+            bodies.insert(6, (0, ben));
+        }
+        let mut story = Story::default();
+        bodies.iter().flat_map(|(at, b)| story.tell(later(*at), b)).map(|c| c.what).collect::<Vec<_>>()
+    };
+    assert_eq!(story(86_400, false), Vec::<String>::new());
+    assert!(story(80_000, false).iter().any(|w| w.contains("without a day's wait")));
+    assert!(story(86_400, true).iter().any(|w| w.contains("where there are two")));
 }

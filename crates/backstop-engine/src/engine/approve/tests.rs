@@ -39,7 +39,7 @@ impl Voter {
     }
 
     fn vote(&self, engine: &mut Engine, digest: Digest) -> (String, String) {
-        let text = engine.statement(digest, Choice::ApproveOnce, &self.key()).expect("prepared").text();
+        let text = engine.statement(digest, &Choice::ApproveOnce.into(), &self.key()).expect("prepared").text();
         let signature = self.sign(backstop_core::approval::statement::NAMESPACE, &text);
         (text, signature)
     }

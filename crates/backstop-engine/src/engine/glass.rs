@@ -1,0 +1,102 @@
+//! What one person lets through alone, in an emergency: once, until another person has reviewed it. Which request that
+//! was is kept beside the requests; what was said of it, in it.
+
+use backstop_core::approval::ballot::{Refusal, Vote};
+use backstop_core::audit::Body;
+use backstop_core::bytes::Bytes;
+use backstop_core::digest::Digest;
+use serde::{Deserialize, Serialize};
+
+use super::approve::refused;
+use super::{Decided, Engine};
+use crate::approvals::Request;
+use crate::clock;
+use crate::failure::{Failure, FailureKind};
+use crate::store::Versioned;
+
+/// For which request the glass was broken last, in the state directory.
+const GLASS: &str = "glass.json";
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Broken {
+    request: Digest,
+    version: u32,
+}
+
+impl Versioned for Broken {
+    const NEWEST: u32 = 1;
+}
+
+impl Engine {
+    /// The request for which the glass was broken last; none where it never was.
+    fn last_broken(&self) -> Result<Option<Request>, Failure> {
+        let broken: Option<Broken> = self.store.read_own(GLASS)?;
+        let request = broken.map(|broken| self.request(broken.request)).transpose()?;
+        // Noted first: where it was cut off before the vote was kept, nobody broke it.
+        Ok(request.filter(|request| request.ballot.broken().is_some()))
+    }
+
+    /// The same, where nobody has reviewed it.
+    pub(super) fn unreviewed(&self) -> Result<Option<Request>, Failure> {
+        Ok(self.last_broken()?.filter(|request| request.ballot.reviewed().is_none()))
+    }
+
+    /// Whether the glass can be broken for a request now.
+    pub(super) fn may_break(&self, digest: Digest) -> Result<(), Failure> {
+        let Some(open) = self.unreviewed()?.filter(|open| open.question().request != digest) else { return Ok(()) };
+        let name = open.question().name();
+        let who = open.ballot.broken().map_or_else(String::new, |vote| format!(" by {}", vote.person));
+        Err(Failure::new(
+            FailureKind::Refused,
+            format!("the glass was broken{who} for {name}, which nobody has reviewed"),
+        )
+        .next(format!("another person looks at it, and signs: backstop review {name} --justified, or --unjustified"))
+        .by("the glass is broken once, until another person has reviewed it"))
+    }
+
+    /// Notes that the glass is about to be broken; what was left off of the time before is on record first.
+    pub(super) fn breaks(&mut self, request: Digest) -> Result<(), Failure> {
+        if let Some(before) = self.last_broken()? {
+            self.on_record(&before)?;
+        }
+        Ok(self.store.write_own(GLASS, &Broken { request, version: Broken::NEWEST })?)
+    }
+
+    /// What was said of a deed done alone is in the log, also what a crash kept from it.
+    fn on_record(&mut self, request: &Request) -> Result<(), Failure> {
+        let votes: Vec<Vote> =
+            [request.ballot.broken(), request.ballot.reviewed()].into_iter().flatten().cloned().collect();
+        let (digest, run) = (request.question().request, request.question().matter.run());
+        for vote in votes {
+            let nonce = vote.nonce;
+            let said = |b: &Body| matches!(b, Body::ApprovalVoted { vote, .. } if vote.nonce == nonce);
+            if !self.records.says(said)? {
+                self.records.write(&[Body::ApprovalVoted { reason: None, request: digest, run, vote }])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the signed review of what somebody did alone.
+    pub(super) fn review(
+        &mut self,
+        digest: Digest,
+        (text, signature): (&str, &str),
+        reason: Option<&Bytes>,
+    ) -> Result<Decided, Failure> {
+        let lock = self.lock_for(digest)?;
+        self.settle_people(&lock)?;
+        let people = self.people()?;
+        let mut request = self.current(digest, &people, &lock)?;
+        if request.ballot.broken().is_none() {
+            return Err(refused(digest, &Refusal::NothingToReview));
+        }
+        self.on_record(&request)?;
+        let vote =
+            request.vote(text, signature, &people, clock::now())?.map_err(|refusal| refused(digest, &refusal))?;
+        let run = request.question().matter.run();
+        self.records.write(&[Body::ApprovalVoted { reason: reason.cloned(), request: digest, run, vote }])?;
+        Ok(Decided::Reviewed(self.seen(&request, &people)?))
+    }
+}
