@@ -19,7 +19,7 @@ hold a
 first=$run
 expect says-who-and-when 0 'nobody else is enrolled: anna may approve it from' agent backstop show "$run"
 expect the-text-says-so 0 'nobody else is enrolled who could look at' as 1001 backstop show "$run" --approval
-expect waits 0 '0 of 1, opens in 23 h, expires in 47 h' as 1001 backstop pending
+expect waits 0 '0 of 1, opens in 2[34] h, expires in 4[78] h' as 1001 backstop pending
 expect not-today 77 'can be approved from' as 1001 backstop show "$run" --statement --key /tmp/keys/anna.pub
 expect not-by-root 77 'needs 1 person, after a day, has 0' backstop commit "$run"
 hold b
