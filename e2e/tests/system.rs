@@ -43,6 +43,7 @@ fn main() {
         claim("people-decide-at-a-screen", &missing, || plays(include_str!("../system/review.sh"), None).map(drop)),
         claim("people-are-told", &missing, told),
         claim("one-alone-breaks-the-glass-and-is-reviewed", &missing, glass),
+        claim("a-broken-glass-is-reviewed-wherever-it-is-cut-off", &missing, glass_killed),
         claim("one-alone-waits-a-day", &missing, || by_clock(include_str!("../system/alone.sh"))),
         claim("time-that-cannot-be-trusted-ends-what-waits", &missing, || by_clock(include_str!("../system/time.sh"))),
         claim("many-at-once", &missing, many),
@@ -127,10 +128,18 @@ fn told() -> Result<(), Failed> {
     plays(&format!("cat > /tmp/notified <<'END_OF_PROGRAM'\n{server}\nEND_OF_PROGRAM\n{script}"), None).map(drop)
 }
 
-/// By a security key that is software.
+/// With a security key that is software.
+fn with_token(script: &str) -> String {
+    let token = include_str!("../system/token.py");
+    format!("cat > /tmp/token <<'END_OF_PROGRAM'\n{token}\nEND_OF_PROGRAM\n{script}")
+}
+
 fn glass() -> Result<(), Failed> {
-    let (token, script) = (include_str!("../system/token.py"), include_str!("../system/glass.sh"));
-    plays(&format!("cat > /tmp/token <<'END_OF_PROGRAM'\n{token}\nEND_OF_PROGRAM\n{script}"), None).map(drop)
+    plays(&with_token(include_str!("../system/glass.sh")), None).map(drop)
+}
+
+fn glass_killed() -> Result<(), Failed> {
+    plays(&with_token(include_str!("../system/glass-killed.sh")), Some(&faults::faults_bin())).map(drop)
 }
 
 /// With a daemon whose clock the script sets.

@@ -260,6 +260,8 @@ fn is_here(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use backstop_core::notice::What;
+
     use super::*;
 
     const MAIL: &str = "[[channel]]\nname = 'm'\nmail = { server = 'mx.example', from = 'a@x', to = ['b@x'] }\n";
@@ -274,6 +276,11 @@ mod tests {
         assert_eq!(config.channels.iter().map(|c| c.events.len()).collect::<Vec<_>>(), [5, 1]);
         let notice = Notice::test("db-1", backstop_core::time::Timestamp::new(0, 0));
         assert!(config.channels.iter().all(|c| c.wants(&notice)) && config.link(&notice).is_none());
+        let what = |justified| What::Reviewed { justified, person: "ben".to_owned(), reason: "x".to_owned() };
+        let reviewed = Notice { what: what(false), ..notice.clone() };
+        assert!(config.channels.iter().all(|c| c.wants(&reviewed)), "a broken glass is told by every channel");
+        let ended = Notice { what: What::Ended { how: "expired".to_owned() }, ..notice.clone() };
+        assert_eq!(config.channels.iter().map(|c| c.wants(&ended)).collect::<Vec<_>>(), [true, false]);
         let notice = Notice { code: Some("0a1b2c3d".to_owned()), ..notice };
         assert_eq!(config.link(&notice).as_deref(), Some("https://c.example/0a1b2c3d"));
     }

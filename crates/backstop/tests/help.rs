@@ -223,10 +223,19 @@ fn help_of_the_other_verbs() {
 
               Possible values:
               - approve-once: Let this very effect through, once
+              - break-glass:  The same alone, in an emergency
               - deny:         Never this effect
+              - justified:    That somebody broke the glass was right
               - revoke:       Take one's approval back
+              - unjustified:  That somebody broke the glass was wrong
 
               [default: approve-once]
+
+          --ticket <ID>
+              The ticket of the emergency, for break-glass
+
+          --reason <TEXT>
+              Why, for break-glass, justified and unjustified
 
           --json
               Print one JSON document
@@ -334,6 +343,10 @@ fn help_of_the_other_verbs() {
                               `.sig`]
           --reason <TEXT>     Why, kept in the audit log; not part of what is signed
           --json              Print one JSON document
+          --break-glass       Alone, in an emergency, with a security key, where the machine's settings
+                              let one: all others hear of it, and one of them has to review it before
+                              the glass is broken again. The reason is signed as well
+          --ticket <ID>       Where the emergency is dealt with
       -h, --help              Print help
 
     exit 0
