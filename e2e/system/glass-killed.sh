@@ -24,9 +24,13 @@ hold() {
 }
 word() {
     file=/tmp/keys/word
+    said=()
+    case $2 in
+        break-glass) said=(--ticket INC-7 --reason "the disk is full") ;;
+        *justified) said=(--reason "the disk is full") ;;
+    esac
     rm -f "$file.sig"
-    backstop show "$run" --statement --decision "$2" --ticket INC-7 --reason "the disk is full" \
-        --key /tmp/keys/"$1".pub > "$file" || return
+    backstop show "$run" --statement --decision "$2" "${said[@]}" --key /tmp/keys/"$1".pub > "$file" || return
     case $1 in
         ben) ssh-keygen -q -Y sign -n approval@backstop -f /tmp/keys/ben "$file" ;;
         *) python3 /tmp/token sign /tmp/keys/anna approval@backstop "$file" ;;
@@ -45,18 +49,33 @@ for point in $(seq 0 300); do
     [ $code = 0 ] && break
     [ $code = 137 ] || expect "killed-at-$point" 137 '' cat /tmp/killed
     backstop recover > /tmp/recovered 2>&1
-    [ -e /srv/shop/one ] && alone > /tmp/again 2>&1
+    # What root has withdrawn meanwhile is not gone by.
+    echo > /etc/backstop/settings.toml
+    if [ -e /srv/shop/one ]; then
+        expect "withdrawn-at-$point" 77 '' backstop commit "$run"
+        expect "nothing-of-it-at-$point" 0 '' test -e /srv/shop/one
+    fi
+    echo 'break_glass = true' > /etc/backstop/settings.toml
+    # In either order: the word once more, or the commit that it was for.
+    [ -e /srv/shop/one ] && [ $((point % 2)) = 0 ] && alone > /tmp/again 2>&1
     [ -e /srv/shop/one ] && backstop commit "$run" >> /tmp/again 2>&1
+    [ -e /srv/shop/one ] && alone >> /tmp/again 2>&1
     broken=$run
     if [ -e /srv/shop/one ]; then
         # Nothing took effect, and it can't any more; broken it was all the same where the word was taken.
         expect "void-at-$point" 77 '' backstop commit "$run"
     fi
     hold two
-    if backstop pending | grep -q 'not reviewed\|break glass'; then
+    if backstop pending | grep -q 'not reviewed'; then
         expect "not-again-at-$point" 77 "for $broken, which nobody has reviewed" word anna break-glass
         next=$run run=$broken
-        word ben justified
+        # Where it can still take effect it is stopped, and not reviewed.
+        if ! word ben justified 2> /tmp/review; then
+            grep -q 'has not taken effect yet' /tmp/review || echo "FAIL review at $point: $(cat /tmp/review)" >> /w/result
+            word ben deny
+            backstop deny "$run" --signature /tmp/keys/word.sig > /tmp/denied 2>&1
+            word ben justified
+        fi
         expect "reviewed-at-$point" 0 'reviewed by ben' verdict
         run=$next
     else

@@ -16,7 +16,9 @@ word() {
     file=/tmp/keys/$run-$1-$2
     uid=1001
     [ "$1" = ben ] && uid=1002
-    as $uid backstop show "$run" --statement --decision "$2" --ticket INC-7 --reason "the disk is full" \
+    said=(--reason "the disk is full")
+    [ "$2" = break-glass ] && said+=(--ticket INC-7)
+    as $uid backstop show "$run" --statement --decision "$2" "${said[@]}" \
         --key /tmp/keys/"$1".pub > "$file" || return
     chown $uid "$file"
     case $1 in
@@ -57,17 +59,27 @@ expect not-for-another-reason 2 'another reason or ticket' as 1001 backstop appr
     --reason "the disk is full" --signature "$file".sig
 expect not-as-an-approval 2 'says break-glass' as 1001 backstop approve "$run" --signature "$file".sig
 expect nothing-gone 0 '' test -e /srv/shop/b
+second=$run
+hold c
+first=$run
+word anna break-glass
+cp "$file" /tmp/keys/before
+cp "$file".sig /tmp/keys/before.sig
+chown 1001 /tmp/keys/before*
+run=$second file=/tmp/keys/$second-anna-break-glass
 expect alone 0 'alone, in an emergency' alone
 expect gone 1 '' test -e /srv/shop/b
-expect says-who 0 'by anna alone \(break glass\), not reviewed yet' as 1002 backstop pending
+expect says-who 0 'committed; anna broke the glass, not reviewed yet' as 1002 backstop pending
 expect the-log-tells-why 0 'anna break-glass \(INC-7\): the disk is full' backstop log
 word anna justified
 expect not-reviewed-by-oneself 77 'another person has to review it' verdict 1001 justified
 broken=$run
-hold c
 daemon_down
 daemon_up
+run=$first
 expect not-again-before-the-review 77 "for $broken, which nobody has reviewed" word anna break-glass
+file=/tmp/keys/before
+expect nor-with-what-was-signed-before 77 "for $broken, which nobody has reviewed" alone
 run=$broken
 expect taken-back-all-the-same 0 'undone' agent backstop undo "$run"
 word ben unjustified
@@ -78,6 +90,13 @@ expect nothing-to-review-is-left 0 '' bash -c "! setpriv --reuid=1002 --regid=10
 hold d
 word anna break-glass
 expect then-again 0 'committed' alone
-expect two-still-do 0 '' test -e /srv/shop/c
+hold e
+file=/tmp/keys/e-ben
+sign 1002 ben "$run" $file
+as 1001 backstop show "$run" --statement --key /tmp/keys/anna.pub > /tmp/keys/e-anna
+chown 1001 /tmp/keys/e-anna
+as 1001 python3 /tmp/token sign /tmp/keys/anna approval@backstop /tmp/keys/e-anna
+expect one-of-two 0 '1 of 2' as 1001 backstop approve "$run" --signature /tmp/keys/e-anna.sig
+expect two-still-do 0 'committed' as 1002 backstop approve "$run" --signature $file.sig
 expect the-log-holds 0 '' backstop audit verify
 daemon_down

@@ -29,3 +29,4 @@ pub mod shell;
 pub mod size;
 pub mod summary;
 pub mod time;
+pub mod witness;

@@ -13,8 +13,11 @@ use crate::digest::Digest;
 /// The algorithm byte of Ed25519 in key hashes and encoded keys.
 const ED25519: u8 = 1;
 
+/// That of a witness's Ed25519 (C2SP tlog-cosignature).
+pub(crate) const COSIGNATURE: u8 = 4;
+
 /// Begins each signature line: an em dash and a space.
-const DASH: &str = "\u{2014} ";
+pub(crate) const DASH: &str = "\u{2014} ";
 
 /// Why a note or a key was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,32 +53,32 @@ pub struct Signer {
 }
 
 /// The first four bytes of SHA-256(name ‖ newline ‖ algorithm ‖ public key).
-fn key_hash(name: &str, public: &[u8; 32]) -> [u8; 4] {
-    let h = Sha256::new().chain_update(name).chain_update([b'\n', ED25519]).chain_update(public).finalize();
+pub(crate) fn key_hash(name: &str, algorithm: u8, public: &[u8; 32]) -> [u8; 4] {
+    let h = Sha256::new().chain_update(name).chain_update([b'\n', algorithm]).chain_update(public).finalize();
     [h[0], h[1], h[2], h[3]]
 }
 
 /// A key's name: not empty, no space, no plus, nothing that could break a line.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
 }
 
-fn hex(hash: [u8; 4]) -> String {
+pub(crate) fn hex(hash: [u8; 4]) -> String {
     hash.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Splits `name+hash+base64(algorithm ‖ 32 bytes)`.
-fn parse_key(text: &str) -> Option<(&str, &str, [u8; 32])> {
+pub(crate) fn parse_key(text: &str, kind: u8) -> Option<(&str, &str, [u8; 32])> {
     // The base64 alphabet has a plus as well: only the first two are separators.
     let mut parts = text.splitn(3, '+');
     let (name, hash, key) = (parts.next()?, parts.next()?, STANDARD.decode(parts.next()?).ok()?);
     let (&algorithm, key) = key.split_first()?;
-    (is_name(name) && algorithm == ED25519).then_some(())?;
+    (is_name(name) && algorithm == kind).then_some(())?;
     Some((name, hash, key.try_into().ok()?))
 }
 
-fn encoded(key: &[u8; 32]) -> String {
-    let mut bytes = [ED25519; 33];
+pub(crate) fn encoded(key: &[u8; 32], kind: u8) -> String {
+    let mut bytes = [kind; 33];
     bytes[1..].copy_from_slice(key);
     STANDARD.encode(bytes)
 }
@@ -83,8 +86,8 @@ fn encoded(key: &[u8; 32]) -> String {
 impl Verifier {
     /// Reads `name+hash+base64`.
     pub fn parse(text: &str) -> Result<Self, NoteError> {
-        let (name, hash, public) = parse_key(text).ok_or(NoteError::Key)?;
-        if hash != hex(key_hash(name, &public)) {
+        let (name, hash, public) = parse_key(text, ED25519).ok_or(NoteError::Key)?;
+        if hash != hex(key_hash(name, ED25519, &public)) {
             return Err(NoteError::Key);
         }
         let key = VerifyingKey::from_bytes(&public).map_err(|_| NoteError::Key)?;
@@ -104,20 +107,10 @@ impl Verifier {
 
     /// The text of a note that this key signed; further signatures (of witnesses) are left alone.
     pub fn open<'a>(&self, note: &'a str) -> Result<&'a str, NoteError> {
-        // The text ends with the last empty line; the signatures follow.
-        let at = note.rfind("\n\n").ok_or(NoteError::Shape)?;
-        let (text, signatures) = (&note[..=at], &note[at + 2..]);
-        if signatures.is_empty() || !signatures.ends_with('\n') || text.contains(|c| c < ' ' && c != '\n') {
-            return Err(NoteError::Shape);
-        }
-        let hash = key_hash(&self.name, self.key.as_bytes());
+        let hash = key_hash(&self.name, ED25519, self.key.as_bytes());
         let mut found = Err(NoteError::Unsigned);
-        for line in signatures.lines() {
-            let (name, code) = line.strip_prefix(DASH).and_then(|rest| rest.split_once(' ')).ok_or(NoteError::Shape)?;
-            let code = STANDARD.decode(code).map_err(|_| NoteError::Shape)?;
-            if !is_name(name) || code.len() < 5 {
-                return Err(NoteError::Shape);
-            }
+        let (text, signatures) = parts(note)?;
+        for (name, code) in signatures {
             if name == self.name && code[..4] == hash {
                 let signature = Signature::from_slice(&code[4..]).map_err(|_| NoteError::Forged)?;
                 self.key.verify_strict(text.as_bytes(), &signature).map_err(|_| NoteError::Forged)?;
@@ -131,7 +124,7 @@ impl Verifier {
 impl fmt::Display for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let public = self.key.as_bytes();
-        write!(f, "{}+{}+{}", self.name, hex(key_hash(&self.name, public)), encoded(public))
+        write!(f, "{}+{}+{}", self.name, hex(key_hash(&self.name, ED25519, public)), encoded(public, ED25519))
     }
 }
 
@@ -139,6 +132,34 @@ impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// Who signs, and what: a name, and the key's hash before the signature.
+type Signed<'n> = (&'n str, Vec<u8>);
+
+/// A note's text, and its signatures, of which none is believed yet.
+pub(crate) fn parts(note: &str) -> Result<(&str, Vec<Signed<'_>>), NoteError> {
+    // The text ends with the last empty line; the signatures follow.
+    let at = note.rfind("\n\n").ok_or(NoteError::Shape)?;
+    let (text, lines) = (&note[..=at], &note[at + 2..]);
+    if text.contains(|c| c < ' ' && c != '\n') {
+        return Err(NoteError::Shape);
+    }
+    Ok((text, signatures(lines)?))
+}
+
+/// Signature lines, at least one.
+pub(crate) fn signatures(lines: &str) -> Result<Vec<Signed<'_>>, NoteError> {
+    if lines.is_empty() || !lines.ends_with('\n') {
+        return Err(NoteError::Shape);
+    }
+    lines.lines().map(|line| signature(line).ok_or(NoteError::Shape)).collect()
+}
+
+fn signature(line: &str) -> Option<Signed<'_>> {
+    let (name, code) = line.strip_prefix(DASH)?.split_once(' ')?;
+    let code = STANDARD.decode(code).ok()?;
+    (is_name(name) && code.len() >= 5).then_some((name, code))
 }
 
 /// `backstop/` and half of the public key's SHA-256 in hex.
@@ -157,9 +178,9 @@ impl Signer {
     /// Reads `PRIVATE+KEY+name+hash+base64`.
     pub fn parse(text: &str) -> Result<Self, NoteError> {
         let rest = text.strip_prefix("PRIVATE+KEY+").ok_or(NoteError::Key)?;
-        let (name, hash, seed) = parse_key(rest).ok_or(NoteError::Key)?;
+        let (name, hash, seed) = parse_key(rest, ED25519).ok_or(NoteError::Key)?;
         let key = SigningKey::from_bytes(&seed);
-        if hash != hex(key_hash(name, key.verifying_key().as_bytes())) {
+        if hash != hex(key_hash(name, ED25519, key.verifying_key().as_bytes())) {
             return Err(NoteError::Key);
         }
         Ok(Self { name: name.to_owned(), key })
@@ -167,8 +188,8 @@ impl Signer {
 
     /// The secret as text, for a file that only its owner can read.
     pub fn secret(&self) -> String {
-        let hash = key_hash(&self.name, self.key.verifying_key().as_bytes());
-        format!("PRIVATE+KEY+{}+{}+{}", self.name, hex(hash), encoded(self.key.as_bytes()))
+        let hash = key_hash(&self.name, ED25519, self.key.verifying_key().as_bytes());
+        format!("PRIVATE+KEY+{}+{}+{}", self.name, hex(hash), encoded(self.key.as_bytes(), ED25519))
     }
 
     /// The public half.
@@ -178,7 +199,7 @@ impl Signer {
 
     /// The signed note over `text`, which ends with a newline and has no control characters.
     pub fn sign(&self, text: &str) -> String {
-        let mut code = key_hash(&self.name, self.key.verifying_key().as_bytes()).to_vec();
+        let mut code = key_hash(&self.name, ED25519, self.key.verifying_key().as_bytes()).to_vec();
         code.extend_from_slice(&self.key.sign(text.as_bytes()).to_bytes());
         format!("{text}\n{DASH}{} {}\n", self.name, STANDARD.encode(code))
     }

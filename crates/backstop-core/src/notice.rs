@@ -187,7 +187,8 @@ impl Notice {
             Body::ApprovalAsked { question } => What::Asked { needs: question.quorum.in_words() },
             Body::ApprovalVoted { vote, .. } => decided(vote),
             Body::ApprovalClaimed { votes, .. } => {
-                What::Approved { by: votes.iter().map(|v| calm(&v.person)).collect() }
+                let alone = |v: &Vote| if v.choice == Choice::BreakGlass { " (break glass)" } else { "" };
+                What::Approved { by: votes.iter().map(|v| format!("{}{}", calm(&v.person), alone(v))).collect() }
             }
             Body::ApprovalEnded { how, .. } => What::Ended { how: calm(how) },
             Body::PeopleChanged { revision, .. } => What::PeopleChanged { revision: *revision },

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use backstop_core::approval::ballot::{Ballot, Question, Refusal, Vote};
 use backstop_core::approval::life::{JUMP, Phase};
 use backstop_core::approval::people::People;
+use backstop_core::approval::quorum::Terms;
 use backstop_core::approval::statement::{Nonce, Statement, Word};
 use backstop_core::canon;
 use backstop_core::digest::Digest;
@@ -39,10 +40,14 @@ const VOTES: &str = "votes.jsonl";
 const PHASE: &str = "phase.json";
 
 /// The newest version of `asked.json` that is known here.
-const NEWEST: u32 = 1;
+const NEWEST: u32 = 2;
+/// One that is asked on no terms but its quorum is as those of the first version are.
+const PLAIN: u32 = 1;
 
 /// So many statements are prepared for one request; whoever needs more is no person.
 const MOST_ISSUED: usize = 1_000;
+/// And so many more for reviews.
+const FOR_REVIEWS: usize = 100;
 
 /// By what a jump of the wall clock, or a new start of the machine, is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,7 +203,8 @@ impl Request {
         }
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed("make", &path))?;
         let dir = sys::open_root(&path).map_err(failed("open", &path))?;
-        let asked = Asked { anchor: Anchor::now(now)?, asked_at: now, question, version: NEWEST };
+        let version = if question.terms == Terms::default() { PLAIN } else { NEWEST };
+        let asked = Asked { anchor: Anchor::now(now)?, asked_at: now, question, version };
         let ballot = Ballot::new(asked.question.clone());
         let request = Self { path, dir, asked, issued: Vec::new(), ballot, phase: Phase::Pending };
         request.write(DISPLAY, display.as_bytes())?;
@@ -236,7 +242,7 @@ impl Request {
     fn read(dir: OwnedFd, path: PathBuf, request: Digest) -> Result<Option<Self>, Failure> {
         let Some(asked) = read(&dir, &path, ASKED)? else { return Ok(None) };
         let asked: Asked = serde_json::from_slice(&asked).map_err(|e| damaged(&path.join(ASKED), &e.to_string()))?;
-        if asked.version != NEWEST {
+        if !(PLAIN..=NEWEST).contains(&asked.version) {
             let what = format!("{} is of version {}", path.join(ASKED).display(), asked.version);
             return Err(Failure::internal(what).next("use the Backstop that wrote it"));
         }
@@ -284,7 +290,9 @@ impl Request {
         credential: &str,
         now: Timestamp,
     ) -> Result<Statement, Failure> {
-        if self.issued.len() >= MOST_ISSUED {
+        let word = word.into();
+        // Whoever filled it up keeps nobody from a review.
+        if self.issued.len() >= MOST_ISSUED + if word.choice.reviews() { FOR_REVIEWS } else { 0 } {
             let what = format!("{MOST_ISSUED} statements were prepared for it already");
             return Err(Failure::internal(what).next("sign one of them, or run the command again"));
         }

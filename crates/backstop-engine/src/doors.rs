@@ -21,7 +21,7 @@ use crate::engine::{
     Beneath, Decided, Engine, Filter, Listed, Notices, Offer, Outcome, Pending, Person, Recovered, RunOptions, Side,
     Unchanged, UndoOptions, UndoReport, Waiting, Which, Wish,
 };
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::law::Reader;
 use crate::porch::{self, Account, Caller, Here, Wanted};
 use crate::remote::Remote;
@@ -145,26 +145,16 @@ impl House {
         Ok(Self { caller, accounts, engine: Engine::open(settings)? })
     }
 
-    /// What is decided is within what the machine's settings allow today.
-    fn may_decide(&self, request: Digest, choice: Choice) -> Result<(), Failure> {
+    /// What is decided is within what the machine's settings allow today; gives what they offer.
+    fn may_decide(&self, request: Digest, choice: Choice) -> Result<Offer, Failure> {
         if !choice.lets_through() {
-            return Ok(());
+            return Ok(Offer::default());
         }
         let question = self.engine.question_of(request)?;
-        let Some(run) = question.matter.run() else { return Ok(()) };
+        let Some(run) = question.matter.run() else { return Ok(Offer::default()) };
         let offer = Offer::of(&self.still(run)?);
-        let refused = |what: &str, line: &str| {
-            Failure::new(FailureKind::Refused, format!("refused: {what}"))
-                .next(format!("have root write into {}: {line}", porch::FILE))
-                .by("what one person lets through alone is the machine's settings to offer")
-        };
-        if choice == Choice::BreakGlass && !offer.break_glass {
-            return Err(refused("this machine lets nobody break the glass", "break_glass = true"));
-        }
-        if question.terms.opens.is_some() && !offer.alone {
-            return Err(refused("this machine lets nobody approve alone", "alone = \"wait\""));
-        }
-        Ok(())
+        offer.covers(choice == Choice::BreakGlass, question.terms.opens.is_some())?;
+        Ok(offer)
     }
 
     /// The run's request is within what the machine's settings allow today.
@@ -219,8 +209,8 @@ impl Doors for House {
     }
 
     fn commit(&mut self, id: RunId, person: &mut dyn Person) -> Result<Outcome, Failure> {
-        self.still(id)?;
-        self.engine.commit(id, person)
+        let offer = Offer::of(&self.still(id)?);
+        self.engine.commit(id, offer, person)
     }
 
     fn discard(&mut self, id: RunId) -> Result<RunRecord, Failure> {
@@ -283,10 +273,9 @@ impl Doors for House {
         person: &mut dyn Person,
     ) -> Result<Decided, Failure> {
         // What is no statement is told so by the engine.
-        if let Ok(statement) = Statement::parse(signed.0) {
-            self.may_decide(request, statement.choice)?;
-        }
-        self.engine.decide(request, signed, reason, person)
+        let choice = Statement::parse(signed.0).map(|s| s.choice);
+        let offer = choice.map_or(Ok(Offer::default()), |choice| self.may_decide(request, choice))?;
+        self.engine.decide(request, signed, reason, offer, person)
     }
 
     fn people(&self) -> Result<People, Failure> {

@@ -134,6 +134,22 @@ impl Offer {
     pub fn of(machine: &Machine) -> Self {
         Self { break_glass: machine.break_glass, alone: machine.alone == Alone::Wait }
     }
+
+    /// Refuses what is not offered: to break the glass, to approve alone.
+    pub(crate) fn covers(self, glass: bool, alone: bool) -> Result<(), Failure> {
+        let refused = |what: &str, line: &str| {
+            Failure::new(FailureKind::Refused, format!("refused: {what}"))
+                .next(format!("have root write into {}: {line}", crate::porch::FILE))
+                .by("what one person lets through alone is the machine's settings to offer")
+        };
+        if glass && !self.break_glass {
+            return Err(refused("this machine lets nobody break the glass", "break_glass = true"));
+        }
+        if alone && !self.alone {
+            return Err(refused("this machine lets nobody approve alone", "alone = \"wait\""));
+        }
+        Ok(())
+    }
 }
 
 /// What became of a run.

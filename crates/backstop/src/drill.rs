@@ -15,7 +15,9 @@ use backstop_core::id::RunId;
 use backstop_core::request::{Command, Net, Request};
 use backstop_core::run::{RunRecord, State};
 use backstop_engine::porch::{self, Caller};
-use backstop_engine::{Answer, Engine, Failure, Outcome, Person, RunOptions, Settings, Step, UndoOptions, Which};
+use backstop_engine::{
+    Answer, Engine, Failure, Offer, Outcome, Person, RunOptions, Settings, Step, UndoOptions, Which,
+};
 
 use crate::args::Incident;
 use crate::out::{self, Done, Trouble};
@@ -78,7 +80,7 @@ fn play(typed: &Incident, scene: &Scene, teller: &mut Teller, making: Duration) 
     }
 
     let clock = Instant::now();
-    let committed = engine.commit(id, &mut nobody)?;
+    let committed = engine.commit(id, Offer::default(), &mut nobody)?;
     nobody.0.clear();
     teller.step(&format!("a person lets it through: backstop commit {id}"), clock.elapsed())?;
     teller.show(&committed)?;

@@ -82,6 +82,8 @@ pub struct Review {
     all: Vec<Pending>,
     /// How many others can't be read; why, is said.
     unreadable: usize,
+    /// How many deeds of somebody alone wait for a review.
+    reviews: usize,
     chosen: Option<Digest>,
     pane: Pane,
     scroll: usize,
@@ -123,6 +125,7 @@ impl Review {
         let now = votes(&self.all);
         // What is over is not looked at any more, and what was decided on says so.
         self.pages.retain(|(request, _), _| now.contains_key(request) && now.get(request) == before.get(request));
+        self.reviews = waiting.reviews.len();
         let unreadable = waiting.unreadable.len();
         if std::mem::replace(&mut self.unreadable, unreadable) != unreadable
             && let Some(first) = waiting.unreadable.into_iter().next()

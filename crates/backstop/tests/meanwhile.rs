@@ -11,7 +11,7 @@ use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
 use backstop_core::request::{Command, Net, Request};
 use backstop_core::run::{RunRecord, State};
-use backstop_engine::{Answer, Durability, Engine, Person, RunOptions, Settings, Step, UndoOptions, Which};
+use backstop_engine::{Answer, Durability, Engine, Offer, Person, RunOptions, Settings, Step, UndoOptions, Which};
 
 /// Says yes; does something else on the way.
 struct Meanwhile<A: FnMut(), B: FnMut(u64)> {
@@ -239,7 +239,7 @@ fn what_was_decided_elsewhere_while_the_question_stood_stands() {
         fs::write(&victim, "old\n").expect("write");
         let elsewhere = |id| {
             let mut nobody = Meanwhile { asked: || {}, applied: |_| {} };
-            let outcome = scene.open().commit(id, &mut nobody).expect("it is held");
+            let outcome = scene.open().commit(id, Offer::default(), &mut nobody).expect("it is held");
             assert_eq!(outcome.record.state, State::Committed);
         };
         let mut person = Answers { asked: elsewhere, answer };
@@ -290,7 +290,7 @@ fn a_run_can_not_be_given_up_while_it_is_committed() {
             }
         };
         let mut person = Meanwhile { asked: || {}, applied: meanwhile };
-        assert_eq!(one.commit(id, &mut person).expect("it is held").record.state, State::Committed);
+        assert_eq!(one.commit(id, Offer::default(), &mut person).expect("it is held").record.state, State::Committed);
         let refused = discarding.expect("begun").join().expect("no panic").expect_err("too late");
         assert!(refused.what.contains("has taken effect"), "{refused}");
     });
@@ -339,12 +339,15 @@ fn a_held_run_is_a_conflict_once_what_it_saw_was_taken_back() {
     let second = scene.open().run(scene.request("echo three >> file"), &held, &mut nobody).expect("runs").record;
     let which = Which::Runs(vec![first.record.id]);
     assert!(scene.open().undo(&which, UndoOptions::default(), &mut nobody).expect("a report").stopped.is_none());
-    let outcome = scene.open().commit(second.id, &mut nobody).expect("a conflict is an outcome");
+    let outcome = scene.open().commit(second.id, Offer::default(), &mut nobody).expect("a conflict is an outcome");
     assert_eq!(outcome.record.state, State::Held);
     assert_eq!(read(&file), "one\n", "what was taken back stays so");
     // Brought back, it is again what the second run saw.
     assert!(scene.open().redo(&which, &mut nobody).expect("a report").stopped.is_none());
-    assert_eq!(scene.open().commit(second.id, &mut nobody).expect("held").record.state, State::Committed);
+    assert_eq!(
+        scene.open().commit(second.id, Offer::default(), &mut nobody).expect("held").record.state,
+        State::Committed
+    );
     assert_eq!(read(&file), "one\ntwo\nthree\n");
     scene.audit_holds();
 }

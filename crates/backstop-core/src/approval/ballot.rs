@@ -219,6 +219,9 @@ pub enum Refusal {
     /// A key that says of itself that it is none.
     #[error("the glass is broken with a security key, which somebody has to touch; {0} is none")]
     Software(String),
+    /// Once is enough, whatever came of it.
+    #[error("{0} has broken the glass for it already")]
+    Broken(String),
     /// Nobody acted alone.
     #[error("nobody broke the glass here, so there is nothing to review")]
     NothingToReview,
@@ -395,7 +398,8 @@ impl Ballot {
         if credential.from > now && (choice.lets_through() || choice.reviews()) {
             return Err(Refusal::Unsettled { key: print.clone(), from: credential.from });
         }
-        if self.is_own(member) && (choice.lets_through() || choice.reviews()) {
+        // A review lets nothing through, and whoever owns the account that asked may be the only other one.
+        if self.is_own(member) && choice.lets_through() {
             return Err(Refusal::Own(person.clone()));
         }
         if choice == Choice::BreakGlass {
@@ -432,6 +436,9 @@ impl Ballot {
     fn may_break(&self, credential: &Credential) -> Result<(), Refusal> {
         if !self.question.terms.glass {
             return Err(Refusal::NoGlass);
+        }
+        if let Some(before) = self.broken() {
+            return Err(Refusal::Broken(before.person.clone()));
         }
         let hard = Key::parse(&credential.key).is_ok_and(|key| key.claims_hardware());
         hard.then_some(()).ok_or_else(|| Refusal::Software(credential.id.clone()))
@@ -496,6 +503,13 @@ impl Ballot {
         tally(&self.question.quorum, &said.collect::<Vec<_>>())
     }
 
+    /// True where the quorum is not there but by a broken glass.
+    pub fn stands_on_glass(&self, people: &People) -> bool {
+        let others = self.votes.iter().filter(|v| v.choice != Choice::BreakGlass);
+        let said = others.filter_map(|v| Some((v.person.as_str(), v.choice, self.still(v, people)?)));
+        tally(&self.question.quorum, &said.collect::<Vec<_>>()) != Tally::Met && self.tally(people) == Tally::Met
+    }
+
     /// True where the request is the person's own.
     fn is_own(&self, member: &Member) -> bool {
         let q = &self.question;
@@ -509,7 +523,12 @@ impl Ballot {
             return Some(BTreeSet::new());
         }
         let held = verified(people, &vote.person, &vote.credential, &vote.text, &vote.signature);
-        let (member, _) = held.ok().filter(|(member, key)| key.from <= vote.at && !self.is_own(member))?;
+        let (member, key) = held.ok().filter(|(member, key)| key.from <= vote.at && !self.is_own(member))?;
+        let Terms { glass, opens } = self.question.terms;
+        let hard = || Key::parse(&key.key).is_ok_and(|key| key.claims_hardware());
+        if opens.is_some_and(|from| vote.at < from) || vote.choice == Choice::BreakGlass && !(glass && hard()) {
+            return None;
+        }
         let counts = |g: &&String| member.groups.get(*g).is_some_and(|from| *from <= vote.at);
         Some(vote.groups.iter().filter(counts).cloned().collect())
     }

@@ -46,7 +46,12 @@ fn head(page: &mut Page, question: &Question, what: &str) {
         );
     }
     if let Some(from) = question.terms.opens {
-        page.line("opens", &format!("{from} (nobody else is enrolled who could look at it; to be denied at any time)"));
+        page.line(
+            "opens",
+            &format!(
+                "{from} (nobody else is enrolled; to be denied at any time, and void where the machine is started anew)"
+            ),
+        );
     }
     page.line("expires", &question.expires.to_string());
 }

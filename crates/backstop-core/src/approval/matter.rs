@@ -103,6 +103,8 @@ mod tests {
             Matter::Run { asked, effects, facts, law, plan: other, run: id },
             Matter::Run { asked, effects, facts, law, plan, run: RunId::from_number(8) },
         ];
+        // As it was before there were terms: what was asked then is still what it was.
+        assert_eq!(of(&run()).hex(), "825406b60c9e1236c5d7f76656554c34ac487bcf2a3a829a39c60009e90e3d8e");
         let mut all: Vec<Digest> = parts.iter().map(of).collect();
         all.push(of(&run()));
         all.push(run().request("db-2", two, &nobody));

@@ -66,7 +66,7 @@ impl Choice {
     }
 
     /// What has to be said with it, as lines of their own behind the others.
-    const fn grounds(self) -> &'static [&'static str] {
+    pub const fn grounds(self) -> &'static [&'static str] {
         match self {
             Self::BreakGlass => &["ticket", "reason"],
             Self::Justified | Self::Unjustified => &["reason"],
@@ -97,8 +97,7 @@ impl From<Choice> for Word {
 impl Word {
     /// With the words of whoever decides, spelled as a statement spells them.
     pub fn with(choice: Choice, reason: Option<&str>, ticket: Option<&str>) -> Self {
-        let wants = |key: &str, said: Option<&str>| said.filter(|_| choice.grounds().contains(&key)).map(summary);
-        Self { choice, reason: wants("reason", reason), ticket: wants("ticket", ticket) }
+        Self { choice, reason: reason.map(summary), ticket: ticket.map(summary) }
     }
 
     /// Whether it can be signed.
@@ -354,7 +353,8 @@ mod tests {
             (Word::from(Choice::BreakGlass), false),
             (Word::with(Choice::BreakGlass, Some("x"), None), false),
             (Word::with(Choice::BreakGlass, Some("the\nd\u{ef}sk"), Some("INC-7")), true),
-            (Word::with(Choice::Justified, Some("x"), Some("left out")), true),
+            (Word::with(Choice::Justified, Some("x"), None), true),
+            (Word::with(Choice::Justified, Some("x"), Some("of no use")), false),
             (Word { reason: Some("x".to_owned()), ..Word::from(Choice::Deny) }, false),
             (Word { reason: Some("a\nb".to_owned()), ..Word::from(Choice::Justified) }, false),
         ] {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::approval::quorum::Quorum;
+use crate::approval::statement::Choice;
 use crate::audit::{Body, By, Settled};
 use crate::digest::Digest;
 use crate::id::RunId;
@@ -208,8 +209,9 @@ fn may_follow(body: &Body, door: Door) -> bool {
         Body::RunHeld { .. } | Body::RunDryRun { .. } | Body::RunObserved { .. } => door == D::Judged,
         // By the rules at once, or later by a person who was asked.
         Body::RunDenied { .. } => matches!(door, D::Judged | D::Held),
-        // What somebody did alone is reviewed whenever another person comes to it, whatever became of the run.
-        Body::ApprovalVoted { vote, .. } if vote.choice.reviews() => true,
+        // What somebody did alone is reviewed whenever another person comes to it, whatever became of the run; and that he
+        // did is put on record then at the latest.
+        Body::ApprovalVoted { vote, .. } if vote.choice.reviews() || vote.choice == Choice::BreakGlass => true,
         Body::ApprovalAsked { .. } | Body::ApprovalClaimed { .. } | Body::ApprovalVoted { .. } => door == D::Held,
         Body::RunCommitting { .. } => matches!(door, D::Judged | D::Held),
         Body::RunCommitted { .. } => door == D::Committing,

@@ -18,7 +18,7 @@ use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, Outcome, Person};
+use super::{Engine, Offer, Outcome, Person};
 use crate::approvals::{self, Request};
 use crate::clock;
 use crate::failure::{Failure, FailureKind};
@@ -215,7 +215,7 @@ impl Engine {
             Choice::Justified | Choice::Unjustified if request.ballot.broken().is_none() => {
                 return Err(refused(digest, &Refusal::NothingToReview));
             }
-            Choice::Justified | Choice::Unjustified => {}
+            Choice::Justified | Choice::Unjustified => over(&request)?,
             choice => self.open_for(&request, choice)?,
         }
         request.prepare(word.clone(), &member.id, &print, clock::now())
@@ -227,6 +227,7 @@ impl Engine {
         digest: Digest,
         (text, signature): (&str, &str),
         reason: Option<&Bytes>,
+        offer: Offer,
         person: &mut dyn Person,
     ) -> Result<Decided, Failure> {
         self.sound()?;
@@ -258,7 +259,7 @@ impl Engine {
         };
         match (pending.phase, run) {
             (Phase::Approved { .. }, Some(run)) => {
-                let outcome = match self.commit(run, person) {
+                let outcome = match self.commit(run, offer, person) {
                     // Somebody else was quicker, with the same people's word.
                     Err(_) if self.record(run)?.state == State::Committed => {
                         Outcome { record: self.record(run)?, effects: self.read_effects(run)? }
@@ -299,12 +300,20 @@ impl Engine {
                 self.step(&mut request, &Event::Settled { done })?;
             }
         }
+        if request.ballot.broken().is_some() && !request.is_away() {
+            // All others are told by its entry, and the next of this request's stand behind it.
+            self.on_record(&request)?;
+        }
         if request.phase.waits() {
             let event = if request.time_holds(now)? { Event::Ticked } else { Event::TimeLost };
             self.step(&mut request, &event)?;
         }
         if request.phase.waits() && !self.still_stands(&request.question().matter)? {
             self.step(&mut request, &Event::Cancelled)?;
+        }
+        if request.phase.waits() && request.question().terms.opens.is_some() && people.founded {
+            // Who was alone is so no more.
+            self.step(&mut request, &Event::Superseded)?;
         }
         self.count(&mut request, people)?;
         if request.phase.is_over() && !request.is_away() {
@@ -421,7 +430,13 @@ impl Engine {
 
     /// Takes the one claim on a run's request, which has to have asked at least this quorum. Every signature is
     /// verified again, and what would be done is compared with what people were asked.
-    pub(super) fn claim(&mut self, record: &RunRecord, quorum: &Quorum, lock: &Lock) -> Result<Claim, Failure> {
+    pub(super) fn claim(
+        &mut self,
+        record: &RunRecord,
+        quorum: &Quorum,
+        offer: Offer,
+        lock: &Lock,
+    ) -> Result<Claim, Failure> {
         let run = record.id;
         let people = self.people()?;
         let Some(digest) = record.approval else {
@@ -458,6 +473,7 @@ impl Engine {
                 .next(format!("give up: backstop discard {run}")));
         }
         self.open_for(&request, Choice::ApproveOnce)?;
+        offer.covers(request.ballot.stands_on_glass(&people), request.question().terms.opens.is_some())?;
         let plan = self.store.read(run, PLAN)?.unwrap_or_default();
         if self.matter(record, &plan)? != request.question().matter {
             return Err(Failure::internal(format!("{run} is not what people were asked about any more")));
@@ -516,9 +532,23 @@ fn stranger(print: &str, people: &People) -> Failure {
 }
 
 fn ungrounded(choice: Choice) -> Failure {
-    let what = if choice == Choice::BreakGlass { "--ticket and --reason" } else { "--reason" };
-    Failure::usage(format!("{} has to be answered for", choice.name()))
-        .next(format!("say it: {what} TEXT, in plain words"))
+    let grounds: Vec<String> = choice.grounds().iter().map(|key| format!("--{key}")).collect();
+    match &*grounds.join(" and ") {
+        "" => Failure::usage(format!("{} is signed without a ticket or a reason", choice.name()))
+            .next("leave them out; a reason can be given with what is signed: --reason"),
+        all => Failure::usage(format!("{} has to be answered for", choice.name()))
+            .next(format!("say it in plain words: {all}, and nothing else")),
+    }
+}
+
+/// Refuses to review what has not ended: it can still be stopped.
+pub(super) fn over(request: &Request) -> Result<(), Failure> {
+    if request.phase.is_over() {
+        return Ok(());
+    }
+    let name = request.question().name();
+    Err(Failure::new(FailureKind::Refused, format!("{name} has not taken effect yet, so there is nothing to review"))
+        .next(format!("stop it: backstop deny {name}")))
 }
 
 pub(super) fn refused(request: Digest, refusal: &Refusal) -> Failure {

@@ -116,8 +116,9 @@ impl Engine {
             let Matter::Run { effects, law: by, run, .. } = &question.matter else { continue };
             let waits =
                 asked.phase == Phase::Pending && now < question.expires && asked.time_holds(now).unwrap_or(false);
-            let by_fewer = question.terms.opens.is_some() != terms.opens.is_some();
-            let covers = *by == law && !by_fewer && question.quorum.covers(&quorum);
+            let asked_now = (terms.glass, terms.opens.is_some());
+            let on_these = (question.terms.glass, question.terms.opens.is_some()) == asked_now;
+            let covers = *by == law && on_these && question.quorum.covers(&quorum);
             if Some(*effects) != record.digest || !covers || !waits {
                 continue;
             }

@@ -7,7 +7,7 @@ use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use serde::{Deserialize, Serialize};
 
-use super::approve::refused;
+use super::approve::{over, refused};
 use super::{Decided, Engine};
 use crate::approvals::Request;
 use crate::clock;
@@ -32,7 +32,9 @@ impl Engine {
     /// The request for which the glass was broken last; none where it never was.
     fn last_broken(&self) -> Result<Option<Request>, Failure> {
         let broken: Option<Broken> = self.store.read_own(GLASS)?;
-        let request = broken.map(|broken| self.request(broken.request)).transpose()?;
+        let lost =
+            |failure: Failure| failure.next("bring it back from where the state directory was copied: approvals-ended");
+        let request = broken.map(|broken| self.request(broken.request).map_err(lost)).transpose()?;
         // Noted first: where it was cut off before the vote was kept, nobody broke it.
         Ok(request.filter(|request| request.ballot.broken().is_some()))
     }
@@ -64,7 +66,7 @@ impl Engine {
     }
 
     /// What was said of a deed done alone is in the log, also what a crash kept from it.
-    fn on_record(&mut self, request: &Request) -> Result<(), Failure> {
+    pub(super) fn on_record(&mut self, request: &Request) -> Result<(), Failure> {
         let votes: Vec<Vote> =
             [request.ballot.broken(), request.ballot.reviewed()].into_iter().flatten().cloned().collect();
         let (digest, run) = (request.question().request, request.question().matter.run());
@@ -92,6 +94,7 @@ impl Engine {
         if request.ballot.broken().is_none() {
             return Err(refused(digest, &Refusal::NothingToReview));
         }
+        over(&request)?;
         self.on_record(&request)?;
         let vote =
             request.vote(text, signature, &people, clock::now())?.map_err(|refusal| refused(digest, &refusal))?;

@@ -10,7 +10,7 @@ use backstop_core::run::{RunRecord, State};
 
 use super::edit::Unchanged;
 use super::look::Kept;
-use super::{Engine, Filter, Outcome, Person, SETTLE, Step, UndoOptions, UndoReport, Which};
+use super::{Engine, Filter, Offer, Outcome, Person, SETTLE, Step, UndoOptions, UndoReport, Which};
 use crate::beside::beside;
 use crate::commit::{Bounds, Checked, History, Known, Receipt, Site, check};
 use crate::failure::{Failure, FailureKind};
@@ -23,7 +23,7 @@ const NAMED: usize = 5;
 impl Engine {
     /// Commits a held run: re-checks that the disk is still as the rehearsal saw it, then makes the
     /// rehearsed bytes real. The command does not run again.
-    pub fn commit(&mut self, id: RunId, person: &mut dyn Person) -> Result<Outcome, Failure> {
+    pub fn commit(&mut self, id: RunId, offer: Offer, person: &mut dyn Person) -> Result<Outcome, Failure> {
         self.sound_of(id)?;
         let mut record = self.record(id)?;
         expect(&record, State::Held)?;
@@ -68,7 +68,7 @@ impl Engine {
             return Err(Failure::new(FailureKind::Refused, what).next(format!("again: backstop commit {id}")));
         }
         let bounds = self.t0(id, &sites)?;
-        let mut claim = if two { Some(self.claim(&now, &today.quorum(), &lock)?) } else { None };
+        let mut claim = if two { Some(self.claim(&now, &today.quorum(), offer, &lock)?) } else { None };
         let checked = match self.as_rehearsed((&plan, &effects), &sites, &bounds, true) {
             Ok(checked) => checked,
             Err(failure) => {

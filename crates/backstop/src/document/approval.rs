@@ -28,7 +28,7 @@ pub struct RequestDocument {
     pub phase: Phase,
     /// What is asked, by whom it may be approved, and until when.
     pub question: Question,
-    /// Whether the quorum is there.
+    /// Whether the quorum is there, or the glass was broken for it.
     pub quorum_met: bool,
 }
 

@@ -41,8 +41,9 @@ pub fn draw(review: &mut Review, now: Timestamp, frame: &mut Frame<'_>) {
         0 => String::new(),
         n => format!(", {n} can't be read"),
     };
+    let reviews = if review.reviews == 0 { "" } else { ", A BROKEN GLASS WAITS FOR A REVIEW (backstop pending)" };
     let title = format!(
-        " {} for approval{unreadable} ",
+        " {} for approval{unreadable}{reviews} ",
         size::counted(review.all.len() as u64, "request waits", "requests wait")
     );
     let list = List::new(items)

@@ -1,5 +1,6 @@
 //! What people read of requests for approval, and of who may approve.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use backstop_core::approval::ballot::Tally;
@@ -32,16 +33,13 @@ pub fn name(asked: &Pending) -> String {
 /// `1 of 2 (anna), expires in 12 min`.
 pub fn state(asked: &Pending, now: Timestamp) -> String {
     let (have, needs) = standing(&asked.tally, &asked.question.quorum);
-    let mut yes: Vec<&str> = asked.votes.iter().filter(|v| v.choice.lets_through()).map(|v| &*v.person).collect();
-    yes.dedup();
+    let yes: BTreeSet<&str> = asked.votes.iter().filter(|v| v.choice.lets_through()).map(|v| &*v.person).collect();
     let who: Vec<&str> = match &asked.tally {
         // Of those who said yes, who still counts.
         Tally::Open { have, .. } => have.iter().map(String::as_str).collect(),
-        _ => yes,
+        _ => yes.into_iter().collect(),
     };
-    if let Some(alone) = broken(asked) {
-        return alone;
-    }
+    let glass = broken(asked).map_or_else(String::new, |glass| format!("; {glass}"));
     let who = if who.is_empty() { String::new() } else { format!(" ({})", who.join(", ")) };
     let groups = match &asked.tally {
         Tally::Open { groups, .. } if !groups.is_empty() => {
@@ -59,26 +57,27 @@ pub fn state(asked: &Pending, now: Timestamp) -> String {
             };
             let opens = asked.question.terms.opens.filter(|from| now < *from);
             let opens = opens.map_or_else(String::new, |from| format!(", opens in {}", left(from)));
-            format!("{have} of {needs}{who}{groups}{opens}, expires in {}", left(asked.question.expires))
+            let have =
+                if glass.is_empty() { format!("{have} of {needs}{who}{groups}{opens}, ") } else { String::new() };
+            format!("{have}expires in {}{glass}", left(asked.question.expires))
         }
         Phase::Denied | Phase::Revoked => {
-            let by = asked.votes.iter().rev().find(|v| !v.choice.lets_through()).map(|v| &*v.person);
-            format!("{} by {}", asked.phase.name(), by.unwrap_or("somebody"))
+            let no = |choice: Choice| matches!(choice, Choice::Deny | Choice::Revoke);
+            let by = asked.votes.iter().find(|v| no(v.choice)).map(|v| &*v.person);
+            format!("{} by {}{glass}", asked.phase.name(), by.unwrap_or("somebody"))
         }
-        phase => format!("{}{who}", phase.name()),
+        phase if glass.is_empty() => format!("{}{who}", phase.name()),
+        phase => format!("{}{glass}", phase.name()),
     }
 }
 
-/// Where somebody broke the glass: who, what came of it, and who has reviewed that.
+/// Where somebody broke the glass: who, and who has reviewed that.
 fn broken(asked: &Pending) -> Option<String> {
-    if matches!(asked.phase, Phase::Pending | Phase::Denied | Phase::Revoked) {
-        return None;
-    }
     let by = asked.votes.iter().find(|v| v.choice == Choice::BreakGlass)?;
     let review = asked.votes.iter().find(|v| v.choice.reviews());
     let review = review
         .map_or_else(|| "not reviewed yet".to_owned(), |v| format!("reviewed by {}: {}", v.person, v.choice.name()));
-    Some(format!("{}, by {} alone (break glass), {review}", asked.phase.name(), by.person))
+    Some(format!("{} broke the glass, {review}", by.person))
 }
 
 /// What whoever breaks the glass, or reviews that, is told before it is signed.
@@ -86,14 +85,18 @@ pub fn alone(word: &Word, asked: &Pending, style: Style) -> String {
     let mut out = String::new();
     let mut say = |key: &str, text: &str| line(&mut out, style, key, &tame(text.as_bytes()));
     if word.choice == Choice::BreakGlass {
-        say("alone", "all others hear of it, and one of them has to review it before the glass is broken again");
+        say(
+            "alone",
+            "all others hear of it, and one of them has to review it before the glass is broken again, also where \
+             nothing comes of it",
+        );
     }
-    if let Some(before) = broken(asked).filter(|_| word.choice.reviews()) {
-        say("was", &before);
+    if word.choice.reviews() {
+        say("was", asked.phase.name());
         for vote in asked.votes.iter().filter(|v| v.choice == Choice::BreakGlass) {
             let grounds = Statement::parse(&vote.text).ok().and_then(|s| Some((s.ticket?, s.reason?)));
             if let Some((ticket, reason)) = grounds {
-                say("because", &format!("{reason} ({ticket})"));
+                say("by", &format!("{}: {reason} ({ticket})", vote.person));
             }
         }
     }
@@ -202,7 +205,7 @@ pub fn wish(wish: &Wish, change: &Change, now: Timestamp, style: Style) -> Strin
             let next = if people.founded {
                 "two people are enrolled: every other change takes two people from now on"
             } else {
-                "enrol a second person; until then nobody can approve what takes two"
+                "enrol a second person: what takes two people takes both of them"
             };
             line(&mut out, style, "next", next);
         }

@@ -36,9 +36,11 @@ pub fn pending(json: bool) -> Done {
 
 /// `backstop approve`.
 pub fn approve(typed: &Approve) -> Done {
+    if !typed.break_glass {
+        return decide(&typed.decide, &Choice::ApproveOnce.into());
+    }
     let reason = typed.decide.reason.as_ref().map(|reason| reason.to_string_lossy());
-    let choice = if typed.break_glass { Choice::BreakGlass } else { Choice::ApproveOnce };
-    decide(&typed.decide, &Word::with(choice, reason.as_deref(), typed.ticket.as_deref()))
+    decide(&typed.decide, &Word::with(Choice::BreakGlass, reason.as_deref(), typed.ticket.as_deref()))
 }
 
 /// `backstop approve`, `deny`, `revoke`, and `review` of what somebody let through alone.

@@ -372,7 +372,8 @@ fn said(
     let line = if touched { token(n) } else { key(n) };
     let print = Key::parse(&line).expect("a key").fingerprint();
     let nonce = Nonce([ballot.issued.len() as u8; 32]);
-    let word = Word::with(choice, Some("the disk is full"), Some("INC-7"));
+    let said = |key: &'static str, text: &'static str| Some(text).filter(|_| choice.grounds().contains(&key));
+    let word = Word::with(choice, said("reason", "the disk is full"), said("ticket", "INC-7"));
     let text = ballot.prepare(word, person, &print, nonce, after(at)).text();
     let bytes = text.as_bytes();
     let signature = if touched { sign_by_token(n, NAMESPACE, bytes, 1) } else { sign(n, NAMESPACE, bytes) };
@@ -399,6 +400,9 @@ fn the_glass_is_broken_by_one_with_a_security_key_and_reviewed_by_another() {
     said(&mut ballot, &people, Choice::BreakGlass, hard, 0).expect("broken");
     assert_eq!(ballot.tally(&people), Tally::Met);
     assert!(ballot.right(&people, after(90)).is_some() && ballot.standing(&people).len() == 2);
+    let twice = said(&mut ballot.clone(), &people, Choice::BreakGlass, hard, 0);
+    assert_eq!(twice, Err(Refusal::Broken("anna".to_owned())));
+    assert!(ballot.stands_on_glass(&people) && !waits.stands_on_glass(&people));
     // A no still wins, a key that was taken away counts no more, and it can be taken back.
     let mut denied = ballot.clone();
     cast(&mut denied, &people, Choice::Deny, "ben", 2).expect("a no");
@@ -419,6 +423,10 @@ fn the_glass_is_broken_by_one_with_a_security_key_and_reviewed_by_another() {
     assert_eq!(ballot.tally(&people), Tally::Met);
     let kept = Ballot::recount(ballot.question().clone(), ballot.votes(), &people).expect("it holds");
     assert!(kept.broken().is_some_and(|v| v.person == "anna") && kept.reviewed().is_some_and(|v| v.person == "ben"));
+    // Also by whoever owns the account that asked: nobody else may be there.
+    let mut bens = Ballot::new(on(glass, Question { excluded: uids([1002]), ..question(2, &[]) }));
+    said(&mut bens, &people, Choice::BreakGlass, hard, 0).expect("broken");
+    said(&mut bens, &people, Choice::Justified, ("ben", 2, false), late).expect("a review");
     let late = said(&mut Ballot::new(on(glass, question(2, &[]))), &people, Choice::BreakGlass, hard, 1_800);
     assert_eq!(late, Err(Refusal::Expired(after(1_800))));
 }

@@ -9,7 +9,7 @@ use crate::approval::life::{ALONE, JUMP};
 use crate::approval::matter::Matter;
 use crate::approval::people::{Footing, People};
 use crate::approval::quorum::Quorum;
-use crate::approval::statement::Choice;
+use crate::approval::statement::{Choice, FRESH};
 use crate::audit::Body;
 use crate::digest::Digest;
 use crate::id::RunId;
@@ -110,10 +110,9 @@ impl Approvals {
         if !question.is_sound() {
             return Err("a question to people that can't have been asked".to_owned());
         }
-        let founded = self.people.as_ref().is_some_and(|people| people.founded);
-        let early = |opens: Timestamp| opens.seconds_since(at) < ALONE - JUMP;
-        if question.terms.opens.is_some_and(|opens| founded || early(opens)) {
-            return Err("one person was asked alone, where there are two, or without a day's wait".to_owned());
+        // That nobody else was there is asked when it begins. The question was made some moments before its entry.
+        if question.terms.opens.is_some_and(|opens| opens.seconds_since(at) < ALONE - FRESH) {
+            return Err("one person was asked alone, without a day's wait".to_owned());
         }
         let asked = Asked { at, question: question.clone(), votes: Vec::new(), over: false };
         let before = self.asked.insert(question.request, asked);
@@ -128,6 +127,11 @@ impl Approvals {
     }
 
     fn votes(&mut self, request: Digest, vote: &Vote, at: Timestamp) -> Result<(), String> {
+        // Said by the claim already, which a crash let be written first.
+        let known = |asked: &Asked| asked.votes.contains(vote);
+        if vote.choice == Choice::BreakGlass && self.asked.get(&request).is_some_and(known) {
+            return Ok(());
+        }
         let counted = self.counts(request, vote, at);
         if let Some(asked) = self.asked.get_mut(&request) {
             // A no that doesn't hold as a signature may still be one that was said.
@@ -186,7 +190,8 @@ impl Approvals {
                 return Err("begun by one person alone, where there are two".to_owned());
             }
         }
-        if votes.iter().any(|v| v.choice == Choice::BreakGlass) {
+        let known = |vote: &Vote| self.asked.get(&request).is_some_and(|asked| asked.votes.contains(vote));
+        if votes.iter().any(|v| v.choice == Choice::BreakGlass && !known(v)) {
             self.breaks(request)?;
         }
         match self.asked.get_mut(&request) {

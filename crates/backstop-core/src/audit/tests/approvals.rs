@@ -321,7 +321,7 @@ fn broken() -> (Vec<Body>, Ballot, People) {
 fn alone(ballot: &mut Ballot, people: &People, choice: Choice, person: &str) -> Vote {
     let line = if person == "anna" { token(9) } else { key(2) };
     let print = Key::parse(&line).expect("a key").fingerprint();
-    let word = Word::with(choice, Some("the disk is full"), Some("INC-7"));
+    let word = Word::with(choice, Some("the disk is full"), Some("INC-7").filter(|_| choice == Choice::BreakGlass));
     let nonce = Nonce([ballot.votes().len() as u8; 32]);
     let text = ballot.prepare(word, person, &print, nonce, at()).text();
     let bytes = text.as_bytes();
@@ -341,6 +341,11 @@ fn a_glass_that_was_broken_is_reviewed_before_the_next() {
     for story in [&bodies, &without] {
         assert_eq!(told(&[story, &[review.clone()][..]].concat()), (Vec::new(), 0));
     }
+    // Put on record late: after the claim that carried it, or after the run was given up.
+    let late = bodies[7].clone();
+    assert_eq!(told(&[&without[..], &[late.clone(), review.clone()]].concat()), (Vec::new(), 0));
+    let ended = Body::RunDiscarded { by: PERSON, run: run() };
+    assert_eq!(told(&[&bodies[..7], &[ended, late, review.clone()]].concat()), (Vec::new(), 0));
     // The same once more, of another run.
     let other = RunId::from_number(8);
     let again = |review: &[Body]| {
