@@ -133,6 +133,15 @@ impl Proposal {
         Ok(Self { old: size, proof, note: note.to_owned() })
     }
 
+    /// The checkpoint with the log's own signature and this one: of what others signed a witness knows nothing.
+    pub fn cosigned(&self, log: &Verifier, line: &str) -> String {
+        let at = self.note.rfind("\n\n").map_or(self.note.len(), |at| at + 2);
+        let (checkpoint, signatures) = self.note.split_at(at);
+        let its = |line: &&str| line.strip_prefix(DASH).is_some_and(|l| l.split(' ').next() == Some(log.name()));
+        let own: String = signatures.lines().filter(its).map(|line| format!("{line}\n")).collect();
+        format!("{checkpoint}{own}{line}")
+    }
+
     /// Which log it says that it is, of which nothing is believed yet.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod lines;
 mod read;
 mod recover;
 mod verify;
+mod witnessed;
 
 use std::fs::File;
 use std::io;
@@ -19,8 +20,10 @@ use backstop_core::merkle::Frontier;
 use backstop_core::note::{Checkpoint, NoteError, Signer, Verifier};
 use backstop_core::time::Timestamp;
 
+pub use create::public_key;
 pub use read::{Entries, entries, signed_end};
-pub use verify::{Answer, Finding, Report, Weight, verify};
+pub use verify::{Answer, Finding, Kept, Report, Weight, verify};
+pub use witnessed::{Cosigned, keep, propose};
 
 /// Why the log could not be opened or written. Whoever gets one may not go on.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +61,16 @@ pub enum AuditError {
         found: u64,
         /// Entries of the checkpoint.
         signed: u64,
+    },
+    /// Entries that a witness elsewhere has seen are gone.
+    #[error("the audit log in {dir} has {found} entries, but a witness has seen {seen}: its end is missing")]
+    Unwitnessed {
+        /// The log.
+        dir: PathBuf,
+        /// Entries of the checkpoint.
+        found: u64,
+        /// Entries that were seen.
+        seen: u64,
     },
     /// Entries that were signed are not the same any more.
     #[error("the audit log in {dir} was changed: its {signed} signed entries do not give the signed root")]

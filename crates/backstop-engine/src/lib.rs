@@ -31,6 +31,7 @@ mod trace;
 mod transaction;
 pub mod volume;
 mod ways;
+pub mod witness;
 
 pub use doors::{Doors, House, by_daemon, open};
 pub use engine::{

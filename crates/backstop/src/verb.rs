@@ -1,6 +1,7 @@
 //! One file a verb: takes what was typed, asks the engine, prints. Decides nothing but the exit code.
 
 mod approve;
+mod audit;
 mod doctor;
 mod hook;
 mod install;
@@ -21,7 +22,7 @@ use backstop_core::approval::statement::Choice;
 use backstop_engine::porch::Caller;
 use backstop_engine::{Doors, Failure, FailureKind, House, Recovered, by_daemon};
 
-use crate::args::{Audit, Drill, Install, Vault, Verb};
+use crate::args::{Drill, Install, Vault, Verb};
 use crate::out::{self, Done};
 use crate::screen::message;
 use crate::screen::style::Style;
@@ -77,7 +78,7 @@ pub fn dispatch(verb: Verb) -> Done {
         Verb::Recover(json) => vault::recover(json.json),
         Verb::Policy(what) => policy::dispatch(&what),
         Verb::Log(typed) => records::log(&typed),
-        Verb::Audit(Audit::Verify(json)) => records::verify(json.json),
+        Verb::Audit(what) => audit::audit(&what),
         Verb::Doctor(json) => doctor::doctor(json.json),
         Verb::Drill(Drill::Incident(typed)) => crate::drill::incident(&typed),
         Verb::Hook { agent } => hook::hook(agent),

@@ -96,7 +96,7 @@ impl Scene {
 
     /// The audit log tells a story that holds.
     fn audit_holds(&self) {
-        let report = backstop_engine::audit::verify(&self.at("state/audit"), None);
+        let report = backstop_engine::audit::verify(&self.at("state/audit"), &Default::default());
         assert!(report.findings.is_empty(), "{:?}", report.findings);
     }
 

@@ -82,8 +82,11 @@ pub(super) fn keys(dir: &Path) -> Result<(Signer, Verifier), AuditError> {
     }
 }
 
-/// The public key alone.
-pub(super) fn public_key(dir: &Path) -> Result<Verifier, AuditError> {
+/// The public key of the log in `dir` alone.
+///
+/// # Errors
+/// Where it can't be read, or is none.
+pub fn public_key(dir: &Path) -> Result<Verifier, AuditError> {
     let path = dir.join(KEY_PUB);
     let text = fs::read(&path).map_err(AuditError::io("read", &path))?;
     let text = std::str::from_utf8(&text).ok().and_then(|t| t.strip_suffix('\n'));

@@ -6,6 +6,7 @@ mod damage;
 mod faults;
 mod fixtures;
 mod processes;
+mod witnessed;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -101,7 +102,7 @@ fn scratch(runs: u32) -> Scratch {
 
 impl Scratch {
     fn report(&self) -> Report {
-        verify(&self.dir, None)
+        verify(&self.dir, &Kept::default())
     }
 
     fn read(&self, name: &str) -> Vec<u8> {
@@ -120,6 +121,10 @@ impl Scratch {
         let note = String::from_utf8(self.read("checkpoint")).expect("a note is UTF-8");
         Checkpoint::of_note(&note).expect("a checkpoint")
     }
+}
+
+fn kept(checkpoint: &Checkpoint) -> Kept {
+    Kept { checkpoint: Some(checkpoint.clone()), ..Kept::default() }
 }
 
 /// The name of the first segment.
@@ -143,7 +148,7 @@ fn copy_dir(from: &Path, to: &Path) {
 #[test]
 fn an_honest_log_verifies_and_says_what_it_holds() {
     let scratch = scratch(3);
-    let report = verify(&scratch.dir, Some(&scratch.pinned()));
+    let report = verify(&scratch.dir, &kept(&scratch.pinned()));
     assert_eq!(whats(&report), [""; 0]);
     assert_eq!((report.exit(), report.entries, report.signed, report.runs), (0, 25, 25, 3));
     assert_eq!([report.integrity, report.completeness, report.authorisation], [Answer::Holds; 3]);

@@ -10,13 +10,16 @@ use backstop_core::digest::Digest;
 use backstop_core::id::RunId;
 use backstop_core::merkle::{self, Frontier};
 use backstop_core::note::{Checkpoint, Verifier};
+use backstop_core::quoted::Quoted;
 use backstop_core::time::Timestamp;
+use backstop_core::witness::Witness;
 use serde::Serialize;
 
 use super::AuditError;
 use super::create::public_key;
 use super::layout::{CHECKPOINT, Segment, lock_to_look, segment_name, segments, unpadded};
 use super::lines::{Line, Lines};
+use super::witnessed::{self, Cosigned};
 use crate::approvals;
 
 /// The answer to one question.
@@ -105,12 +108,21 @@ impl Report {
     }
 }
 
-/// Verifies the log in `dir`. `pinned` is a checkpoint of it that was kept elsewhere: without one, a
-/// log that was replaced as a whole, key and all, can't be told from the real one.
-pub fn verify(dir: &Path, pinned: Option<&Checkpoint>) -> Report {
+/// What of a log was kept elsewhere: without any, a log that was replaced as a whole, key and all, can't be told from the
+/// real one.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// A checkpoint that a person kept and trusts.
+    pub checkpoint: Option<Checkpoint>,
+    /// Witnesses who have to have cosigned the log.
+    pub witnesses: Vec<Witness>,
+}
+
+/// Verifies the log in `dir`.
+pub fn verify(dir: &Path, kept: &Kept) -> Report {
     let mut check = Check::default();
     let before = approvals::people_in(dir);
-    if let Err(error) = check.all(dir, pinned) {
+    if let Err(error) = check.all(dir, kept) {
         let source = std::error::Error::source(&error).map_or(String::new(), |s| format!(": {s}"));
         check.say(Question::Integrity, Weight::Unreadable, None, format!("{error}{source}"));
     }
@@ -180,7 +192,8 @@ struct At {
 }
 
 impl Check {
-    fn all(&mut self, dir: &Path, pinned: Option<&Checkpoint>) -> Result<(), AuditError> {
+    fn all(&mut self, dir: &Path, kept: &Kept) -> Result<(), AuditError> {
+        let pinned = kept.checkpoint.as_ref();
         let Snapshot { key, checkpoint, segments } = snapshot(dir)?;
         self.origin = key.as_ref().ok().map(|k| k.name().to_owned());
         if let Err(what) = &key {
@@ -197,9 +210,11 @@ impl Check {
         }
         let checkpoint = checkpoint.ok();
         self.signed = checkpoint.as_ref().map_or(0, |c| c.size);
+        let cosigned = key.as_ref().map_or_else(|_| Ok(Vec::new()), |key| self.cosigned(dir, kept, key))?;
         // The roots that the tree must have on its way, by size.
         let marks = [(checkpoint.as_ref(), "the signed checkpoint"), (pinned, "the kept checkpoint")];
-        let marks: Vec<_> = marks.into_iter().filter_map(|(c, name)| c.map(|c| (c, name))).collect();
+        let mut marks: Vec<_> = marks.into_iter().filter_map(|(c, name)| c.map(|c| (c, name))).collect();
+        marks.extend(cosigned.iter().map(|(checkpoint, name)| (checkpoint, name.as_str())));
         let mut lines = Lines::all(dir, segments);
         let mut first_unsigned = None;
         self.compare(&marks);
@@ -230,6 +245,28 @@ impl Check {
             self.broken(first_unsigned, what);
         }
         Ok(())
+    }
+
+    /// What the witnesses cosigned; each has to have.
+    fn cosigned(&mut self, dir: &Path, kept: &Kept, key: &Verifier) -> Result<Vec<(Checkpoint, String)>, AuditError> {
+        let mut all = Vec::new();
+        for witness in &kept.witnesses {
+            let name = Quoted(witness.name().as_bytes()).to_string();
+            match witnessed::kept(dir, witness, key) {
+                Ok(Some(Cosigned { at, checkpoint })) => {
+                    let when = Timestamp::new(i64::try_from(at).unwrap_or(i64::MAX), 0);
+                    let what = format!("{name} has seen {} at {when}", entries_of(checkpoint.size));
+                    self.say(Question::Integrity, Weight::Note, None, what);
+                    all.push((checkpoint, format!("what {name} cosigned")));
+                }
+                Ok(None) => self.broken(None, format!("the witness {name} has cosigned nothing that is kept here")),
+                Err(AuditError::Checkpoint { source, .. }) => {
+                    self.broken(None, format!("what is kept as cosigned by {name} is not to be trusted: {source}"));
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(all)
     }
 
     fn line(&mut self, at: At, line: &Line<'_>, key: Option<&Verifier>) {

@@ -1,4 +1,4 @@
-//! `log` and `audit verify`: the audit log, read without opening the engine, which would write to it.
+//! `log`: the audit log, read without opening the engine, which would write to it.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -9,12 +9,11 @@ use backstop_core::audit::{Body, Entry};
 use backstop_core::bytes::Bytes;
 use backstop_core::id::RunId;
 use backstop_engine::Failure;
-use backstop_engine::audit::{AuditError, entries, verify as check};
+use backstop_engine::audit::{AuditError, entries};
 use backstop_engine::porch::{self, Caller};
 
 use crate::args::Log;
-use crate::document::AuditDocument;
-use crate::out::{self, Done, Trouble};
+use crate::out::{Done, Trouble};
 use crate::screen::records;
 use crate::screen::style::Style;
 use crate::{exit, inside};
@@ -23,7 +22,7 @@ use crate::{exit, inside};
 const LOOK: Duration = Duration::from_millis(250);
 
 /// The log's directory.
-fn folder() -> Result<PathBuf, Failure> {
+pub fn folder() -> Result<PathBuf, Failure> {
     super::roots()?;
     let (settings, _) = porch::settings(Caller::of_this_process())?;
     Ok(settings.state.join("audit"))
@@ -95,23 +94,4 @@ impl Session {
         }
         entry.body.run().is_some_and(|run| self.runs.contains(&run))
     }
-}
-
-/// `backstop audit verify`.
-pub fn verify(json: bool) -> Done {
-    inside::records_needed("audit verify")?;
-    let dir = folder()?;
-    // A log that is gone where runs are recorded is a finding, not a fresh start.
-    if !dir.exists() && !dir.with_file_name("runs").exists() {
-        return Err(Failure::usage(format!("no audit log in {}", Bytes::from(dir).quoted()))
-            .next("the first `backstop run` begins it")
-            .into());
-    }
-    let report = check(&dir, None);
-    if json {
-        out::document(&AuditDocument::of(&report))?;
-    } else {
-        out::print(&records::report(&report, Style::of(&io::stdout())))?;
-    }
-    Ok(report.exit())
 }

@@ -112,18 +112,18 @@ fn a_log_rolled_back_with_its_checkpoint_is_found_by_a_kept_one() {
     let (log, checkpoint, early) = (scratch.read(FIRST), scratch.read("checkpoint"), scratch.pinned());
     scratch.log.append(at(20), &story(1)).expect("append");
     let late = scratch.pinned();
-    assert_eq!(verify(&scratch.dir, Some(&early)).exit(), 0, "a log that grew still matches");
+    assert_eq!(verify(&scratch.dir, &kept(&early)).exit(), 0, "a log that grew still matches");
     scratch.write(FIRST, &log);
     scratch.write("checkpoint", &checkpoint);
     assert_eq!(scratch.report().exit(), 0, "from the inside it cannot be told");
-    let report = verify(&scratch.dir, Some(&late));
+    let report = verify(&scratch.dir, &kept(&late));
     assert_eq!(whats(&report), ["the kept checkpoint covers 17 entries, the log has 9: its end is missing"]);
     assert_eq!(report.exit(), 1);
     // Grown again, with other entries: as long, but not the same.
     scratch.log = AuditLog::open(&scratch.dir, at(30)).expect("open");
     scratch.log.append(at(31), &story(2)).expect("append");
     assert_eq!(scratch.report().exit(), 0);
-    let report = verify(&scratch.dir, Some(&late));
+    let report = verify(&scratch.dir, &kept(&late));
     assert_eq!(whats(&report), ["the first 17 entries do not give the root of the kept checkpoint"]);
 }
 
@@ -147,7 +147,7 @@ fn two_hosts_logs_and_keys_cannot_be_swapped() {
     let pinned = scratch(1).pinned();
     a.write("key.pub", &b.read("key.pub"));
     assert_eq!(a.report().exit(), 0);
-    assert!(whats(&verify(&a.dir, Some(&pinned)))[0].starts_with("this is the log of backstop/"));
+    assert!(whats(&verify(&a.dir, &kept(&pinned)))[0].starts_with("this is the log of backstop/"));
     assert!(matches!(AuditLog::open(&a.dir, at(60)), Err(AuditError::Key { .. })));
 }
 

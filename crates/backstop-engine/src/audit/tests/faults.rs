@@ -62,7 +62,7 @@ fn at_every_fault_point_what_was_acknowledged_stays() {
             assert_eq!(meet(&dir, &fault), kind == "kill", "{fault}");
             let audit = dir.join("audit");
             AuditLog::open(&audit, at(99)).expect("open after the fault");
-            let report = verify(&audit, None);
+            let report = verify(&audit, &Kept::default());
             assert_eq!(report.integrity, Answer::Holds, "{fault}: {:?}", report.findings);
             let acknowledged = fs::read_to_string(dir.join("acknowledged")).expect("read");
             let acknowledged: Vec<_> = acknowledged.lines().map(|n| run(n.parse().expect("a number"))).collect();

@@ -34,7 +34,7 @@ fn processes_at_once_make_one_log_with_every_entry_once() {
     for end in ends {
         assert!(end.status.success(), "{}", Bytes::from(end.stdout).quoted());
     }
-    let report = verify(&dir, None);
+    let report = verify(&dir, &Kept::default());
     assert_eq!(whats(&report), [""; 0]);
     assert_eq!((report.exit(), report.entries, report.runs), (0, 1 + 4 * 15 * 8, 60));
     let left: Vec<_> = fs::read_dir(dir.parent().expect("parent")).expect("list").collect();

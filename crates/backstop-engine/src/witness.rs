@@ -1,0 +1,218 @@
+//! What a witness of logs remembers, in a directory of its own: its key, and of each log the key and the note that it
+//! cosigned last. Has nothing to do with the state of whoever guards a machine; an auditor's laptop has only this.
+//! What may be cosigned is decided in core.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use backstop_core::digest::Digest;
+use backstop_core::note::{Checkpoint, Verifier};
+use backstop_core::witness::{Cosigner, LONGEST, Proposal, Refusal, Seen, Witness};
+use backstop_sys::fs as sys;
+use serde::{Deserialize, Serialize};
+
+use crate::clock;
+use crate::failure::{Failure, FailureKind};
+
+const KEY: &str = "key";
+const KEY_PUB: &str = "key.pub";
+const LOCK: &str = "lock";
+
+/// Why a proposal was not cosigned.
+#[derive(Debug, thiserror::Error)]
+pub enum NotCosigned {
+    /// What it says is refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The witness itself can't.
+    #[error("{}", .0.what)]
+    Failed(Failure),
+}
+
+impl From<Failure> for NotCosigned {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// What is remembered of a log.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    /// Its public key.
+    log: String,
+    /// The note that was cosigned last, with the cosignature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    version: u32,
+}
+
+const VERSION: u32 = 1;
+
+/// A witness.
+#[derive(Debug)]
+pub struct Memory {
+    path: PathBuf,
+    dir: OwnedFd,
+    cosigner: Cosigner,
+}
+
+fn failed<'p>(what: &'static str, path: &'p Path) -> impl Fn(io::Error) -> Failure + use<'p> {
+    move |e| Failure::because(format!("cannot {what} {}", path.display()), &e)
+}
+
+impl Memory {
+    /// Makes a witness of this name in `path`.
+    ///
+    /// # Errors
+    /// Where there is one already, or the name can't be one.
+    pub fn make(path: &Path, name: &str) -> Result<Self, Failure> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|e| Failure::because("cannot draw a key", &e))?;
+        // Plain, for it stands in files and on command lines of others.
+        let plain = |c: char| c.is_ascii_alphanumeric() || ['.', '-', '_', '/'].contains(&c);
+        let cosigner = Cosigner::new(name, &seed).ok().filter(|_| name.chars().all(plain)).ok_or_else(|| {
+            Failure::usage(format!("{name:?} can't be a witness's name"))
+                .next("letters, digits and . - _ /, like laptop.example/anna")
+        })?;
+        DirBuilder::new().mode(0o700).recursive(true).create(path).map_err(failed("make", path))?;
+        let dir = sys::open_root(path).map_err(failed("open", path))?;
+        let secret = path.join(KEY);
+        if secret.symlink_metadata().is_ok() {
+            return Err(Failure::usage(format!("{} is a witness already", path.display())));
+        }
+        let write = |name: &str, text: String| {
+            sys::write_durable(dir.as_fd(), name.as_bytes(), text.as_bytes()).map_err(failed("write", path))
+        };
+        write(KEY_PUB, format!("{}\n", cosigner.witness()))?;
+        write(KEY, format!("{}\n", cosigner.secret()))?;
+        Ok(Self { path: path.to_owned(), dir, cosigner })
+    }
+
+    /// Opens the witness in `path`.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        let secret = path.join(KEY);
+        let text = fs::read_to_string(&secret).map_err(|e| {
+            Failure { kind: FailureKind::Usage, ..failed("read", &secret)(e) }
+                .next("make a witness there: backstop audit witness --state DIR --name NAME --log KEY")
+        })?;
+        let cosigner = Cosigner::parse(&text)
+            .map_err(|_| Failure::internal(format!("{} is no witness's key", secret.display())))?;
+        let dir = sys::open_root(path).map_err(failed("open", path))?;
+        Ok(Self { path: path.to_owned(), dir, cosigner })
+    }
+
+    /// Its public key.
+    pub fn witness(&self) -> Witness {
+        self.cosigner.witness()
+    }
+
+    /// Looks at one more log from now on. Said again it is no news.
+    ///
+    /// # Errors
+    /// Another key under the name of a log that is looked at.
+    pub fn look_at(&self, log: &Verifier) -> Result<(), Failure> {
+        let _one = self.lock()?;
+        match self.known(log.name())? {
+            Some(known) if known.log != log.to_string() => {
+                Err(Failure::new(FailureKind::Refused, format!("{} has another key here", log.name()))
+                    .next("find out which one is the machine's: a log's key never changes"))
+            }
+            Some(_) => Ok(()),
+            None => self.remember(log.name(), &Known { log: log.to_string(), note: None, version: VERSION }),
+        }
+    }
+
+    /// The logs that it looks at, by their names, with what it has seen of each.
+    ///
+    /// # Errors
+    /// Where that can't be read.
+    pub fn logs(&self) -> Result<Vec<(String, Option<Seen>)>, Failure> {
+        let mut logs = Vec::new();
+        for item in fs::read_dir(&self.path).map_err(failed("list", &self.path))? {
+            let path = item.map_err(failed("list", &self.path))?.path();
+            if path.extension().is_some_and(|e| e == "json") {
+                let known = self.read(&path)?.ok_or_else(|| damaged(&path))?;
+                let log = verifier(&known, &path)?;
+                logs.push((log.name().to_owned(), seen(&known, &log, &path)?));
+            }
+        }
+        logs.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(logs)
+    }
+
+    /// Cosigns what goes on from what it has seen, and remembers it first; gives the whole note.
+    ///
+    /// # Errors
+    /// Why it is not cosigned; then what is remembered is as before.
+    pub fn cosign(&self, proposal: &Proposal) -> Result<(Checkpoint, String), NotCosigned> {
+        let origin = proposal.origin()?;
+        // Of two at once one is first, and the other goes on from there.
+        let _one = self.lock()?;
+        let known = self.known(&origin)?.ok_or(Refusal::Stranger(origin.clone()))?;
+        let path = self.place(&origin);
+        let log = verifier(&known, &path)?;
+        let checkpoint = proposal.admit(seen(&known, &log, &path)?, &log)?;
+        let now = u64::try_from(clock::now().secs).unwrap_or_default();
+        let note = proposal.cosigned(&log, &self.cosigner.cosign(&checkpoint, now));
+        self.remember(&origin, &Known { note: Some(note.clone()), ..known })?;
+        Ok((checkpoint, note))
+    }
+
+    fn lock(&self) -> Result<File, Failure> {
+        let path = self.path.join(LOCK);
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = file.map_err(failed("open", &path))?;
+        file.lock().map_err(failed("lock", &path))?;
+        Ok(file)
+    }
+
+    fn place(&self, origin: &str) -> PathBuf {
+        self.path.join(format!("{}.json", Digest::of_content(origin.as_bytes()).hex()))
+    }
+
+    fn known(&self, origin: &str) -> Result<Option<Known>, Failure> {
+        self.read(&self.place(origin))
+    }
+
+    fn read(&self, path: &Path) -> Result<Option<Known>, Failure> {
+        match fs::read(path) {
+            Ok(bytes) if bytes.len() <= 2 * LONGEST => {
+                let known: Known = serde_json::from_slice(&bytes).map_err(|_| damaged(path))?;
+                if known.version == VERSION { Ok(Some(known)) } else { Err(damaged(path)) }
+            }
+            Ok(_) => Err(damaged(path)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(failed("read", path)(e)),
+        }
+    }
+
+    fn remember(&self, origin: &str, known: &Known) -> Result<(), Failure> {
+        let path = self.place(origin);
+        let name = path.file_name().map(|name| name.as_encoded_bytes().to_vec()).unwrap_or_default();
+        let bytes = serde_json::to_vec(known).map_err(|e| Failure::internal(e.to_string()))?;
+        sys::write_durable(self.dir.as_fd(), &name, &bytes).map_err(failed("write", &path))
+    }
+}
+
+fn damaged(path: &Path) -> Failure {
+    Failure::internal(format!("what is remembered in {} makes no sense", path.display()))
+        .next("bring it back from a copy; made anew, the witness has seen nothing")
+}
+
+fn verifier(known: &Known, path: &Path) -> Result<Verifier, Failure> {
+    Verifier::parse(&known.log).map_err(|_| damaged(path))
+}
+
+fn seen(known: &Known, log: &Verifier, path: &Path) -> Result<Option<Seen>, Failure> {
+    let Some(note) = &known.note else { return Ok(None) };
+    let Checkpoint { root, size, .. } = Checkpoint::open(note, log).map_err(|_| damaged(path))?;
+    Ok(Some(Seen { root, size }))
+}
