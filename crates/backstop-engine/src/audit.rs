@@ -140,10 +140,23 @@ impl AuditLog {
         let (signer, verifier) = create::keys(dir)?;
         let _held = layout::lock(dir)?;
         let (tail, found) = recover::load(dir, &verifier)?;
+        // Of all that is there: a power cut may have left an older checkpoint beside younger entries.
+        let (there, seen) = (tail.frontier.size(), witnessed::furthest(dir, &verifier)?);
+        if seen > there {
+            return Err(AuditError::Unwitnessed { dir: dir.to_owned(), found: there, seen });
+        }
         let mut log =
             Self { dir: dir.to_owned(), signer, verifier, tail, segment_bytes: layout::SEGMENT_BYTES, stale: false };
         log.record_recovery(found, now)?;
         Ok(log)
+    }
+
+    /// Puts right what a crash left in the log in `dir`, for whoever only looks at it.
+    ///
+    /// # Errors
+    /// As [`AuditLog::open`] has them.
+    pub fn settle(dir: &Path) -> Result<(), AuditError> {
+        Self::open(dir, crate::clock::now()).map(drop)
     }
 
     /// Appends one entry for each of `bodies`; returns when they are on the disk.

@@ -415,11 +415,25 @@ fn help_of_the_other_verbs() {
     --- stdout
     Check every byte of the audit log: exit 1 when something is changed, missing or appended
 
+    From the inside a log that was replaced as a whole can't be told: name what was kept elsewhere.
+
     Usage: backstop audit verify [OPTIONS]
 
     Options:
-          --json  Print one JSON document
-      -h, --help  Print help
+          --log <DIR>
+              The log's directory, or a copy of it [default: this machine's]
+
+          --checkpoint <FILE>
+              A checkpoint of the log that was kept elsewhere
+
+          --witness <KEY>
+              A witness who has to have cosigned it: the public key, or a file with one a line
+
+          --json
+              Print one JSON document
+
+      -h, --help
+              Print help (see a summary with '-h')
 
     exit 0
     --- stdout

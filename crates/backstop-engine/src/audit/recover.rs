@@ -71,10 +71,6 @@ struct Place {
 pub(super) fn load(dir: &Path, verifier: &Verifier) -> Result<(Tail, Found), AuditError> {
     let segments = segments(dir)?;
     let signed = signed(dir, verifier)?;
-    let seen = super::witnessed::furthest(dir, verifier)?;
-    if seen > signed.size {
-        return Err(AuditError::Unwitnessed { dir: dir.to_owned(), found: signed.size, seen });
-    }
     let (mut place, cached) = match cached(dir).and_then(|c| walk_to(dir, &segments, c, &signed).transpose()) {
         Some(Ok(place)) => (place, true),
         // The cache is ahead or damaged: the log itself says.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use backstop_core::bytes::Bytes;
 use backstop_core::note::{Checkpoint, Verifier};
 use backstop_core::witness::{LONGEST, Proposal, Witness};
-use backstop_engine::audit::{self, AuditError, Kept, verify};
+use backstop_engine::audit::{self, AuditError, AuditLog, Kept, verify};
 use backstop_engine::witness::{Memory, NotCosigned};
 use backstop_engine::{Failure, FailureKind};
 
@@ -32,7 +32,12 @@ pub fn audit(what: &Audit) -> Done {
         }
         Audit::Propose { log, since } => {
             inside::records_needed("audit propose")?;
-            let proposal = audit::propose(&place(log)?, *since).map_err(|e| unreadable(&e))?;
+            let dir = place(log)?;
+            if log.log.is_none() {
+                // After a power cut the checkpoint may be older than what a witness has seen, until somebody signs the rest.
+                AuditLog::settle(&dir).map_err(|e| unreadable(&e))?;
+            }
+            let proposal = audit::propose(&dir, *since).map_err(|e| unreadable(&e))?;
             out::print(&proposal.text())?;
             Ok(exit::OK)
         }

@@ -123,6 +123,20 @@ fn half_a_copy_that_was_brought_back_is_not_gone_on_with() {
 }
 
 #[test]
+fn a_power_cut_that_took_the_checkpoint_is_no_alarm() {
+    let mut scratch = scratch(1);
+    let (_dir, memory) = witness(&scratch);
+    let early = scratch.read("checkpoint");
+    scratch.log.append(at(20), &story(1)).expect("append");
+    visit(&scratch, &memory).expect("cosigned");
+    // It is not synced, so that it may be the one of before; the entries are there.
+    scratch.write("checkpoint", &early);
+    AuditLog::settle(&scratch.dir).expect("adopted");
+    assert_eq!(visit(&scratch, &memory).expect("cosigned"), 18, "with the entry that says so");
+    assert_eq!(verify(&scratch.dir, &witnessed(&memory)).integrity, Answer::Holds);
+}
+
+#[test]
 fn a_witness_knows_whose_log_it_is_and_forgets_nothing() {
     let (one, two) = (scratch(1), scratch(2));
     let (dir, memory) = witness(&one);
