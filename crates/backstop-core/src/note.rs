@@ -34,9 +34,9 @@ pub enum NoteError {
     /// A signature under the key's name and hash that doesn't hold.
     #[error("the signature does not hold")]
     Forged,
-    /// An older one than what is there.
-    #[error("it is older than what is kept")]
-    Stale,
+    /// No signature of the witness that was asked for.
+    #[error("not cosigned by this witness")]
+    Uncosigned,
     /// The text is no key in the format of signed notes.
     #[error("not a key in the format of signed notes")]
     Key,

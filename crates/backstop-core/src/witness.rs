@@ -98,17 +98,6 @@ impl Refusal {
     pub const fn alarms(&self) -> bool {
         matches!(self, Self::Shorter { .. } | Self::Changed { .. })
     }
-
-    /// The status in HTTP, as tlog-witness has it.
-    pub const fn status(&self) -> u16 {
-        match self {
-            Self::Malformed => 400,
-            Self::Stranger(_) => 404,
-            Self::Note(_) => 403,
-            Self::Elsewhere { .. } | Self::Shorter { .. } => 409,
-            Self::Changed { .. } => 422,
-        }
-    }
 }
 
 impl Proposal {
@@ -137,8 +126,8 @@ impl Proposal {
     pub fn cosigned(&self, log: &Verifier, line: &str) -> String {
         let at = self.note.rfind("\n\n").map_or(self.note.len(), |at| at + 2);
         let (checkpoint, signatures) = self.note.split_at(at);
-        let its = |line: &&str| line.strip_prefix(DASH).is_some_and(|l| l.split(' ').next() == Some(log.name()));
-        let own: String = signatures.lines().filter(its).map(|line| format!("{line}\n")).collect();
+        let its = |line: &&str| log.open(&format!("{checkpoint}{line}\n")).is_ok();
+        let own: String = signatures.lines().find(its).map(|line| format!("{line}\n")).unwrap_or_default();
         format!("{checkpoint}{own}{line}")
     }
 
@@ -161,21 +150,18 @@ impl Proposal {
             let empty = Seen { root: merkle::root(&[]), size: 0 };
             return if self.old != 0 {
                 Err(Refusal::Elsewhere { old: self.old, seen: empty })
-            } else if self.proof.is_empty() {
+            } else if self.proof.is_empty() && (new > 0 || checkpoint.root == empty.root) {
                 Ok(checkpoint)
             } else {
                 Err(Refusal::Malformed)
             };
         };
-        // Signed by the log itself, so it is the log that is shorter, whatever the proof begins with.
-        if new < seen.size {
-            return Err(Refusal::Shorter { now: new, seen });
-        }
-        if new == seen.size && checkpoint.root != seen.root {
-            return Err(Refusal::Changed { seen });
-        }
+        // Whoever asks from elsewhere may not know how far it was: an old proposal is no shorter log.
         if self.old != seen.size {
             return Err(Refusal::Elsewhere { old: self.old, seen });
+        }
+        if new < seen.size {
+            return Err(Refusal::Shorter { now: new, seen });
         }
         let goes_on = merkle::verify_consistency((seen.size, &seen.root), (new, &checkpoint.root), &self.proof);
         if goes_on { Ok(checkpoint) } else { Err(Refusal::Changed { seen }) }
@@ -262,11 +248,11 @@ impl Witness {
     pub fn cosigned(&self, note: &str) -> Result<u64, NoteError> {
         let (text, signatures) = parts(note)?;
         let hash = key_hash(&self.name, COSIGNATURE, self.key.as_bytes());
-        let mut found = Err(NoteError::Unsigned);
+        let mut found = Err(NoteError::Uncosigned);
         for (name, code) in signatures {
             let Some(rest) = code.strip_prefix(&hash[..]).filter(|_| name == self.name) else { continue };
             let (at, signature) = rest.split_first_chunk::<8>().ok_or(NoteError::Forged)?;
-            let at = u64::from_be_bytes(*at);
+            let at = Some(u64::from_be_bytes(*at)).filter(|at| i64::try_from(*at).is_ok()).ok_or(NoteError::Forged)?;
             let signature = Signature::from_slice(signature).map_err(|_| NoteError::Forged)?;
             let verified = self.key.verify_strict(message(text, at).as_bytes(), &signature);
             found = verified.map(|()| at).map_err(|_| NoteError::Forged);

@@ -62,6 +62,12 @@ pub enum AuditError {
         /// Entries of the checkpoint.
         signed: u64,
     },
+    /// A witness's note that is not kept.
+    #[error("the note is not kept: {why}")]
+    Note {
+        /// Why not.
+        why: String,
+    },
     /// Entries that a witness elsewhere has seen are gone.
     #[error("the audit log in {dir} has {found} entries, but a witness has seen {seen}: its end is missing")]
     Unwitnessed {
@@ -97,6 +103,19 @@ pub enum AuditError {
 }
 
 impl AuditError {
+    /// True where the log is not what was written, and somebody has to find out why.
+    pub const fn alarms(&self) -> bool {
+        matches!(
+            self,
+            Self::Key { .. }
+                | Self::Checkpoint { .. }
+                | Self::Short { .. }
+                | Self::Unwitnessed { .. }
+                | Self::Altered { .. }
+                | Self::Damaged { .. }
+        )
+    }
+
     fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Io { what, path, source }
@@ -141,7 +160,8 @@ impl AuditLog {
         let _held = layout::lock(dir)?;
         let (tail, found) = recover::load(dir, &verifier)?;
         // Of all that is there: a power cut may have left an older checkpoint beside younger entries.
-        let (there, seen) = (tail.frontier.size(), witnessed::furthest(dir, &verifier)?);
+        let there = tail.frontier.size();
+        let seen = witnessed::seen(dir, &verifier)?.iter().map(|c| c.size).max().unwrap_or(0);
         if seen > there {
             return Err(AuditError::Unwitnessed { dir: dir.to_owned(), found: there, seen });
         }

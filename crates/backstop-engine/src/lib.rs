@@ -33,6 +33,7 @@ pub mod volume;
 mod ways;
 pub mod witness;
 
+pub use backstop_sys::child;
 pub use doors::{Doors, House, by_daemon, open};
 pub use engine::{
     Answer, Beneath, Decided, Engine, Filter, Listed, Notices, Offer, Outcome, Pending, Person, Pruned, Recovered,

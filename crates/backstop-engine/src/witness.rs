@@ -1,5 +1,5 @@
 //! What a witness of logs remembers, in a directory of its own: its key, and of each log the key and the note that it
-//! cosigned last. Has nothing to do with the state of whoever guards a machine; an auditor's laptop has only this.
+//! cosigned last. Reads and writes nothing of the state of whoever guards a machine; an auditor's laptop has only this.
 //! What may be cosigned is decided in core.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -42,12 +42,33 @@ impl From<Failure> for NotCosigned {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Known {
-    /// Its public key.
-    log: String,
+    /// By which command it was visited first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    /// When it was seen to have grown last, in seconds of Unix time.
+    #[serde(default)]
+    grew: u64,
     /// The note that was cosigned last, with the cosignature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    /// Its public key.
+    log: String,
     version: u32,
+}
+
+/// A log that is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// Its name.
+    pub name: String,
+    /// By which command it was visited first.
+    pub from: Option<String>,
+    /// When it was seen to have grown last, in seconds of Unix time.
+    pub grew: u64,
+    /// The note that was cosigned last.
+    pub note: Option<String>,
+    /// What was seen.
+    pub seen: Option<Seen>,
 }
 
 const VERSION: u32 = 1;
@@ -82,7 +103,8 @@ impl Memory {
         let dir = sys::open_root(path).map_err(failed("open", path))?;
         let secret = path.join(KEY);
         if secret.symlink_metadata().is_ok() {
-            return Err(Failure::usage(format!("{} is a witness already", path.display())));
+            return Err(Failure::usage(format!("{} is a witness already", path.display()))
+                .next("leave --name out; another witness takes another directory"));
         }
         let write = |name: &str, text: String| {
             sys::write_durable(dir.as_fd(), name.as_bytes(), text.as_bytes()).map_err(failed("write", path))
@@ -125,26 +147,49 @@ impl Memory {
                     .next("find out which one is the machine's: a log's key never changes"))
             }
             Some(_) => Ok(()),
-            None => self.remember(log.name(), &Known { log: log.to_string(), note: None, version: VERSION }),
+            None => {
+                let known = Known { from: None, grew: 0, log: log.to_string(), note: None, version: VERSION };
+                self.remember(log.name(), &known)
+            }
         }
     }
 
-    /// The logs that it looks at, by their names, with what it has seen of each.
+    /// The logs that it looks at, by their names.
     ///
     /// # Errors
-    /// Where that can't be read.
-    pub fn logs(&self) -> Result<Vec<(String, Option<Seen>)>, Failure> {
+    /// Where the directory can't be read, or what is remembered of one of them.
+    pub fn logs(&self) -> Result<Vec<Looked>, Failure> {
         let mut logs = Vec::new();
         for item in fs::read_dir(&self.path).map_err(failed("list", &self.path))? {
             let path = item.map_err(failed("list", &self.path))?.path();
             if path.extension().is_some_and(|e| e == "json") {
                 let known = self.read(&path)?.ok_or_else(|| damaged(&path))?;
-                let log = verifier(&known, &path)?;
-                logs.push((log.name().to_owned(), seen(&known, &log, &path)?));
+                logs.push(looked(known, &path)?);
             }
         }
-        logs.sort_by(|a, b| a.0.cmp(&b.0));
+        logs.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(logs)
+    }
+
+    /// What it remembers of one log; none where it does not look at it.
+    ///
+    /// # Errors
+    /// Where that can't be read.
+    pub fn of(&self, name: &str) -> Result<Option<Looked>, Failure> {
+        self.known(name)?.map(|known| looked(known, &self.place(name))).transpose()
+    }
+
+    /// Remembers by which command a log is visited. Said again it is no news.
+    ///
+    /// # Errors
+    /// Where another one was visited by it.
+    pub fn visited(&self, name: &str, from: &str) -> Result<(), Failure> {
+        let _one = self.lock()?;
+        let known = self.known(name)?.ok_or_else(|| damaged(&self.place(name)))?;
+        if known.from.is_some() {
+            return Ok(());
+        }
+        self.remember(name, &Known { from: Some(from.to_owned()), ..known })
     }
 
     /// Cosigns what goes on from what it has seen, and remembers it first; gives the whole note.
@@ -161,7 +206,9 @@ impl Memory {
         let checkpoint = proposal.admit(seen(&known, &log, &path)?, &log)?;
         let now = u64::try_from(clock::now().secs).unwrap_or_default();
         let note = proposal.cosigned(&log, &self.cosigner.cosign(&checkpoint, now));
-        self.remember(&origin, &Known { note: Some(note.clone()), ..known })?;
+        let before = seen(&known, &log, &path)?.map_or(0, |seen| seen.size);
+        let grew = if checkpoint.size > before { now } else { known.grew };
+        self.remember(&origin, &Known { grew, note: Some(note.clone()), ..known })?;
         Ok((checkpoint, note))
     }
 
@@ -170,8 +217,12 @@ impl Memory {
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
         let file = file.map_err(failed("open", &path))?;
-        file.lock().map_err(failed("lock", &path))?;
-        Ok(file)
+        loop {
+            match file.lock() {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                other => return other.map(|()| file).map_err(failed("lock", &path)),
+            }
+        }
     }
 
     fn place(&self, origin: &str) -> PathBuf {
@@ -204,11 +255,17 @@ impl Memory {
 
 fn damaged(path: &Path) -> Failure {
     Failure::internal(format!("what is remembered in {} makes no sense", path.display()))
-        .next("bring it back from a copy; made anew, the witness has seen nothing")
+        .next("a copy of it has seen less than it had: compare with what it printed last before it cosigns anything")
 }
 
 fn verifier(known: &Known, path: &Path) -> Result<Verifier, Failure> {
     Verifier::parse(&known.log).map_err(|_| damaged(path))
+}
+
+fn looked(known: Known, path: &Path) -> Result<Looked, Failure> {
+    let log = verifier(&known, path)?;
+    let seen = seen(&known, &log, path)?;
+    Ok(Looked { from: known.from, grew: known.grew, name: log.name().to_owned(), note: known.note, seen })
 }
 
 fn seen(known: &Known, log: &Verifier, path: &Path) -> Result<Option<Seen>, Failure> {

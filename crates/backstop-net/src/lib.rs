@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 pub mod channel;
-mod child;
 pub mod config;
 pub mod deliver;
 pub mod payload;

@@ -3,6 +3,7 @@
 
 pub mod caps;
 pub mod channel;
+pub mod child;
 pub mod devices;
 pub mod fs;
 pub mod inherit;

@@ -2,6 +2,7 @@
 //! Holds what was typed and believes none of it; `porch` turns it into meaning.
 
 mod people;
+mod records;
 mod values;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use backstop_core::hook::Agent;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 pub use people::{Approve, ChoiceArg, Decide, Enrolment, Import, People, ReviewArgs};
+pub use records::{Audit, Log, ReportArgs, Verify, WitnessArgs};
 pub use values::{NetArg, Profile, StateArg, Wait};
 use values::{agent, duration, size, wait};
 
@@ -79,6 +81,8 @@ pub enum Verb {
     Runs(Runs),
     /// Print the audit log
     Log(Log),
+    /// Write an incident report: what happened, what it did, who decided what, what came back, and the proofs
+    Report(ReportArgs),
     /// Check the records
     #[command(subcommand)]
     Audit(Audit),
@@ -155,7 +159,8 @@ impl Verb {
                 Some(Machine::System { json, .. }) => json,
                 None => a.json,
             },
-            Self::Drill(_) | Self::Hook { .. } | Self::Mcp(_) | Self::Review(_) => false,
+            Self::Review(a) => a.json,
+            Self::Drill(_) | Self::Hook { .. } | Self::Mcp(_) | Self::Report(_) => false,
             Self::Completions { .. } | Self::Man { .. } | Self::Help { .. } => false,
         }
     }
@@ -373,96 +378,6 @@ pub struct Runs {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-}
-
-/// Options of `log`.
-#[derive(Debug, Args)]
-pub struct Log {
-    /// Wait for new entries and print them
-    #[arg(long)]
-    pub follow: bool,
-    /// Only this session
-    #[arg(long, value_name = "ID")]
-    pub session: Option<OsString>,
-    /// Print the entries as they stand in the log, one JSON document a line
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Verbs of `audit`.
-#[derive(Debug, Subcommand)]
-pub enum Audit {
-    /// Check every byte of the audit log: exit 1 when something is changed, missing or appended
-    ///
-    /// From the inside a log that was replaced as a whole can't be told: name what was kept elsewhere.
-    Verify(Verify),
-    /// Print the log's public key, by which witnesses know it
-    Key(OneLog),
-    /// Print what a witness is asked to cosign (C2SP tlog-witness)
-    Propose {
-        #[command(flatten)]
-        log: OneLog,
-        /// How many entries the witness has seen
-        #[arg(long, value_name = "N", default_value_t)]
-        since: u64,
-    },
-    /// Keep the note on standard input, which a witness cosigned, beside the log
-    Keep {
-        #[command(flatten)]
-        log: OneLog,
-        /// The witness's public key, or a file with it
-        #[arg(long, value_name = "KEY")]
-        witness: String,
-    },
-    /// Be a witness: remember how far logs of other machines are, and cosign only what goes on from there
-    ///
-    /// Needs nothing of Backstop's but this program, on any machine. With --from it visits a log; without, it reads a
-    /// proposal from standard input and prints the cosigned note. Exit 1 when a log is not what it was.
-    Witness(WitnessArgs),
-}
-
-/// A log.
-#[derive(Debug, Args)]
-pub struct OneLog {
-    /// The log's directory, or a copy of it [default: this machine's]
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub log: Option<PathBuf>,
-}
-
-/// Options of `audit verify`.
-#[derive(Debug, Args)]
-pub struct Verify {
-    #[command(flatten)]
-    pub log: OneLog,
-    /// A checkpoint of the log that was kept elsewhere
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub checkpoint: Option<PathBuf>,
-    /// A witness who has to have cosigned it: the public key, or a file with one a line
-    #[arg(long, value_name = "KEY")]
-    pub witness: Vec<String>,
-    /// Print one JSON document
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Options of `audit witness`.
-#[derive(Debug, Args)]
-pub struct WitnessArgs {
-    /// The directory with the witness's key and all that it has seen; keep it, and copies of it
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub state: PathBuf,
-    /// Make a new witness of this name, like laptop.example/anna
-    #[arg(long)]
-    pub name: Option<String>,
-    /// Look at this log from now on: its public key as `audit key` prints it there, or a file with it
-    #[arg(long, value_name = "KEY")]
-    pub trust: Option<String>,
-    /// Visit a log by this command in front of `audit …`, like 'ssh db-1 sudo backstop'
-    #[arg(long, value_name = "COMMAND", conflicts_with = "list")]
-    pub from: Option<String>,
-    /// List the witness's key, and what it has seen of which logs
-    #[arg(long)]
-    pub list: bool,
 }
 
 /// Verbs of `policy`.

@@ -11,6 +11,7 @@ mod install;
 mod out;
 mod person;
 mod porch;
+mod report;
 mod review;
 mod screen;
 mod signing;

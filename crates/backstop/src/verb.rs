@@ -12,11 +12,13 @@ mod people;
 mod policy;
 mod question;
 mod records;
+mod report;
 mod review;
 mod run;
 mod system;
 mod takeback;
 mod vault;
+mod witness;
 
 use backstop_core::approval::statement::Choice;
 use backstop_engine::porch::Caller;
@@ -78,6 +80,7 @@ pub fn dispatch(verb: Verb) -> Done {
         Verb::Recover(json) => vault::recover(json.json),
         Verb::Policy(what) => policy::dispatch(&what),
         Verb::Log(typed) => records::log(&typed),
+        Verb::Report(typed) => report::report(&typed),
         Verb::Audit(what) => audit::audit(&what),
         Verb::Doctor(json) => doctor::doctor(json.json),
         Verb::Drill(Drill::Incident(typed)) => crate::drill::incident(&typed),

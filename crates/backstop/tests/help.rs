@@ -30,6 +30,8 @@ fn help() {
       wait         Wait until a held run is decided, and end with its exit code
       runs         List runs, newest first
       log          Print the audit log
+      report       Write an incident report: what happened, what it did, who decided what, what came
+                   back, and the proofs
       audit        Check the records
       doctor       Show what this machine can and can't do, proven by doing it
       policy       Look at the rules, check them, try them
@@ -408,6 +410,11 @@ fn help_of_the_other_verbs() {
     Options:
           --follow        Wait for new entries and print them
           --session <ID>  Only this session
+          --run <ID>      Only this run; may be given several times
+          --event <NAME>  Only entries of this kind: a name (`run.committed`) or what names begin with
+                          (`approval`); may be given several times
+          --since <WHEN>  Only from this moment on: 2h (ago), 2026-11-29, 2026-11-29T14:05 (UTC)
+          --until <WHEN>  Only before this moment
           --json          Print the entries as they stand in the log, one JSON document a line
       -h, --help          Print help
 

@@ -25,10 +25,8 @@ fn machine() -> (Place, String) {
 fn laptop(machine: &Place) -> Place {
     let laptop = Place::new();
     let key = machine.say(&["audit", "key"], 0);
-    let made = laptop.say(
-        &["audit", "witness", "--state", "seen", "--name", "laptop.example/anna", "--trust", key.trim()],
-        0,
-    );
+    let made =
+        laptop.say(&["audit", "witness", "--state", "seen", "--name", "laptop.example/anna", "--trust", key.trim()], 0);
     assert!(made.contains("the witness laptop.example/anna+"), "{made}");
     laptop
 }
@@ -81,11 +79,49 @@ fn another_log_in_its_place_is_refused_and_a_shorter_one_alarms() {
     assert!(alarm.contains("THE LOG WAS CHANGED"), "{alarm}");
     fs::rename(machine.at("state/backstop/audit"), machine.at("changed")).expect("moved");
     machine.say(&["run", "-c", "echo five > five"], 0);
-    let other = visit(&laptop, &from, 77);
-    assert!(other.contains("does not look at the log backstop/"), "{other}");
+    let other = visit(&laptop, &from, 1);
+    assert!(other.contains("another log answers there than before: backstop/"), "{other}");
     fs::rename(machine.at("state/backstop/audit"), machine.at("another")).expect("moved");
     fs::rename(machine.at("late"), machine.at("state/backstop/audit")).expect("moved");
     assert!(visit(&laptop, &from, 0).contains("0 new"), "the real one goes on");
+}
+
+/// At the other end may be anybody.
+#[test]
+fn what_answers_elsewhere_reaches_neither_memory_nor_terminal_nor_a_shell() {
+    let (machine, from) = machine();
+    let laptop = laptop(&machine);
+    let answers = |script: &str| {
+        let path = laptop.at("w/there");
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("written");
+        format!("sh {}", path.display())
+    };
+    for (script, code, part) in [
+        ("yes | head -c 100000", 125, "too long, or no text"),
+        ("exit 255", 125, "was not reached"),
+        ("printf '\\033[2J\\033[31mcosigned'>&2; exit 255", 125, "there: \\x1b[2J"),
+        ("echo nonsense", 1, "no log's key"),
+        ("echo \"x';touch${IFS}made;'+00000000+AAAA\"", 1, "no log's key"),
+        ("exit 1", 1, "key there is damaged"),
+    ] {
+        let said = visit(&laptop, &answers(script), code);
+        assert!(said.contains(part) && !said.contains('\u{1b}'), "{script}: {said}");
+    }
+    assert!(!laptop.at("w/made").exists());
+    // The right key, and then nothing of what was asked.
+    let key = machine.say(&["audit", "key"], 0);
+    let other = "case $2 in key) echo 'KEY';; propose) PROPOSE;; *) cat >/dev/null;; esac";
+    let other = |propose: &str| answers(&other.replace("KEY", key.trim()).replace("PROPOSE", propose));
+    assert!(visit(&laptop, &other("echo old 7"), 1).contains("proposes nothing"));
+    assert!(visit(&laptop, &other("exit 1"), 1).contains("not what its own checkpoint says"));
+    visit(&laptop, &from, 0);
+    let moved = visit(&laptop, &other("exit 1"), 1);
+    assert!(moved.contains("was visited by another command before"), "{moved}");
+    let shown =
+        laptop.say(&["audit", "witness", "--state", "seen", "--show", key.split('+').next().expect("a name")], 0);
+    fs::write(laptop.at("w/note"), &shown).expect("written");
+    let log = machine.at("state/backstop/audit").display().to_string();
+    laptop.say(&["audit", "verify", "--log", &log, "--checkpoint", "note"], 0);
 }
 
 /// Written after the specification, and checked by OpenSSL: nothing of ours.
@@ -146,8 +182,16 @@ fn a_copy_of_a_log_is_verified_by_a_checkpoint_that_was_kept() {
     let (other, _) = self::machine();
     let said = other.say(&["audit", "verify", "--checkpoint", &kept], 1);
     assert!(said.contains("the kept checkpoint is of backstop/"), "{said}");
-    let nonsense = elsewhere.say(&["audit", "verify", "--log", &log, "--witness", "nonsense"], 2);
-    assert!(nonsense.contains("no witness's public key"), "{nonsense}");
+    for (named, part) in [("nonsense", "cannot read nonsense"), ("", "cannot read"), ("empty", "names no witness")] {
+        fs::write(elsewhere.at("w/empty"), "# none\n").expect("written");
+        let said = elsewhere.say(&["audit", "verify", "--log", &log, "--witness", named], 2);
+        assert!(said.contains(part), "{named}: {said}");
+    }
+    // Changed since: it is that file, and not the log, that is wrong.
+    let note = fs::read_to_string(&kept).expect("read").replacen("\n1", "\n2", 1);
+    fs::write(elsewhere.at("w/changed"), note).expect("written");
+    let said = elsewhere.say(&["audit", "verify", "--log", &log, "--checkpoint", "changed"], 2);
+    assert!(said.contains("its signature does not hold"), "{said}");
     assert!(elsewhere.say(&["audit", "verify", "--log", "nowhere"], 2).contains("no audit log in"));
 }
 
@@ -155,7 +199,10 @@ fn a_copy_of_a_log_is_verified_by_a_checkpoint_that_was_kept() {
 fn nothing_of_it_is_for_a_command_inside_a_run() {
     let (machine, _) = machine();
     let program = env!("CARGO_BIN_EXE_backstop");
-    for verb in ["audit key", "audit propose", "audit witness --state /tmp/x --name y"] {
-        machine.say(&["run", "-c", &format!("{program} {verb}")], 77);
+    let verbs = ["audit key", "audit propose", "audit keep --witness x", "audit witness --state /tmp/x --name y"];
+    for verb in verbs {
+        let said = machine.say(&["run", "-c", &format!("{program} {verb}")], 77);
+        let name = verb.split(" -").next().expect("a name");
+        assert!(said.contains(&format!("refused: `{name}` inside a run")), "{verb}: {said}");
     }
 }

@@ -39,13 +39,15 @@ fn what_goes_on_is_cosigned_and_nothing_else() {
     let mut begun = proposal(&all, 9);
     begun.proof.truncate(1);
     let seen = seen(&all[..9]);
+    let from_nine = |proposal: Proposal| Proposal { old: 9, ..proposal };
     for (proposal, refusal) in [
         (proposal(&all, 8), Refusal::Elsewhere { old: 8, seen }),
-        (proposal(&all[..8], 8), Refusal::Shorter { now: 8, seen }),
-        (proposal(&all[..8], 0), Refusal::Shorter { now: 8, seen }),
+        (proposal(&all[..8], 8), Refusal::Elsewhere { old: 8, seen }),
+        (from_nine(proposal(&all[..8], 0)), Refusal::Shorter { now: 8, seen }),
+        (proposal(&all[..8], 0), Refusal::Elsewhere { old: 0, seen }),
         (proposal(&changed, 9), Refusal::Changed { seen }),
         (proposal(&changed[..9], 9), Refusal::Changed { seen }),
-        (proposal(&changed[..9], 0), Refusal::Changed { seen }),
+        (proposal(&changed[..9], 0), Refusal::Elsewhere { old: 0, seen }),
         (begun, Refusal::Changed { seen }),
     ] {
         assert_eq!(proposal.admit(at, &log), Err(refusal));
@@ -53,6 +55,10 @@ fn what_goes_on_is_cosigned_and_nothing_else() {
     assert_eq!(proposal(&all, 9).admit(at, &other.verifier()), Err(Refusal::Note(NoteError::Unsigned)));
     let nothing = Seen { root: merkle::root(&[]), size: 0 };
     assert_eq!(proposal(&all, 9).admit(None, &log), Err(Refusal::Elsewhere { old: 9, seen: nothing }));
+    // Of the empty tree there is one root.
+    let lies = Checkpoint { root: all[0], ..checkpoint(&[]) }.signed(&self::log());
+    let empty = |note: String| Proposal { old: 0, proof: Vec::new(), note }.admit(None, &log).is_ok();
+    assert!(empty(checkpoint(&[]).signed(&self::log())) && !empty(lies));
     let more = Proposal { proof: vec![all[0]], ..proposal(&all, 0) };
     assert_eq!(more.admit(None, &log), Err(Refusal::Malformed));
 }
@@ -66,7 +72,7 @@ fn a_cosignature_is_over_this_checkpoint_by_this_witness() {
     let note = checkpoint.signed(&log()) + &line;
     assert_eq!(witness.cosigned(&note), Ok(1_679_315_147));
     assert_eq!(Checkpoint::open(&note, &log().verifier()), Ok(checkpoint.clone()), "the log's own still holds");
-    assert_eq!(witness.cosigned(&checkpoint.signed(&log())), Err(NoteError::Unsigned));
+    assert_eq!(witness.cosigned(&checkpoint.signed(&log())), Err(NoteError::Uncosigned));
     let other = Checkpoint { size: 4, ..checkpoint.clone() }.signed(&log()) + &line;
     assert_eq!(witness.cosigned(&other), Err(NoteError::Forged));
     for at in 0..line.len() - 1 {
@@ -77,7 +83,7 @@ fn a_cosignature_is_over_this_checkpoint_by_this_witness() {
     }
     // The same name and another key, and the log's key under another algorithm.
     let double = Cosigner::new("laptop.example/anna", &[4; 32]).expect("a name").witness();
-    assert_eq!(double.cosigned(&note), Err(NoteError::Unsigned));
+    assert_eq!(double.cosigned(&note), Err(NoteError::Uncosigned));
     for text in [cosigner.secret(), format!("{}\n", cosigner.secret())] {
         assert_eq!(Cosigner::parse(&text).expect("a key").witness(), witness);
     }
@@ -107,6 +113,17 @@ fn a_proposal_has_the_form_of_tlog_witness() {
 }
 
 proptest! {
+    /// Whatever proof comes along, a witness cosigns only what has all it has seen at its beginning.
+    #[test]
+    fn no_other_proof_will_do(first in 1..20usize, more in 0..20usize, lines in proptest::collection::vec(0..40usize, 0..7)) {
+        let all = leaves(first + more, 0);
+        let mut other = all.clone();
+        other[0] = merkle::leaf(b"another");
+        let proof: Vec<Digest> = lines.into_iter().map(|at| all[at % all.len()]).collect();
+        let made_up = Proposal { proof, ..proposal(&other, first) };
+        prop_assert!(made_up.admit(Some(seen(&all[..first])), &log().verifier()).is_err());
+    }
+
     /// Whatever becomes of a log, a witness cosigns only what has all it has seen at its beginning.
     #[test]
     fn no_history_is_rewritten(first in 0..40usize, more in 0..40usize, cut in 0..40usize, change in 0..40usize) {

@@ -247,7 +247,8 @@ impl Check {
         Ok(())
     }
 
-    /// What the witnesses cosigned; each has to have.
+    /// What is kept of witnesses: what the named ones cosigned, who have to have, and what any note speaks of that the log
+    /// itself signed.
     fn cosigned(&mut self, dir: &Path, kept: &Kept, key: &Verifier) -> Result<Vec<(Checkpoint, String)>, AuditError> {
         let mut all = Vec::new();
         for witness in &kept.witnesses {
@@ -260,10 +261,14 @@ impl Check {
                     all.push((checkpoint, format!("what {name} cosigned")));
                 }
                 Ok(None) => self.broken(None, format!("the witness {name} has cosigned nothing that is kept here")),
-                Err(AuditError::Checkpoint { source, .. }) => {
-                    self.broken(None, format!("what is kept as cosigned by {name} is not to be trusted: {source}"));
+                Err(why) => {
+                    self.broken(None, format!("what is kept as cosigned by {name} is not to be trusted: {why}"))
                 }
-                Err(other) => return Err(other),
+            }
+        }
+        for seen in witnessed::seen(dir, key)? {
+            if all.iter().all(|(named, _)| *named != seen) {
+                all.push((seen, "a note of a witness".to_owned()));
             }
         }
         Ok(all)

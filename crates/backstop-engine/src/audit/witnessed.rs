@@ -20,6 +20,8 @@ use super::lines::Lines;
 
 /// The directory of what witnesses cosigned, below the log's.
 const WITNESSED: &str = "witnessed";
+/// Nobody has more witnesses.
+const MOST: usize = 32;
 
 /// A note that a witness cosigned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub fn propose(dir: &Path, old: u64) -> Result<Proposal, AuditError> {
         let _held = lock_to_look(dir)?;
         let path = dir.join(CHECKPOINT);
         let bytes = fs::read(&path).map_err(AuditError::io("read", &path))?;
+        // What somebody elsewhere remembers must be nothing that a power cut takes back.
+        fs::File::open(&path).and_then(|file| file.sync_data()).map_err(AuditError::io("sync", &path))?;
         let untrusted = |source| AuditError::Checkpoint { path: path.clone(), source };
         let note = unpadded(&bytes).ok_or(NoteError::Shape).map_err(untrusted)?;
         let checkpoint = Checkpoint::open(note, &public_key(dir)?).map_err(untrusted)?;
@@ -65,21 +69,32 @@ pub fn propose(dir: &Path, old: u64) -> Result<Proposal, AuditError> {
 /// Keeps a note that `witness` cosigned, in place of an earlier one of its.
 ///
 /// # Errors
-/// Where it is not this log's, not the witness's, or older than what is kept.
+/// Where it is not this log's, not the witness's, of more than is signed here, or older than what is kept.
 pub fn keep(dir: &Path, witness: &Witness, note: &str) -> Result<Cosigned, AuditError> {
     let path = place(dir, witness);
-    let untrusted = |source| AuditError::Checkpoint { path: path.clone(), source };
+    let refused = |why: String| AuditError::Note { why };
     let key = public_key(dir)?;
-    let new = cosigned(note, witness, &key).map_err(untrusted)?;
-    // Of two at once the older one does not take the newer one's place.
-    let _held = lock(dir)?;
-    let kept = read(&path)?.and_then(|kept| cosigned(&kept, witness, &key).ok());
-    if kept.is_some_and(|kept| kept.checkpoint.size > new.checkpoint.size) {
-        return Err(untrusted(NoteError::Stale));
+    if note.len() > LONGEST {
+        return Err(refused(format!("it is longer than {LONGEST} bytes")));
+    }
+    let new = cosigned(note, witness, &key).map_err(|e| refused(e.to_string()))?;
+    let (_, signed) = super::signed_end(dir)?;
+    if new.checkpoint.size > signed {
+        return Err(refused(format!("it speaks of {} entries, and {signed} are signed here", new.checkpoint.size)));
     }
     let beside = dir.join(WITNESSED);
     DirBuilder::new().mode(0o700).recursive(true).create(&beside).map_err(AuditError::io("create", &beside))?;
     sync_dir(dir)?;
+    // Of two at once the older one does not take the newer one's place. The log itself goes on meanwhile.
+    let _held = lock(&beside)?;
+    if let Some(before) = read(&path).and_then(|kept| cosigned(&kept, witness, &key).ok()) {
+        let (old, size) = (&before.checkpoint, new.checkpoint.size);
+        if old.size > size || old.size == size && *old != new.checkpoint {
+            return Err(refused(format!("{} entries are cosigned by it already, or others", old.size)));
+        }
+    } else if notes(&beside)?.len() >= MOST {
+        return Err(refused(format!("notes of {MOST} witnesses are kept already")));
+    }
     let name = path.file_name().map(|name| name.as_encoded_bytes().to_vec()).unwrap_or_default();
     let written = sys::open_root(&beside).and_then(|at| sys::write_durable(at.as_fd(), &name, note.as_bytes()));
     written.map_err(AuditError::io("write", &path))?;
@@ -89,28 +104,38 @@ pub fn keep(dir: &Path, witness: &Witness, note: &str) -> Result<Cosigned, Audit
 /// What `witness` cosigned last of the log in `dir`, as it is kept there; none where that is nothing.
 ///
 /// # Errors
-/// A note that can't be read, or is none of this log's and this witness's.
-pub(super) fn kept(dir: &Path, witness: &Witness, key: &Verifier) -> Result<Option<Cosigned>, AuditError> {
-    let path = place(dir, witness);
-    let note = read(&path)?;
-    let note = note.map(|note| cosigned(&note, witness, key)).transpose();
-    note.map_err(|source| AuditError::Checkpoint { path, source })
+/// A note that is none of this log's and this witness's.
+pub(super) fn kept(dir: &Path, witness: &Witness, key: &Verifier) -> Result<Option<Cosigned>, NoteError> {
+    read(&place(dir, witness)).map(|note| cosigned(&note, witness, key)).transpose()
 }
 
-/// The most entries that any note beside the log speaks of which the log itself signed.
-pub(super) fn furthest(dir: &Path, key: &Verifier) -> Result<u64, AuditError> {
-    let beside = dir.join(WITNESSED);
-    let items = match fs::read_dir(&beside) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
-        items => items.map_err(AuditError::io("read", &beside))?,
+/// What the notes beside the log speak of that the log itself signed, whoever cosigned it. One that is damaged, or no
+/// such note, says nothing: what is missing is asked about by the witness's name.
+///
+/// # Errors
+/// Where the directory can't be read.
+pub(super) fn seen(dir: &Path, key: &Verifier) -> Result<Vec<Checkpoint>, AuditError> {
+    let all = notes(&dir.join(WITNESSED))?;
+    Ok(all.iter().filter_map(|path| Checkpoint::open(&read(path)?, key).ok()).collect())
+}
+
+/// The files that are called as notes are.
+fn notes(beside: &Path) -> Result<Vec<PathBuf>, AuditError> {
+    let items = match fs::read_dir(beside) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        items => items.map_err(AuditError::io("read", beside))?,
     };
-    let mut most = 0;
+    let mut found = Vec::new();
     for item in items {
-        let path = item.map_err(AuditError::io("read", &beside))?.path();
-        let note = read(&path)?.unwrap_or_default();
-        most = most.max(Checkpoint::open(&note, key).map_or(0, |checkpoint| checkpoint.size));
+        let path = item.map_err(AuditError::io("read", beside))?.path();
+        let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
+        let is_note = path.extension().is_some_and(|e| e == "note");
+        if is_note && stem.len() == 64 && stem.bytes().all(|b| b.is_ascii_hexdigit()) {
+            found.push(path);
+        }
     }
-    Ok(most)
+    found.sort();
+    Ok(found)
 }
 
 fn cosigned(note: &str, witness: &Witness, key: &Verifier) -> Result<Cosigned, NoteError> {
@@ -122,12 +147,12 @@ fn place(dir: &Path, witness: &Witness) -> PathBuf {
     dir.join(WITNESSED).join(format!("{}.note", Digest::of_content(witness.to_string().as_bytes()).hex()))
 }
 
-fn read(path: &Path) -> Result<Option<String>, AuditError> {
+/// The text of a note; none where there is none, or something else lies there.
+fn read(path: &Path) -> Option<String> {
+    let dir = sys::open_root(path.parent()?).ok()?;
+    let file = fs::File::from(sys::open_file(dir.as_fd(), path.file_name()?.as_encoded_bytes()).ok()?);
+    let plain = file.metadata().is_ok_and(|m| m.is_file());
     let mut text = String::new();
-    let read = fs::File::open(path).and_then(|file| file.take(LONGEST as u64).read_to_string(&mut text));
-    match read {
-        Ok(_) => Ok(Some(text)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(AuditError::io("read", path)(e)),
-    }
+    let read = plain.then(|| file.take(LONGEST as u64 + 1).read_to_string(&mut text).ok()).flatten()?;
+    (read <= LONGEST).then_some(text)
 }

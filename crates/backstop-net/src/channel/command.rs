@@ -5,10 +5,11 @@ use std::process::Command as Program;
 use std::time::Duration;
 
 use backstop_core::notice::Notice;
+use backstop_engine::child;
 
 use super::{PATIENCE, Sender};
 use crate::deliver::Miss;
-use crate::{child, config, payload};
+use crate::{config, payload};
 
 pub(super) struct Command {
     argv: Vec<String>,
@@ -31,10 +32,11 @@ impl Sender for Command {
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("BACKSTOP_NOTICE", &notice.id)
             .current_dir("/");
-        match child::run(&mut command, payload::of(notice, link), self.patience)? {
-            (Some(status), _) if status.success() => Ok(()),
-            (Some(status), _) => Err(Miss::again(format!("it ended with {status}"))),
-            (None, _) => Err(Miss::again(format!("it took longer than {} s", self.patience.as_secs_f32()))),
+        let answer = child::run(&mut command, payload::of(notice, link), 0, self.patience);
+        match answer.map_err(|e| Miss::again(format!("{program} can't be started: {e}")))?.status {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(Miss::again(format!("it ended with {status}"))),
+            None => Err(Miss::again(format!("it took longer than {} s", self.patience.as_secs_f32()))),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode};
 use std::sync::Mutex;
 
 use backstop_core::notice::Notice;
+use backstop_engine::child;
 use lettre::address::Envelope;
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
@@ -15,12 +16,12 @@ use lettre::{SmtpTransport, Transport as _};
 use serde::{Deserialize, Serialize};
 
 use super::{PATIENCE, Sender, secret};
-use crate::child;
 use crate::config::{self, Security};
 use crate::deliver::Miss;
 
 /// The verb by which this program sends one mail, for itself alone.
-pub const VERB: &str = "send-mail";
+pub const SAID: usize = 16 << 10;
+const VERB: &str = "send-mail";
 
 /// RFC 3834: nobody's absence is to answer it.
 #[derive(Clone)]
@@ -85,7 +86,9 @@ impl Sender for Mail {
         };
         let input = serde_json::to_vec(&letter).map_err(|e| Miss::never(e.to_string()))?;
         // This very program, also where another was installed in its place.
-        let (status, said) = child::run(Command::new("/proc/self/exe").arg(VERB), input, PATIENCE)?;
+        let answer = child::run(Command::new("/proc/self/exe").arg(VERB), input, SAID, PATIENCE);
+        let answer = answer.map_err(|e| Miss::again(format!("mail can't be sent: {e}")))?;
+        let (status, said) = (answer.status, String::from_utf8_lossy(&answer.stdout).into_owned());
         let of = |kind: &'static str| said.lines().filter_map(move |line| line.strip_prefix(kind));
         let told = of(ACCEPTED).count() + self.config.to.len() - letter.config.to.len();
         done.1.extend(of(ACCEPTED).map(str::to_owned));

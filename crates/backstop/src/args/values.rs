@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use backstop_core::hook::Agent;
+use backstop_core::id::RunId;
+use backstop_core::time::Timestamp;
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -82,6 +84,47 @@ pub(super) fn wait(text: &str) -> Result<Wait, String> {
     if text.is_empty() { Ok(Wait::Forever) } else { duration(text).map(Wait::AtMost) }
 }
 
+/// A moment, or so long ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Before now.
+    Ago(Duration),
+    /// By the clock, in UTC.
+    At(Timestamp),
+}
+
+impl When {
+    /// The moment that it is.
+    pub fn moment(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(ago) => {
+                Timestamp::new(now.secs.saturating_sub(i64::try_from(ago.as_secs()).unwrap_or(i64::MAX)), now.nanos)
+            }
+        }
+    }
+}
+
+/// Reads a run's whole name.
+pub(super) fn run_id(text: &str) -> Result<RunId, String> {
+    RunId::parse(text).ok_or_else(|| "not a run like r-7k3f9q".to_owned())
+}
+
+/// Reads `2h`, `2026-11-29`, `2026-11-29T14:05`, `2026-11-29T14:05:00Z`.
+pub(super) fn when(text: &str) -> Result<When, String> {
+    if let Ok(ago) = duration(text) {
+        return Ok(When::Ago(ago));
+    }
+    let plain = text.trim_end_matches('Z').replace(' ', "T");
+    let whole = match plain.len() {
+        10 => format!("{plain}T00:00:00Z"),
+        16 => format!("{plain}:00Z"),
+        _ => format!("{plain}Z"),
+    };
+    let at = Timestamp::parse(&whole).map(When::At);
+    at.ok_or_else(|| "not a moment like 2h (ago), 2026-11-29 or 2026-11-29T14:05 (UTC)".to_owned())
+}
+
 /// Reads `90s`, `10m`, `2h`, `14d`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "not a duration like 90s, 10m, 2h or 14d".to_owned();
@@ -124,6 +167,24 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_by_the_clock_or_ago() {
+        let noon = Timestamp::parse("2026-11-29T12:00:00Z").expect("a moment");
+        for (text, expected) in [
+            ("2h", Some("2026-11-29T10:00:00Z")),
+            ("2026-11-29", Some("2026-11-29T00:00:00Z")),
+            ("2026-11-29T14:05", Some("2026-11-29T14:05:00Z")),
+            ("2026-11-29 14:05:09", Some("2026-11-29T14:05:09Z")),
+            ("2026-11-29T14:05:09Z", Some("2026-11-29T14:05:09Z")),
+            ("yesterday", None),
+            ("2026-13-01", None),
+            ("", None),
+        ] {
+            let moment = when(text).ok().map(|w| w.moment(noon).to_string());
+            assert_eq!(moment.as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn durations_have_a_unit() {

@@ -34,7 +34,7 @@ pub fn entry(e: &Entry, style: Style) -> String {
 }
 
 /// What an entry says beyond its name.
-fn said(body: &Body) -> (String, Ink) {
+pub fn said(body: &Body) -> (String, Ink) {
     match body {
         Body::ApprovalAsked { question } => (
             format!("{} asks {} people: {}", code(question.request), question.quorum.people, question.summary),

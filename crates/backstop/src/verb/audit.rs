@@ -1,82 +1,98 @@
-//! `audit`: checks the log, and has it looked at from elsewhere. Opens no engine, which would write to the log.
+//! `audit`: checks the log, and gives witnesses what they ask for. Opens no engine.
 
-use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::io::{self, Read as _};
+use std::path::Path;
 
 use backstop_core::bytes::Bytes;
-use backstop_core::note::{Checkpoint, Verifier};
-use backstop_core::witness::{LONGEST, Proposal, Witness};
+use backstop_core::note::Checkpoint;
+use backstop_core::witness::{LONGEST, Witness};
 use backstop_engine::audit::{self, AuditError, AuditLog, Kept, verify};
-use backstop_engine::witness::{Memory, NotCosigned};
 use backstop_engine::{Failure, FailureKind};
 
 use super::records::folder;
-use crate::args::{Audit, OneLog, Verify, WitnessArgs};
+use super::witness;
+use crate::args::{Audit, Verify};
 use crate::document::AuditDocument;
 use crate::out::{self, Done};
-use crate::screen::records;
-use crate::screen::size;
 use crate::screen::style::Style;
+use crate::screen::{message, records, size};
 use crate::{exit, inside};
 
 /// `backstop audit`.
 pub fn audit(what: &Audit) -> Done {
     match what {
         Audit::Verify(typed) => check(typed),
-        Audit::Key(log) => {
+        Audit::Key => {
             inside::records_needed("audit key")?;
-            let key = audit::public_key(&place(log)?).map_err(|e| unreadable(&e))?;
-            out::print(&format!("{key}\n"))?;
-            Ok(exit::OK)
-        }
-        Audit::Propose { log, since } => {
-            inside::records_needed("audit propose")?;
-            let dir = place(log)?;
-            if log.log.is_none() {
-                // After a power cut the checkpoint may be older than what a witness has seen, until somebody signs the rest.
-                AuditLog::settle(&dir).map_err(|e| unreadable(&e))?;
+            match audit::public_key(&folder()?) {
+                Ok(key) => out::print(&format!("{key}\n")).map(|()| exit::OK).map_err(Into::into),
+                Err(error) => told(&error),
             }
-            let proposal = audit::propose(&dir, *since).map_err(|e| unreadable(&e))?;
-            out::print(&proposal.text())?;
-            Ok(exit::OK)
         }
-        Audit::Keep { log, witness } => {
+        Audit::Propose { since } => {
+            inside::records_needed("audit propose")?;
+            let dir = folder()?;
+            // After a power cut the checkpoint may be older than what a witness has seen, until somebody signs the rest.
+            match AuditLog::settle(&dir).and_then(|()| audit::propose(&dir, *since)) {
+                Ok(proposal) => out::print(&proposal.text()).map(|()| exit::OK).map_err(Into::into),
+                Err(error) => told(&error),
+            }
+        }
+        Audit::Keep { witness } => {
             inside::records_needed("audit keep")?;
-            let witness = one(witness)?;
-            let kept = audit::keep(&place(log)?, &witness, &standard_input()?).map_err(|e| unreadable(&e))?;
-            let entries = size::counted(kept.checkpoint.size, "entry", "entries");
-            out::say(&format!("backstop: kept: {} has seen {entries}\n", witness.name()));
-            Ok(exit::OK)
+            // By its key alone: what would be read for it here is root's.
+            let wrong = |_| {
+                Failure::usage("that is no witness's public key")
+                    .next("name+hash+base64, as in key.pub of the witness's directory")
+            };
+            let witness = Witness::parse(witness).map_err(wrong)?;
+            match audit::keep(&folder()?, &witness, &standard_input()?) {
+                Ok(kept) => {
+                    let entries = size::counted(kept.checkpoint.size, "entry", "entries");
+                    out::say(&format!("backstop: kept: {} has seen {entries}\n", message::quoted(witness.name())));
+                    Ok(exit::OK)
+                }
+                Err(error) => told(&error),
+            }
         }
-        Audit::Witness(typed) => witness(typed),
+        Audit::Witness(typed) => witness::witness(typed),
     }
 }
 
-/// The log's directory: this machine's is root's, or the caller's; a copy is whoever's can read it.
-fn place(log: &OneLog) -> Result<PathBuf, Failure> {
-    match &log.log {
-        Some(dir) => Ok(dir.clone()),
-        None => folder(),
+/// Why it can't be done; with a code of its own where the log is not what was written, for whoever asks from elsewhere.
+fn told(error: &AuditError) -> Done {
+    let failure = Failure::because("refused", error).by("who looks at a log from elsewhere is told what it is");
+    if error.alarms() {
+        out::failure(&failure.next("see where it is not what was written: backstop audit verify"));
+        return Ok(exit::FOUND);
     }
+    Err(failure.next("see what is there: backstop audit verify").into())
 }
 
 fn check(typed: &Verify) -> Done {
     inside::records_needed("audit verify")?;
-    let mut kept = Kept::default();
-    if let Some(path) = &typed.checkpoint {
-        let wrong = |_| Failure::usage(format!("{} is no checkpoint", path.display()));
-        kept.checkpoint = Some(Checkpoint::of_note(&text(path)?).map_err(wrong)?);
-    }
-    for named in &typed.witness {
-        kept.witnesses.extend(witnesses(named)?);
-    }
-    let dir = place(&typed.log)?;
+    let dir = match &typed.log {
+        Some(dir) => dir.clone(),
+        None => folder()?,
+    };
     // A log that is gone where runs are recorded is a finding, not a fresh start.
-    if !dir.exists() && (typed.log.log.is_some() || !dir.with_file_name("runs").exists()) {
+    if !dir.exists() && (typed.log.is_some() || !dir.with_file_name("runs").exists()) {
         return Err(Failure::usage(format!("no audit log in {}", Bytes::from(dir).quoted()))
             .next("the first `backstop run` begins it")
             .into());
+    }
+    let mut kept = Kept::default();
+    if let Some(path) = &typed.checkpoint {
+        kept.checkpoint = Some(checkpoint(path, &dir)?);
+    }
+    for named in &typed.witness {
+        let all = witnesses(named)?;
+        if all.is_empty() {
+            return Err(Failure::usage("--witness names no witness")
+                .next("give a public key, or a file with one a line: key.pub of the witness's directory")
+                .into());
+        }
+        kept.witnesses.extend(all);
     }
     let report = verify(&dir, &kept);
     if typed.json {
@@ -87,151 +103,56 @@ fn check(typed: &Verify) -> Done {
     Ok(report.exit())
 }
 
-fn unreadable(error: &AuditError) -> Failure {
-    Failure::because("the audit log", error).next("backstop audit verify")
+/// A checkpoint that was kept. One that says that it is of this log, and was not signed by its key, was changed since.
+fn checkpoint(path: &Path, log: &Path) -> Result<Checkpoint, Failure> {
+    let note = text(path)?;
+    let shown = Bytes::from(path);
+    let wrong = |why: &str| Failure::usage(format!("{} is no checkpoint{why}", shown.quoted()));
+    // The log's own file is filled up with line ends.
+    let note = format!("{}\n", note.trim_end_matches('\n'));
+    let read = Checkpoint::of_note(&note).map_err(|_| wrong(""))?;
+    match audit::public_key(log) {
+        Ok(key) if key.name() == read.origin && Checkpoint::open(&note, &key).is_err() => {
+            Err(wrong(" of this log: its signature does not hold").next("take another copy of it"))
+        }
+        _ => Ok(read),
+    }
 }
 
-fn text(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|e| Failure {
-        kind: FailureKind::Usage,
-        ..Failure::because(format!("cannot read {}", path.display()), &e)
+/// A file that somebody named.
+pub fn text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|e| {
+        let what = format!("cannot read {}", Bytes::from(path).quoted());
+        Failure { kind: FailureKind::Usage, ..Failure::because(what, &e) }
     })
 }
 
-/// The keys that were named: one, or a file of them.
+/// The keys that were named: one, or a file of them. A key first, or a file that is called like it would be taken for it.
 fn witnesses(named: &str) -> Result<Vec<Witness>, Failure> {
-    let lines = if Path::new(named).exists() { text(Path::new(named))? } else { named.to_owned() };
-    let parse = |line: &str| {
-        let wrong = || {
-            Failure::usage(format!("{line:?} is no witness's public key"))
-                .next("it is in key.pub of the witness's directory: name+hash+base64")
+    if let Ok(one) = Witness::parse(named.trim()) {
+        return Ok(vec![one]);
+    }
+    let path = Path::new(named);
+    let lines = text(path)?;
+    let keys = lines.lines().map(str::trim).enumerate().filter(|(_, l)| !l.is_empty() && !l.starts_with('#'));
+    let parse = |(at, line): (usize, &str)| {
+        let wrong = |_| {
+            Failure::usage(format!("{}, line {}: no witness's public key", Bytes::from(path).quoted(), at + 1))
+                .next("name+hash+base64, as in key.pub of the witness's directory")
         };
-        Witness::parse(line).map_err(|_| wrong())
+        Witness::parse(line).map_err(wrong)
     };
-    lines.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(parse).collect()
+    keys.map(parse).collect()
 }
 
-fn one(named: &str) -> Result<Witness, Failure> {
-    let all = witnesses(named)?;
-    let [one] = &all[..] else { return Err(Failure::usage(format!("{} keys, and one is needed", all.len()))) };
-    Ok(one.clone())
-}
-
-fn standard_input() -> Result<String, Failure> {
-    let mut bytes = String::new();
-    let read = io::stdin().lock().take(LONGEST as u64 + 1).read_to_string(&mut bytes);
-    read.map_err(|e| Failure::because("cannot read standard input", &e))?;
-    Ok(bytes)
-}
-
-fn witness(typed: &WitnessArgs) -> Done {
-    inside::people_only("audit witness")?;
-    let memory = match &typed.name {
-        Some(name) => Memory::make(&typed.state, name)?,
-        None => Memory::open(&typed.state)?,
-    };
-    if let Some(named) = &typed.trust {
-        let line = if Path::new(named).exists() { text(Path::new(named))? } else { named.clone() };
-        let wrong =
-            |_| Failure::usage(format!("{named:?} is no log's public key")).next("ask the machine: backstop audit key");
-        memory.look_at(&Verifier::parse(line.trim()).map_err(wrong)?)?;
+/// A note or a proposal.
+pub fn standard_input() -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = io::stdin().lock().take(LONGEST as u64 + 1).read_to_string(&mut text);
+    match read {
+        Ok(n) if n <= LONGEST => Ok(text),
+        Ok(_) => Err(Failure::usage(format!("standard input has more than {LONGEST} bytes, which no such text has"))
+            .next("give what `audit propose` or a witness printed")),
+        Err(e) => Err(Failure::because("cannot read standard input", &e).next("give what `audit propose` printed")),
     }
-    if typed.list {
-        let mut said = format!("{}\n", memory.witness());
-        for (log, seen) in memory.logs()? {
-            let seen =
-                seen.map_or("nothing seen yet".to_owned(), |s| size::counted(s.size, "entry", "entries") + " seen");
-            said.push_str(&format!("  {log}  {seen}\n"));
-        }
-        out::print(&said)?;
-        return Ok(exit::OK);
-    }
-    match &typed.from {
-        Some(command) => visit(&memory, command),
-        // Made, or told of a log: that is all that was asked for.
-        None if typed.name.is_some() || typed.trust.is_some() => {
-            out::say(&format!("backstop: the witness {}\n", memory.witness()));
-            Ok(exit::OK)
-        }
-        None => {
-            let (_, note) = match cosigned(&memory, &standard_input()?) {
-                Ok(cosigned) => cosigned,
-                Err(refused) => return alarmed(refused),
-            };
-            out::print(&note)?;
-            Ok(exit::OK)
-        }
-    }
-}
-
-fn cosigned(memory: &Memory, text: &str) -> Result<(Checkpoint, String), NotCosigned> {
-    memory.cosign(&Proposal::parse(text)?)
-}
-
-/// What a witness that does not cosign says, and what it returns.
-fn alarmed(refused: NotCosigned) -> Done {
-    match refused {
-        NotCosigned::Failed(failure) => Err(failure.into()),
-        NotCosigned::Refused(refusal) => {
-            let failure = Failure::new(FailureKind::Refused, format!("not cosigned: {refusal}"));
-            let code = if refusal.alarms() { exit::FOUND } else { exit::DENIED };
-            out::failure(&if refusal.alarms() {
-                failure
-                    .next("somebody with root's rights on that machine, or its disk, wrote to its log: take it for taken over")
-                    .next("keep this witness's directory as it is, and the machine's disk: they are the evidence")
-            } else {
-                failure.next("see what it has seen: backstop audit witness --state DIR --list")
-            });
-            Ok(code)
-        }
-    }
-}
-
-/// Asks the log that `command` leads to, and brings it what was cosigned.
-fn visit(memory: &Memory, command: &str) -> Done {
-    let first = ask(command, "audit key", None)?;
-    let log = Verifier::parse(first.trim()).map_err(|_| {
-        Failure::new(FailureKind::Refused, format!("`{command} audit key` names no log's key")).next("try it by hand")
-    })?;
-    let logs = memory.logs()?;
-    let Some((_, seen)) = logs.iter().find(|(name, _)| name == log.name()) else {
-        return Err(Failure::new(
-            FailureKind::Refused,
-            format!("this witness does not look at the log {}", log.name()),
-        )
-        .next("another log than before under that command is an alarm by itself: find out why")
-        .next(format!("where it is a new machine: --trust '{log}'"))
-        .into());
-    };
-    let seen = seen.map_or(0, |seen| seen.size);
-    let proposal = ask(command, &format!("audit propose --since {seen}"), None)?;
-    let (checkpoint, note) = match cosigned(memory, &proposal) {
-        Ok(cosigned) => cosigned,
-        Err(refused) => return alarmed(refused),
-    };
-    ask(command, &format!("audit keep --witness '{}'", memory.witness()), Some(&note))?;
-    let entries = size::counted(checkpoint.size, "entry", "entries");
-    out::say(&format!("backstop: cosigned {}: {entries}, {} new\n", checkpoint.origin, checkpoint.size - seen));
-    Ok(exit::OK)
-}
-
-/// Runs a verb there; its standard error is shown.
-fn ask(command: &str, verb: &str, input: Option<&str>) -> Result<String, Failure> {
-    let line = format!("{command} {verb}");
-    let failed = |e: io::Error| Failure::because(format!("cannot run {line}"), &e);
-    let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
-    let child = Command::new("/bin/sh").args(["-c", &line]).stdin(stdin).stdout(Stdio::piped()).spawn();
-    let mut child = child.map_err(failed)?;
-    if let (Some(text), Some(mut stdin)) = (input, child.stdin.take()) {
-        match stdin.write_all(text.as_bytes()) {
-            // It has given up already, and says why.
-            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => return Err(failed(e)),
-            _ => {}
-        }
-    }
-    let output = child.wait_with_output().map_err(failed)?;
-    let said = String::from_utf8(output.stdout).ok().filter(|said| output.status.success() && said.len() <= LONGEST);
-    said.ok_or_else(|| {
-        Failure::new(FailureKind::Refused, format!("{line} did not answer ({})", output.status)).next("try it by hand")
-    })
 }

@@ -16,7 +16,7 @@ use crate::args::Log;
 use crate::out::{Done, Trouble};
 use crate::screen::records;
 use crate::screen::style::Style;
-use crate::{exit, inside};
+use crate::{clock, exit, inside};
 
 /// How often `--follow` looks for new entries.
 const LOOK: Duration = Duration::from_millis(250);
@@ -33,7 +33,17 @@ pub fn log(typed: &Log) -> Done {
     inside::records_needed("log")?;
     let dir = folder()?;
     let style = Style::of(&io::stdout());
-    let mut wanted = typed.session.as_deref().map(|s| Session { name: s.into(), runs: HashSet::new() });
+    let mut session = typed.session.as_deref().map(|s| Session { name: s.into(), runs: HashSet::new() });
+    let now = clock::now();
+    let (since, until) = (typed.since.map(|w| w.moment(now)), typed.until.map(|w| w.moment(now)));
+    let mut wanted = |entry: &Entry| {
+        // First: it has to hear of all of them.
+        session.as_mut().is_none_or(|s| s.takes(entry))
+            && (typed.run.is_empty() || entry.body.run().is_some_and(|run| typed.run.contains(&run)))
+            && (typed.event.is_empty() || typed.event.iter().any(|kind| is_kind(entry.body.name(), kind)))
+            && since.is_none_or(|since| entry.at >= since)
+            && until.is_none_or(|until| entry.at < until)
+    };
     if !dir.exists() && !typed.follow {
         return Ok(exit::OK);
     }
@@ -42,7 +52,7 @@ pub fn log(typed: &Log) -> Done {
         let mut out = io::BufWriter::new(io::stdout().lock());
         for entry in &mut reader {
             let entry = entry.map_err(unreadable)?;
-            if wanted.as_mut().is_none_or(|w| w.takes(&entry)) {
+            if wanted(&entry) {
                 let line = if typed.json { canonical(&entry) } else { records::entry(&entry, style).into_bytes() };
                 out.write_all(&line)?;
             }
@@ -57,6 +67,11 @@ pub fn log(typed: &Log) -> Done {
             return Ok(exit::OK);
         }
     }
+}
+
+/// True where an entry's name is this one, or begins with it up to a dot.
+fn is_kind(name: &str, kind: &str) -> bool {
+    name.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || kind.ends_with('.'))
 }
 
 /// True when nobody reads standard output any more: a follower must not outlive its reader.
@@ -75,7 +90,8 @@ fn canonical(entry: &Entry) -> Vec<u8> {
     line
 }
 
-fn unreadable(error: AuditError) -> Trouble {
+/// Why the log can't be shown.
+pub fn unreadable(error: AuditError) -> Trouble {
     Failure::because("cannot read the audit log", &error).next("backstop audit verify").into()
 }
 

@@ -16,10 +16,14 @@ fn witness(scratch: &Scratch) -> (tempfile::TempDir, Memory) {
 
 /// One visit: asked from what it has seen, and what it cosigned is kept.
 fn visit(scratch: &Scratch, memory: &Memory) -> Result<u64, NotCosigned> {
-    let seen = memory.logs().expect("logs")[0].1.map_or(0, |seen| seen.size);
+    let seen = seen(memory);
     let (checkpoint, note) = memory.cosign(&propose(&scratch.dir, seen).expect("a proposal"))?;
     keep(&scratch.dir, &memory.witness(), &note).expect("kept");
     Ok(checkpoint.size)
+}
+
+fn seen(memory: &Memory) -> u64 {
+    memory.logs().expect("logs")[0].seen.map_or(0, |seen| seen.size)
 }
 
 fn witnessed(memory: &Memory) -> Kept {
@@ -120,6 +124,45 @@ fn half_a_copy_that_was_brought_back_is_not_gone_on_with() {
     let report = verify(&scratch.dir, &witnessed(&memory));
     let what = "what laptop.example/anna cosigned covers 17 entries, the log has 9: its end is missing";
     assert!(whats(&report).contains(&what), "{:?}", whats(&report));
+    // Also by whoever names no witness.
+    let what = "a note of a witness covers 17 entries, the log has 9: its end is missing";
+    assert_eq!(whats(&scratch.report()), [what]);
+    // Grown past that, by other entries.
+    let notes = scratch.dir.join("witnessed");
+    fs::rename(&notes, scratch.dir.join("aside")).expect("moved");
+    scratch.log = AuditLog::open(&scratch.dir, at(40)).expect("open");
+    scratch.log.append(at(41), &story(5)).expect("append");
+    scratch.log.append(at(42), &story(6)).expect("append");
+    fs::rename(scratch.dir.join("aside"), &notes).expect("moved");
+    assert_eq!(whats(&scratch.report()), ["the first 17 entries do not give the root of a note of a witness"]);
+}
+
+#[test]
+fn what_lies_among_the_notes_stops_nobody_and_brings_nobody_to_a_stand() {
+    let scratch = scratch(1);
+    let (_dir, memory) = witness(&scratch);
+    visit(&scratch, &memory).expect("cosigned");
+    let notes = scratch.dir.join("witnessed");
+    let name = |n: u8| format!("{}.note", format!("{n:02x}").repeat(32));
+    fs::write(notes.join(name(1)), b"\xe2\x80").expect("written");
+    fs::create_dir(notes.join(name(2))).expect("made");
+    std::os::unix::fs::symlink("/dev/zero", notes.join(name(3))).expect("linked");
+    fs::write(notes.join(".x.note.7"), "half").expect("written");
+    AuditLog::open(&scratch.dir, at(30)).expect("it goes on");
+    assert_eq!(verify(&scratch.dir, &witnessed(&memory)).exit(), 0);
+    // Nor does a note of more than there is, by whoever has the log's key.
+    let key = Signer::parse(std::str::from_utf8(&scratch.read("key")).expect("text").trim_end()).expect("a key");
+    let more = Checkpoint { size: 1 << 40, ..scratch.pinned() };
+    let other = backstop_core::witness::Cosigner::new("x", &[5; 32]).expect("a name");
+    let note = more.signed(&key) + &other.cosign(&more, 5);
+    let refused = keep(&scratch.dir, &other.witness(), &note);
+    assert!(matches!(refused, Err(AuditError::Note { .. })), "{refused:?}");
+    assert!(keep(&scratch.dir, &other.witness(), &"x".repeat(20_000)).is_err());
+    for n in 0..40 {
+        let many = backstop_core::witness::Cosigner::new("x", &[n; 32]).expect("a name");
+        let note = scratch.pinned().signed(&key) + &many.cosign(&scratch.pinned(), 5);
+        assert_eq!(keep(&scratch.dir, &many.witness(), &note).is_ok(), n < 28, "{n}");
+    }
 }
 
 #[test]
@@ -145,7 +188,7 @@ fn a_witness_knows_whose_log_it_is_and_forgets_nothing() {
     assert!(Memory::make(&dir.path().join("w"), "another").is_err(), "its key is not drawn anew");
     drop(memory);
     let again = Memory::open(&dir.path().join("w")).expect("a witness");
-    assert_eq!(again.logs().expect("logs")[0].1.map(|seen| seen.size), Some(9));
+    assert_eq!(seen(&again), 9);
     assert_eq!(Witness::parse(&again.witness().to_string()), Ok(again.witness()));
     for name in ["", "two words", "a+b", "x'y"] {
         assert!(Memory::make(&dir.path().join("v"), name).is_err(), "{name:?}");
@@ -167,6 +210,7 @@ fn of_many_who_ask_at_once_nobody_rolls_a_witness_back() {
     let early = propose(&scratch.dir, 9).expect("a proposal");
     scratch.log.append(at(20), &story(1)).expect("append");
     let late = propose(&scratch.dir, 9).expect("a proposal");
+    let mut before = 9;
     for _ in 0..50 {
         std::thread::scope(|scope| {
             for proposal in [&early, &late] {
@@ -174,10 +218,10 @@ fn of_many_who_ask_at_once_nobody_rolls_a_witness_back() {
                 scope.spawn(move || Memory::open(path).expect("a witness").cosign(proposal).map(drop));
             }
         });
-        let seen = memory.logs().expect("logs")[0].1.map(|seen| seen.size);
-        assert!(seen == Some(17) || seen == Some(9), "{seen:?}");
+        let now = seen(&memory);
+        assert!(now >= before, "{now} after {before}");
+        before = now;
     }
-    memory.cosign(&late).ok();
-    assert_eq!(memory.logs().expect("logs")[0].1.map(|seen| seen.size), Some(17));
-    assert!(matches!(memory.cosign(&early), Err(NotCosigned::Refused(Refusal::Shorter { now: 9, .. }))));
+    assert_eq!(before, 17);
+    assert!(matches!(memory.cosign(&early), Err(NotCosigned::Refused(Refusal::Elsewhere { old: 9, .. }))));
 }

@@ -1,7 +1,7 @@
 //! Runs a program that is not trusted with time or memory: with a deadline, in a process group that goes as a whole, and
 //! with no more of its answer than is wanted.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -11,52 +11,77 @@ use std::time::{Duration, Instant};
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use crate::deliver::Miss;
-
 /// How often is looked whether it has ended.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// Of what it answers no more is kept.
-const LONGEST: usize = 16 << 10;
 
 /// How long the rest of its answer is waited for once it has ended.
 const REST: Duration = Duration::from_millis(100);
 
-/// Runs `command` with `input`, at most so long; gives how it ended, none where it took longer, and the beginning of what
-/// it said until then.
+/// What became of it.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// How it ended; none where it took longer.
+    pub status: Option<ExitStatus>,
+    /// The beginning of what it said.
+    pub stdout: Vec<u8>,
+    /// The same of its errors, where `command` pipes them.
+    pub stderr: Vec<u8>,
+    /// True where it said more than is kept.
+    pub cut: bool,
+}
+
+/// Runs `command` with `input`, at most so long, and keeps at most `longest` bytes of each of its streams.
 ///
 /// # Errors
-/// Where it can't be started.
-pub fn run(command: &mut Command, input: Vec<u8>, patience: Duration) -> Result<(Option<ExitStatus>, String), Miss> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0).spawn();
-    let mut child = child.map_err(|e| Miss::again(format!("{name} can't be started: {e}")))?;
+/// Where it can't be started or waited for.
+pub fn run(command: &mut Command, input: Vec<u8>, longest: usize, patience: Duration) -> io::Result<Answer> {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0).spawn()?;
     // In threads that nobody waits for: a program that reads nothing must not keep us, nor may one that goes on saying,
     // or leaves its end of the pipe to another.
-    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    let stdin = child.stdin.take();
     thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&input)));
+    let stdout = child.stdout.take().map(|from| listen(from, longest));
+    let stderr = child.stderr.take().map(|from| listen(from, longest));
+    let status = wait(&mut child, patience)?;
+    let (stdout, more) = heard(stdout);
+    let (stderr, errors) = heard(stderr);
+    Ok(Answer { status, stdout, stderr, cut: more || errors })
+}
+
+/// Parts of what is said; none where there is more than is kept.
+type Said = mpsc::Receiver<Option<Vec<u8>>>;
+
+fn listen(mut from: impl Read + Send + 'static, longest: usize) -> Said {
     let (say, said) = mpsc::channel();
     thread::spawn(move || {
-        let mut stdout = stdout?;
         let mut buffer = [0; 4096];
-        let mut left = LONGEST;
+        let mut left = longest;
         // To its end, or the program would be told that nobody listens, and might fail by that.
-        while let Ok(n @ 1..) = stdout.read(&mut buffer) {
+        while let Ok(n @ 1..) = from.read(&mut buffer) {
             let kept = n.min(left);
             left -= kept;
+            // Whoever listened may have gone.
             if kept > 0 {
-                // Whoever listened may have gone.
-                let _gone = say.send(buffer[..kept].to_vec());
+                let _gone = say.send(Some(buffer[..kept].to_vec()));
+            }
+            if kept < n {
+                let _gone = say.send(None);
             }
         }
-        Some(())
     });
-    let status = wait(&mut child, patience).map_err(|e| Miss::again(format!("{name} can't be waited for: {e}")))?;
-    let mut text = Vec::new();
+    said
+}
+
+fn heard(said: Option<Said>) -> (Vec<u8>, bool) {
+    let mut all = Vec::new();
+    let Some(said) = said else { return (all, false) };
     while let Ok(part) = said.recv_timeout(REST) {
-        text.extend(part);
+        match part {
+            Some(part) => all.extend(part),
+            None => return (all, true),
+        }
     }
-    Ok((status, String::from_utf8_lossy(&text).into_owned()))
+    (all, false)
 }
 
 fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<ExitStatus>> {
