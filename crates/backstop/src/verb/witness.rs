@@ -81,7 +81,10 @@ fn described(log: &Looked) -> String {
 }
 
 fn ago(at: u64) -> String {
-    format!("{} ago", size::ago(Timestamp::new(i64::try_from(at).unwrap_or(i64::MAX), 0), clock::now()))
+    match size::ago(Timestamp::new(i64::try_from(at).unwrap_or(i64::MAX), 0), clock::now()) {
+        now if now == "now" => now,
+        ago => format!("{ago} ago"),
+    }
 }
 
 fn cosigned(memory: &Memory, text: &str) -> Result<(Checkpoint, String), NotCosigned> {
