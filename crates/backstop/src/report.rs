@@ -317,7 +317,7 @@ fn places(set: &EffectSet) -> Vec<(String, u64)> {
         *by_place.entry(Bytes::from(place)).or_default() += taken(e);
     }
     let mut all: Vec<(String, u64)> = by_place.into_iter().map(|(p, n)| (p.quoted().to_string(), n)).collect();
-    all.sort_by(|a, b| b.1.cmp(&a.1));
+    all.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
     all.truncate(PLACES);
     all
 }

@@ -363,7 +363,7 @@ fn a_glass_that_was_broken_is_reviewed_before_the_next() {
             [Body::ApprovalAsked { question }, Body::ApprovalVoted { reason: None, request, run: Some(other), vote }];
         told(&[&bodies[..], review, &begin, &end].concat()).0
     };
-    assert_eq!(again(&[review.clone()]), Vec::new());
+    assert_eq!(again(std::slice::from_ref(&review)), Vec::new());
     assert!(again(&[]).iter().any(|(_, w)| w.contains("before another person had reviewed")));
     let Body::ApprovalVoted { vote: mut forged, .. } = review.clone() else { panic!("a vote") };
     forged.signature = sign(1, NAMESPACE, forged.text.as_bytes());
