@@ -13,7 +13,7 @@ use backstop_core::approval::ballot::{Ballot, Question, Refusal, Vote};
 use backstop_core::approval::life::{JUMP, Phase};
 use backstop_core::approval::people::People;
 use backstop_core::approval::quorum::Terms;
-use backstop_core::approval::statement::{Nonce, Statement, Word};
+use backstop_core::approval::statement::{FRESH, Nonce, Statement, Word};
 use backstop_core::canon;
 use backstop_core::digest::Digest;
 use backstop_core::time::Timestamp;
@@ -46,8 +46,6 @@ const PLAIN: u32 = 1;
 
 /// So many statements are prepared for one request; whoever needs more is no person.
 const MOST_ISSUED: usize = 1_000;
-/// And so many more for reviews.
-const FOR_REVIEWS: usize = 100;
 
 /// By what a jump of the wall clock, or a new start of the machine, is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -290,11 +288,13 @@ impl Request {
         credential: &str,
         now: Timestamp,
     ) -> Result<Statement, Failure> {
-        let word = word.into();
-        // Whoever filled it up keeps nobody from a review.
-        if self.issued.len() >= MOST_ISSUED + if word.choice.reviews() { FOR_REVIEWS } else { 0 } {
-            let what = format!("{MOST_ISSUED} statements were prepared for it already");
-            return Err(Failure::internal(what).next("sign one of them, or run the command again"));
+        // Older ones are good for nothing any more; so nobody keeps others from it for ever.
+        let fresh = |text: &&String| {
+            Statement::parse(text).is_ok_and(|s| now.seconds_since(s.prepared_at) <= FRESH && s.prepared_at <= now)
+        };
+        if self.issued.iter().rev().filter(fresh).count() >= MOST_ISSUED {
+            let what = format!("{MOST_ISSUED} statements were prepared for it within ten minutes");
+            return Err(Failure::internal(what).next("sign one of them, or try again in ten minutes"));
         }
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce).map_err(|e| Failure::because("cannot draw a nonce", &e))?;

@@ -158,13 +158,9 @@ impl AuditLog {
         create::if_missing(dir, now)?;
         let (signer, verifier) = create::keys(dir)?;
         let _held = layout::lock(dir)?;
-        let (tail, found) = recover::load(dir, &verifier)?;
-        // Of all that is there: a power cut may have left an older checkpoint beside younger entries.
-        let there = tail.frontier.size();
-        let seen = witnessed::seen(dir, &verifier)?.iter().map(|c| c.size).max().unwrap_or(0);
-        if seen > there {
-            return Err(AuditError::Unwitnessed { dir: dir.to_owned(), found: there, seen });
-        }
+        // What can't be read there stops nobody: a witness's own memory is what counts.
+        let seen = witnessed::seen(dir, &verifier).unwrap_or_default().iter().map(|c| c.size).max().unwrap_or(0);
+        let (tail, found) = recover::load(dir, &verifier, seen)?;
         let mut log =
             Self { dir: dir.to_owned(), signer, verifier, tail, segment_bytes: layout::SEGMENT_BYTES, stale: false };
         log.record_recovery(found, now)?;
@@ -174,8 +170,10 @@ impl AuditLog {
     /// Puts right what a crash left in the log in `dir`, for whoever only looks at it.
     ///
     /// # Errors
-    /// As [`AuditLog::open`] has them.
+    /// As [`AuditLog::open`] has them; and where there is no log.
     pub fn settle(dir: &Path) -> Result<(), AuditError> {
+        // Nobody who only looks begins a log where one is gone.
+        create::public_key(dir)?;
         Self::open(dir, crate::clock::now()).map(drop)
     }
 
@@ -186,7 +184,7 @@ impl AuditLog {
     pub fn append(&mut self, now: Timestamp, bodies: &[Body]) -> Result<(), AuditError> {
         let _held = layout::lock(&self.dir)?;
         if self.stale || self.others_appended()? {
-            let (tail, found) = recover::load(&self.dir, &self.verifier)?;
+            let (tail, found) = recover::load(&self.dir, &self.verifier, 0)?;
             self.tail = tail;
             self.stale = false;
             self.record_recovery(found, now)?;

@@ -64,8 +64,13 @@ impl Records {
 
     /// True when the log has an entry of which this holds.
     pub fn says(&mut self, holds: impl Fn(&Body) -> bool) -> Result<bool, AuditError> {
+        self.says_from(0, holds)
+    }
+
+    /// The same from an entry on.
+    pub fn says_from(&mut self, from: u64, holds: impl Fn(&Body) -> bool) -> Result<bool, AuditError> {
         self.open()?;
-        for entry in entries(&self.dir, 0) {
+        for entry in entries(&self.dir, from) {
             if holds(&entry?.body) {
                 return Ok(true);
             }

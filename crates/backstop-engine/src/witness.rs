@@ -93,9 +93,7 @@ impl Memory {
     pub fn make(path: &Path, name: &str) -> Result<Self, Failure> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|e| Failure::because("cannot draw a key", &e))?;
-        // Plain, for it stands in files and on command lines of others.
-        let plain = |c: char| c.is_ascii_alphanumeric() || ['.', '-', '_', '/'].contains(&c);
-        let cosigner = Cosigner::new(name, &seed).ok().filter(|_| name.chars().all(plain)).ok_or_else(|| {
+        let cosigner = Cosigner::new(name, &seed).ok().filter(|_| is_plain(name)).ok_or_else(|| {
             Failure::usage(format!("{name:?} can't be a witness's name"))
                 .next("letters, digits and . - _ /, like laptop.example/anna")
         })?;
@@ -122,10 +120,11 @@ impl Memory {
         let secret = path.join(KEY);
         let text = fs::read_to_string(&secret).map_err(|e| {
             Failure { kind: FailureKind::Usage, ..failed("read", &secret)(e) }
-                .next("make a witness there: backstop audit witness --state DIR --name NAME --log KEY")
+                .next("make a witness there: backstop audit witness --state DIR --name NAME --trust KEY")
         })?;
-        let cosigner = Cosigner::parse(&text)
-            .map_err(|_| Failure::internal(format!("{} is no witness's key", secret.display())))?;
+        let cosigner = Cosigner::parse(&text).ok().filter(|key| is_plain(key.witness().name()));
+        let wrong = || Failure::internal(format!("{} is no key of a witness of ours", secret.display()));
+        let cosigner = cosigner.ok_or_else(|| wrong().next("bring back the one that was made there"))?;
         let dir = sys::open_root(path).map_err(failed("open", path))?;
         Ok(Self { path: path.to_owned(), dir, cosigner })
     }
@@ -135,7 +134,7 @@ impl Memory {
         self.cosigner.witness()
     }
 
-    /// Looks at one more log from now on. Said again it is no news.
+    /// Looks at one more log from now on. Said again, by a person, it may be visited by another command than before.
     ///
     /// # Errors
     /// Another key under the name of a log that is looked at.
@@ -146,7 +145,7 @@ impl Memory {
                 Err(Failure::new(FailureKind::Refused, format!("{} has another key here", log.name()))
                     .next("find out which one is the machine's: a log's key never changes"))
             }
-            Some(_) => Ok(()),
+            Some(known) => self.remember(log.name(), &Known { from: None, ..known }),
             None => {
                 let known = Known { from: None, grew: 0, log: log.to_string(), note: None, version: VERSION };
                 self.remember(log.name(), &known)
@@ -154,21 +153,38 @@ impl Memory {
         }
     }
 
-    /// The logs that it looks at, by their names.
+    /// Looks at a log no more. What was seen of it stays, under another name.
     ///
     /// # Errors
-    /// Where the directory can't be read, or what is remembered of one of them.
-    pub fn logs(&self) -> Result<Vec<Looked>, Failure> {
-        let mut logs = Vec::new();
+    /// Where it does not look at such a log.
+    pub fn forget(&self, name: &str) -> Result<(), Failure> {
+        let _one = self.lock()?;
+        let path = self.place(name);
+        if self.known(name)?.is_none() {
+            return Err(Failure::usage("this witness does not look at such a log").next("which it looks at: --list"));
+        }
+        let aside = path.with_extension(format!("forgotten-{}", clock::now().secs));
+        fs::rename(&path, &aside).and_then(|()| sys::sync_dir(self.dir.as_fd())).map_err(failed("put aside", &path))
+    }
+
+    /// The logs that it looks at, by their names; and why others can't be told.
+    ///
+    /// # Errors
+    /// Where the directory can't be read.
+    pub fn logs(&self) -> Result<(Vec<Looked>, Vec<Failure>), Failure> {
+        let (mut logs, mut unreadable) = (Vec::new(), Vec::new());
         for item in fs::read_dir(&self.path).map_err(failed("list", &self.path))? {
             let path = item.map_err(failed("list", &self.path))?.path();
             if path.extension().is_some_and(|e| e == "json") {
-                let known = self.read(&path)?.ok_or_else(|| damaged(&path))?;
-                logs.push(looked(known, &path)?);
+                let known = self.read(&path).and_then(|known| known.ok_or_else(|| damaged(&path)));
+                match known.and_then(|known| looked(known, &path)) {
+                    Ok(log) => logs.push(log),
+                    Err(failure) => unreadable.push(failure),
+                }
             }
         }
         logs.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(logs)
+        Ok((logs, unreadable))
     }
 
     /// What it remembers of one log; none where it does not look at it.
@@ -251,6 +267,11 @@ impl Memory {
         let bytes = serde_json::to_vec(known).map_err(|e| Failure::internal(e.to_string()))?;
         sys::write_durable(self.dir.as_fd(), &name, &bytes).map_err(failed("write", &path))
     }
+}
+
+/// Names stand in files and on command lines of others.
+fn is_plain(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || ['.', '-', '_', '/'].contains(&c))
 }
 
 fn damaged(path: &Path) -> Failure {

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// How long the rest of its answer is waited for once it has ended.
-const REST: Duration = Duration::from_millis(100);
+const REST: Duration = Duration::from_secs(2);
 
 /// What became of it.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct Answer {
     pub stdout: Vec<u8>,
     /// The same of its errors, where `command` pipes them.
     pub stderr: Vec<u8>,
-    /// True where it said more than is kept.
+    /// True where `stdout` is not the whole of it.
     pub cut: bool,
 }
 
@@ -43,9 +43,9 @@ pub fn run(command: &mut Command, input: Vec<u8>, longest: usize, patience: Dura
     let stdout = child.stdout.take().map(|from| listen(from, longest));
     let stderr = child.stderr.take().map(|from| listen(from, longest));
     let status = wait(&mut child, patience)?;
-    let (stdout, more) = heard(stdout);
-    let (stderr, errors) = heard(stderr);
-    Ok(Answer { status, stdout, stderr, cut: more || errors })
+    let (stdout, cut) = heard(stdout);
+    let (stderr, _) = heard(stderr);
+    Ok(Answer { status, stdout, stderr, cut })
 }
 
 /// Parts of what is said; none where there is more than is kept.
@@ -56,6 +56,7 @@ fn listen(mut from: impl Read + Send + 'static, longest: usize) -> Said {
     thread::spawn(move || {
         let mut buffer = [0; 4096];
         let mut left = longest;
+        let mut told = false;
         // To its end, or the program would be told that nobody listens, and might fail by that.
         while let Ok(n @ 1..) = from.read(&mut buffer) {
             let kept = n.min(left);
@@ -64,7 +65,7 @@ fn listen(mut from: impl Read + Send + 'static, longest: usize) -> Said {
             if kept > 0 {
                 let _gone = say.send(Some(buffer[..kept].to_vec()));
             }
-            if kept < n {
+            if kept < n && !std::mem::replace(&mut told, true) {
                 let _gone = say.send(None);
             }
         }
@@ -75,13 +76,15 @@ fn listen(mut from: impl Read + Send + 'static, longest: usize) -> Said {
 fn heard(said: Option<Said>) -> (Vec<u8>, bool) {
     let mut all = Vec::new();
     let Some(said) = said else { return (all, false) };
-    while let Ok(part) = said.recv_timeout(REST) {
-        match part {
-            Some(part) => all.extend(part),
-            None => return (all, true),
+    let until = Instant::now() + REST;
+    loop {
+        match said.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(Some(part)) => all.extend(part),
+            // Somebody who was started by it may still have the other end, and go on saying for ever.
+            Ok(None) | Err(mpsc::RecvTimeoutError::Timeout) => return (all, true),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return (all, false),
         }
     }
-    (all, false)
 }
 
 fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<ExitStatus>> {

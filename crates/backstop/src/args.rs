@@ -123,7 +123,7 @@ pub enum Verb {
         #[arg(value_hint = ValueHint::DirPath)]
         dir: PathBuf,
     },
-    /// Explain a command or a topic: exit-codes, states, undo, policy, classes, settings, approvals, system
+    /// Explain a command or a topic: exit-codes, states, undo, policy, classes, settings, approvals, system, notify, witness
     Help {
         /// A command or a topic
         topic: Option<String>,

@@ -1,33 +1,39 @@
 //! An incident report as one value, made of what is on record: what happened, what it did, who decided what, what came
-//! back, and the proofs. Made of plain blocks, which are written as Markdown or as one page of HTML; whatever text from
-//! outside stands in them is spelled out here, and escaped there.
+//! back, and the proofs. What a run's own files say is compared with the log, and a difference is told first; what is not
+//! known is never told as nothing. Made of plain blocks, which are written as Markdown or as one page of HTML; text from
+//! outside is spelled out here, and escaped there.
 
 pub mod html;
 pub mod markdown;
+mod told;
 
 use std::collections::BTreeMap;
 
 use backstop_core::approval::statement::Statement;
 use backstop_core::audit::{Body, By, Entry};
 use backstop_core::bytes::Bytes;
-use backstop_core::effect::{Effect, EffectSet, Kind};
+use backstop_core::effect::{Effect, EffectSet};
 use backstop_core::id::RunId;
 use backstop_core::policy::Decision;
 use backstop_core::run::{RunRecord, State};
 use backstop_core::summary::{self, Tense, loss};
 use backstop_core::time::Timestamp;
-use backstop_engine::Pending;
 use backstop_engine::audit::{Answer, Report as Verdict, Weight};
 
 use crate::screen::message::{quoted, tame};
 use crate::screen::{records, size};
+use told::{Came, Told};
 
 /// So many effects of a run are listed.
 const EFFECTS: usize = 30;
 /// So many places are drawn.
 const PLACES: usize = 10;
 /// So many findings of the verification.
-const FINDINGS: usize = 20;
+const FINDINGS: usize = 30;
+/// So much of a command is shown, in bytes, and of any other text of the caller's.
+const FREE: usize = 2_000;
+/// So many lines of one kind.
+const LINES: usize = 20;
 
 /// What a report is made of.
 #[derive(Debug)]
@@ -42,30 +48,60 @@ pub struct Incident {
     pub cases: Vec<Case>,
     /// The entries of the log about them, and what else happened meanwhile, in their order.
     pub entries: Vec<Entry>,
-    /// What became of verifying the log.
+    /// Runs that the log knows, and of which nothing is kept.
+    pub missing: Vec<RunId>,
+    /// Why the log could not be read to its end.
+    pub unread: Option<String>,
+    /// What became of verifying the log, before anything else was done.
     pub verdict: Verdict,
 }
 
 /// One run.
 #[derive(Debug)]
 pub struct Case {
-    /// Its record.
-    pub record: RunRecord,
-    /// What it would change, or changed.
-    pub effects: EffectSet,
-    /// What people were asked, where they were.
-    pub asked: Option<Pending>,
+    record: RunRecord,
+    told: Told,
+    /// Where what is kept is not what the log says.
+    wrong: Vec<String>,
+    /// What is kept of its effects; or why that can't be read.
+    effects: Result<Brief, String>,
 }
 
-/// A part of a report. All of its text is plain.
+/// What a report needs of a set of effects, which may be a million.
+#[derive(Debug)]
+struct Brief {
+    would: String,
+    did: String,
+    listed: Vec<Vec<String>>,
+    more: usize,
+    places: Vec<(String, u64)>,
+    more_places: usize,
+    through: Vec<String>,
+    doors: Vec<String>,
+    unknown: Vec<String>,
+    undoable: bool,
+}
+
+/// What a run took for good, as far as that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    /// So many bytes that existed nowhere else are gone from their places.
+    Bytes(u64),
+    /// Nobody can say.
+    Unknown,
+}
+
+/// A part of a report. All of its text is plain, on one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Block {
     /// The title.
     Title(String),
     /// A heading; of a run, or of a part.
     Heading(String),
-    /// A sentence or more.
+    /// A sentence or more, of ours.
     Text(String),
+    /// Something that has to be seen.
+    Alarm(String),
     /// Keys and values.
     Facts(Vec<(&'static str, String)>),
     /// A table.
@@ -75,14 +111,20 @@ pub enum Block {
 }
 
 impl Incident {
+    /// True where the log, or what is kept, is not as it should be.
+    pub fn alarms(&self) -> bool {
+        self.verdict.exit() != 0 || self.unread.is_some() || self.cases.iter().any(|c| !c.wrong.is_empty())
+    }
+
     /// The report.
     pub fn blocks(&self) -> Vec<Block> {
-        let mut all =
-            vec![Block::Title(format!("Incident report: {}", self.about)), self.head(), Block::Text(self.sum())];
+        let mut all = vec![Block::Title(format!("Incident report: {}", self.about)), self.head()];
+        all.extend(self.trouble());
+        all.push(Block::Text(self.sum()));
         all.push(Block::Heading("Timeline".to_owned()));
         all.push(self.timeline());
         for case in &self.cases {
-            all.extend(case.blocks(self));
+            all.extend(case.blocks());
         }
         all.push(Block::Heading("Proofs".to_owned()));
         all.extend(self.proofs());
@@ -92,43 +134,66 @@ impl Incident {
     fn head(&self) -> Block {
         Block::Facts(vec![
             ("machine", quoted(&self.host)),
-            ("written", Timestamp::new(self.at.secs, 0).to_string()),
+            ("written", second(self.at)),
             ("runs", size::count(self.cases.len() as u64)),
             ("log", whole(&self.verdict).to_owned()),
         ])
     }
 
-    /// What came of it all, in a sentence.
+    /// What has to be known before anything else is read.
+    fn trouble(&self) -> Vec<Block> {
+        let mut all: Vec<String> = self
+            .unread
+            .iter()
+            .map(|why| format!("THE LOG CAN'T BE READ TO ITS END: {}", tame(why.as_bytes())))
+            .collect();
+        for case in &self.cases {
+            all.extend(case.wrong.iter().map(|wrong| format!("{}: {wrong}", case.record.id)));
+        }
+        if !self.missing.is_empty() {
+            let some: Vec<String> = self.missing.iter().take(LINES).map(RunId::to_string).collect();
+            let more = more(self.missing.len().saturating_sub(LINES));
+            all.push(format!("the log knows runs of which nothing is kept here: {}{more}", some.join(", ")));
+        }
+        all.into_iter().map(Block::Alarm).collect()
+    }
+
+    /// What came of it all, in sentences.
     fn sum(&self) -> String {
         let of = |state: State| self.cases.iter().filter(|c| c.record.state == state).count() as u64;
         let states = State::ALL.map(|state| (state, of(state)));
-        let told: Vec<String> = states
-            .iter()
-            .filter(|(_, n)| *n > 0)
-            .map(|(state, n)| format!("{} {}", size::count(*n), state.name()))
-            .collect();
-        let lost: i64 = self.losing().filter_map(|c| Some(c.record.meaning.as_ref()?.bytes)).sum();
-        let lost = u64::try_from(lost).unwrap_or(0);
-        let lost = if lost == 0 {
-            "Nothing that existed nowhere else is gone.".to_owned()
-        } else {
-            format!(
-                "{} that existed nowhere else are gone from their places; undo has copies where this report says so.",
-                size::bytes(lost)
-            )
+        let named = states.iter().filter(|(_, n)| *n > 0);
+        let states: Vec<String> = named.map(|(state, n)| format!("{} {}", size::count(*n), state.name())).collect();
+        let (mut lost, mut unknown) = (0u64, Vec::new());
+        for case in &self.cases {
+            match case.loss() {
+                Loss::Bytes(n) => lost = lost.saturating_add(n),
+                Loss::Unknown => unknown.push(case.record.id.to_string()),
+            }
+        }
+        let states = if states.is_empty() { "No runs".to_owned() } else { states.join(", ") };
+        let known = match (lost, unknown.is_empty()) {
+            (0, true) => "Nothing that existed nowhere else is gone.".to_owned(),
+            (0, false) => "Of what is known, nothing that existed nowhere else is gone.".to_owned(),
+            (n, _) => format!("{} that existed nowhere else are gone from their places.", size::bytes(n)),
         };
-        format!("{}. {lost}", if told.is_empty() { "No runs".to_owned() } else { told.join(", ") })
-    }
-
-    fn losing(&self) -> impl Iterator<Item = &Case> {
-        self.cases.iter().filter(|c| c.record.state == State::Committed)
+        let unknown = match unknown.len() {
+            0 => String::new(),
+            n => format!(
+                " Of {} it is not known what they took: {}{}.",
+                size::counted(n as u64, "run", "runs"),
+                unknown.iter().take(LINES).cloned().collect::<Vec<_>>().join(", "),
+                more(n.saturating_sub(LINES))
+            ),
+        };
+        format!("{states}. {known}{unknown}")
     }
 
     fn timeline(&self) -> Block {
         let row = |e: &Entry| {
             let run = e.body.run().map_or_else(String::new, |run| run.to_string());
             let (said, _) = records::said(&e.body);
-            vec![Timestamp::new(e.at.secs, 0).to_string(), run, e.body.name().to_owned(), said, e.index.to_string()]
+            vec![second(e.at), run, e.body.name().to_owned(), cut(&tame(said.as_bytes())), e.index.to_string()]
         };
         Block::Table(vec!["when (UTC)", "run", "what", "", "entry"], self.entries.iter().map(row).collect())
     }
@@ -140,32 +205,39 @@ impl Incident {
             Answer::Broken => "BROKEN",
             Answer::Unknown => "unknown",
         };
-        let log = verdict.origin.clone().unwrap_or_else(|| "its key can't be read".to_owned());
-        let facts = Block::Facts(vec![
+        let log = verdict.origin.as_deref().map_or_else(|| "its key can't be read".to_owned(), quoted);
+        let mut all = vec![Block::Facts(vec![
             ("integrity", answer(verdict.integrity).to_owned()),
             ("completeness", answer(verdict.completeness).to_owned()),
             ("authorisation", answer(verdict.authorisation).to_owned()),
             ("log", log),
             ("entries", format!("{} ({} signed)", size::count(verdict.entries), size::count(verdict.signed))),
             ("root", verdict.root.to_string()),
-        ]);
-        let found: Vec<Vec<String>> = verdict
-            .findings
-            .iter()
-            .take(FINDINGS)
-            .map(|f| {
-                let weight = if f.weight == Weight::Note { "note" } else { "BROKEN" };
-                let at = f.index.map_or_else(String::new, |index| index.to_string());
-                vec![weight.to_owned(), at, tame(f.what.as_bytes())]
-            })
-            .collect();
-        let mut all = vec![facts];
-        if !found.is_empty() {
-            all.push(Block::Table(vec!["", "entry", "finding"], found));
+        ])];
+        // What is wrong first: notes must not hide it.
+        let mut found: Vec<_> = verdict.findings.iter().collect();
+        found.sort_by_key(|f| f.weight == Weight::Note);
+        let rows = found.iter().take(FINDINGS).map(|f| {
+            let weight = match f.weight {
+                Weight::Note => "note",
+                Weight::Broken => "BROKEN",
+                Weight::Unreadable => "UNREADABLE",
+            };
+            let at = f.index.map_or_else(String::new, |index| index.to_string());
+            vec![weight.to_owned(), at, tame(f.what.as_bytes())]
+        });
+        let rows: Vec<Vec<String>> = rows.collect();
+        if !rows.is_empty() {
+            all.push(Block::Table(vec!["", "entry", "finding"], rows));
+        }
+        let left = verdict.more.saturating_add(found.len().saturating_sub(FINDINGS) as u64);
+        if left > 0 {
+            all.push(Block::Text(format!("And {} more: backstop audit verify.", size::count(left))));
         }
         all.push(Block::Text(
-            "Verified again by: backstop audit verify, on the machine or on a copy of its log; each entry above stands in the \
-             log under its number. What was rewritten whole is found by a witness elsewhere alone: audit verify --witness KEY."
+            "The log was verified by its own key, before this was written; what was rewritten whole is found by a witness \
+             elsewhere alone (backstop help witness). Each entry of the timeline stands in the log under its number. \
+             Commands and reasons are here as they were typed: look through them before this is passed on."
                 .to_owned(),
         ));
         all
@@ -175,183 +247,287 @@ impl Incident {
 /// How the log stands, in a word.
 fn whole(verdict: &Verdict) -> &'static str {
     match verdict.exit() {
-        0 => "verified: as it was written, whole, and all that took effect had its word",
+        0 => "verified by its own key: as it was written, whole, and all that took effect had its word",
         1 => "NOT AS IT SHOULD BE: see the proofs",
         _ => "CAN'T BE READ: see the proofs",
     }
 }
 
+fn second(at: Timestamp) -> String {
+    Timestamp::new(at.secs, 0).to_string()
+}
+
+/// A text of anybody's length, with what is left out counted.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(FREE) {
+        Some((at, _)) => format!("{} … ({} bytes in all)", &text[..at], size::count(text.len() as u64)),
+        None => text.to_owned(),
+    }
+}
+
+fn more(n: usize) -> String {
+    if n == 0 { String::new() } else { format!(" and {} more", size::count(n as u64)) }
+}
+
 impl Case {
-    fn blocks(&self, incident: &Incident) -> Vec<Block> {
+    /// A run, by what is kept of it and what the log says.
+    pub fn new(record: RunRecord, effects: Result<EffectSet, String>, entries: &[Entry]) -> Self {
+        let told = Told::of(record.id, entries);
+        let wrong = told.differs(&record, effects.as_ref().ok());
+        Self { wrong, told, record, effects: effects.map(|set| Brief::of(&set)) }
+    }
+
+    /// What it took for good.
+    fn loss(&self) -> Loss {
+        let none = Loss::Bytes(0);
+        let known = self.wrong.is_empty() && self.told.as_rehearsed;
+        match self.record.state {
+            State::Rehearsing | State::InPlace | State::Allowed => Loss::Unknown,
+            State::NoEffect | State::Held | State::Denied | State::DryRun | State::Discarded | State::Failed
+                if known =>
+            {
+                none
+            }
+            State::Committed | State::Undone if known => {
+                let (Ok(brief), Some(meaning)) = (&self.effects, &self.record.meaning) else { return Loss::Unknown };
+                let whole = brief.unknown.is_empty() && brief.doors.is_empty();
+                match (self.record.state, whole) {
+                    (_, false) => Loss::Unknown,
+                    (State::Undone, true) if brief.undoable && !self.record.let_go => none,
+                    (State::Undone, true) => Loss::Unknown,
+                    _ => Loss::Bytes(u64::try_from(meaning.bytes).unwrap_or(0)),
+                }
+            }
+            _ => Loss::Unknown,
+        }
+    }
+
+    fn blocks(&self) -> Vec<Block> {
         let record = &self.record;
-        let tense = if matches!(record.state, State::Committed | State::Undone) { Tense::Did } else { Tense::Would };
         let mut all = vec![Block::Heading(format!("Run {}: {}", record.id, record.state.name()))];
-        all.push(Block::Facts(self.facts(tense, incident)));
-        let decided = self.decided(&incident.entries);
+        all.extend(self.wrong.iter().map(|wrong| Block::Alarm(wrong.clone())));
+        all.push(Block::Facts(self.facts()));
+        let decided = self.decided();
         if !decided.is_empty() {
             all.push(Block::Table(vec!["who", "what", "why", "when (UTC)"], decided));
         }
-        let places = places(&self.effects);
-        if !places.is_empty() {
-            let what =
-                if tense == Tense::Did { "bytes that it took away or overwrote" } else { "bytes that it would take" };
-            all.push(Block::Bars(what, places));
+        let Ok(brief) = &self.effects else { return all };
+        if !brief.places.is_empty() {
+            let what = if self.did() { "bytes that it took away or overwrote" } else { "bytes that it would take" };
+            all.push(Block::Bars(what, brief.places.clone()));
         }
-        let effects = listed(&self.effects);
-        if !effects.is_empty() {
-            all.push(Block::Table(vec!["change", "place", "size"], effects));
+        if brief.more_places > 0 {
+            all.push(Block::Text(format!("In {} further places less.", size::count(brief.more_places as u64))));
         }
-        if self.effects.effects.len() > EFFECTS {
-            let more = size::count((self.effects.effects.len() - EFFECTS) as u64);
-            all.push(Block::Text(format!("And {more} more: backstop show {} --tree.", record.id)));
+        if !brief.listed.is_empty() {
+            all.push(Block::Table(vec!["change", "place", "bytes lost"], brief.listed.clone()));
+        }
+        if brief.more > 0 {
+            let more = size::count(brief.more as u64);
+            all.push(Block::Text(format!("And {more} changes more: backstop show {} --tree.", record.id)));
         }
         all
     }
 
-    fn facts(&self, tense: Tense, incident: &Incident) -> Vec<(&'static str, String)> {
+    const fn did(&self) -> bool {
+        matches!(self.record.state, State::Committed | State::Undone)
+    }
+
+    fn facts(&self) -> Vec<(&'static str, String)> {
         let (record, request) = (&self.record, &self.record.request);
-        let shown = |text: &Bytes| text.quoted().to_string();
-        let mut facts = vec![
-            ("asked at", Timestamp::new(record.started.secs, 0).to_string()),
-            ("asked by", format!("user account {}", request.asked_by())),
-        ];
-        facts.extend(request.asker.as_ref().map(|a| ("agent", shown(&a.agent))));
-        facts.extend(request.session.as_ref().map(|s| ("session", shown(s))));
+        let free = |text: &Bytes| cut(&tame(text.as_slice()));
+        let mut facts =
+            vec![("asked at", second(record.started)), ("asked by", format!("user account {}", request.asked_by()))];
+        facts.extend(request.asker.as_ref().map(|a| ("agent", format!("{} (as it says)", free(&a.agent)))));
+        facts.extend(request.session.as_ref().map(|s| ("session", free(s))));
         if request.by.is_some() {
             facts.push(("ran as", format!("user account {}", request.uid)));
         }
-        facts.push(("command", tame(request.command.text().as_slice())));
-        facts.push(("in", shown(&request.cwd)));
-        facts.extend(request.reason.as_ref().map(|r| ("said why", shown(r))));
-        facts.push(("effect", summary::sentence(&self.effects, tense)));
-        for c in &self.effects.crossings {
+        facts.push(("command", free(&request.command.text())));
+        facts.push(("in", request.cwd.quoted().to_string()));
+        facts.extend(request.workspace.as_ref().map(|w| ("workspace", w.quoted().to_string())));
+        facts.push(("network", request.net.name().to_owned()));
+        facts.extend(
+            request.reason.as_ref().map(|r| ("said why", format!("{} (unchecked, in the caller's words)", free(r)))),
+        );
+        facts.extend(record.exit.filter(|e| e.code() != 0).map(|e| ("exit", e.code().to_string())));
+        match &self.effects {
+            Ok(brief) => facts.extend(self.effect(brief)),
+            Err(why) => facts.push(("effect", format!("not known: {}", tame(why.as_bytes())))),
+        }
+        let left = record.left_behind.iter().take(LINES);
+        facts.extend(left.map(|p| ("stopped", format!("{}[{}], which outlived the command", p.name.quoted(), p.pid))));
+        if self.told.nested > 0 {
+            let times = size::counted(self.told.nested, "time", "times");
             facts.push((
-                "through",
-                format!("{} -> {}, where {} was named", c.via.quoted(), c.hit.quoted(), c.typed.quoted()),
+                "inside",
+                format!("it called Backstop {times}: backstop log --run {} --event run.nested", record.id),
             ));
         }
-        if let Some(meaning) = &record.meaning {
-            facts.extend(loss(meaning));
-            facts.extend(meaning.kinds.iter().map(|k| ("is", format!("{}: {}", quoted(&k.class), quoted(&k.why)))));
-            facts.extend(meaning.told.iter().map(|t| ("saw", format!("{}: {}", t.path.quoted(), quoted(&t.text)))));
-        }
         facts.extend(record.digest.map(|digest| ("digest", format!("{digest} (of all effects)"))));
-        facts.push(("came back", self.came_back(incident)));
-        facts.extend(record.notes.iter().map(|note| ("note", tame(note.as_bytes()))));
+        facts.push(("came back", self.came_back()));
+        facts.extend(
+            record.instead.map(|run| ("instead", format!("{run} would do the same, and people were asked about that"))),
+        );
+        facts.extend(record.notes.iter().take(LINES).map(|note| ("note", cut(&tame(note.as_bytes())))));
+        facts
+    }
+
+    fn effect(&self, brief: &Brief) -> Vec<(&'static str, String)> {
+        let mut facts = vec![("effect", if self.did() { brief.did.clone() } else { brief.would.clone() })];
+        facts.extend(brief.through.iter().map(|t| ("through", t.clone())));
+        facts.extend(brief.doors.iter().map(|d| ("door", d.clone())));
+        facts.extend(brief.unknown.iter().map(|u| ("unknown", u.clone())));
+        let Some(meaning) = &self.record.meaning else { return facts };
+        let key = match self.record.state {
+            State::Committed => "lost",
+            State::Undone => "was lost",
+            _ => "would lose",
+        };
+        facts.extend(loss(meaning).map(|(_, text)| (key, tame(text.as_bytes()))));
+        facts.extend(meaning.kinds.iter().map(|k| ("is", format!("{}: {}", quoted(&k.class), quoted(&k.why)))));
+        facts.extend(meaning.told.iter().map(|t| ("saw", format!("{}: {}", t.path.quoted(), quoted(&t.text)))));
+        facts.extend((meaning.more > 0).then(|| ("saw", format!("{} things more", size::count(meaning.more)))));
         facts
     }
 
     /// Whether it was taken back, or can be.
-    fn came_back(&self, incident: &Incident) -> String {
+    fn came_back(&self) -> String {
         let record = &self.record;
-        let undone =
-            incident.entries.iter().rev().find(|e| matches!(&e.body, Body::RunUndone { run } if *run == record.id));
-        match (record.state, undone) {
-            (State::Undone, Some(e)) => format!("all of it, at {}", Timestamp::new(e.at.secs, 0)),
-            (State::Undone, None) => "all of it".to_owned(),
-            (State::Committed, _) if record.let_go => "no: what undo needs was let go".to_owned(),
-            (State::Committed, _) if self.effects.effects.iter().any(|e| !e.undoable) => {
-                format!("not yet, and not all of it can: backstop undo {}", record.id)
+        let undoable = self.effects.as_ref().is_ok_and(|brief| brief.undoable);
+        let at = self.told.taken_back().map_or_else(String::new, |at| format!(", at {}", second(at)));
+        match record.state {
+            State::Undone if record.let_go => format!("as copies beside what had changed since{at}"),
+            State::Undone if undoable => format!("all of it{at}"),
+            State::Undone => format!("what could be brought back{at}; not all of it could"),
+            State::Committed if record.let_go => "no: what undo needs was let go".to_owned(),
+            State::Committed if !undoable => format!("not yet, and not all of it can: backstop undo {}", record.id),
+            State::Committed => format!("not yet: backstop undo {}", record.id),
+            State::InPlace => "no: it ran in place, which undo does not cover".to_owned(),
+            State::Allowed => "not known: a tool was let do it, and what it did was not looked at yet".to_owned(),
+            State::Rehearsing if record.request.in_place => {
+                "no: it runs in place, which undo does not cover".to_owned()
             }
-            (State::Committed, _) => format!("not yet: backstop undo {}", record.id),
-            (State::InPlace, _) => "no: it ran in place, which undo does not cover".to_owned(),
-            _ => "nothing took effect".to_owned(),
+            State::Rehearsing => "it has not ended, and nothing took effect".to_owned(),
+            State::NoEffect | State::Held | State::Denied | State::DryRun | State::Discarded | State::Failed => {
+                "nothing took effect".to_owned()
+            }
         }
     }
 
-    /// Who decided what: the rules, people by word, people by signature.
-    fn decided(&self, entries: &[Entry]) -> Vec<Vec<String>> {
-        let record = &self.record;
+    /// Who decided what, by the log: the rules, people by signature, and on whose word it was done.
+    fn decided(&self) -> Vec<Vec<String>> {
         let mut rows = Vec::new();
-        for reason in record.judgement.iter().flat_map(|j| &j.reasons).filter(|r| r.decision > Decision::Allow) {
+        let reasons = self.told.judgement.iter().flat_map(|j| &j.reasons).filter(|r| r.decision > Decision::Allow);
+        for reason in reasons.take(LINES) {
             let who = reason.source.as_deref().map_or_else(|| "Backstop".to_owned(), quoted);
             let what = format!("{}: {}", quoted(&reason.rule), reason.decision.name());
             rows.push(vec![who, what, quoted(&reason.why), String::new()]);
         }
-        let at = |at: Timestamp| Timestamp::new(at.secs, 0).to_string();
-        for vote in self.asked.iter().flat_map(|asked| &asked.votes) {
+        for vote in &self.told.votes {
             let said = Statement::parse(&vote.text).ok();
-            let why = said.and_then(|s| {
-                Some(format!("{}{}", s.reason?, s.ticket.map_or_else(String::new, |t| format!(" ({t})"))))
-            });
+            let (reason, ticket) = said.map_or((None, None), |s| (s.reason, s.ticket));
+            let why: Vec<String> = reason.into_iter().chain(ticket.map(|t| format!("({t})"))).collect();
             let who = format!("{}, by the key {}", quoted(&vote.person), quoted(&vote.credential));
-            rows.push(vec![who, vote.choice.name().to_owned(), quoted(&why.unwrap_or_default()), at(vote.at)]);
+            rows.push(vec![who, vote.choice.name().to_owned(), quoted(&why.join(" ")), second(vote.at)]);
         }
-        for e in entries.iter().filter(|e| e.body.run() == Some(record.id)) {
-            let (what, by) = match &e.body {
-                Body::RunCommitting { by, .. } => ("let it take effect", by),
-                Body::RunUndoing { by, .. } => ("took it back", by),
-                Body::RunRedoing { by, .. } => ("brought it back", by),
-                Body::RunDiscarded { by, .. } => ("gave it up", by),
-                _ => continue,
-            };
-            let who = match by {
+        for deed in &self.told.deeds {
+            let who = match deed.by {
                 By::Rule => "the rules alone".to_owned(),
                 By::Person { uid } => format!("user account {uid}"),
                 By::Approved { .. } => "the people who approved it".to_owned(),
             };
-            rows.push(vec![who, what.to_owned(), String::new(), at(e.at)]);
+            let came = match deed.came {
+                Came::Done => "",
+                Came::CalledOff => " (called off: nothing came of it)",
+                Came::Open => " (begun; how it ended is not on record)",
+            };
+            rows.push(vec![who, format!("{}{came}", deed.what), String::new(), second(deed.at)]);
         }
         rows
     }
 }
 
-/// What is on the disk no more, or as something else, in bytes.
-fn taken(e: &Effect) -> u64 {
-    let own = e.before.as_ref().map_or(0, |n| n.size);
-    match e.kind {
-        Kind::Delete | Kind::Replace => own + e.beneath.as_ref().map_or(0, |b| b.bytes),
-        Kind::Change => own,
-        Kind::Create | Kind::Rename | Kind::Link | Kind::Metadata => 0,
+impl Brief {
+    fn of(set: &EffectSet) -> Self {
+        let sentence =
+            |tense| if set.is_empty() { "none that is on record".to_owned() } else { summary::sentence(set, tense) };
+        let (places, more_places) = places(set);
+        let some = |all: Vec<String>| {
+            let left = all.len().saturating_sub(LINES);
+            let last = (left > 0).then(|| format!("and {} more", size::count(left as u64)));
+            all.into_iter().take(LINES).chain(last).collect::<Vec<_>>()
+        };
+        let through = set.crossings.iter();
+        let through =
+            through.map(|c| format!("{} -> {}, where {} was named", c.via.quoted(), c.hit.quoted(), c.typed.quoted()));
+        let doors = set.doors.iter().filter(|d| !d.shut);
+        let doors = doors.map(|d| {
+            format!("{} was open for {}: what went through is not among the effects", d.to.quoted(), d.who.quoted())
+        });
+        Self {
+            would: sentence(Tense::Would),
+            did: sentence(Tense::Did),
+            listed: listed(set),
+            more: set.effects.len().saturating_sub(EFFECTS),
+            places,
+            more_places,
+            through: some(through.collect()),
+            doors: some(doors.collect()),
+            unknown: some(set.incomplete.iter().map(|what| quoted(what)).collect()),
+            undoable: set.effects.iter().all(|e| e.undoable),
+        }
     }
 }
 
-/// The directories in which most is taken, the greatest first.
-fn places(set: &EffectSet) -> Vec<(String, u64)> {
+/// The directories in which most is lost, the greatest first, and how many more there are.
+fn places(set: &EffectSet) -> (Vec<(String, u64)>, usize) {
     let mut by_place: BTreeMap<Bytes, u64> = BTreeMap::new();
-    for e in set.effects.iter().filter(|e| taken(e) > 0) {
-        let path = e.path.as_slice();
-        let parent = path.iter().rposition(|b| *b == b'/').map_or(path, |at| &path[..at.max(1)]);
+    for e in set.effects.iter().filter(|e| e.bytes_lost() > 0) {
         // A directory that goes whole is a place of its own.
-        let place = if e.beneath.is_some() { path } else { parent };
-        *by_place.entry(Bytes::from(place)).or_default() += taken(e);
+        let place = if e.beneath.is_some() { e.path.clone() } else { e.path.parent() };
+        let sum = by_place.entry(place).or_default();
+        *sum = sum.saturating_add(e.bytes_lost());
     }
-    let mut all: Vec<(String, u64)> = by_place.into_iter().map(|(p, n)| (p.quoted().to_string(), n)).collect();
+    let mut all: Vec<(Bytes, u64)> = by_place.into_iter().collect();
     all.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-    all.truncate(PLACES);
-    all
+    let left = all.len().saturating_sub(PLACES);
+    (all.into_iter().take(PLACES).map(|(place, n)| (place.quoted().to_string(), n)).collect(), left)
 }
 
-/// The effects that took most, then the others.
+/// The effects that lose most, then the others.
 fn listed(set: &EffectSet) -> Vec<Vec<String>> {
-    let mut effects: Vec<&Effect> = set.effects.iter().collect();
-    effects.sort_by_key(|e| std::cmp::Reverse(taken(e)));
-    let row = |e: &&Effect| {
+    let mut effects: Vec<(&Effect, u64)> = set.effects.iter().map(|e| (e, e.bytes_lost())).collect();
+    let by_loss = |a: &(&Effect, u64), b: &(&Effect, u64)| b.1.cmp(&a.1).then_with(|| a.0.path.cmp(&b.0.path));
+    if effects.len() > EFFECTS {
+        effects.select_nth_unstable_by(EFFECTS, by_loss);
+        effects.truncate(EFFECTS);
+    }
+    effects.sort_by(by_loss);
+    let row = |(e, lost): &(&Effect, u64)| {
         let from = e.from.as_ref().map_or_else(String::new, |from| format!(" (from {})", from.quoted()));
         let beneath = e.beneath.as_ref().filter(|b| b.entries() > 0);
         let with =
             beneath.map_or_else(String::new, |b| format!(" with {}", size::counted(b.entries(), "entry", "entries")));
-        let bytes = match (taken(e), &e.after) {
-            (0, Some(after)) => after.size,
-            (taken, _) => taken,
-        };
-        vec![e.kind.name().to_owned(), format!("{}{from}{with}", e.path.quoted()), size::bytes(bytes)]
+        let never = if e.undoable { "" } else { ", CAN'T BE UNDONE" };
+        vec![e.kind.name().to_owned(), format!("{}{from}{with}{never}", e.path.quoted()), size::bytes(*lost)]
     };
-    effects.iter().take(EFFECTS).map(row).collect()
+    effects.iter().map(row).collect()
 }
 
-/// Whose entries belong into a report about these runs: their own, and what was changed of rules and people meanwhile.
-pub fn belongs(e: &Entry, runs: &[RunId], from: Option<Timestamp>, to: Option<Timestamp>) -> bool {
-    let of_them = e.body.run().is_some_and(|run| runs.contains(&run));
-    let meanwhile = from.is_some_and(|from| e.at >= from) && to.is_some_and(|to| e.at <= to);
-    let law = matches!(
-        e.body,
+/// Whose entries belong into a report about these runs: their own, and what was changed of rules, people and copies
+/// meanwhile.
+pub fn belongs(e: &Entry, runs: &[RunId], (from, to): (Timestamp, Timestamp)) -> bool {
+    let meanwhile = (from..=to).contains(&e.at);
+    match &e.body {
+        Body::Nested { .. } => false,
+        Body::VaultPruned { runs: pruned, .. } => pruned.iter().any(|run| runs.contains(run)),
         Body::PolicyLoaded { .. }
-            | Body::PolicyRefused { .. }
-            | Body::PeopleChanged { .. }
-            | Body::AuditRecovered { .. }
-    );
-    of_them || meanwhile && law
+        | Body::PolicyRefused { .. }
+        | Body::PeopleChanged { .. }
+        | Body::AuditRecovered { .. } => meanwhile,
+        body => body.run().is_some_and(|run| runs.contains(&run)),
+    }
 }
 
 #[cfg(test)]

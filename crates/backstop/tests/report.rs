@@ -22,34 +22,45 @@ fn a_report_tells_it_from_the_records() {
     let first = place.ids().pop().expect("a run");
     let text = place.say(&["report", &first], 0);
     for part in [
-        "# Incident report: r-",
-        "verified: as it was written",
+        "# Incident report: one run",
+        "verified by its own key: as it was written",
         "| command | rm rows |",
-        "| said why | clean up |",
+        "| said why | clean up (unchecked, in the caller's words) |",
         "| came back | all of it, at 2",
         "took it back",
-        "run.committed",
+        "`run.committed`",
         "| delete | ",
-        "/w/rows |",
+        "/w/rows` |",
         "| integrity | holds |",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains("other"), "another's runs are not in it: {text}");
     let page = place.say(&["report", "--session", "s1", "--html"], 0);
-    for part in ["<!doctype html>", "default-src 'none'", "<svg role=\"img\"", "<td>delete</td>", "session s1"] {
+    for part in ["<!doctype html>", "default-src 'none'", "<div style=\"width:100%\">", "<td>delete</td>", "session s1"]
+    {
         assert!(page.contains(part), "{part}: {page}");
     }
     assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("https://"));
     let both = place.say(&["report", "--since", "1h"], 0);
     assert!(both.contains("rm rows") && both.contains("echo other"), "{both}");
+    let twice = place.say(&["report", &first, &first], 0);
+    assert_eq!(twice.matches("## ").count(), place.say(&["report", &first], 0).matches("## ").count());
     assert!(place.say(&["report", "--session", "nobody"], 2).contains("no such runs"));
+    // What is kept of a run is believed only where the log says the same.
+    let record = place.record(&first);
+    let kept = fs::read_to_string(&record).expect("a record");
+    fs::write(&record, kept.replace("\"undone\"", "\"denied\"")).expect("written");
+    let text = place.say(&["report", &first], 1);
+    assert!(text.contains("its record says denied, the log undone"), "{text}");
+    fs::write(&record, kept).expect("written");
     // A log that was changed is what such a report begins with.
     let log = place.at("state/backstop/audit/000000000000.jsonl");
     let changed = fs::read_to_string(&log).expect("a log").replace("clean up", "clean UP");
     fs::write(&log, changed).expect("written");
-    let text = place.say(&["report", &first], 0);
+    let text = place.say(&["report", &first], 1);
     assert!(text.contains("NOT AS IT SHOULD BE") && text.contains("| integrity | BROKEN |"), "{text}");
+    assert!(text.contains("another command, place, account or session") || text.contains("run.committed"), "{text}");
 }
 
 #[test]

@@ -102,7 +102,9 @@ fn what_answers_elsewhere_reaches_neither_memory_nor_terminal_nor_a_shell() {
         ("printf '\\033[2J\\033[31mcosigned'>&2; exit 255", 125, "there: \\x1b[2J"),
         ("echo nonsense", 1, "no log's key"),
         ("echo \"x';touch${IFS}made;'+00000000+AAAA\"", 1, "no log's key"),
-        ("exit 1", 1, "key there is damaged"),
+        // As sudo ends where it may not.
+        ("exit 1", 125, "was not reached"),
+        ("echo 'backstop audit: the log is not what was written'; exit 1", 1, "key there is damaged"),
     ] {
         let said = visit(&laptop, &answers(script), code);
         assert!(said.contains(part) && !said.contains('\u{1b}'), "{script}: {said}");
@@ -113,15 +115,27 @@ fn what_answers_elsewhere_reaches_neither_memory_nor_terminal_nor_a_shell() {
     let other = "case $2 in key) echo 'KEY';; propose) PROPOSE;; *) cat >/dev/null;; esac";
     let other = |propose: &str| answers(&other.replace("KEY", key.trim()).replace("PROPOSE", propose));
     assert!(visit(&laptop, &other("echo old 7"), 1).contains("proposes nothing"));
-    assert!(visit(&laptop, &other("exit 1"), 1).contains("not what its own checkpoint says"));
+    assert!(
+        visit(&laptop, &other("echo 'backstop audit: the log is not what was written'"), 1)
+            .contains("not what its own checkpoint")
+    );
     visit(&laptop, &from, 0);
     let moved = visit(&laptop, &other("exit 1"), 1);
     assert!(moved.contains("was visited by another command before"), "{moved}");
+    // A person names the key again, and the way may be another.
+    let again = format!("{from} ");
+    let trust = ["audit", "witness", "--state", "seen", "--trust", key.trim(), "--from", &again];
+    assert!(laptop.say(&trust, 0).contains("0 new"));
+    visit(&laptop, &from, 1);
+    visit(&laptop, &again, 0);
     let shown =
         laptop.say(&["audit", "witness", "--state", "seen", "--show", key.split('+').next().expect("a name")], 0);
     fs::write(laptop.at("w/note"), &shown).expect("written");
     let log = machine.at("state/backstop/audit").display().to_string();
     laptop.say(&["audit", "verify", "--log", &log, "--checkpoint", "note"], 0);
+    let name = key.split('+').next().expect("a name").to_owned();
+    laptop.say(&["audit", "witness", "--state", "seen", "--forget", &name], 0);
+    assert!(visit(&laptop, &from, 1).contains("does not look at the log"));
 }
 
 /// Written after the specification, and checked by OpenSSL: nothing of ours.

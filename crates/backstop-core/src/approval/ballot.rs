@@ -445,7 +445,10 @@ impl Ballot {
     }
 
     /// Whether there is something to review, by this person.
-    fn may_review(&self, member: &Member) -> Result<(), Refusal> {
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_review(&self, member: &Member) -> Result<(), Refusal> {
         let broke = self.broken().ok_or(Refusal::NothingToReview)?;
         if broke.person == member.id {
             return Err(Refusal::OwnReview(member.id.clone()));

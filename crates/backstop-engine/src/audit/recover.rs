@@ -67,8 +67,8 @@ struct Place {
     end: u64,
 }
 
-/// Finds the end of the log. Call it with the lock held.
-pub(super) fn load(dir: &Path, verifier: &Verifier) -> Result<(Tail, Found), AuditError> {
+/// Finds the end of the log, which has to have as many entries as a witness has `seen`. Call it with the lock held.
+pub(super) fn load(dir: &Path, verifier: &Verifier, seen: u64) -> Result<(Tail, Found), AuditError> {
     let segments = segments(dir)?;
     let signed = signed(dir, verifier)?;
     let (mut place, cached) = match cached(dir).and_then(|c| walk_to(dir, &segments, c, &signed).transpose()) {
@@ -81,6 +81,11 @@ pub(super) fn load(dir: &Path, verifier: &Verifier) -> Result<(Tail, Found), Aud
         // The root vouches for the cache's peaks, not for the byte it names: never cut on its word.
         place = whole(dir, &segments, &signed)?;
         (adopted, bad) = adopt(dir, &segments, &mut place)?;
+    }
+    // Of all that is there: a power cut may have left an older checkpoint beside younger entries. Before anything is cut.
+    let there = place.frontier.size();
+    if seen > there {
+        return Err(AuditError::Unwitnessed { dir: dir.to_owned(), found: there, seen });
     }
     let cut = bad.map(|(segment, offset)| cut(dir, &segments, segment, offset)).transpose()?;
     let found = Found { adopted, cut };

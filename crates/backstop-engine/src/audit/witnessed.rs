@@ -80,7 +80,7 @@ pub fn keep(dir: &Path, witness: &Witness, note: &str) -> Result<Cosigned, Audit
     let new = cosigned(note, witness, &key).map_err(|e| refused(e.to_string()))?;
     let (_, signed) = super::signed_end(dir)?;
     if new.checkpoint.size > signed {
-        return Err(refused(format!("it speaks of {} entries, and {signed} are signed here", new.checkpoint.size)));
+        return Err(AuditError::Unwitnessed { dir: dir.to_owned(), found: signed, seen: new.checkpoint.size });
     }
     let beside = dir.join(WITNESSED);
     DirBuilder::new().mode(0o700).recursive(true).create(&beside).map_err(AuditError::io("create", &beside))?;
@@ -89,11 +89,17 @@ pub fn keep(dir: &Path, witness: &Witness, note: &str) -> Result<Cosigned, Audit
     let _held = lock(&beside)?;
     if let Some(before) = read(&path).and_then(|kept| cosigned(&kept, witness, &key).ok()) {
         let (old, size) = (&before.checkpoint, new.checkpoint.size);
-        if old.size > size || old.size == size && *old != new.checkpoint {
-            return Err(refused(format!("{} entries are cosigned by it already, or others", old.size)));
+        if old.size > size {
+            // Somebody was quicker: all of this is in what is kept.
+            return Ok(before);
+        }
+        if old.size == size && *old != new.checkpoint {
+            return Err(refused(format!("others of {size} entries are cosigned by it already")));
         }
     } else if notes(&beside)?.len() >= MOST {
-        return Err(refused(format!("notes of {MOST} witnesses are kept already")));
+        let what =
+            format!("notes of {MOST} witnesses are kept already: have root take those away that are no witness's, in");
+        return Err(refused(format!("{what} {}", beside.display())));
     }
     let name = path.file_name().map(|name| name.as_encoded_bytes().to_vec()).unwrap_or_default();
     let written = sys::open_root(&beside).and_then(|at| sys::write_durable(at.as_fd(), &name, note.as_bytes()));

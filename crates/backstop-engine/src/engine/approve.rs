@@ -128,7 +128,7 @@ impl Engine {
             && let Ok(lock) = self.store.try_lock("apply", "")?
             && self.store.open_marks()?.is_empty()
         {
-            request = self.current(digest, &people, &lock)?;
+            request = self.current(digest, &self.people()?, &lock)?;
         }
         self.seen(&request, &people)
     }
@@ -207,15 +207,22 @@ impl Engine {
         self.sound()?;
         let people = self.people()?;
         let print = key.fingerprint();
+        people.of_key(&print).ok_or_else(|| stranger(&print, &people))?;
+        // A review is kept from nobody by whoever asked.
+        let lock = if word.choice.reviews() { self.store.lock("apply")? } else { self.lock_for(digest)? };
+        let people = self.people()?;
         let member = people.of_key(&print).ok_or_else(|| stranger(&print, &people))?;
-        let lock = self.lock_for(digest)?;
-        let mut request = self.current(digest, &people, &lock)?;
+        let mut request = if word.choice.reviews() {
+            self.ended(digest, &people, &lock)?
+        } else {
+            self.current(digest, &people, &lock)?
+        };
         // Said before anybody signs.
         match word.choice {
-            Choice::Justified | Choice::Unjustified if request.ballot.broken().is_none() => {
-                return Err(refused(digest, &Refusal::NothingToReview));
+            Choice::Justified | Choice::Unjustified => {
+                request.ballot.may_review(member).map_err(|refusal| refused(digest, &refusal))?;
+                over(&request)?;
             }
-            Choice::Justified | Choice::Unjustified => over(&request)?,
             choice => self.open_for(&request, choice)?,
         }
         request.prepare(word.clone(), &member.id, &print, clock::now())
@@ -241,10 +248,12 @@ impl Engine {
             let people = self.people()?;
             let mut request = self.current(digest, &people, &lock)?;
             self.open_for(&request, choice)?;
+            let now = clock::now();
             if choice == Choice::BreakGlass {
+                // What doesn't hold is noted nowhere.
+                request.ballot.clone().cast(text, signature, &people, now).map_err(|e| refused(digest, &e))?;
                 self.breaks(digest)?;
             }
-            let now = clock::now();
             let vote = request.vote(text, signature, &people, now)?.map_err(|refusal| refused(digest, &refusal))?;
             let run = request.question().matter.run();
             self.records.write(&[Body::ApprovalVoted { reason: reason.cloned(), request: digest, run, vote }])?;
@@ -320,6 +329,12 @@ impl Engine {
             self.put_away_late(&mut request)?;
         }
         Ok(request)
+    }
+
+    /// The same for a review, which nothing of whoever asked can hold up: what was begun is as good as over.
+    pub(super) fn ended(&mut self, digest: Digest, people: &People, lock: &Lock) -> Result<Request, Failure> {
+        let request = self.request(digest)?;
+        if request.phase.waits() { self.current(digest, people, lock) } else { Ok(request) }
     }
 
     /// Lets the votes have their effect, also those that were kept when power went.
@@ -541,9 +556,9 @@ fn ungrounded(choice: Choice) -> Failure {
     }
 }
 
-/// Refuses to review what has not ended: it can still be stopped.
+/// Refuses to review what can still be stopped.
 pub(super) fn over(request: &Request) -> Result<(), Failure> {
-    if request.phase.is_over() {
+    if !request.phase.waits() {
         return Ok(());
     }
     let name = request.question().name();

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::approve::{over, refused};
 use super::{Decided, Engine};
 use crate::approvals::Request;
+use crate::audit::signed_end;
 use crate::clock;
 use crate::failure::{Failure, FailureKind};
 use crate::store::Versioned;
@@ -20,6 +21,8 @@ const GLASS: &str = "glass.json";
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Broken {
+    /// From which entry of the log on something may be said of it.
+    entry: u64,
     request: Digest,
     version: u32,
 }
@@ -29,9 +32,13 @@ impl Versioned for Broken {
 }
 
 impl Engine {
+    fn noted(&self) -> Result<Option<Broken>, Failure> {
+        Ok(self.store.read_own(GLASS)?)
+    }
+
     /// The request for which the glass was broken last; none where it never was.
     fn last_broken(&self) -> Result<Option<Request>, Failure> {
-        let broken: Option<Broken> = self.store.read_own(GLASS)?;
+        let broken = self.noted()?;
         let lost =
             |failure: Failure| failure.next("bring it back from where the state directory was copied: approvals-ended");
         let request = broken.map(|broken| self.request(broken.request).map_err(lost)).transpose()?;
@@ -59,10 +66,16 @@ impl Engine {
 
     /// Notes that the glass is about to be broken; what was left off of the time before is on record first.
     pub(super) fn breaks(&mut self, request: Digest) -> Result<(), Failure> {
-        if let Some(before) = self.last_broken()? {
-            self.on_record(&before)?;
-        }
-        Ok(self.store.write_own(GLASS, &Broken { request, version: Broken::NEWEST })?)
+        self.catch_up()?;
+        self.records.open()?;
+        let (_, entry) = signed_end(&self.audit_dir())?;
+        Ok(self.store.write_own(GLASS, &Broken { entry, request, version: Broken::NEWEST })?)
+    }
+
+    /// What was said of the last broken glass is in the log: before it is broken again, and before people are changed, by
+    /// whom the log counts it.
+    pub(super) fn catch_up(&mut self) -> Result<(), Failure> {
+        self.last_broken()?.map_or(Ok(()), |before| self.on_record(&before))
     }
 
     /// What was said of a deed done alone is in the log, also what a crash kept from it.
@@ -70,10 +83,11 @@ impl Engine {
         let votes: Vec<Vote> =
             [request.ballot.broken(), request.ballot.reviewed()].into_iter().flatten().cloned().collect();
         let (digest, run) = (request.question().request, request.question().matter.run());
+        let from = self.noted()?.filter(|noted| noted.request == digest).map_or(0, |noted| noted.entry);
         for vote in votes {
             let nonce = vote.nonce;
             let said = |b: &Body| matches!(b, Body::ApprovalVoted { vote, .. } if vote.nonce == nonce);
-            if !self.records.says(said)? {
+            if !self.records.says_from(from, said)? {
                 self.records.write(&[Body::ApprovalVoted { reason: None, request: digest, run, vote }])?;
             }
         }
@@ -87,10 +101,11 @@ impl Engine {
         (text, signature): (&str, &str),
         reason: Option<&Bytes>,
     ) -> Result<Decided, Failure> {
-        let lock = self.lock_for(digest)?;
+        // Not that of whoever asked: nothing of his can keep others from it.
+        let lock = self.store.lock("apply")?;
         self.settle_people(&lock)?;
         let people = self.people()?;
-        let mut request = self.current(digest, &people, &lock)?;
+        let mut request = self.ended(digest, &people, &lock)?;
         if request.ballot.broken().is_none() {
             return Err(refused(digest, &Refusal::NothingToReview));
         }

@@ -122,6 +122,7 @@ impl Engine {
             revision: next.revision,
             uid: self.caller(),
         };
+        self.catch_up()?;
         approvals::stage_people(&self.store, next)?;
         self.records.write(&[entry])?;
         approvals::settle_people(&self.store, true)

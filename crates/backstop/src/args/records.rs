@@ -114,6 +114,9 @@ pub struct WitnessArgs {
     /// Visit a log by this command in front of `audit …`, like 'ssh db-1 sudo backstop'
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["list", "show"])]
     pub from: Option<String>,
+    /// Look at this log no more; what was seen of it is put aside
+    #[arg(long, value_name = "LOG", conflicts_with_all = ["list", "show", "from", "trust"])]
+    pub forget: Option<String>,
     /// Print the note of this log that was cosigned last, which `audit verify --checkpoint` takes
     #[arg(long, value_name = "LOG", conflicts_with = "list")]
     pub show: Option<String>,

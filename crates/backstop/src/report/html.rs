@@ -3,12 +3,10 @@
 
 use std::fmt::Write;
 
+use backstop_core::quoted::repaints;
+
 use super::Block;
 use crate::screen::size;
-
-/// How wide the longest bar is, and how high each line, in pixels.
-const WIDE: u64 = 420;
-const HIGH: usize = 22;
 
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
 <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
@@ -17,7 +15,8 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2rem;border-bottom:1px solid #ccc}\n\
 table{border-collapse:collapse;margin:1rem 0;width:100%}td,th{text-align:left;vertical-align:top;padding:.2rem .6rem;\
 border-bottom:1px solid #e4e4e4;overflow-wrap:anywhere}th{font-weight:600}td.k{white-space:nowrap;color:#555;width:9rem}\n\
-svg text{font:13px system-ui,sans-serif;fill:#1b1b1b}svg rect{fill:#b3261e}\n\
+td{white-space:pre-wrap}.alarm{border-left:4px solid #b3261e;padding-left:.6rem;font-weight:600;white-space:pre-wrap}\
+td.b{width:45%}td.b div{background:#b3261e;height:.9rem}\n\
 @media print{body{margin:0}}\n</style>\n";
 
 /// The text of it.
@@ -30,6 +29,7 @@ pub fn text(blocks: &[Block]) -> String {
             Block::Title(title) => put(format!("<h1>{}</h1>\n", plain(title))),
             Block::Heading(heading) => put(format!("<h2>{}</h2>\n", plain(heading))),
             Block::Text(text) => put(format!("<p>{}</p>\n", plain(text))),
+            Block::Alarm(text) => put(format!("<p class=\"alarm\">{}</p>\n", plain(text))),
             Block::Facts(facts) => {
                 let row = |(key, value): &(&str, String)| {
                     format!("<tr><td class=\"k\">{key}</td><td>{}</td></tr>\n", plain(value))
@@ -55,24 +55,16 @@ pub fn text(blocks: &[Block]) -> String {
 /// Bytes by place, drawn; what is drawn can be read as well.
 fn drawing(what: &str, bars: &[(String, u64)]) -> String {
     let most = bars.iter().map(|(_, n)| *n).max().unwrap_or(0).max(1);
-    let mut out = format!(
-        "<figure>\n<figcaption>{}</figcaption>\n<svg role=\"img\" aria-label=\"{}\" width=\"100%\" height=\"{}\">\n",
-        plain(what),
-        plain(what),
-        bars.len() * HIGH + 4
-    );
-    for (at, (label, n)) in bars.iter().enumerate() {
-        let wide = (u128::from(*n) * u128::from(WIDE) / u128::from(most)).max(2);
-        let (top, base) = (at * HIGH + 3, at * HIGH + HIGH - 6);
-        let text = wide + 8;
+    let mut out = format!("<table>\n<tr><th colspan=\"3\">{}</th></tr>\n", plain(what));
+    for (label, n) in bars {
+        let wide = (u128::from(*n) * 100 / u128::from(most)).max(1);
         out.push_str(&format!(
-            "<rect x=\"0\" y=\"{top}\" width=\"{wide}\" height=\"{}\"/><text x=\"{text}\" y=\"{base}\">{} {}</text>\n",
-            HIGH - 6,
-            size::bytes(*n),
-            plain(label)
+            "<tr><td>{}</td><td class=\"b\"><div style=\"width:{wide}%\"></div></td><td class=\"k\">{}</td></tr>\n",
+            plain(label),
+            size::bytes(*n)
         ));
     }
-    out.push_str("</svg>\n</figure>\n");
+    out.push_str("</table>\n");
     out
 }
 
@@ -86,6 +78,7 @@ fn plain(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
+            c if repaints(c) => out.push(' '),
             c => out.push(c),
         }
     }

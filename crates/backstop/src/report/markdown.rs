@@ -1,7 +1,9 @@
-//! A report as Markdown (CommonMark with tables). Every character that could mean something is escaped: a file's name
-//! makes no heading, no link and no picture.
+//! A report as Markdown (CommonMark with tables). Text from outside stands in code spans: there a name makes no heading,
+//! link, mention or picture, also where pages are made of it that know more than CommonMark.
 
 use std::fmt::Write;
+
+use backstop_core::quoted::repaints;
 
 use super::Block;
 use crate::screen::size;
@@ -17,26 +19,27 @@ pub fn text(blocks: &[Block]) -> String {
         match block {
             Block::Title(title) => put(format!("# {}\n\n", plain(title))),
             Block::Heading(heading) => put(format!("## {}\n\n", plain(heading))),
-            Block::Text(text) => put(format!("{}\n\n", plain(text))),
+            Block::Text(text) => put(format!("{}\n\n", ours(text))),
+            Block::Alarm(text) => put(format!("**!** {}\n\n", plain(text))),
             Block::Facts(facts) => {
                 put("| | |\n|---|---|\n".to_owned());
-                facts.iter().for_each(|(key, value)| put(format!("| {key} | {} |\n", plain(value))));
+                facts.iter().for_each(|(key, value)| put(format!("| {key} | {} |\n", cell(value))));
                 put("\n".to_owned());
             }
             Block::Table(head, rows) => {
                 put(format!("| {} |\n|{}\n", head.join(" | "), "---|".repeat(head.len())));
                 for row in rows {
-                    let cells: Vec<String> = row.iter().map(|cell| plain(cell)).collect();
+                    let cells: Vec<String> = row.iter().map(|text| cell(text)).collect();
                     put(format!("| {} |\n", cells.join(" | ")));
                 }
                 put("\n".to_owned());
             }
             Block::Bars(what, bars) => {
                 let most = bars.iter().map(|(_, n)| *n).max().unwrap_or(0).max(1);
-                put(format!("| {} | | |\n|---|---|---|\n", plain(what)));
+                put(format!("| {what} | | |\n|---|---|---|\n"));
                 for (label, n) in bars {
                     let wide = usize::try_from(u128::from(*n) * u128::from(WIDE) / u128::from(most)).unwrap_or(0);
-                    put(format!("| {} | {} | {} |\n", plain(label), "█".repeat(wide.max(1)), size::bytes(*n)));
+                    put(format!("| {} | {} | {} |\n", cell(label), "█".repeat(wide.max(1)), size::bytes(*n)));
                 }
                 put("\n".to_owned());
             }
@@ -45,16 +48,50 @@ pub fn text(blocks: &[Block]) -> String {
     out
 }
 
-/// Text that means itself.
+/// Text that means itself: as it is where it is plain, else as code, in which no link, mention, picture or tag is one.
+fn cell(text: &str) -> String {
+    // A table's own mark is looked for before code is.
+    plain(text).replace('|', "\\|")
+}
+
 fn plain(text: &str) -> String {
+    let text: String = text.chars().map(|c| if repaints(c) { ' ' } else { c }).collect();
+    if is_calm(&text) {
+        return text;
+    }
+    let mut longest = 0;
+    let mut run = 0;
+    for c in text.chars() {
+        run = if c == '`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    let fence = "`".repeat(longest + 1);
+    let edge = text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']);
+    let pad = if edge { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+/// True for words and numbers that nothing could be made of.
+fn is_calm(text: &str) -> bool {
+    let chars: Vec<char> = text.chars().collect();
+    let digit = |at: usize| chars.get(at).is_some_and(char::is_ascii_digit);
+    let calm = |(at, c): (usize, &char)| match c {
+        '.' | ':' => at > 0 && digit(at - 1) && digit(at + 1),
+        '-' => at > 0,
+        c => c.is_ascii_alphanumeric() || " ,;()%'".contains(*c),
+    };
+    let hex = text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word.len() > 16);
+    chars.iter().enumerate().all(calm) && !hex && !text.to_ascii_lowercase().contains("www")
+}
+
+/// Our own sentences: escaped where a character could mean something.
+fn ours(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        // What means something only where a line begins (a list, a quotation) never stands there.
-        if c.is_ascii_punctuation() && !",.:;/()='->".contains(c) {
+        if "\\`*_[]<>#|~&!".contains(c) {
             out.push('\\');
         }
         out.push(c);
     }
-    // An address by itself would become a link; neither does it with an escape in it, nor an at sign, which has one.
-    out.replace("://", ":\\//")
+    out
 }

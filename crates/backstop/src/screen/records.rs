@@ -37,7 +37,12 @@ pub fn entry(e: &Entry, style: Style) -> String {
 pub fn said(body: &Body) -> (String, Ink) {
     match body {
         Body::ApprovalAsked { question } => (
-            format!("{} asks {} people: {}", code(question.request), question.quorum.people, question.summary),
+            format!(
+                "{} asks {} people: {}",
+                code(question.request),
+                question.quorum.people,
+                tame(question.summary.as_bytes())
+            ),
             Ink::Changed,
         ),
         Body::ApprovalVoted { request, vote, .. } => {

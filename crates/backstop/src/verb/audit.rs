@@ -1,12 +1,13 @@
 //! `audit`: checks the log, and gives witnesses what they ask for. Opens no engine.
 
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use backstop_core::bytes::Bytes;
 use backstop_core::note::Checkpoint;
 use backstop_core::witness::{LONGEST, Witness};
 use backstop_engine::audit::{self, AuditError, AuditLog, Kept, verify};
+use backstop_engine::porch::Caller;
 use backstop_engine::{Failure, FailureKind};
 
 use super::records::folder;
@@ -31,7 +32,7 @@ pub fn audit(what: &Audit) -> Done {
         }
         Audit::Propose { since } => {
             inside::records_needed("audit propose")?;
-            let dir = folder()?;
+            let dir = own(folder()?)?;
             // After a power cut the checkpoint may be older than what a witness has seen, until somebody signs the rest.
             match AuditLog::settle(&dir).and_then(|()| audit::propose(&dir, *since)) {
                 Ok(proposal) => out::print(&proposal.text()).map(|()| exit::OK).map_err(Into::into),
@@ -46,7 +47,7 @@ pub fn audit(what: &Audit) -> Done {
                     .next("name+hash+base64, as in key.pub of the witness's directory")
             };
             let witness = Witness::parse(witness).map_err(wrong)?;
-            match audit::keep(&folder()?, &witness, &standard_input()?) {
+            match audit::keep(&own(folder()?)?, &witness, &standard_input()?) {
                 Ok(kept) => {
                     let entries = size::counted(kept.checkpoint.size, "entry", "entries");
                     out::say(&format!("backstop: kept: {} has seen {entries}\n", message::quoted(witness.name())));
@@ -59,10 +60,29 @@ pub fn audit(what: &Audit) -> Done {
     }
 }
 
+/// The log's directory, where it is the caller's: what root wrote into somebody's log he could not go on with.
+fn own(dir: PathBuf) -> Result<PathBuf, Failure> {
+    use std::os::unix::fs::MetadataExt as _;
+    let owner = std::fs::metadata(&dir).map(|m| m.uid()).map_err(|e| {
+        Failure::because(format!("there is no audit log in {}", Bytes::from(&*dir).quoted()), &e)
+            .next("the first `backstop run` begins it")
+    })?;
+    if owner != Caller::of_this_process().uid {
+        return Err(Failure::new(
+            FailureKind::Refused,
+            format!("the audit log in {} is user {owner}'s", Bytes::from(&*dir).quoted()),
+        )
+        .next("ask by that user's account")
+        .by("nobody writes beside another's log"));
+    }
+    Ok(dir)
+}
+
 /// Why it can't be done; with a code of its own where the log is not what was written, for whoever asks from elsewhere.
 fn told(error: &AuditError) -> Done {
     let failure = Failure::because("refused", error).by("who looks at a log from elsewhere is told what it is");
     if error.alarms() {
+        out::print(&format!("{}\n", witness::ALARM))?;
         out::failure(&failure.next("see where it is not what was written: backstop audit verify"));
         return Ok(exit::FOUND);
     }

@@ -21,6 +21,8 @@ use crate::{clock, exit, inside};
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often it asks again, where somebody else was quicker.
 const AGAIN: u32 = 3;
+/// What the log's side says where the log is not what was written, first and on standard output.
+pub const ALARM: &str = "backstop audit: the log is not what was written";
 /// What a witness goes by.
 const RULE: &str = "a witness cosigns a log only where it goes on from what was seen";
 
@@ -37,9 +39,15 @@ pub fn witness(typed: &WitnessArgs) -> Done {
         memory.look_at(log)?;
     }
     if typed.list {
-        let all = memory.logs()?;
+        let (all, unreadable) = memory.logs()?;
+        unreadable.iter().for_each(out::failure);
         let lines: String = all.iter().map(|log| format!("  {}\n", described(log))).collect();
         out::print(&format!("{}\n{lines}", quoted(&memory.witness().to_string())))?;
+        return Ok(if unreadable.is_empty() { exit::OK } else { exit::FOUND });
+    }
+    if let Some(name) = &typed.forget {
+        memory.forget(name)?;
+        out::say("backstop: what was seen of it is put aside in the witness's directory\n");
         return Ok(exit::OK);
     }
     if let Some(name) = &typed.show {
@@ -60,7 +68,9 @@ pub fn witness(typed: &WitnessArgs) -> Done {
                 out::print(&note)?;
                 Ok(exit::OK)
             }
-            Err(refused) => not_cosigned(refused),
+            // Whoever gave it may be anybody: only what the log itself signed is an alarm.
+            Err(NotCosigned::Refused(refusal)) if !refusal.alarms() => Err(refused(&refusal).into()),
+            Err(other) => not_cosigned(other),
         },
     }
 }
@@ -102,19 +112,20 @@ fn alarm(what: &str) -> Done {
 }
 
 /// What a witness that does not cosign says, and what it returns.
-fn not_cosigned(refused: NotCosigned) -> Done {
-    match refused {
+fn not_cosigned(why: NotCosigned) -> Done {
+    match why {
         NotCosigned::Failed(failure) => Err(failure.into()),
         NotCosigned::Refused(refusal @ (Refusal::Shorter { .. } | Refusal::Changed { .. } | Refusal::Note(_))) => {
             alarm(&refusal.to_string())
         }
-        NotCosigned::Refused(refusal) => {
-            Err(Failure::new(FailureKind::Refused, format!("not cosigned: {}", tame(refusal.to_string().as_bytes())))
-                .next("see what it has seen: backstop audit witness --state DIR --list")
-                .by(RULE)
-                .into())
-        }
+        NotCosigned::Refused(refusal) => Err(refused(&refusal).into()),
     }
+}
+
+fn refused(refusal: &Refusal) -> Failure {
+    Failure::new(FailureKind::Refused, format!("not cosigned: {}", tame(refusal.to_string().as_bytes())))
+        .next("see what it has seen: backstop audit witness --state DIR --list")
+        .by(RULE)
 }
 
 /// Asks the log that `command` leads to, and brings it what was cosigned.
@@ -125,7 +136,7 @@ fn visit(memory: &Memory, command: &str) -> Done {
     };
     let name = key.name();
     // Each command leads to one log: else one machine could pass on the answers of another.
-    if let Some(other) = memory.logs()?.into_iter().find(|l| l.from.as_deref() == Some(command) && l.name != name) {
+    if let Some(other) = memory.logs()?.0.into_iter().find(|l| l.from.as_deref() == Some(command) && l.name != name) {
         return alarm(&format!(
             "another log answers there than before: {}, and it was {}",
             quoted(name),
@@ -140,7 +151,10 @@ fn visit(memory: &Memory, command: &str) -> Done {
         ));
     };
     if log.from.as_deref().is_some_and(|from| from != command) {
-        return alarm(&format!("the log {} was visited by another command before", quoted(name)));
+        return alarm(&format!(
+            "the log {} was visited by another command before (where the way there has changed: name its key again, --trust KEY --from COMMAND)",
+            quoted(name)
+        ));
     }
     for _ in 0..AGAIN {
         let seen = log.seen.map_or(0, |seen| seen.size);
@@ -199,7 +213,8 @@ fn ask(command: &str, verb: &str, input: Option<&str>) -> Result<Option<String>,
         (Some(status), None) if status.success() => {
             Err(unreached("its answer is too long, or no text".to_owned()).into())
         }
-        (Some(status), _) if status.code() == Some(i32::from(exit::FOUND)) => Ok(None),
+        // By its own word: sudo, ssh and others end with 1 as well.
+        (Some(_), Some(said)) if said.lines().next() == Some(ALARM) => Ok(None),
         (Some(status), _) => Err(unreached(status.to_string()).into()),
         (None, _) => Err(unreached(format!("it took longer than {} s", PATIENCE.as_secs())).into()),
     }

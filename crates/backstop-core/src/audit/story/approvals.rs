@@ -191,9 +191,8 @@ impl Approvals {
             }
         }
         let known = |vote: &Vote| self.asked.get(&request).is_some_and(|asked| asked.votes.contains(vote));
-        if votes.iter().any(|v| v.choice == Choice::BreakGlass && !known(v)) {
-            self.breaks(request)?;
-        }
+        let unknown = votes.iter().any(|v| v.choice == Choice::BreakGlass && !known(v));
+        let broken = if unknown { self.breaks(request) } else { Ok(()) };
         match self.asked.get_mut(&request) {
             Some(asked) if !asked.over => {
                 asked.over = true;
@@ -201,6 +200,7 @@ impl Approvals {
                 let known = |vote: &Vote| asked.votes.iter().any(|v| v.nonce == vote.nonce);
                 let missed: Vec<Vote> = votes.iter().filter(|vote| !known(vote)).cloned().collect();
                 asked.votes.extend(missed);
+                broken?;
                 Ok((asked.question.matter.clone(), asked.question.quorum.clone()))
             }
             _ => Err("begun on a request that had ended".to_owned()),
