@@ -46,7 +46,7 @@ fn help() {
       uninstall    Take Backstop's hook out of the configuration of coding agents (people only)
       completions  Print completions for a shell
       help         Explain a command or a topic: exit-codes, states, undo, policy, classes, settings,
-                   approvals, system
+                   approvals, system, notify, witness
 
     Options:
       -h, --help     Print help

@@ -72,7 +72,92 @@ fn incident() -> Incident {
 
 #[test]
 fn a_report_says_what_happened_who_decided_and_what_came_back() {
-    insta::assert_snapshot!(markdown::text(&incident().blocks()), @r"");
+    insta::assert_snapshot!(markdown::text(&incident().blocks()), @r"
+    # `Incident report: one run`
+
+    | | |
+    |---|---|
+    | machine | db-1-3fa90c21 |
+    | written | 2026-11-22T17:20:00Z |
+    | runs | 1 |
+    | log | `verified by its own key: as it was written, whole, and all that took effect had its word` |
+
+    1 undone. Nothing that existed nowhere else is gone.
+
+    ## Timeline
+
+    | when (UTC) | run | what |  | entry |
+    |---|---|---|---|---|
+    | 2026-11-22T16:20:00Z | r-2x7k3f | `run.requested` | `rm -rf /var/www/temp/*  (user 33)` | 1 |
+    | 2026-11-22T16:20:00Z | r-2x7k3f | `run.rehearsed` | no effect | 2 |
+    | 2026-11-22T16:20:00Z | r-2x7k3f | `run.judged` | ask database, system, outside-workspace | 3 |
+    | 2026-11-22T16:20:00Z | r-2x7k3f | `run.held` | waits for a person | 4 |
+    | 2026-11-22T16:21:00Z | r-2x7k3f | `run.committing` | by a person, user 1000 | 5 |
+    | 2026-11-22T16:21:01Z | r-2x7k3f | `run.committed` |  | 6 |
+    | 2026-11-22T16:21:59Z | r-2x7k3f | `run.undoing` | by a person, user 1000 | 7 |
+    | 2026-11-22T16:22:00Z | r-2x7k3f | `run.undone` |  | 8 |
+
+    ## `Run r-2x7k3f: undone`
+
+    | | |
+    |---|---|
+    | asked at | 2026-11-22T16:20:00Z |
+    | asked by | user account 33 |
+    | command | `rm -rf /var/www/temp/*` |
+    | in | `/var/www` |
+    | workspace | `/var/www` |
+    | network | host |
+    | effect | `deleted 41,210 files (12.4 GB) in /var/lib/postgresql/15/main` |
+    | through | `/var/www/temp -> /var/lib/postgresql/15/main, where /var/www/temp was named` |
+    | was lost | 41,210 files (12.4 GB) that exist nowhere else (no proven backup) |
+    | is | `database: a database keeps its data here` |
+    | is | `system: the machine runs on it` |
+    | digest | `sha256:aa4078be9cdd2d461cc9ffd8b70f510876f8b02e0ff2f0eeaf4b8fac9db6bc13 (of all effects)` |
+    | came back | all of it, at 2026-11-22T16:21:59Z |
+
+    | who | what | why | when (UTC) |
+    |---|---|---|---|
+    | `workstation.cedar:197` | `database: ask` | a database would lose data |  |
+    | `workstation.cedar:181` | `system: ask` | the operating system's own files would change |  |
+    | `workstation.cedar:24` | `outside-workspace: ask` | the place is outside the workspace |  |
+    | `workstation.cedar:114` | `open-for-writing: ask` | a process outside this run has it open for writing |  |
+    | `workstation.cedar:138` | `behind-a-link: ask` | what would be lost lies behind a link or mount that the command did not name |  |
+    | user account 1000 | let it take effect |  | 2026-11-22T16:21:00Z |
+    | user account 1000 | took it back |  | 2026-11-22T16:21:59Z |
+
+    | bytes that it took away or overwrote | | |
+    |---|---|---|
+    | `/var/lib/postgresql/15/main/base` | ████████████████████████████████████████ | 11.8 GB |
+    | `/var/lib/postgresql/15/main/pg_wal` | █ | 537 MB |
+    | `/var/lib/postgresql/15/main/pg_xact` | █ | 61.0 MB |
+    | `/var/lib/postgresql/15/main/global` | █ | 590 kB |
+    | `/var/lib/postgresql/15/main` | █ | 8.4 kB |
+
+    | change | place | bytes lost |
+    |---|---|---|
+    | delete | `/var/lib/postgresql/15/main/base with 39,806 entries` | 11.8 GB |
+    | delete | `/var/lib/postgresql/15/main/pg_wal with 33 entries` | 537 MB |
+    | delete | `/var/lib/postgresql/15/main/pg_xact with 1,312 entries` | 61.0 MB |
+    | delete | `/var/lib/postgresql/15/main/global with 61 entries` | 590 kB |
+    | delete | `/var/lib/postgresql/15/main/postmaster.opts` | 8.2 kB |
+    | delete | `/var/lib/postgresql/15/main/postmaster.pid` | 104 B |
+    | delete | `/var/lib/postgresql/15/main/postgresql.auto.conf` | 88 B |
+    | delete | `/var/lib/postgresql/15/main/PG_VERSION` | 3 B |
+    | metadata | `/var/lib/postgresql/15/main` | 0 B |
+
+    ## Proofs
+
+    | | |
+    |---|---|
+    | integrity | holds |
+    | completeness | holds |
+    | authorisation | holds |
+    | log | `backstop/34750f98bd59fcfc946da45aaabe933b` |
+    | entries | 12 (12 signed) |
+    | root | `sha256:0707070707070707070707070707070707070707070707070707070707070707` |
+
+    The log was verified by its own key, before this was written; what was rewritten whole is found by a witness elsewhere alone (backstop help witness). Each entry of the timeline stands in the log under its number. Commands and reasons are here as they were typed: look through them before this is passed on.
+    ");
 }
 
 /// Every block with a text that would like to be more than that.
