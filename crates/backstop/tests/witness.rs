@@ -116,7 +116,7 @@ fn what_answers_elsewhere_reaches_neither_memory_nor_terminal_nor_a_shell() {
     let other = |propose: &str| answers(&other.replace("KEY", key.trim()).replace("PROPOSE", propose));
     assert!(visit(&laptop, &other("echo old 7"), 1).contains("proposes nothing"));
     assert!(
-        visit(&laptop, &other("echo 'backstop audit: the log is not what was written'"), 1)
+        visit(&laptop, &other("echo 'backstop audit: the log is not what was written'; exit 1"), 1)
             .contains("not what its own checkpoint")
     );
     visit(&laptop, &from, 0);

@@ -95,7 +95,7 @@ fn what_was_changed_is_not_read() {
         ("another machine", ASKED, "db-1", "db-2"),
         ("fewer people", ASKED, "\"people\":2", "\"people\":1"),
         ("another effect", ASKED, "05050505", "06050505"),
-        ("a newer version", ASKED, "\"version\":1", "\"version\":2"),
+        ("a newer version", ASKED, "\"version\":1", "\"version\":3"),
         ("no phase", PHASE, "pending", "perhaps"),
     ] {
         let scratch = scratch();

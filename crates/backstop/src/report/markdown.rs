@@ -76,6 +76,8 @@ fn is_calm(text: &str) -> bool {
     let chars: Vec<char> = text.chars().collect();
     let digit = |at: usize| chars.get(at).is_some_and(char::is_ascii_digit);
     let calm = |(at, c): (usize, &char)| match c {
+        // Behind a word, before a space, it is a colon and nothing else.
+        ':' if at > 0 && chars.get(at + 1).is_none_or(|next| *next == ' ') => chars[at - 1].is_ascii_alphanumeric(),
         '.' | ':' => at > 0 && digit(at - 1) && digit(at + 1),
         '-' => at > 0,
         c => c.is_ascii_alphanumeric() || " ,;()%'".contains(*c),

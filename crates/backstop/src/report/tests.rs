@@ -73,14 +73,14 @@ fn incident() -> Incident {
 #[test]
 fn a_report_says_what_happened_who_decided_and_what_came_back() {
     insta::assert_snapshot!(markdown::text(&incident().blocks()), @r"
-    # `Incident report: one run`
+    # Incident report: one run
 
     | | |
     |---|---|
     | machine | db-1-3fa90c21 |
     | written | 2026-11-22T17:20:00Z |
     | runs | 1 |
-    | log | `verified by its own key: as it was written, whole, and all that took effect had its word` |
+    | log | verified by its own key: as it was written, whole, and all that took effect had its word |
 
     1 undone. Nothing that existed nowhere else is gone.
 
@@ -97,7 +97,7 @@ fn a_report_says_what_happened_who_decided_and_what_came_back() {
     | 2026-11-22T16:21:59Z | r-2x7k3f | `run.undoing` | by a person, user 1000 | 7 |
     | 2026-11-22T16:22:00Z | r-2x7k3f | `run.undone` |  | 8 |
 
-    ## `Run r-2x7k3f: undone`
+    ## Run r-2x7k3f: undone
 
     | | |
     |---|---|
@@ -110,18 +110,18 @@ fn a_report_says_what_happened_who_decided_and_what_came_back() {
     | effect | `deleted 41,210 files (12.4 GB) in /var/lib/postgresql/15/main` |
     | through | `/var/www/temp -> /var/lib/postgresql/15/main, where /var/www/temp was named` |
     | was lost | 41,210 files (12.4 GB) that exist nowhere else (no proven backup) |
-    | is | `database: a database keeps its data here` |
-    | is | `system: the machine runs on it` |
+    | is | database: a database keeps its data here |
+    | is | system: the machine runs on it |
     | digest | `sha256:aa4078be9cdd2d461cc9ffd8b70f510876f8b02e0ff2f0eeaf4b8fac9db6bc13 (of all effects)` |
     | came back | all of it, at 2026-11-22T16:21:59Z |
 
     | who | what | why | when (UTC) |
     |---|---|---|---|
-    | `workstation.cedar:197` | `database: ask` | a database would lose data |  |
-    | `workstation.cedar:181` | `system: ask` | the operating system's own files would change |  |
-    | `workstation.cedar:24` | `outside-workspace: ask` | the place is outside the workspace |  |
-    | `workstation.cedar:114` | `open-for-writing: ask` | a process outside this run has it open for writing |  |
-    | `workstation.cedar:138` | `behind-a-link: ask` | what would be lost lies behind a link or mount that the command did not name |  |
+    | `workstation.cedar:197` | database: ask | a database would lose data |  |
+    | `workstation.cedar:181` | system: ask | the operating system's own files would change |  |
+    | `workstation.cedar:24` | outside-workspace: ask | the place is outside the workspace |  |
+    | `workstation.cedar:114` | open-for-writing: ask | a process outside this run has it open for writing |  |
+    | `workstation.cedar:138` | behind-a-link: ask | what would be lost lies behind a link or mount that the command did not name |  |
     | user account 1000 | let it take effect |  | 2026-11-22T16:21:00Z |
     | user account 1000 | took it back |  | 2026-11-22T16:21:59Z |
 
@@ -187,7 +187,7 @@ const HOSTILE: [&str; 14] = [
     "&lt;b&gt; :skull: #12 owner/repo#1",
     "mail@evil.example @org/team",
     "da39a3ee5e6b4b0d3255bfef95601890afd80709",
-    "tail \u{202e}txt",
+    "tail.\u{202e}txt",
 ];
 
 /// What stands outside of code spans, by CommonMark's rule: a run of backticks is closed by the next of its length.
