@@ -66,7 +66,7 @@ def read(n):
     return data
 def receive():
     head = read(5); return head[:1], json.loads(read(struct.unpack('<I', head[1:])[0]))
-send(b'H', {'version': 2, 'program': 'x'}); receive()
+send(b'H', {'version': 3, 'program': 'x'}); receive()
 def ask(what):
     send(b'Q', what)
     said = []
@@ -139,7 +139,7 @@ def closed(s):
         while s.recv(65536): pass
     except (ConnectionError, TimeoutError) as e:
         assert not isinstance(e, TimeoutError), 'it waits for more'
-hello = b'H' + struct.pack('<I', 30) + b'{"version":2,"program":"test"}'
+hello = b'H' + struct.pack('<I', 30) + b'{"version":3,"program":"test"}'
 random.seed(7)
 for n in range(300):
     s = connect(); s.sendall(random.randbytes(random.randint(5, 400)) if n % 2 else hello + b'Q' + struct.pack('<I', 20) + random.randbytes(20))
