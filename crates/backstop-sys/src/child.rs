@@ -58,7 +58,17 @@ fn listen(mut from: impl Read + Send + 'static, longest: usize) -> Said {
         let mut left = longest;
         let mut told = false;
         // To its end, or the program would be told that nobody listens, and might fail by that.
-        while let Ok(n @ 1..) = from.read(&mut buffer) {
+        loop {
+            let n = match from.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                // What can't be read to its end is not the whole of it.
+                Err(_) => {
+                    let _gone = say.send(None);
+                    break;
+                }
+            };
             let kept = n.min(left);
             left -= kept;
             // Whoever listened may have gone.
