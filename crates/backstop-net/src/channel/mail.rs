@@ -20,8 +20,10 @@ use crate::config::{self, Security};
 use crate::deliver::Miss;
 
 /// The verb by which this program sends one mail, for itself alone.
-pub const SAID: usize = 16 << 10;
 const VERB: &str = "send-mail";
+
+/// So many bytes are kept of what the process that sends says.
+const SAID: usize = 16 << 10;
 
 /// RFC 3834: nobody's absence is to answer it.
 #[derive(Clone)]
