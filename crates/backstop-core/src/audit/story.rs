@@ -278,7 +278,8 @@ fn unauthorised(body: &Body, life: &Life) -> Option<String> {
         if !approved {
             return Some("what begins is not what people approved (the digests differ)".to_owned());
         }
-        let alone = granted.alone && life.quorum == Quorum::TWO;
+        // Where there was nobody else a day's wait stands for the second person.
+        let alone = granted.quorum == Quorum::LONE && life.quorum == Quorum::TWO;
         if !alone && !granted.quorum.covers(&life.quorum) {
             return Some(format!("let through by fewer people than policy asked for: {}", life.quorum.in_words()));
         }

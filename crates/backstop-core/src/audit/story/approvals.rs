@@ -19,8 +19,6 @@ use crate::time::Timestamp;
 /// What a quorum let through of a run, once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Granted {
-    /// True where there was nobody else: then a day's wait stands for the second person.
-    pub alone: bool,
     pub effects: Digest,
     pub plan: Digest,
     pub quorum: Quorum,
@@ -89,8 +87,7 @@ impl Approvals {
                 let matter = self.is_about(*request, *run).and_then(|()| self.claims(*request, votes, at));
                 matter.map(|(matter, quorum)| match matter {
                     Matter::Run { effects, plan, .. } => {
-                        let alone = quorum == Quorum::LONE;
-                        told.granted = Some(Granted { alone, effects, plan, quorum, request: *request });
+                        told.granted = Some(Granted { effects, plan, quorum, request: *request });
                     }
                     Matter::People { .. } => drop(self.granted.insert(*request, (at, votes.clone()))),
                 })
