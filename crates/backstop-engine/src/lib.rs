@@ -33,6 +33,7 @@ pub mod volume;
 mod ways;
 pub mod witness;
 
+/// For the rooms after this one, which do not call backstop-sys.
 pub use backstop_sys::child;
 pub use doors::{Doors, House, by_daemon, open};
 pub use engine::{

@@ -48,11 +48,11 @@ struct Known {
     /// When it was seen to have grown last, in seconds of Unix time.
     #[serde(default)]
     grew: u64,
+    /// Its public key.
+    log: String,
     /// The note that was cosigned last, with the cosignature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     note: Option<String>,
-    /// Its public key.
-    log: String,
     version: u32,
 }
 
@@ -195,10 +195,10 @@ impl Memory {
         self.known(name)?.map(|known| looked(known, &self.place(name))).transpose()
     }
 
-    /// Remembers by which command a log is visited. Said again it is no news.
+    /// Remembers by which command a log was visited first.
     ///
     /// # Errors
-    /// Where another one was visited by it.
+    /// Where it does not look at such a log, or can't remember.
     pub fn visited(&self, name: &str, from: &str) -> Result<(), Failure> {
         let _one = self.lock()?;
         let known = self.known(name)?.ok_or_else(|| damaged(&self.place(name)))?;
@@ -219,11 +219,11 @@ impl Memory {
         let known = self.known(&origin)?.ok_or(Refusal::Stranger(origin.clone()))?;
         let path = self.place(&origin);
         let log = verifier(&known, &path)?;
-        let checkpoint = proposal.admit(seen(&known, &log, &path)?, &log)?;
+        let seen = seen(&known, &log, &path)?;
+        let checkpoint = proposal.admit(seen, &log)?;
         let now = u64::try_from(clock::now().secs).unwrap_or_default();
         let note = proposal.cosigned(&log, &self.cosigner.cosign(&checkpoint, now));
-        let before = seen(&known, &log, &path)?.map_or(0, |seen| seen.size);
-        let grew = if checkpoint.size > before { now } else { known.grew };
+        let grew = if checkpoint.size > seen.map_or(0, |seen| seen.size) { now } else { known.grew };
         self.remember(&origin, &Known { grew, note: Some(note.clone()), ..known })?;
         Ok((checkpoint, note))
     }
