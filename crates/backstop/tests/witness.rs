@@ -81,6 +81,7 @@ fn another_log_in_its_place_is_refused_and_a_shorter_one_alarms() {
     machine.say(&["run", "-c", "echo five > five"], 0);
     let other = visit(&laptop, &from, 1);
     assert!(other.contains("another log answers there than before: backstop/"), "{other}");
+    assert!(other.contains("(where the machine was set up anew: --forget backstop/"), "{other}");
     fs::rename(machine.at("state/backstop/audit"), machine.at("another")).expect("moved");
     fs::rename(machine.at("late"), machine.at("state/backstop/audit")).expect("moved");
     assert!(visit(&laptop, &from, 0).contains("0 new"), "the real one goes on");
@@ -100,6 +101,7 @@ fn what_answers_elsewhere_reaches_neither_memory_nor_terminal_nor_a_shell() {
         ("yes | head -c 100000", 125, "too long, or no text"),
         ("exit 255", 125, "was not reached"),
         ("printf '\\033[2J\\033[31mcosigned'>&2; exit 255", 125, "there: \\x1b[2J"),
+        ("seq 100 >&2; exit 255", 125, "there: 20\n  there: more, which is not shown\n"),
         ("echo nonsense", 1, "no log's key"),
         ("echo \"x';touch${IFS}made;'+00000000+AAAA\"", 1, "no log's key"),
         // As sudo ends where it may not.
@@ -122,6 +124,11 @@ fn what_answers_elsewhere_reaches_neither_memory_nor_terminal_nor_a_shell() {
     visit(&laptop, &from, 0);
     let moved = visit(&laptop, &other("exit 1"), 1);
     assert!(moved.contains("was visited by another command before"), "{moved}");
+    // What was remembered of another log, and can't be read: it may be the one that this command led to.
+    let damaged = laptop.at("w/seen").join(format!("{}.json", "0".repeat(64)));
+    fs::write(&damaged, "{").expect("written");
+    assert!(visit(&laptop, &from, 125).contains("makes no sense"));
+    fs::remove_file(&damaged).expect("removed");
     // A person names the key again, and the way may be another.
     let again = format!("{from} ");
     let trust = ["audit", "witness", "--state", "seen", "--trust", key.trim(), "--from", &again];

@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const AGAIN: u32 = 3;
 /// What the log's side says where the log is not what was written, first and on standard output.
 pub const ALARM: &str = "backstop audit: the log is not what was written";
+/// So many lines are shown of what is said there.
+const SHOWN: usize = 20;
 /// What a witness goes by.
 const RULE: &str = "a witness cosigns a log only where it goes on from what was seen";
 
@@ -135,25 +137,30 @@ fn visit(memory: &Memory, command: &str) -> Done {
         return alarm("what answers there has no log's key");
     };
     let name = key.name();
+    let shown = quoted(name);
+    let (logs, unreadable) = memory.logs()?;
+    // What can't be read may be of the log that was there before.
+    if let Some(failure) = unreadable.into_iter().next() {
+        return Err(failure.into());
+    }
     // Each command leads to one log: else one machine could pass on the answers of another.
-    if let Some(other) = memory.logs()?.0.into_iter().find(|l| l.from.as_deref() == Some(command) && l.name != name) {
+    if let Some(other) = logs.into_iter().find(|l| l.from.as_deref() == Some(command) && l.name != name) {
+        let was = quoted(&other.name);
         return alarm(&format!(
-            "another log answers there than before: {}, and it was {}",
-            quoted(name),
-            quoted(&other.name)
+            "another log answers there than before: {shown}, and it was {was} (where the machine was set up anew: \
+             --forget {was})"
         ));
     }
     let Some(mut log) = memory.of(name)? else {
         return alarm(&format!(
-            "this witness does not look at the log {} that answers there; where the machine is new, compare \
-                               its key at its own console: backstop audit key, and --trust",
-            quoted(name)
+            "this witness does not look at the log {shown} that answers there (where the machine is new, compare its key \
+             at its own console: backstop audit key; then --trust KEY)"
         ));
     };
     if log.from.as_deref().is_some_and(|from| from != command) {
         return alarm(&format!(
-            "the log {} was visited by another command before (where the way there has changed: name its key again, --trust KEY --from COMMAND)",
-            quoted(name)
+            "the log {shown} was visited by another command before (where the way there has changed, name its key again: \
+             --trust KEY --from COMMAND)"
         ));
     }
     for _ in 0..AGAIN {
@@ -204,8 +211,10 @@ fn ask(command: &str, verb: &str, input: Option<&str>) -> Result<Option<String>,
             .by(RULE)
     };
     let answer = child::run(&mut shell, input, LONGEST, PATIENCE).map_err(|e| unreached(e.to_string()))?;
-    for said in String::from_utf8_lossy(&answer.stderr).lines().take(20) {
-        out::say(&format!("  there: {}\n", tame(said.as_bytes())));
+    let mut said = answer.stderr.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    said.by_ref().take(SHOWN).for_each(|line| out::say(&format!("  there: {}\n", tame(line.trim_ascii_end()))));
+    if said.next().is_some() {
+        out::say("  there: more, which is not shown\n");
     }
     let said = String::from_utf8(answer.stdout).ok().filter(|_| !answer.cut);
     match (answer.status, said) {
