@@ -1,5 +1,6 @@
 //! `pending`, `approve`, `deny`, `revoke`: what two people decide, by signatures.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -39,8 +40,14 @@ pub fn approve(typed: &Approve) -> Done {
     if !typed.break_glass {
         return decide(&typed.decide, &Choice::ApproveOnce.into());
     }
-    let reason = typed.decide.reason.as_ref().map(|reason| reason.to_string_lossy());
-    decide(&typed.decide, &Word::with(Choice::BreakGlass, reason.as_deref(), typed.ticket.as_deref()))
+    let reason = signed_reason(typed.decide.reason.as_deref())?;
+    decide(&typed.decide, &Word::with(Choice::BreakGlass, reason, typed.ticket.as_deref()))
+}
+
+/// A reason that is to be signed: what is no text is not signed as another.
+pub fn signed_reason(typed: Option<&OsStr>) -> Result<Option<&str>, Failure> {
+    let wrong = || Failure::usage("the reason is not UTF-8, and it is to be signed").next("give --reason as text");
+    typed.map(|reason| reason.to_str().ok_or_else(wrong)).transpose()
 }
 
 /// `backstop approve`, `deny`, `revoke`, and `review` of what somebody let through alone.

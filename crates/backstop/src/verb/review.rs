@@ -44,7 +44,7 @@ pub fn review(typed: &ReviewArgs) -> Done {
     inside::people_only("review")?;
     if let Some(name) = &typed.name {
         let choice = if typed.justified { Choice::Justified } else { Choice::Unjustified };
-        let reason = typed.reason.as_ref().map(|reason| reason.to_string_lossy());
+        let reason = approve::signed_reason(typed.reason.as_deref())?;
         let decide = Decide {
             name: name.clone(),
             key: typed.key.clone(),
@@ -53,7 +53,7 @@ pub fn review(typed: &ReviewArgs) -> Done {
             reason: typed.reason.clone(),
             json: typed.json,
         };
-        return approve::decide(&decide, &Word::with(choice, reason.as_deref(), None));
+        return approve::decide(&decide, &Word::with(choice, reason, None));
     }
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(Failure::new(FailureKind::Usage, "review is a screen, and this is no terminal")
