@@ -5,11 +5,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::approval::ballot::{Question, Vote};
+use crate::approval::ballot::{Grounds, Question, Vote};
 use crate::approval::display::change_summary;
 use crate::approval::is_name;
 use crate::approval::matter::code;
-use crate::approval::statement::{Choice, Statement};
+use crate::approval::statement::Choice;
 use crate::audit::{Body, Entry};
 use crate::canon;
 use crate::digest::Digest;
@@ -85,6 +85,9 @@ pub enum What {
     Approved {
         /// Whose approvals it stands on.
         by: Vec<String>,
+        /// Who of them broke the glass for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        broke_glass: Option<String>,
     },
     /// It has ended, and nothing took effect.
     Ended {
@@ -187,8 +190,9 @@ impl Notice {
             Body::ApprovalAsked { question } => What::Asked { needs: question.quorum.in_words() },
             Body::ApprovalVoted { vote, .. } => decided(vote),
             Body::ApprovalClaimed { votes, .. } => {
-                let alone = |v: &Vote| if v.choice == Choice::BreakGlass { " (break glass)" } else { "" };
-                What::Approved { by: votes.iter().map(|v| format!("{}{}", calm(&v.person), alone(v))).collect() }
+                let glass = votes.iter().find(|v| v.choice == Choice::BreakGlass);
+                let by = votes.iter().map(|v| calm(&v.person)).collect();
+                What::Approved { by, broke_glass: glass.map(|v| calm(&v.person)) }
             }
             Body::ApprovalEnded { how, .. } => What::Ended { how: calm(how) },
             Body::PeopleChanged { revision, .. } => What::PeopleChanged { revision: *revision },
@@ -240,7 +244,10 @@ impl Notice {
             What::BrokeGlass { person, ticket, .. } => format!("BREAK GLASS by {person} alone ({ticket})"),
             What::Reviewed { justified: true, person, .. } => format!("break glass found justified by {person}"),
             What::Reviewed { person, .. } => format!("break glass found UNJUSTIFIED by {person}"),
-            What::Approved { by } => format!("approved by {}", by.join(", ")),
+            What::Approved { by, broke_glass } => {
+                let glass = broke_glass.as_ref().map_or_else(String::new, |who| format!(" ({who} broke the glass)"));
+                format!("approved by {}{glass}", by.join(", "))
+            }
             What::Ended { how } => format!("{how}, nothing took effect"),
             What::PeopleChanged { .. } => "changed".to_owned(),
             What::Test => "test".to_owned(),
@@ -296,7 +303,7 @@ impl Notice {
 /// What a vote says. The words are those that were signed.
 fn decided(vote: &Vote) -> What {
     let person = calm(&vote.person);
-    let (reason, ticket) = Statement::parse(&vote.text).map_or((None, None), |s| (s.reason, s.ticket));
+    let Grounds { reason, ticket } = vote.grounds();
     let (reason, ticket) = (calm(&reason.unwrap_or_default()), calm(&ticket.unwrap_or_default()));
     match vote.choice {
         Choice::BreakGlass => What::BrokeGlass { person, reason, ticket },
@@ -321,6 +328,7 @@ fn calm(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::approval::made_up::{NOON, enrol};
+    use crate::approval::statement::Statement;
     use crate::audit::tests::approvals::approved;
 
     fn entry(index: u64, body: Body) -> Entry {
@@ -363,6 +371,33 @@ mod tests {
         }
         assert!(!all()[3].text(None).contains("backstop approve"));
         assert!(Notice::of(&entry(1, Body::RunHeld { run: RunId::from_number(7) }), None).is_none());
+    }
+
+    #[test]
+    fn a_broken_glass_is_told_with_the_words_that_were_signed() {
+        let bodies = approved();
+        let (Body::ApprovalAsked { question }, Body::ApprovalClaimed { request, run, votes }) =
+            (bodies[0].clone(), bodies[2].clone())
+        else {
+            panic!("a question and a claim: {bodies:?}")
+        };
+        let alone = |choice: Choice, ticket: Option<&str>| {
+            let signed = Statement::parse(&votes[0].text).expect("a statement");
+            let (reason, ticket) = (Some("the disk is full".to_owned()), ticket.map(str::to_owned));
+            Vote { choice, text: Statement { choice, reason, ticket, ..signed }.text(), ..votes[0].clone() }
+        };
+        let glass = alone(Choice::BreakGlass, Some("INC-7"));
+        let voted = |vote: Vote| Body::ApprovalVoted { reason: None, request, run, vote };
+        let told = |body| Notice::of(&entry(7, body), Some(&question)).expect("it is told");
+        let broken = told(voted(glass.clone()));
+        assert_eq!(broken.title(), "[db-1] BREAK GLASS by anna alone (INC-7): would delete a file");
+        assert!(broken.text(None).contains("reason   the disk is full\n"), "{}", broken.text(None));
+        let claimed = told(Body::ApprovalClaimed { request, run, votes: vec![votes[1].clone(), glass] });
+        let (by, broke_glass) = (vec!["ben".to_owned(), "anna".to_owned()], Some("anna".to_owned()));
+        assert_eq!(claimed.what, What::Approved { by, broke_glass }, "names, and nothing else");
+        assert_eq!(claimed.title(), "[db-1] approved by ben, anna (anna broke the glass): would delete a file");
+        let reviewed = told(voted(alone(Choice::Unjustified, None)));
+        assert_eq!(reviewed.title(), "[db-1] break glass found UNJUSTIFIED by anna: would delete a file");
     }
 
     #[test]

@@ -132,7 +132,22 @@ pub struct Vote {
     pub text: String,
 }
 
+/// What somebody answers for, in the words that were signed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grounds {
+    /// Why.
+    pub reason: Option<String>,
+    /// Where the emergency is dealt with.
+    pub ticket: Option<String>,
+}
+
 impl Vote {
+    /// What it is answered for with; nothing where that is not asked of it.
+    pub fn grounds(&self) -> Grounds {
+        Statement::parse(&self.text)
+            .map_or_else(|_| Grounds::default(), |s| Grounds { reason: s.reason, ticket: s.ticket })
+    }
+
     /// True where the fields say what the signed text says. For what is read.
     fn is_its_text(&self) -> bool {
         Statement::parse(&self.text).is_ok_and(|s| {
@@ -502,15 +517,18 @@ impl Ballot {
     /// How it stands by today's trust store: every yes is verified again, and one whose person, key or group
     /// was taken away since counts no more. A no stays, and wins whenever it came.
     pub fn tally(&self, people: &People) -> Tally {
-        let said = self.votes.iter().filter_map(|v| Some((v.person.as_str(), v.choice, self.still(v, people)?)));
+        self.tally_of(self.votes.iter(), people)
+    }
+
+    fn tally_of<'v>(&self, votes: impl Iterator<Item = &'v Vote>, people: &People) -> Tally {
+        let said = votes.filter_map(|v| Some((v.person.as_str(), v.choice, self.still(v, people)?)));
         tally(&self.question.quorum, &said.collect::<Vec<_>>())
     }
 
     /// True where the quorum is not there but by a broken glass.
     pub fn stands_on_glass(&self, people: &People) -> bool {
         let others = self.votes.iter().filter(|v| v.choice != Choice::BreakGlass);
-        let said = others.filter_map(|v| Some((v.person.as_str(), v.choice, self.still(v, people)?)));
-        tally(&self.question.quorum, &said.collect::<Vec<_>>()) != Tally::Met && self.tally(people) == Tally::Met
+        self.tally(people) == Tally::Met && self.tally_of(others, people) != Tally::Met
     }
 
     /// True where the request is the person's own.

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use backstop_core::approval::ballot::Tally;
+use backstop_core::approval::ballot::{Grounds, Tally};
 use backstop_core::approval::display::in_words;
 use backstop_core::approval::key::Key;
 use backstop_core::approval::life::Phase;
 use backstop_core::approval::matter::{Matter, code};
 use backstop_core::approval::people::{Change, FOUNDERS, People};
-use backstop_core::approval::statement::{Choice, Statement, Word};
+use backstop_core::approval::statement::{Choice, Word};
 use backstop_core::id::RunId;
 use backstop_core::time::Timestamp;
 use backstop_engine::{Decided, Pending, Wish, standing};
@@ -94,10 +94,9 @@ pub fn alone(word: &Word, asked: &Pending, style: Style) -> String {
     if word.choice.reviews() {
         say("was", asked.phase.name());
         for vote in asked.votes.iter().filter(|v| v.choice == Choice::BreakGlass) {
-            let grounds = Statement::parse(&vote.text).ok().and_then(|s| Some((s.ticket?, s.reason?)));
-            if let Some((ticket, reason)) = grounds {
-                say("by", &format!("{}: {reason} ({ticket})", vote.person));
-            }
+            let Grounds { reason, ticket } = vote.grounds();
+            let (reason, ticket) = (reason.unwrap_or_default(), ticket.unwrap_or_default());
+            say("by", &format!("{}: {reason} ({ticket})", vote.person));
         }
     }
     for (key, said) in [("ticket", &word.ticket), ("reason", &word.reason)] {
@@ -122,11 +121,13 @@ pub fn reviews(all: &[Pending], now: Timestamp, style: Style) -> String {
                 tame(asked.question.summary.as_bytes()),
             ),
         );
-        let next =
-            format!("another person: backstop review {name} --justified --reason TEXT --key FILE, or --unjustified");
-        line(&mut out, style, "next", &next);
+        line(&mut out, style, "next", &to_review(&name));
     }
     out
+}
+
+fn to_review(name: &str) -> String {
+    format!("another person: backstop review {name} --justified --reason TEXT --key FILE, or --unjustified")
 }
 
 /// The way on where people can't decide any more on what they were asked.
@@ -188,9 +189,7 @@ pub fn decided(decided: &Decided, choice: Choice, now: Timestamp, style: Style) 
         line(&mut out, style, "next", &format!("another person: backstop approve {name} --key FILE"));
     }
     if choice == Choice::BreakGlass {
-        let next =
-            format!("another person: backstop review {name} --justified --reason TEXT --key FILE, or --unjustified");
-        line(&mut out, style, "next", &next);
+        line(&mut out, style, "next", &to_review(&name));
     }
     out
 }

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use backstop_core::approval::ballot::Grounds;
 use backstop_core::approval::display::in_words;
 use backstop_core::approval::matter::code;
-use backstop_core::approval::statement::{Choice, Statement};
+use backstop_core::approval::statement::Choice;
 use backstop_core::audit::{Body, By, Entry, Settled};
 use backstop_core::effect::Totals;
 use backstop_core::run::Exit;
@@ -47,12 +48,10 @@ pub fn said(body: &Body) -> (String, Ink) {
         ),
         Body::ApprovalVoted { request, vote, .. } => {
             let good = matches!(vote.choice, Choice::ApproveOnce | Choice::Justified);
-            let grounds = Statement::parse(&vote.text).ok().and_then(|s| Some((s.reason?, s.ticket)));
-            let grounds = grounds.map_or_else(String::new, |(reason, ticket)| {
-                let ticket = ticket.map_or_else(String::new, |t| format!(" ({})", quoted(&t)));
-                format!("{ticket}: {}", quoted(&reason))
-            });
-            let said = format!("{} {} {}{grounds}", code(*request), quoted(&vote.person), vote.choice.name());
+            let Grounds { reason, ticket } = vote.grounds();
+            let ticket = ticket.map_or_else(String::new, |t| format!(" ({})", quoted(&t)));
+            let reason = reason.map_or_else(String::new, |r| format!(": {}", quoted(&r)));
+            let said = format!("{} {} {}{ticket}{reason}", code(*request), quoted(&vote.person), vote.choice.name());
             (said, if good { Ink::Made } else { Ink::Lost })
         }
         Body::ApprovalClaimed { request, votes, .. } => {
