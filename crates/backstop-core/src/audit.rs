@@ -477,6 +477,41 @@ impl Body {
         }
     }
 
+    /// The names of all types.
+    pub const NAMES: [&'static str; 31] = [
+        "approval.asked",
+        "approval.claimed",
+        "approval.ended",
+        "approval.voted",
+        "audit.recovered",
+        "audit.started",
+        "notice.delivered",
+        "notice.failed",
+        "people.changed",
+        "policy.loaded",
+        "policy.refused",
+        "run.committed",
+        "run.committing",
+        "run.conflict",
+        "run.denied",
+        "run.discarded",
+        "run.dry-run",
+        "run.failed",
+        "run.held",
+        "run.in-place",
+        "run.judged",
+        "run.nested",
+        "run.observed",
+        "run.recovered",
+        "run.redoing",
+        "run.redone",
+        "run.rehearsed",
+        "run.requested",
+        "run.undoing",
+        "run.undone",
+        "vault.pruned",
+    ];
+
     /// The type's name in the log.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -79,7 +79,7 @@ fn the_log_is_shown_by_run_kind_and_time() {
     assert_eq!(of_it.first().map(String::as_str), Some("run.requested"));
     assert_eq!(of_it.last().map(String::as_str), Some("run.undone"));
     assert_eq!(names(&["--run", &first, "--event", "run.committed"]), ["run.committed"]);
-    assert_eq!(names(&["--event", "run.undo"]), [""; 0], "no part of a name");
+    assert!(place.say(&["log", "--event", "run.undo"], 2).contains("no entry of the log is called run.undo"));
     assert_eq!(names(&["--event", "run.undone", "--event", "audit"]), ["audit.started", "run.undone"]);
     assert!(names(&["--since", "1h"]).len() > 10);
     assert!(names(&["--since", "2000-01-01", "--until", "2000-01-02"]).is_empty());

@@ -1,5 +1,7 @@
 pub(crate) mod approvals;
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::policy::law::{Layer, Refusal};
 use crate::policy::{Decision, Reason};
@@ -88,6 +90,8 @@ fn one_of_each() -> Vec<Body> {
             run: run(),
             session: Some("s".into()),
         },
+        Body::NoticeDelivered { attempts: 2, channel: "team".to_owned(), entry: 5 },
+        Body::NoticeFailed { attempts: 9, channel: "team".to_owned(), entry: 5, why: "no route".to_owned() },
         Body::PolicyLoaded {
             digest: digest(),
             rules: 23,
@@ -122,6 +126,7 @@ fn one_of_each() -> Vec<Body> {
         Body::RunFailed { run: run(), why: "disk full".to_owned() },
         Body::RunHeld { run: run() },
         judged(Decision::Ask),
+        Body::RunObserved { as_rehearsed: false, digest: digest(), run: run(), totals: Totals::default() },
         Body::RunRedone { run: run() },
         Body::RunRedoing { by: PERSON, run: run() },
         rehearsed(3),
@@ -143,6 +148,13 @@ fn every_type_is_canonical_survives_and_carries_its_name() {
         assert!(text.contains(&format!("\"body\":{{\"{}\":", entry.body.name())), "{text}");
         assert_eq!(Entry::parse(&line), Some(entry));
     }
+}
+
+#[test]
+fn every_type_is_among_the_names() {
+    let named: BTreeSet<&str> = Body::NAMES.into_iter().collect();
+    assert_eq!(one_of_each().iter().map(Body::name).collect::<BTreeSet<_>>(), named);
+    assert_eq!(named.len(), Body::NAMES.len());
 }
 
 #[test]

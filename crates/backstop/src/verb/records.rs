@@ -1,6 +1,6 @@
 //! `log`: the audit log, read without opening the engine, which would write to it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use backstop_engine::porch::{self, Caller};
 
 use crate::args::Log;
 use crate::out::{Done, Trouble};
+use crate::screen::message::quoted;
 use crate::screen::records;
 use crate::screen::style::Style;
 use crate::{clock, exit, inside};
@@ -31,6 +32,9 @@ pub fn folder() -> Result<PathBuf, Failure> {
 /// `backstop log`.
 pub fn log(typed: &Log) -> Done {
     inside::records_needed("log")?;
+    if let Some(kind) = typed.event.iter().find(|kind| Body::NAMES.iter().all(|name| !is_kind(name, kind))) {
+        return Err(no_such(kind).into());
+    }
     let dir = folder()?;
     let style = Style::of(&io::stdout());
     let mut session = typed.session.as_deref().map(|s| Session { name: s.into(), runs: HashSet::new() });
@@ -74,6 +78,14 @@ fn is_kind(name: &str, kind: &str) -> bool {
     name.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || kind.ends_with('.'))
 }
 
+/// Nothing has this name: else a slip of the hand looks like a log in which that never happened.
+fn no_such(kind: &str) -> Failure {
+    let all: BTreeSet<&str> = Body::NAMES.iter().filter_map(|name| name.split('.').next()).collect();
+    let all: Vec<&str> = all.into_iter().collect();
+    Failure::usage(format!("no entry of the log is called {}", quoted(kind)))
+        .next(format!("one of {}, or a whole name, like run.committed", all.join(", ")))
+}
+
 /// True when nobody reads standard output any more: a follower must not outlive its reader.
 fn closed() -> bool {
     use rustix::event::{PollFd, PollFlags, poll};
@@ -90,8 +102,7 @@ fn canonical(entry: &Entry) -> Vec<u8> {
     line
 }
 
-/// Why the log can't be shown.
-pub fn unreadable(error: AuditError) -> Trouble {
+fn unreadable(error: AuditError) -> Trouble {
     Failure::because("cannot read the audit log", &error).next("backstop audit verify").into()
 }
 
