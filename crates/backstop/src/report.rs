@@ -9,7 +9,7 @@ mod told;
 
 use std::collections::BTreeMap;
 
-use backstop_core::approval::statement::Statement;
+use backstop_core::approval::ballot::Grounds;
 use backstop_core::audit::{Body, By, Entry};
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Effect, EffectSet};
@@ -151,9 +151,8 @@ impl Incident {
             all.extend(case.wrong.iter().map(|wrong| format!("{}: {wrong}", case.record.id)));
         }
         if !self.missing.is_empty() {
-            let some: Vec<String> = self.missing.iter().take(LINES).map(RunId::to_string).collect();
-            let more = more(self.missing.len().saturating_sub(LINES));
-            all.push(format!("the log knows runs of which nothing is kept here: {}{more}", some.join(", ")));
+            let some = some(self.missing.iter().map(RunId::to_string)).join(", ");
+            all.push(format!("the log knows runs of which nothing is kept here: {some}"));
         }
         all.into_iter().map(Block::Alarm).collect()
     }
@@ -180,10 +179,9 @@ impl Incident {
         let unknown = match unknown.len() {
             0 => String::new(),
             n => format!(
-                " Of {} it is not known what they took: {}{}.",
+                " Of {} it is not known what they took: {}.",
                 size::counted(n as u64, "run", "runs"),
-                unknown.iter().take(LINES).cloned().collect::<Vec<_>>().join(", "),
-                more(n.saturating_sub(LINES))
+                some(unknown).join(", ")
             ),
         };
         format!("{states}. {known}{unknown}")
@@ -265,8 +263,13 @@ fn cut(text: &str) -> String {
     }
 }
 
-fn more(n: usize) -> String {
-    if n == 0 { String::new() } else { format!(" and {} more", size::count(n as u64)) }
+/// The first of them, and how many more there are.
+fn some(all: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut all = all.into_iter();
+    let mut some: Vec<String> = all.by_ref().take(LINES).collect();
+    let left = all.count();
+    some.extend((left > 0).then(|| format!("and {} more", size::count(left as u64))));
+    some
 }
 
 impl Case {
@@ -355,8 +358,9 @@ impl Case {
             Ok(brief) => facts.extend(self.effect(brief)),
             Err(why) => facts.push(("effect", format!("not known: {}", tame(why.as_bytes())))),
         }
-        let left = record.left_behind.iter().take(LINES);
-        facts.extend(left.map(|p| ("stopped", format!("{}[{}], which outlived the command", p.name.quoted(), p.pid))));
+        let left = record.left_behind.iter();
+        let left = left.map(|p| format!("{}[{}], which outlived the command", p.name.quoted(), p.pid));
+        facts.extend(some(left).into_iter().map(|left| ("stopped", left)));
         if self.told.nested > 0 {
             let times = size::counted(self.told.nested, "time", "times");
             facts.push((
@@ -369,7 +373,8 @@ impl Case {
         facts.extend(
             record.instead.map(|run| ("instead", format!("{run} would do the same, and people were asked about that"))),
         );
-        facts.extend(record.notes.iter().take(LINES).map(|note| ("note", cut(&tame(note.as_bytes())))));
+        let notes = record.notes.iter().map(|note| cut(&tame(note.as_bytes())));
+        facts.extend(some(notes).into_iter().map(|note| ("note", note)));
         facts
     }
 
@@ -419,14 +424,18 @@ impl Case {
     fn decided(&self) -> Vec<Vec<String>> {
         let mut rows = Vec::new();
         let reasons = self.told.judgement.iter().flat_map(|j| &j.reasons).filter(|r| r.decision > Decision::Allow);
-        for reason in reasons.take(LINES) {
+        let mut reasons = reasons.peekable();
+        for reason in reasons.by_ref().take(LINES) {
             let who = reason.source.as_deref().map_or_else(|| "Backstop".to_owned(), quoted);
             let what = format!("{}: {}", quoted(&reason.rule), reason.decision.name());
             rows.push(vec![who, what, quoted(&reason.why), String::new()]);
         }
+        if reasons.peek().is_some() {
+            let left = size::counted(reasons.count() as u64, "rule", "rules");
+            rows.push(vec![format!("and {left} more"), String::new(), String::new(), String::new()]);
+        }
         for vote in &self.told.votes {
-            let said = Statement::parse(&vote.text).ok();
-            let (reason, ticket) = said.map_or((None, None), |s| (s.reason, s.ticket));
+            let Grounds { reason, ticket } = vote.grounds();
             let why: Vec<String> = reason.into_iter().chain(ticket.map(|t| format!("({t})"))).collect();
             let who = format!("{}, by the key {}", quoted(&vote.person), quoted(&vote.credential));
             rows.push(vec![who, vote.choice.name().to_owned(), quoted(&why.join(" ")), second(vote.at)]);
@@ -442,7 +451,7 @@ impl Case {
                 Came::CalledOff => " (called off: nothing came of it)",
                 Came::Open => " (begun; how it ended is not on record)",
             };
-            rows.push(vec![who, format!("{}{came}", deed.what), String::new(), second(deed.at)]);
+            rows.push(vec![who, format!("{}{came}", deed.act.in_words()), String::new(), second(deed.at)]);
         }
         rows
     }
@@ -453,11 +462,6 @@ impl Brief {
         let sentence =
             |tense| if set.is_empty() { "none that is on record".to_owned() } else { summary::sentence(set, tense) };
         let (places, more_places) = places(set);
-        let some = |all: Vec<String>| {
-            let left = all.len().saturating_sub(LINES);
-            let last = (left > 0).then(|| format!("and {} more", size::count(left as u64)));
-            all.into_iter().take(LINES).chain(last).collect::<Vec<_>>()
-        };
         let through = set.crossings.iter();
         let through =
             through.map(|c| format!("{} -> {}, where {} was named", c.via.quoted(), c.hit.quoted(), c.typed.quoted()));
@@ -472,9 +476,9 @@ impl Brief {
             more: set.effects.len().saturating_sub(EFFECTS),
             places,
             more_places,
-            through: some(through.collect()),
-            doors: some(doors.collect()),
-            unknown: some(set.incomplete.iter().map(|what| quoted(what)).collect()),
+            through: some(through),
+            doors: some(doors),
+            unknown: some(set.incomplete.iter().map(|what| quoted(what))),
             undoable: set.effects.iter().all(|e| e.undoable),
         }
     }

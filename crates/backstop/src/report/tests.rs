@@ -293,6 +293,13 @@ fn what_is_kept_of_a_run_is_compared_with_the_log() {
     let mut other = record.clone();
     other.request.command = backstop_core::request::Command::Argv(vec!["ls".into()]);
     assert!(wrong(&other, &effects, &entries).0.contains("another command"));
+    // By its bytes: two that look alike on a screen are two.
+    let bytes = |last: u8| backstop_core::request::Command::Line(Bytes::new(vec![b'r', b'm', b' ', last]));
+    other.request.command = bytes(0xff);
+    let entries_of_other = begun(&other);
+    assert_eq!(wrong(&other, &effects, &entries_of_other).0, "");
+    other.request.command = bytes(0xfe);
+    assert!(wrong(&other, &effects, &entries_of_other).0.contains("another command"));
     assert_eq!(wrong(&record, &effects, &[]).0, "the log does not know this run");
     let mut broken = incident();
     broken.cases = vec![Case::new(state, Err("its effects are not known".to_owned()), &entries)];
@@ -309,6 +316,27 @@ fn what_is_kept_of_a_run_is_compared_with_the_log() {
     }
     assert!(broken.alarms() && !incident().alarms());
     assert!(text.contains("Of 1 run it is not known what they took"), "{text}");
+}
+
+/// A list that is cut says so.
+#[test]
+fn what_is_left_out_is_counted() {
+    let outcome = rehearsal::incident();
+    let (mut record, mut effects) = (outcome.record, outcome.effects);
+    let many = |what: &str| (0..LINES + 3).map(|n| format!("{what} {n}")).collect::<Vec<_>>();
+    record.notes = many("note");
+    effects.incomplete = many("unknown");
+    let judgement = record.judgement.as_mut().expect("judged");
+    let reason = judgement.reasons.iter().find(|r| r.decision > Decision::Allow).expect("a rule").clone();
+    judgement.reasons = vec![reason; LINES + 3];
+    record.digest = Some(effects.digest());
+    let entries = begun(&record);
+    let missing = (1..).take(LINES + 3).map(RunId::from_number).collect();
+    let case = Case::new(record, Ok(effects), &entries);
+    let text = markdown::text(&Incident { cases: vec![case], entries, missing, ..incident() }.blocks());
+    for part in ["| note | and 3 more |", "| unknown | and 3 more |", "| and 3 rules more |", ", and 3 more"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }
 
 #[test]

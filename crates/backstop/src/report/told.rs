@@ -8,6 +8,7 @@ use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
 use backstop_core::policy::Judgement;
+use backstop_core::request::Command;
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 
@@ -22,6 +23,31 @@ pub enum Came {
     Open,
 }
 
+/// What somebody did about a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Gave it up.
+    Discarded,
+    /// Let it take effect.
+    Committed,
+    /// Took it back.
+    Undone,
+    /// Brought it back.
+    Redone,
+}
+
+impl Act {
+    /// In words, as somebody did it.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Discarded => "gave it up",
+            Self::Committed => "let it take effect",
+            Self::Undone => "took it back",
+            Self::Redone => "brought it back",
+        }
+    }
+}
+
 /// Somebody let something take effect, took it back, brought it back, or gave it up.
 #[derive(Clone, Debug)]
 pub struct Deed {
@@ -29,17 +55,27 @@ pub struct Deed {
     pub at: Timestamp,
     /// On whose word.
     pub by: By,
-    /// What, as a verb in the past.
-    pub what: &'static str,
+    /// What.
+    pub act: Act,
     /// What came of it.
     pub came: Came,
+}
+
+/// What was asked of Backstop.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    command: Command,
+    cwd: Bytes,
+    /// The account.
+    by: u32,
+    session: Option<Bytes>,
 }
 
 /// A run, as the log tells it.
 #[derive(Debug, Default)]
 pub struct Told {
-    /// What was asked: command, place, the account, the session.
-    asked: Option<(String, Bytes, u32, Option<Bytes>)>,
+    /// What was asked.
+    asked: Option<Asked>,
     /// What was done on whose word, in order.
     pub deeds: Vec<Deed>,
     /// The digest of its effects.
@@ -67,8 +103,8 @@ impl Told {
     fn tell(&mut self, e: &Entry) {
         match &e.body {
             Body::RunRequested { command, cwd, uid, by, session, .. } => {
-                let text = String::from_utf8_lossy(command.text().as_slice()).into_owned();
-                self.asked = Some((text, cwd.clone(), by.unwrap_or(*uid), session.clone()));
+                let by = by.unwrap_or(*uid);
+                self.asked = Some(Asked { command: command.clone(), cwd: cwd.clone(), by, session: session.clone() });
                 self.state = Some(State::Rehearsing);
             }
             Body::RunRehearsed { digest, effects, .. } => {
@@ -89,12 +125,12 @@ impl Told {
             Body::RunDryRun { .. } => self.state = Some(State::DryRun),
             Body::RunInPlace { .. } => self.state = Some(State::InPlace),
             Body::RunDiscarded { by, .. } => {
-                self.begins(e.at, *by, "gave it up");
+                self.begins(e.at, *by, Act::Discarded);
                 self.ends(Came::Done, Some(State::Discarded));
             }
-            Body::RunCommitting { by, .. } => self.begins(e.at, *by, "let it take effect"),
-            Body::RunUndoing { by, .. } => self.begins(e.at, *by, "took it back"),
-            Body::RunRedoing { by, .. } => self.begins(e.at, *by, "brought it back"),
+            Body::RunCommitting { by, .. } => self.begins(e.at, *by, Act::Committed),
+            Body::RunUndoing { by, .. } => self.begins(e.at, *by, Act::Undone),
+            Body::RunRedoing { by, .. } => self.begins(e.at, *by, Act::Redone),
             Body::RunCommitted { .. } | Body::RunRedone { .. } => self.ends(Came::Done, Some(State::Committed)),
             Body::RunUndone { .. } => self.ends(Came::Done, Some(State::Undone)),
             // Where it went back to is not said here.
@@ -128,8 +164,8 @@ impl Told {
         }
     }
 
-    fn begins(&mut self, at: Timestamp, by: By, what: &'static str) {
-        self.deeds.push(Deed { at, by, what, came: Came::Open });
+    fn begins(&mut self, at: Timestamp, by: By, act: Act) {
+        self.deeds.push(Deed { at, by, act, came: Came::Open });
         self.state = None;
     }
 
@@ -143,18 +179,18 @@ impl Told {
     /// When it was taken back last, and whether that still stands.
     pub fn taken_back(&self) -> Option<Timestamp> {
         let done = self.deeds.iter().rev().find(|d| d.came == Came::Done)?;
-        (done.what == "took it back").then_some(done.at)
+        (done.act == Act::Undone).then_some(done.at)
     }
 
     /// Where what is kept of the run is not what the log says.
     pub fn differs(&self, record: &RunRecord, effects: Option<&EffectSet>) -> Vec<String> {
         let mut wrong = Vec::new();
-        let Some((command, cwd, uid, session)) = &self.asked else {
+        let Some(asked) = &self.asked else {
             return vec!["the log does not know this run".to_owned()];
         };
         let request = &record.request;
-        let text = String::from_utf8_lossy(request.command.text().as_slice()).into_owned();
-        if (&text, &request.cwd, request.asked_by(), &request.session) != (command, cwd, *uid, session) {
+        let kept = (&request.command, &request.cwd, request.asked_by(), &request.session);
+        if kept != (&asked.command, &asked.cwd, asked.by, &asked.session) {
             wrong.push("its record has another command, place, account or session than the log".to_owned());
         }
         if let Some(state) = self.state.filter(|state| *state != record.state) {

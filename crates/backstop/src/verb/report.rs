@@ -1,6 +1,8 @@
 //! `report`: gathers what is on record of some runs, and writes it down for a post-mortem. The log is verified first,
 //! before the engine is opened, which may put right what a crash left. What can't be read is said, and the rest told.
 
+use std::collections::BTreeSet;
+
 use backstop_core::audit::{Body, Entry};
 use backstop_core::bytes::Bytes;
 use backstop_core::id::RunId;
@@ -28,9 +30,9 @@ pub fn report(typed: &ReportArgs) -> Done {
     let house = verb::doors()?;
     let (all, unread) = read(&dir);
     let wanted = Wanted::of(typed, now);
-    let mut records = chosen(typed, &wanted, &*house)?;
-    let missing: Vec<RunId> =
-        wanted.told_of(&all).into_iter().filter(|id| records.iter().all(|r| r.id != *id)).collect();
+    let told = wanted.told_of(&all);
+    let mut records = chosen(typed, &wanted, &told, &*house)?;
+    let missing: Vec<RunId> = told.into_iter().filter(|id| records.iter().all(|r| r.id != *id)).collect();
     if records.is_empty() && missing.is_empty() {
         return Err(Failure::usage("there are no such runs").next("see which there are: backstop runs").into());
     }
@@ -89,19 +91,18 @@ impl Wanted {
         Self { session, since: typed.since.map(|when| when.moment(now)) }
     }
 
-    /// The runs that the log has of these.
-    fn told_of(&self, entries: &[Entry]) -> Vec<RunId> {
+    /// The runs that the log has of these: of which it says something since then, whenever they were asked for.
+    fn told_of(&self, entries: &[Entry]) -> BTreeSet<RunId> {
         if self.session.is_none() && self.since.is_none() {
-            return Vec::new();
+            return BTreeSet::new();
         }
-        let asked = |e: &Entry| match &e.body {
-            Body::RunRequested { run, session, .. } => {
-                let its = self.session.is_none() || *session == self.session;
-                (its && self.since.is_none_or(|since| e.at >= since)).then_some(*run)
-            }
+        let its = |e: &Entry| match &e.body {
+            Body::RunRequested { run, session, .. } if self.session.is_none() || *session == self.session => Some(*run),
             _ => None,
         };
-        entries.iter().filter_map(asked).collect()
+        let its: BTreeSet<RunId> = entries.iter().filter_map(its).collect();
+        let late = entries.iter().filter(|e| self.since.is_none_or(|since| e.at >= since));
+        late.filter_map(|e| e.body.run()).filter(|run| its.contains(run)).collect()
     }
 
     fn about(&self, typed: &ReportArgs) -> String {
@@ -116,7 +117,12 @@ impl Wanted {
     }
 }
 
-fn chosen(typed: &ReportArgs, wanted: &Wanted, house: &dyn Doors) -> Result<Vec<RunRecord>, Trouble> {
+fn chosen(
+    typed: &ReportArgs,
+    wanted: &Wanted,
+    told: &BTreeSet<RunId>,
+    house: &dyn Doors,
+) -> Result<Vec<RunRecord>, Trouble> {
     if !typed.runs.is_empty() {
         let mut found: Vec<RunRecord> = Vec::new();
         for name in &typed.runs {
@@ -130,5 +136,31 @@ fn chosen(typed: &ReportArgs, wanted: &Wanted, house: &dyn Doors) -> Result<Vec<
     }
     let all = house.runs(&Filter { session: wanted.session.clone(), ..Filter::default() })?;
     // Of what is kept of others the log says that they are missing.
-    Ok(all.runs.into_iter().filter(|r| wanted.since.is_none_or(|since| r.updated >= since)).collect())
+    let late = |r: &RunRecord| wanted.since.is_none_or(|since| r.updated >= since) || told.contains(&r.id);
+    Ok(all.runs.into_iter().filter(late).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::screen::rehearsal;
+
+    #[test]
+    fn a_run_belongs_to_the_time_in_which_something_came_of_it() {
+        let record = rehearsal::incident().record;
+        let (early, late) = (record.id, RunId::from_number(5));
+        let entry = |at, body| Entry { at: Timestamp::new(at, 0), body, index: 0, version: Entry::VERSION };
+        let asked = |at, run| entry(at, Body::requested(run, &record.request));
+        let all = [asked(10, early), asked(20, late), entry(30, Body::RunUndone { run: early })];
+        let told = |session: Option<&str>, since: Option<i64>| {
+            let since = since.map(|secs| Timestamp::new(secs, 0));
+            Wanted { session: session.map(Bytes::from), since }.told_of(&all).into_iter().collect::<Vec<_>>()
+        };
+        let both = BTreeSet::from([early, late]).into_iter().collect::<Vec<_>>();
+        assert_eq!(told(None, Some(15)), both, "asked for before, and taken back since");
+        assert_eq!(told(None, Some(25)), [early]);
+        assert_eq!(told(None, Some(31)), []);
+        assert_eq!(told(Some("another"), Some(0)), []);
+        assert_eq!(told(None, None), [], "named by themselves");
+    }
 }
