@@ -319,6 +319,22 @@ fn at_a_terminal_the_very_text_is_shown_and_a_word_is_typed() {
     assert!(scene.say(&["approve", &run, "--key", &scene.key("anna")], 77).contains("--signature FILE"));
 }
 
+/// What is no text is refused, and not signed as another.
+#[test]
+fn a_reason_that_is_signed_is_text() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let scene = Scene::new();
+    let reason = std::ffi::OsStr::from_bytes(b"the disk \xff is full");
+    let key = scene.key("anna");
+    for verb in
+        [&["approve", "r-000001", "--break-glass", "--ticket", "INC-7"][..], &["review", "r-000001", "--justified"]]
+    {
+        let mut command = scene.place.command(verb);
+        let said = command.args(["--key", &key, "--reason"]).arg(reason).output().expect("run");
+        assert!(said.status.code() == Some(2) && text(&said).contains("the reason is not UTF-8"), "{}", text(&said));
+    }
+}
+
 impl Scene {
     fn held_again(&self) -> String {
         self.say(&["undo", "@last"], 0);
