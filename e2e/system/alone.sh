@@ -1,13 +1,8 @@
 # One person only: what takes two is let through after a day, where root says so, and not a moment before.
 own_etc
 outside_needs_two
-mkdir /srv/shop
-chown 1000:1000 /srv/shop
-for file in a b c d; do agent touch /srv/shop/$file; done
+shop a b c d
 daemon_up
-newest() { agent backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1; }
-# hold FILE: asks for its loss; `run` is what it is called.
-hold() { agent backstop run --session "$1" -c "rm /srv/shop/$1" > /tmp/held 2>&1; run=$(newest); }
 key 1001 anna
 key 1002 ben
 expect enrol-anna 0 'enrol a second person' backstop people add anna --account anna --key /tmp/keys/anna

@@ -16,7 +16,7 @@ expect nobody-of-no-name 2 'no user account' agent backstop run --as nobody-at-a
 expect nothing-of-his-environment 0 '^/root root end$' agent env EVIL=1 LD_LIBRARY_PATH=/w BASH_ENV=/w/x \
     backstop run --as root --rehearse -c 'echo $HOME $USER $EVIL $LD_LIBRARY_PATH $BASH_ENV end'
 expect held 75 'held' agent backstop run --as root -c 'echo new > /srv/conf'
-run=$(agent backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1)
+run=$(newest agent)
 expect nothing-yet 0 '^old$' cat /srv/conf
 expect its-asker-sees-it 0 'echo new' agent backstop show "$run"
 expect but-not-what-is-closed-to-him 0 'not yours to read' agent backstop show "$run" --diff
@@ -30,7 +30,7 @@ expect with-its-mode 0 '^600 0$' stat -c '%a %u' /srv/conf
 expect nothing-is-free-in-everybodys-place 75 'held' agent backstop run --as root -c 'echo x > /tmp/x'
 expect nor-in-its-own-caches 75 'held' agent backstop run --as root -c 'mkdir -p /root/.cache; echo x > /root/.cache/x'
 expect in-the-home-of-the-asker-too 75 'held' agent backstop run --as root -c 'echo x > /home/agent/x'
-again=$(agent backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1)
+again=$(newest agent)
 printf 'mode = "system"\n' > /etc/backstop/settings.toml
 expect a-word-that-was-taken-back-holds-no-more 77 'does not let agent' as 1001 backstop commit "$again"
 expect nor-for-a-redo-however-it-is-named 77 'does not let agent' backstop redo --last 1

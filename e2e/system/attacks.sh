@@ -29,7 +29,7 @@ wait %2 2> /dev/null
 
 # Others' runs.
 as 1002 bash -c 'mkdir -p /home/ben/w; cd /home/ben/w; echo private > p; backstop run --hold -c "echo more >> p"' > /dev/null 2>&1
-theirs=$(backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1)
+theirs=$(newest)
 for verb in show discard undo "show --diff" "show --tree" wait; do
     set -- $verb
     expect "no-$1-of-others $verb" 2 'there is no run' agent backstop $1 "$theirs" ${2:-}
@@ -98,7 +98,7 @@ agent backstop discard @last > /dev/null 2>&1
 # Writing by way of the guard: what was rehearsed is moved where somebody else's is now.
 agent mkdir d; mkdir r
 expect a-file-in-his-own 75 '' agent backstop run --hold -c 'echo evil > d/evil'
-mine=$(agent backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1)
+mine=$(newest agent)
 agent mv d d.away; agent mv r d
 expect root-writes-nothing-into-roots 74 'may not change this now' backstop commit "$mine"
 expect and-it-is-not-there 2 '' ls d/evil

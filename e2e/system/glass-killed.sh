@@ -20,7 +20,7 @@ scene() {
 hold() {
     touch /srv/shop/"$1"
     backstop run --session "$1" -c "rm /srv/shop/$1" > /tmp/held 2>&1
-    run=$(backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1)
+    run=$(newest)
 }
 word() {
     file=/tmp/keys/word

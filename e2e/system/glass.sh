@@ -1,16 +1,9 @@
 # One person alone, in an emergency, by a security key; and another who looks at that before it happens again.
 own_etc
 outside_needs_two
-mkdir /srv/shop
-chown 1000:1000 /srv/shop
-for file in a b c d e; do agent touch /srv/shop/$file; done
+shop a b c d e
 daemon_up
 cd /srv
-# hold FILE: asks for its loss; `run` is what it is called.
-hold() {
-    agent backstop run --session "$1" -c "rm /srv/shop/$1" > /tmp/held 2>&1
-    run=$(agent backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1)
-}
 # word PERSON DECISION: what the person signs of the run, in emergency.
 word() {
     file=/tmp/keys/$run-$1-$2

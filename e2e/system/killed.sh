@@ -4,7 +4,6 @@ mkdir ws && chown 1000:1000 ws && cd ws
 agent mkdir -p /home/agent
 happened() { [ -e new ] && [ ! -e old ]; }
 not_happened() { [ ! -e new ] && [ -e old ] && [ "$(cat old)" = before ]; }
-newest() { backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1; }
 # Of the newest run; none where the one before is still the newest.
 state() {
     [ "$(newest)" = "$1" ] && echo none && return

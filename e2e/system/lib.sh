@@ -22,6 +22,19 @@ as() {
     setpriv --reuid="$uid" --regid="$uid" --clear-groups --inh-caps=-all env HOME=/home/u"$uid" "$@"
 }
 agent() { as 1000 "$@"; }
+# newest [agent]: what the last run of root, or of the agent, is called.
+newest() { "$@" backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1; }
+# shop FILE...: files of the agent's outside its workspace.
+shop() {
+    mkdir /srv/shop
+    chown 1000:1000 /srv/shop
+    for file; do agent touch /srv/shop/"$file"; done
+}
+# hold FILE: the agent asks for its loss, in a session of that name; `run` is what it is called.
+hold() {
+    agent backstop run --session "$1" -c "rm /srv/shop/$1" > /tmp/held 2>&1
+    run=$(newest agent)
+}
 
 # /etc is this script's own from here on, with an empty /etc/backstop.
 own_etc() {

@@ -82,7 +82,7 @@ wait_for 10 /tmp/cursors/hook.json next > /dev/null
 sleep 1
 mkdir /srv/one && echo keep > /srv/one/f && chown -R 1000 /srv/one
 expect held 75 'needs 2 people' agent backstop run -c 'rm -rf /srv/one'
-run=$(agent backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1)
+run=$(newest agent)
 expect the-webhook-hears-of-it 0 "approval needed: would delete" wait_for 20 /tmp/told/webhook "approval.asked.*"
 expect with-the-run 0 "$run" told webhook
 expect and-the-link 0 'https://backstop.example/[0-9a-f]{8}' told webhook
@@ -102,7 +102,7 @@ expect it-is-on-record 0 'people were told of entry' wait_log 20 'people were to
 echo 503 > /tmp/answer.webhook
 mkdir /srv/two && chown 1000 /srv/two && touch /srv/two/f && chown 1000 /srv/two/f
 agent backstop run -c 'rm -rf /srv/two' > /dev/null 2>&1
-two=$(agent backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1)
+two=$(newest agent)
 expect it-is-tried 0 '503' wait_for 20 /tmp/told/webhook "\"answered\": 503.*$two"
 expect others-are-told-meanwhile 0 "$two" wait_for 20 /tmp/told/slack "$two"
 notifier_down
@@ -111,7 +111,7 @@ rm /tmp/answer.webhook
 daemon_up
 mkdir /srv/three && chown 1000 /srv/three && touch /srv/three/f && chown 1000 /srv/three/f
 agent backstop run -c 'rm -rf /srv/three' > /dev/null 2>&1
-three=$(agent backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1)
+three=$(newest agent)
 notifier_up
 expect what-was-missed-arrives 0 "$two" wait_for 20 /tmp/told/webhook "\"answered\": 200.*$two"
 expect and-what-came-while-it-was-away 0 "$three" wait_for 20 /tmp/told/webhook "\"answered\": 200.*$three"

@@ -16,7 +16,7 @@ printf '{"version":1,"proven":[{"at":"%s","level":"application","locations":2,"r
 
 cd /var/www
 expect held 75 'needs 2 people' agent backstop run --profile production -c 'rm -rf /var/www/temp/*'
-run=$(agent backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1)
+run=$(newest agent)
 expect nothing-gone 0 '' test -e $data/PG_VERSION
 # The agent.
 expect agent-sees-nothing-of-others 77 'only people who are enrolled' agent backstop pending

@@ -9,7 +9,7 @@ touch /srv/one/$'\e[2J\e[Hx\nnothing  waits'
 echo secret > /srv/one/text
 chown -R 1000 /srv/one
 agent backstop run -c 'rm /srv/one/*' > /tmp/held 2>&1
-run=$(agent backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1)
+run=$(newest agent)
 
 t() { as "$who" tmux -f /dev/null -S /tmp/tmux."$who" "$@"; }
 # begin UID ARG...: the screen of somebody

@@ -1,16 +1,13 @@
 # Time that can't be trusted ends what waits for people: by the daemon's own clocks.
 own_etc
 outside_needs_two
-mkdir /srv/shop
-chown 1000:1000 /srv/shop
-for file in a b c d e; do agent touch /srv/shop/$file; done
+shop a b c d e
 daemon_up
 enrol_two
 cd /srv
 # half FILE: asks for its loss, and anna has approved; ben's signature is ready.
 half() {
-    agent backstop run --session "$1" -c "rm /srv/shop/$1" > /tmp/held 2>&1
-    run=$(agent backstop runs --json | sed -n 's/.*"id": "\(r-[^"]*\)".*/\1/p' | head -1)
+    hold "$1"
     sign 1001 anna "$run" /tmp/keys/a-"$1"
     as 1001 backstop approve "$run" --signature /tmp/keys/a-"$1".sig > /tmp/half 2>&1
     sign 1002 ben "$run" /tmp/keys/b-"$1"
