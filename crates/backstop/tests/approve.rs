@@ -309,11 +309,11 @@ fn at_a_terminal_the_very_text_is_shown_and_a_word_is_typed() {
         (code, String::from_utf8(seen).expect("UTF-8").replace('\r', ""))
     };
     let (code, seen) = approve("anna", "yes\n");
-    assert!(code == Some(77) && seen.contains("nothing was signed"), "{seen}");
+    assert!(code == Some(77) && seen.contains("nothing was signed"), "{code:?}: {seen}");
     let (code, seen) = approve("anna", "approve-once\n");
-    assert!(code == Some(0) && seen.contains(&shown) && seen.contains("1 of 2 (anna)"), "{seen}");
+    assert!(code == Some(0) && seen.contains(&shown) && seen.contains("1 of 2 (anna)"), "{code:?}: {seen}");
     let (code, seen) = approve("ben", "approve-once\n");
-    assert!(code == Some(0) && !scene.rows(), "{seen}");
+    assert!(code == Some(0) && !scene.rows(), "{code:?}: {seen}");
     // Without one nothing is signed at all.
     let run = scene.held_again();
     assert!(scene.say(&["approve", &run, "--key", &scene.key("anna")], 77).contains("--signature FILE"));

@@ -5,6 +5,10 @@ use std::io::{Read as _, Write as _};
 use std::process::Command;
 use std::time::Duration;
 
+/// What leads the terminal's session: it outlives `backstop`, so that nothing that was written is lost with the
+/// session, and says at the end what `backstop` ended with (128 and the signal's number, where one ended it).
+const LEADER: &str = "\"$@\"; printf '\\0%s\\0' $?; read -r _";
+
 /// Runs `backstop` with `args` at a terminal of its own, in the environment that `prepare` gives it; answers when
 /// the screen ends with `prompt`. Gives the exit code and all that was on the screen.
 pub fn at_a_terminal(
@@ -14,12 +18,12 @@ pub fn at_a_terminal(
     answer: impl FnOnce() -> String,
 ) -> (Option<i32>, Vec<u8>) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("pty");
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("pty");
     grantpt(&master).and_then(|()| unlockpt(&master)).expect("pty");
     let name = ptsname(&master, Vec::new()).expect("name").into_string().expect("UTF-8");
     let side = || File::options().read(true).write(true).open(&name).expect("terminal");
     let mut command = Command::new("setsid");
-    command.args(["--ctty", "--wait", env!("CARGO_BIN_EXE_backstop")]).args(args);
+    command.args(["--ctty", "--wait", "sh", "-c", LEADER, "sh", env!("CARGO_BIN_EXE_backstop")]).args(args);
     prepare(&mut command);
     let mut child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("setsid");
     drop(command);
@@ -27,9 +31,18 @@ pub fn at_a_terminal(
     let mut seen = Vec::new();
     let mut answer = Some(answer);
     let mut buffer = [0; 4096];
-    // The terminal reports an error once nobody has it open any more.
-    while let Ok(n @ 1..) = master.read(&mut buffer) {
+    let code = loop {
+        // The terminal reports an error once nobody has it open any more.
+        let n = master.read(&mut buffer).unwrap_or(0);
         seen.extend_from_slice(&buffer[..n]);
+        if let Some(end) = seen.strip_suffix(b"\0").and_then(|seen| seen.iter().rposition(|b| *b == 0)) {
+            let code = String::from_utf8_lossy(&seen[end + 1..seen.len() - 1]).parse().ok();
+            seen.truncate(end);
+            break code;
+        }
+        if n == 0 {
+            break None;
+        }
         if seen.ends_with(prompt.as_bytes())
             && let Some(answer) = answer.take()
         {
@@ -37,6 +50,9 @@ pub fn at_a_terminal(
             std::thread::sleep(Duration::from_millis(200));
             master.write_all(answer().as_bytes()).expect("answer");
         }
-    }
-    (child.wait().expect("ends").code(), seen)
+    };
+    // Its leader ends with the terminal.
+    drop(master);
+    child.wait().expect("ends");
+    (code, seen)
 }
