@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::{steps, workspace};
 
@@ -71,9 +72,9 @@ fn generate() -> Result<PathBuf, String> {
     for folder in GENERATED {
         fs::create_dir_all(dir.join(folder)).map_err(|e| failed("make", &dir, &e))?;
     }
-    let mut man = workspace::cargo();
-    man.args(["run", "--quiet", "--package", "backstop", "--profile", "ci", "--", "man"]).arg(dir.join("man"));
-    steps::run(&mut man)?;
+    steps::run(&mut workspace::programs())?;
+    let program = workspace::target().join(workspace::PROFILE).join("backstop");
+    steps::run(Command::new(program).arg("man").arg(dir.join("man")))?;
     Ok(dir)
 }
 

@@ -3,9 +3,11 @@
 //! named with `--without`, and the table says so.
 
 use std::fmt;
+use std::fs;
 use std::process::Command;
 
 use crate::steps::{self, Steps};
+use crate::workspace::PROFILE;
 use crate::{tools, workspace};
 
 /// What to test.
@@ -23,10 +25,7 @@ pub struct Args {
 }
 
 const STEPS: [&str; 11] =
-    ["packages", "fmt", "clippy", "deny", "docs", "generated", "doctests", "build", "faults", "agents", "tests"];
-
-/// The profile all test binaries are built with: see `Cargo.toml`.
-const PROFILE: &str = "ci";
+    ["packages", "fmt", "clippy", "deny", "docs", "faults", "build", "generated", "doctests", "agents", "tests"];
 
 /// Runs every step.
 pub fn run(args: &Args) -> Result<(), String> {
@@ -39,15 +38,18 @@ pub fn run(args: &Args) -> Result<(), String> {
     if !args.fast {
         steps.step("deny", deny);
         steps.step("docs", docs);
+    }
+    steps.step("faults", faults);
+    steps.step("build", || {
+        steps::run(workspace::cargo().args(["build", "--workspace", "--all-targets", "--profile", PROFILE]))
+    });
+    if !args.fast {
+        // After the build, which has made nearly all that they take.
         steps.step("generated", crate::docs::check);
         steps.step("doctests", || {
             steps::run(workspace::cargo().args(["test", "--doc", "--workspace", "--profile", PROFILE, "--quiet"]))
         });
     }
-    steps.step("build", || {
-        steps::run(workspace::cargo().args(["build", "--workspace", "--all-targets", "--profile", PROFILE]))
-    });
-    steps.step("faults", || steps::run(&mut faults_build()));
     if !steps.failed("build") && !steps.failed("faults") {
         let mut tests = |which: &[&str], agents: Option<&str>| {
             tools::cargo_tool("nextest", &[])?;
@@ -130,14 +132,21 @@ fn docs() -> Result<(), String> {
     )
 }
 
-/// The binary with fault points, apart from the ordinary one: a run must never pass through it.
-fn faults_build() -> Command {
-    let mut command = workspace::cargo();
-    command.args(["build", "-p", "backstop", "-p", "backstop-engine", "--bins", "--features", "faults"]);
-    command.args(["--profile", PROFILE, "--target-dir"]);
-    command.arg(workspace::target().join("faults"));
-    command
+/// Programs with fault points, in a folder apart from the ordinary ones: a run must never pass through them.
+fn faults() -> Result<(), String> {
+    let built = workspace::target().join(PROFILE);
+    let apart = workspace::target().join("faults").join(PROFILE);
+    steps::run(workspace::programs().args(["--features", "backstop/faults,backstop-engine/faults"]))?;
+    fs::create_dir_all(&apart).map_err(|e| format!("{}: {e}", apart.display()))?;
+    for program in PROGRAMS {
+        let (from, to) = (built.join(program), apart.join(program));
+        fs::rename(&from, &to).map_err(|e| format!("{} to {}: {e}", from.display(), to.display()))?;
+    }
+    Ok(())
 }
+
+/// What a machine has installed of Backstop.
+const PROGRAMS: [&str; 3] = ["backstop", "backstopd", "backstop-notify"];
 
 /// The tests that lead real coding agents.
 const AGENTS: &str = "package(backstop-e2e) & binary(agents)";

@@ -22,3 +22,14 @@ pub fn cargo() -> Command {
     command.current_dir(root());
     command
 }
+
+/// The profile that all test binaries are built with: see `Cargo.toml`.
+pub const PROFILE: &str = "ci";
+
+/// Builds the programs alone, with what the tests build: an example among them has cargo choose the same features of
+/// every dependency, which else would be built twice.
+pub fn programs() -> Command {
+    let mut command = cargo();
+    command.args(["build", "--workspace", "--bins", "--example", "arena", "--profile", PROFILE]);
+    command
+}
