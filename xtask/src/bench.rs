@@ -10,6 +10,8 @@ mod report;
 mod scratch;
 mod systems;
 
+use std::process::Command;
+
 use crate::steps;
 use crate::{tools, workspace};
 use scratch::Scratch;
@@ -26,6 +28,9 @@ pub struct Args {
     /// Files in the tree of the job `million`.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10..))]
     million: u32,
+    /// Entries of the log that the job `audit` verifies.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10..))]
+    entries: u32,
     /// The user for what is measured without root, when called as root.
     #[arg(long, default_value_t = 1000)]
     user: u32,
@@ -42,7 +47,7 @@ pub struct Args {
     #[arg(long)]
     all_agents: bool,
     /// Jobs [default: all but `agents`, which installs clients].
-    #[arg(value_parser = ["true", "edit", "untar", "rm", "git", "cargo", "million", "shell", "agents"])]
+    #[arg(value_parser = ["true", "edit", "untar", "rm", "git", "cargo", "million", "shell", "audit", "agents"])]
     names: Vec<String>,
 }
 
@@ -79,15 +84,14 @@ fn measure_all(args: &Args, scratch: &Scratch) -> Result<(), String> {
         }
     }
     if wanted("shell") {
-        steps::run(workspace::cargo().args([
-            "run",
-            "--release",
-            "--quiet",
-            "-p",
-            "backstop-core",
-            "--example",
-            "shell-cost",
-        ]))?;
+        steps::run(&mut example("backstop-core", "shell-cost"))?;
+    }
+    if wanted("audit") {
+        // On the disk that all else is measured on.
+        let dir = scratch.dir.join("on/audit");
+        scratch::make(&dir)?;
+        let numbers = [args.rounds.to_string(), args.entries.to_string()];
+        steps::run(example("backstop-engine", "audit-cost").arg(&dir).args(numbers))?;
     }
     if args.names.iter().any(|n| n == "agents") {
         agents(scratch, args.all_agents)?;
@@ -95,10 +99,17 @@ fn measure_all(args: &Args, scratch: &Scratch) -> Result<(), String> {
     Ok(())
 }
 
+/// A room's own measurement.
+fn example(package: &str, name: &str) -> Command {
+    let mut command = workspace::cargo();
+    command.args(["run", "--release", "--quiet", "--package", package, "--example", name, "--"]);
+    command
+}
+
 /// What is added to coding agents' own time.
 fn agents(scratch: &Scratch, all: bool) -> Result<(), String> {
     steps::run(workspace::cargo().args(["build", "--release", "--package", "backstop-e2e", "--bins"]))?;
-    let mut command = std::process::Command::new(workspace::target().join("release/round-trips"));
+    let mut command = Command::new(workspace::target().join("release/round-trips"));
     command.env("BACKSTOP_BIN", &scratch.bin).args(all.then_some("--all"));
     steps::run(&mut command)
 }
