@@ -46,6 +46,9 @@ fn main() {
         claim("a-broken-glass-is-reviewed-wherever-it-is-cut-off", &missing, glass_killed),
         claim("one-alone-waits-a-day", &missing, || by_clock(include_str!("../system/alone.sh"))),
         claim("time-that-cannot-be-trusted-ends-what-waits", &missing, || by_clock(include_str!("../system/time.sh"))),
+        claim("whether-somebody-watched-is-on-record", &missing, || {
+            plays(include_str!("../system/guard.sh"), None).map(drop)
+        }),
         claim("many-at-once", &missing, many),
     ];
     libtest_mimic::run(&args, trials).exit();

@@ -4,6 +4,7 @@
 //! Fields stand in alphabetical order, so that the JSON is canonical; a test holds that for every type.
 
 mod story;
+mod watch;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ use crate::run::{Exit, LeftBehind};
 use crate::time::Timestamp;
 
 pub use story::{Complaint, Question, Story};
+pub use watch::{Clocks, Watch};
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -118,6 +120,12 @@ pub enum Body {
         /// The signed decision.
         vote: Vote,
     },
+    /// The guard lives; once a minute, also where nothing happens.
+    #[serde(rename = "audit.heartbeat")]
+    AuditHeartbeat {
+        /// What the machine's own clocks say.
+        clocks: Clocks,
+    },
     /// Opening the log after a crash put something right.
     #[serde(rename = "audit.recovered")]
     AuditRecovered {
@@ -134,6 +142,20 @@ pub enum Body {
     AuditStarted {
         /// The public key that signs its checkpoints, in the format of signed notes.
         key: String,
+    },
+    /// The daemon watches from here on.
+    #[serde(rename = "guard.started")]
+    GuardStarted {
+        /// What the machine's own clocks say.
+        clocks: Clocks,
+        /// Backstop's version.
+        version: String,
+    },
+    /// The daemon was told to end, and watches no longer.
+    #[serde(rename = "guard.stopped")]
+    GuardStopped {
+        /// What the machine's own clocks say.
+        clocks: Clocks,
     },
     /// A command inside a run called Backstop; the outer run covers it.
     #[serde(rename = "run.nested")]
@@ -478,13 +500,16 @@ impl Body {
     }
 
     /// The names of all types.
-    pub const NAMES: [&'static str; 31] = [
+    pub const NAMES: [&'static str; 34] = [
         "approval.asked",
         "approval.claimed",
         "approval.ended",
         "approval.voted",
+        "audit.heartbeat",
         "audit.recovered",
         "audit.started",
+        "guard.started",
+        "guard.stopped",
         "notice.delivered",
         "notice.failed",
         "people.changed",
@@ -519,8 +544,11 @@ impl Body {
             Self::ApprovalClaimed { .. } => "approval.claimed",
             Self::ApprovalEnded { .. } => "approval.ended",
             Self::ApprovalVoted { .. } => "approval.voted",
+            Self::AuditHeartbeat { .. } => "audit.heartbeat",
             Self::AuditRecovered { .. } => "audit.recovered",
             Self::AuditStarted { .. } => "audit.started",
+            Self::GuardStarted { .. } => "guard.started",
+            Self::GuardStopped { .. } => "guard.stopped",
             Self::Nested { .. } => "run.nested",
             Self::NoticeDelivered { .. } => "notice.delivered",
             Self::NoticeFailed { .. } => "notice.failed",
@@ -556,8 +584,11 @@ impl Body {
             Self::ApprovalClaimed { run, .. } | Self::ApprovalEnded { run, .. } | Self::ApprovalVoted { run, .. } => {
                 *run
             }
-            Self::AuditRecovered { .. }
+            Self::AuditHeartbeat { .. }
+            | Self::AuditRecovered { .. }
             | Self::AuditStarted { .. }
+            | Self::GuardStarted { .. }
+            | Self::GuardStopped { .. }
             | Self::NoticeDelivered { .. }
             | Self::NoticeFailed { .. }
             | Self::PeopleChanged { .. }

@@ -4,9 +4,11 @@
 //! The daemon itself (`serve`) only accepts, counts and forks: one worker for each connection, which does for one
 //! caller what the embedded engine does in personal mode (`work`). Runs are kept on the disk and taken under file
 //! locks, so a worker outlives a daemon that is stopped or killed. Who may ask for what is decided in
-//! `core::authority`; the messages are in `wire`; the caller's end is `crate::remote`.
+//! `core::authority`; the messages are in `wire`; the caller's end is `crate::remote`. That it watches, and that it does no
+//! longer, it puts on record itself (`pulse`).
 
 mod line;
+mod pulse;
 mod serve;
 pub(crate) mod wire;
 mod work;

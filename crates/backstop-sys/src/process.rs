@@ -421,10 +421,24 @@ pub fn set_name(name: &CStr) -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) })
 }
 
+/// How long the machine was awake since it was started; nobody can set that clock.
+pub fn awake() -> Duration {
+    reading(rustix::time::ClockId::Monotonic)
+}
+
+/// How long ago the machine was started, sleep among it; nobody can set that clock.
+pub fn up() -> Duration {
+    reading(rustix::time::ClockId::Boottime)
+}
+
+fn reading(clock: rustix::time::ClockId) -> Duration {
+    let t = rustix::time::clock_gettime(clock);
+    Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_nsec).unwrap_or(0))
+}
+
 /// Processor time this process has used, all its threads, without its children.
 pub fn cpu_time() -> Duration {
-    let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_nsec).unwrap_or(0))
+    reading(rustix::time::ClockId::ProcessCPUTime)
 }
 
 /// The time that the calling thread has computed so far, waiting not counted: a bound on it means the

@@ -520,7 +520,7 @@ fn listed(set: &EffectSet) -> Vec<Vec<String>> {
 }
 
 /// Whose entries belong into a report about these runs: their own, and what was changed of rules, people and copies
-/// meanwhile.
+/// meanwhile, and whether somebody watched.
 pub fn belongs(e: &Entry, runs: &[RunId], (from, to): (Timestamp, Timestamp)) -> bool {
     let meanwhile = (from..=to).contains(&e.at);
     match &e.body {
@@ -529,7 +529,9 @@ pub fn belongs(e: &Entry, runs: &[RunId], (from, to): (Timestamp, Timestamp)) ->
         Body::PolicyLoaded { .. }
         | Body::PolicyRefused { .. }
         | Body::PeopleChanged { .. }
-        | Body::AuditRecovered { .. } => meanwhile,
+        | Body::AuditRecovered { .. }
+        | Body::GuardStarted { .. }
+        | Body::GuardStopped { .. } => meanwhile,
         body => body.run().is_some_and(|run| runs.contains(&run)),
     }
 }

@@ -229,8 +229,11 @@ fn may_follow(body: &Body, door: Door) -> bool {
         Body::Nested { .. } => door == D::Requested,
         // Found to have ended when somebody looks, whatever became of the run meanwhile.
         Body::ApprovalEnded { .. }
+        | Body::AuditHeartbeat { .. }
         | Body::AuditRecovered { .. }
         | Body::AuditStarted { .. }
+        | Body::GuardStarted { .. }
+        | Body::GuardStopped { .. }
         | Body::NoticeDelivered { .. }
         | Body::NoticeFailed { .. }
         | Body::PeopleChanged { .. }
@@ -340,8 +343,11 @@ impl Life {
             | Body::ApprovalEnded { .. }
             | Body::ApprovalVoted { .. }
             | Body::Nested { .. }
+            | Body::AuditHeartbeat { .. }
             | Body::AuditRecovered { .. }
             | Body::AuditStarted { .. }
+            | Body::GuardStarted { .. }
+            | Body::GuardStopped { .. }
             | Body::NoticeDelivered { .. }
             | Body::NoticeFailed { .. }
             | Body::PeopleChanged { .. }

@@ -69,6 +69,10 @@ fn committing(by: By) -> Body {
 
 const PERSON: By = By::Person { uid: 1000 };
 
+fn clocks() -> Clocks {
+    Clocks { awake: 3_600, boot: "0b7c1d7e-5f0e-4c9e-8a51-1f2e3d4c5b6a".to_owned(), up: 7_200 }
+}
+
 fn one_of_each() -> Vec<Body> {
     let [asked, _, claimed, ..] = approvals::approved();
     let Body::ApprovalClaimed { votes, request, .. } = &claimed else { panic!("a claim") };
@@ -80,9 +84,12 @@ fn one_of_each() -> Vec<Body> {
         Body::ApprovalVoted { reason: None, request, run: None, vote: voted },
         approvals::founding()[0].clone(),
         committing(By::Approved { request }),
+        Body::AuditHeartbeat { clocks: clocks() },
         Body::AuditRecovered { adopted: 1, cut: Some(digest()), cut_bytes: 3 },
         Body::AuditRecovered { adopted: 1, cut: None, cut_bytes: 0 },
         Body::AuditStarted { key: "k".to_owned() },
+        Body::GuardStarted { clocks: clocks(), version: "1.0.0".to_owned() },
+        Body::GuardStopped { clocks: clocks() },
         Body::Nested {
             command: Command::Line("ls".into()),
             cwd: "/".into(),

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use backstop_core::audit::{Body, Entry, Question, Story};
+use backstop_core::audit::{Body, Entry, Question, Story, Watch};
 use backstop_core::digest::Digest;
 use backstop_core::id::RunId;
 use backstop_core::merkle::{self, Frontier};
@@ -176,6 +176,7 @@ struct Check {
     more: u64,
     tree: Frontier,
     story: Story,
+    watch: Watch,
     origin: Option<String>,
     signed: u64,
     last: Option<Timestamp>,
@@ -243,6 +244,9 @@ impl Check {
             let after = entries - self.signed;
             let what = format!("{} after the last checkpoint, not yet signed", entries_of(after));
             self.broken(first_unsigned, what);
+        }
+        if let Some(remark) = self.watch.end(crate::clock::now()) {
+            self.say(Question::Completeness, Weight::Note, None, remark);
         }
         Ok(())
     }
@@ -312,6 +316,9 @@ impl Check {
             self.say(Question::Integrity, Weight::Note, Some(at), what);
         }
         self.last = Some(entry.at);
+        for remark in self.watch.tell(entry.at, &entry.body) {
+            self.say(Question::Completeness, Weight::Note, Some(at), remark);
+        }
         for complaint in self.story.tell(entry.at, &entry.body) {
             self.find(complaint.question, Weight::Broken, Some(at), complaint.run, complaint.what);
         }

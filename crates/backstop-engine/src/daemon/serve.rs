@@ -15,6 +15,7 @@ use backstop_sys::process::{self, SIGCHLD, SIGINT, SIGTERM, Signals};
 use backstop_sys::socket;
 use backstop_sys::wait;
 
+use super::pulse::Pulse;
 use super::wire::{Kind, Wire};
 use super::{SOCKET, STATE, work};
 use crate::engine::{Engine, Recovered};
@@ -40,6 +41,7 @@ pub struct Daemon {
     signals: OwnedFd,
     recovered: Vec<Recovered>,
     workers: Workers,
+    pulse: Pulse,
 }
 
 /// Opens the state, puts right what a crash left, and listens.
@@ -78,7 +80,8 @@ pub fn serve() -> Result<Daemon, Failure> {
     heard.block().map_err(failed("wait at"))?;
     let signals = heard.descriptor().map_err(failed("wait at"))?;
     let recovered = engine.recovered().to_vec();
-    Ok(Daemon { listener, path, _one: one, signals, recovered, workers: Workers::default() })
+    let pulse = Pulse::begin(engine.audit_dir());
+    Ok(Daemon { listener, path, _one: one, signals, recovered, workers: Workers::default(), pulse })
 }
 
 fn only_one(dir: &Path) -> Result<File, Failure> {
@@ -102,21 +105,30 @@ impl Daemon {
     pub fn run(mut self) -> Result<(), Failure> {
         ready();
         loop {
-            let ready =
-                wait::readable(&[Some(self.listener.as_fd()), Some(self.signals.as_fd())], Duration::from_secs(60))
-                    .map_err(|e| Failure::because("cannot wait for callers", &e))?;
+            let ready = wait::readable(&[Some(self.listener.as_fd()), Some(self.signals.as_fd())], self.pulse.due())
+                .map_err(|e| Failure::because("cannot wait for callers", &e))?;
             if ready[1].any() {
                 match process::taken(&self.signals) {
                     Some((SIGTERM | SIGINT, _)) => {
                         // Those who come later find nobody, and are told so.
                         let _gone = fs::remove_file(&self.path);
+                        self.pulse.end();
                         return Ok(());
                     }
-                    _ => self.workers.reap(),
+                    _ => self.reap(),
                 }
             }
+            self.pulse.beat();
             if ready[0].any() {
                 self.accept();
+            }
+        }
+    }
+
+    fn reap(&mut self) {
+        while let Ok(Some((pid, change))) = process::wait_any(false) {
+            if matches!(change, process::Change::Ended(_) | process::Change::Killed(_)) && !self.pulse.ended(pid) {
+                self.workers.ended(pid);
             }
         }
     }
@@ -188,15 +200,12 @@ impl Workers {
         *self.count.entry(uid).or_default() += 1;
     }
 
-    fn reap(&mut self) {
-        while let Ok(Some((pid, change))) = process::wait_any(false) {
-            let ended = matches!(change, process::Change::Ended(_) | process::Change::Killed(_));
-            let Some(uid) = ended.then(|| self.of.remove(&pid)).flatten() else { continue };
-            if let Some(n) = self.count.get_mut(&uid) {
-                *n -= 1;
-                if *n == 0 {
-                    self.count.remove(&uid);
-                }
+    fn ended(&mut self, pid: i32) {
+        let Some(uid) = self.of.remove(&pid) else { return };
+        if let Some(n) = self.count.get_mut(&uid) {
+            *n -= 1;
+            if *n == 0 {
+                self.count.remove(&uid);
             }
         }
     }

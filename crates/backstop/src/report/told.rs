@@ -153,8 +153,11 @@ impl Told {
             Body::Nested { .. } => self.nested += 1,
             Body::ApprovalAsked { .. }
             | Body::ApprovalEnded { .. }
+            | Body::AuditHeartbeat { .. }
             | Body::AuditRecovered { .. }
             | Body::AuditStarted { .. }
+            | Body::GuardStarted { .. }
+            | Body::GuardStopped { .. }
             | Body::NoticeDelivered { .. }
             | Body::NoticeFailed { .. }
             | Body::PeopleChanged { .. }

@@ -76,6 +76,9 @@ pub fn said(body: &Body) -> (String, Ink) {
             Ink::Lost,
         ),
         Body::AuditStarted { .. } => ("the log begins".to_owned(), Ink::Faint),
+        Body::AuditHeartbeat { clocks } => (format!("the guard lives ({} s awake)", clocks.awake), Ink::Faint),
+        Body::GuardStarted { version, .. } => (format!("the guard watches (Backstop {})", quoted(version)), Ink::Made),
+        Body::GuardStopped { .. } => ("the guard was stopped".to_owned(), Ink::Lost),
         Body::AuditRecovered { adopted, cut_bytes, .. } => {
             (format!("{adopted} entries adopted, {} cut off", size::bytes(*cut_bytes)), Ink::Changed)
         }

@@ -1,0 +1,217 @@
+//! Reads the guard's signs of life in their order and says when there were none: a log is silent where nothing
+//! happened, and where nobody watched. Decides only.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::audit::Body;
+use crate::time::Timestamp;
+
+/// What the machine's own clocks say, which nobody can set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Clocks {
+    /// Seconds that the machine was awake since it was started (`CLOCK_MONOTONIC`).
+    pub awake: u64,
+    /// The kernel's name for this start of the machine.
+    pub boot: String,
+    /// Seconds since it was started, sleep among them (`CLOCK_BOOTTIME`).
+    pub up: u64,
+}
+
+/// The guard as far as it has been told.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    last: Option<Sign>,
+}
+
+/// A sign of life.
+#[derive(Clone, Debug)]
+struct Sign {
+    at: Timestamp,
+    clocks: Clocks,
+    /// It was the last one, and said so.
+    stopped: bool,
+}
+
+impl Watch {
+    /// Seconds from one sign of life to the next.
+    pub const EVERY: u64 = 60;
+    /// Later than this one is missing: a busy machine may delay it, but not for another two.
+    const LATE: u64 = 3 * Self::EVERY;
+    /// By how many seconds the wall clock may differ between two signs: it is slewed all the time, and set by less
+    /// when a machine has just begun to ask others for it.
+    const JUMP: u64 = 60;
+
+    /// Takes the next entry, with its time, and gives what is worth knowing about it.
+    pub fn tell(&mut self, at: Timestamp, body: &Body) -> Vec<String> {
+        let (clocks, starts, stopped) = match body {
+            Body::GuardStarted { clocks, .. } => (clocks, true, false),
+            Body::AuditHeartbeat { clocks } => (clocks, false, false),
+            Body::GuardStopped { clocks } => (clocks, false, true),
+            _ => return Vec::new(),
+        };
+        let sign = Sign { at, clocks: clocks.clone(), stopped };
+        let Some(last) = self.last.replace(sign) else { return Vec::new() };
+        let mut remarks = Vec::new();
+        let same = last.clocks.boot == clocks.boot;
+        // A wall clock may be wrong while a machine starts, but of that time no other tells.
+        let passed = if same { clocks.awake.saturating_sub(last.clocks.awake) } else { seconds(last.at, at) };
+        let silent = format!("{} ({} to {at})", lasted(passed), last.at);
+        match (starts, last.stopped, same) {
+            (true, false, true) => remarks.push(format!("the guard ended without being stopped; back after {silent}")),
+            (true, false, false) => remarks.push(format!("the machine went down under the guard; back after {silent}")),
+            (true, true, _) if passed > Self::LATE => remarks.push(format!("the guard was stopped for {silent}")),
+            (false, false, true) if passed > Self::LATE => {
+                remarks.push(format!("the guard gave no sign of life for {silent}"));
+            }
+            (true, true, _) | (false, false, true) => {}
+            (false, _, _) => {
+                remarks.push(format!("the guard gives signs of life without having been started, after {silent}"))
+            }
+        }
+        if same {
+            let slept = clocks.up.saturating_sub(last.clocks.up);
+            let wall = at.seconds_since(last.at);
+            let moved = wall.saturating_sub(i64::try_from(slept).unwrap_or(i64::MAX));
+            if moved.unsigned_abs() > Self::JUMP {
+                let way = if moved > 0 { "forward" } else { "back" };
+                remarks.push(format!("the wall clock was set {way} by {}", lasted(moved.unsigned_abs())));
+            }
+        }
+        remarks
+    }
+
+    /// What is worth knowing at the end of a log that is read at `now`.
+    pub fn end(&self, now: Timestamp) -> Option<String> {
+        let last = self.last.as_ref().filter(|last| !last.stopped && seconds(last.at, now) > Self::LATE)?;
+        Some(format!("the guard was not stopped, but its last sign of life is of {}", last.at))
+    }
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.seconds_since(from)).unwrap_or(0)
+}
+
+/// `42 s`, `3 min 5 s`, `2 h 0 min`, `9 days`.
+fn lasted(seconds: u64) -> String {
+    let (minutes, hours) = (seconds / 60, seconds / 3_600);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{minutes} min {} s", seconds % 60),
+        3_600..172_800 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{} days", hours / 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEGIN: i64 = 1_795_364_400;
+
+    fn clocks(boot: &str, awake: u64, up: u64) -> Clocks {
+        Clocks { awake, boot: boot.to_owned(), up }
+    }
+
+    fn started(boot: &str, awake: u64) -> Body {
+        Body::GuardStarted { clocks: clocks(boot, awake, awake), version: "1.0.0".to_owned() }
+    }
+
+    fn beat(boot: &str, awake: u64) -> Body {
+        Body::AuditHeartbeat { clocks: clocks(boot, awake, awake) }
+    }
+
+    fn stopped(boot: &str, awake: u64) -> Body {
+        Body::GuardStopped { clocks: clocks(boot, awake, awake) }
+    }
+
+    /// All that is said of signs at these seconds.
+    fn said(signs: &[(i64, Body)]) -> Vec<String> {
+        let mut watch = Watch::default();
+        signs.iter().flat_map(|(at, body)| watch.tell(Timestamp::new(BEGIN + at, 0), body)).collect()
+    }
+
+    #[test]
+    fn a_guard_that_lives_says_nothing_new() {
+        let signs = [(0, started("a", 10)), (60, beat("a", 70)), (190, beat("a", 200)), (200, stopped("a", 210))];
+        assert_eq!(said(&signs), [""; 0]);
+        // Stopped in order, and soon there again, on this start of the machine or on the next.
+        for next in [started("a", 160), started("b", 5)] {
+            assert_eq!(said(&[(0, started("a", 10)), (100, stopped("a", 110)), (150, next)]), [""; 0]);
+        }
+        // No sign at all is personal mode, and no silence.
+        assert_eq!(
+            said(&[(0, Body::PolicyLoaded { digest: crate::digest::Digest([0; 32]), rules: 1, sources: vec![] })]),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn each_silence_is_said_with_its_reason() {
+        let from = "2026-11-22T16:20:00Z";
+        let to = |seconds: i64| Timestamp::new(BEGIN + seconds, 0).to_string();
+        for (signs, what) in [
+            (
+                vec![(0, beat("a", 10)), (181, beat("a", 191))],
+                format!("the guard gave no sign of life for 3 min 1 s ({from} to {})", to(181)),
+            ),
+            (
+                vec![(0, started("a", 10)), (7, started("a", 17))],
+                format!("the guard ended without being stopped; back after 7 s ({from} to {})", to(7)),
+            ),
+            (
+                vec![(0, beat("a", 10)), (7_300, started("b", 17))],
+                format!("the machine went down under the guard; back after 2 h 1 min ({from} to {})", to(7_300)),
+            ),
+            (
+                vec![(0, stopped("a", 10)), (200_000, started("b", 17))],
+                format!("the guard was stopped for 2 days ({from} to {})", to(200_000)),
+            ),
+            (
+                vec![(0, stopped("a", 10)), (60, beat("a", 70))],
+                format!(
+                    "the guard gives signs of life without having been started, after 1 min 0 s ({from} to {})",
+                    to(60)
+                ),
+            ),
+            (
+                vec![(0, beat("a", 10)), (60, beat("b", 70))],
+                format!(
+                    "the guard gives signs of life without having been started, after 1 min 0 s ({from} to {})",
+                    to(60)
+                ),
+            ),
+        ] {
+            assert_eq!(said(&signs), [what], "{signs:?}");
+        }
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_is_told_from_a_machine_that_slept() {
+        let slept = |awake, up| Body::AuditHeartbeat { clocks: clocks("a", awake, up) };
+        assert_eq!(said(&[(0, slept(10, 10)), (3_660, slept(70, 3_670))]), [""; 0]);
+        assert_eq!(said(&[(0, slept(10, 10)), (119, slept(70, 70))]), [""; 0]);
+        assert_eq!(
+            said(&[(0, slept(10, 10)), (3_660, slept(70, 70))]),
+            ["the wall clock was set forward by 1 h 0 min"]
+        );
+        assert_eq!(said(&[(0, slept(10, 10)), (-60, slept(70, 70))]), ["the wall clock was set back by 2 min 0 s"]);
+        // Set back, it hides no silence.
+        let hidden = said(&[(0, slept(10, 10)), (60, slept(3_610, 3_610))]);
+        assert!(hidden.len() == 2 && hidden[0].contains("no sign of life for 1 h 0 min"), "{hidden:?}");
+    }
+
+    #[test]
+    fn at_the_end_of_a_log_the_last_sign_is_young_or_the_guard_was_stopped() {
+        let mut watch = Watch::default();
+        let at = |seconds| Timestamp::new(BEGIN + seconds, 0);
+        assert_eq!(watch.end(at(9_999)), None);
+        watch.tell(at(0), &started("a", 10));
+        assert_eq!(watch.end(at(180)), None);
+        let late = watch.end(at(181)).expect("a remark");
+        assert!(late.contains("last sign of life is of 2026-11-22T16:20:00Z"), "{late}");
+        watch.tell(at(60), &stopped("a", 70));
+        assert_eq!(watch.end(at(9_999)), None);
+    }
+}
