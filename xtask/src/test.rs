@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::process::Command;
 
 use crate::steps::{self, Steps};
@@ -140,6 +141,11 @@ fn faults() -> Result<(), String> {
     fs::create_dir_all(&apart).map_err(|e| format!("{}: {e}", apart.display()))?;
     for program in PROGRAMS {
         let (from, to) = (built.join(program), apart.join(program));
+        // Two names of one file, which cargo makes where nothing has changed, `rename` leaves as they are.
+        match fs::remove_file(&to) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(format!("{}: {e}", to.display())),
+            _ => {}
+        }
         fs::rename(&from, &to).map_err(|e| format!("{} to {}: {e}", from.display(), to.display()))?;
     }
     Ok(())

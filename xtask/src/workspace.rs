@@ -26,8 +26,8 @@ pub fn cargo() -> Command {
 /// The profile that all test binaries are built with: see `Cargo.toml`.
 pub const PROFILE: &str = "ci";
 
-/// Builds the programs alone, with what the tests build: an example among them has cargo choose the same features of
-/// every dependency, which else would be built twice.
+/// The command that builds the programs. With an example among them cargo chooses the features that the tests' build has;
+/// otherwise every dependency would be built twice.
 pub fn programs() -> Command {
     let mut command = cargo();
     command.args(["build", "--workspace", "--bins", "--example", "arena", "--profile", PROFILE]);

@@ -1,11 +1,10 @@
 //! System mode: the daemon owns state, vaults, rules and keys; whoever has no rights there asks it through a socket,
 //! and the kernel says who that is.
 //!
-//! The daemon itself (`serve`) only accepts, counts and forks: one worker for each connection, which does for one
+//! The daemon itself (`serve`) accepts, counts, forks, and records that it watches (`pulse`): one worker for each connection, which does for one
 //! caller what the embedded engine does in personal mode (`work`). Runs are kept on the disk and taken under file
 //! locks, so a worker outlives a daemon that is stopped or killed. Who may ask for what is decided in
-//! `core::authority`; the messages are in `wire`; the caller's end is `crate::remote`. That it watches, and that it does no
-//! longer, it puts on record itself (`pulse`).
+//! `core::authority`; the messages are in `wire`; the caller's end is `crate::remote`.
 
 mod line;
 mod pulse;

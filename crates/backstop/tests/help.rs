@@ -412,8 +412,8 @@ fn help_of_the_other_verbs() {
           --session <ID>  Only this session
           --run <ID>      Only this run; may be given several times
           --event <NAME>  Only entries of this kind: a name (`run.committed`) or what names begin with
-                          (`approval`); may be given several times. The daemon's heartbeats are printed
-                          only so (`audit`), or with --json
+                          (`approval`); may be given several times. The daemon's heartbeats are left out
+                          unless they are asked for so, or with --json
           --since <WHEN>  Only from this moment on: 2h (ago), 2026-11-29, 2026-11-29T14:05 (UTC)
           --until <WHEN>  Only before this moment
           --json          Print the entries as they stand in the log, one JSON document a line

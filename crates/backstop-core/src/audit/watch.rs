@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::Body;
 use crate::time::Timestamp;
 
-/// What the machine's own clocks say, which nobody can set.
+/// What the machine's own clocks say, which setting the time does not move.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Clocks {
@@ -52,28 +52,33 @@ impl Watch {
             _ => return Vec::new(),
         };
         let sign = Sign { at, clocks: clocks.clone(), stopped };
-        let Some(last) = self.last.replace(sign) else { return Vec::new() };
-        let mut remarks = Vec::new();
+        let unstarted = "the guard gives signs of life without having been started".to_owned();
+        let Some(last) = self.last.replace(sign) else {
+            return if starts { Vec::new() } else { vec![unstarted] };
+        };
         let same = last.clocks.boot == clocks.boot;
-        // A wall clock may be wrong while a machine starts, but of that time no other tells.
-        let passed = if same { clocks.awake.saturating_sub(last.clocks.awake) } else { seconds(last.at, at) };
+        if same && (clocks.awake < last.clocks.awake || clocks.up < last.clocks.up) {
+            return vec!["the machine's own clocks are behind those of the sign of life before".to_owned()];
+        }
+        let mut remarks = Vec::new();
+        // Across a start of the machine there is no other clock to go by than the one that can be set.
+        let passed = if same { clocks.awake - last.clocks.awake } else { seconds(last.at, at) };
         let silent = format!("{} ({} to {at})", lasted(passed), last.at);
         match (starts, last.stopped, same) {
             (true, false, true) => remarks.push(format!("the guard ended without being stopped; back after {silent}")),
-            (true, false, false) => remarks.push(format!("the machine went down under the guard; back after {silent}")),
+            (true, false, false) => remarks.push(format!(
+                "the guard was not stopped, and the machine was started anew since; back after {silent}"
+            )),
             (true, true, _) if passed > Self::LATE => remarks.push(format!("the guard was stopped for {silent}")),
             (false, false, true) if passed > Self::LATE => {
                 remarks.push(format!("the guard gave no sign of life for {silent}"));
             }
             (true, true, _) | (false, false, true) => {}
-            (false, _, _) => {
-                remarks.push(format!("the guard gives signs of life without having been started, after {silent}"))
-            }
+            (false, _, _) => remarks.push(format!("{unstarted}, after {silent}")),
         }
         if same {
-            let slept = clocks.up.saturating_sub(last.clocks.up);
-            let wall = at.seconds_since(last.at);
-            let moved = wall.saturating_sub(i64::try_from(slept).unwrap_or(i64::MAX));
+            let elapsed = i64::try_from(clocks.up - last.clocks.up).unwrap_or(i64::MAX);
+            let moved = at.seconds_since(last.at).saturating_sub(elapsed);
             if moved.unsigned_abs() > Self::JUMP {
                 let way = if moved > 0 { "forward" } else { "back" };
                 remarks.push(format!("the wall clock was set {way} by {}", lasted(moved.unsigned_abs())));
@@ -82,10 +87,15 @@ impl Watch {
         remarks
     }
 
-    /// What is worth knowing at the end of a log that is read at `now`.
-    pub fn end(&self, now: Timestamp) -> Option<String> {
-        let last = self.last.as_ref().filter(|last| !last.stopped && seconds(last.at, now) > Self::LATE)?;
-        Some(format!("the guard was not stopped, but its last sign of life is of {}", last.at))
+    /// What is worth knowing at the end of a log that is read at `now`, on a machine whose own clocks say `here`.
+    pub fn end(&self, now: Timestamp, here: Option<&Clocks>) -> Option<String> {
+        let last = self.last.as_ref().filter(|last| !last.stopped)?;
+        let silent = match here.filter(|here| here.boot == last.clocks.boot) {
+            Some(here) => here.awake.saturating_sub(last.clocks.awake),
+            // A copy, or another start of the machine.
+            None => seconds(last.at, now),
+        };
+        (silent > Self::LATE).then(|| format!("the guard was not stopped, but its last sign of life is of {}", last.at))
     }
 }
 
@@ -126,10 +136,12 @@ mod tests {
         Body::GuardStopped { clocks: clocks(boot, awake, awake) }
     }
 
-    /// All that is said of signs at these seconds.
+    /// What is said of signs at these seconds, but of the first.
     fn said(signs: &[(i64, Body)]) -> Vec<String> {
         let mut watch = Watch::default();
-        signs.iter().flat_map(|(at, body)| watch.tell(Timestamp::new(BEGIN + at, 0), body)).collect()
+        let mut all = signs.iter().map(|(at, body)| watch.tell(Timestamp::new(BEGIN + at, 0), body));
+        let _first = all.next();
+        all.flatten().collect()
     }
 
     #[test]
@@ -162,7 +174,10 @@ mod tests {
             ),
             (
                 vec![(0, beat("a", 10)), (7_300, started("b", 17))],
-                format!("the machine went down under the guard; back after 2 h 1 min ({from} to {})", to(7_300)),
+                format!(
+                    "the guard was not stopped, and the machine was started anew since; back after 2 h 1 min ({from} to {})",
+                    to(7_300)
+                ),
             ),
             (
                 vec![(0, stopped("a", 10)), (200_000, started("b", 17))],
@@ -189,29 +204,50 @@ mod tests {
 
     #[test]
     fn a_wall_clock_that_is_set_is_told_from_a_machine_that_slept() {
-        let slept = |awake, up| Body::AuditHeartbeat { clocks: clocks("a", awake, up) };
-        assert_eq!(said(&[(0, slept(10, 10)), (3_660, slept(70, 3_670))]), [""; 0]);
-        assert_eq!(said(&[(0, slept(10, 10)), (119, slept(70, 70))]), [""; 0]);
+        let signed = |awake, up| Body::AuditHeartbeat { clocks: clocks("a", awake, up) };
+        assert_eq!(said(&[(0, signed(10, 10)), (3_660, signed(70, 3_670))]), [""; 0]);
+        assert_eq!(said(&[(0, signed(10, 10)), (119, signed(70, 70))]), [""; 0]);
         assert_eq!(
-            said(&[(0, slept(10, 10)), (3_660, slept(70, 70))]),
+            said(&[(0, signed(10, 10)), (3_660, signed(70, 70))]),
             ["the wall clock was set forward by 1 h 0 min"]
         );
-        assert_eq!(said(&[(0, slept(10, 10)), (-60, slept(70, 70))]), ["the wall clock was set back by 2 min 0 s"]);
+        assert_eq!(said(&[(0, signed(10, 10)), (-60, signed(70, 70))]), ["the wall clock was set back by 2 min 0 s"]);
         // Set back, it hides no silence.
-        let hidden = said(&[(0, slept(10, 10)), (60, slept(3_610, 3_610))]);
+        let hidden = said(&[(0, signed(10, 10)), (60, signed(3_610, 3_610))]);
         assert!(hidden.len() == 2 && hidden[0].contains("no sign of life for 1 h 0 min"), "{hidden:?}");
+    }
+
+    #[test]
+    fn signs_out_of_their_order_are_said() {
+        let behind = ["the machine's own clocks are behind those of the sign of life before"];
+        assert_eq!(said(&[(0, beat("a", 10)), (60, beat("a", 9))]), behind);
+        for first in [beat("a", 10), stopped("a", 10)] {
+            let said = Watch::default().tell(Timestamp::new(BEGIN, 0), &first);
+            assert_eq!(said, ["the guard gives signs of life without having been started"]);
+        }
     }
 
     #[test]
     fn at_the_end_of_a_log_the_last_sign_is_young_or_the_guard_was_stopped() {
         let mut watch = Watch::default();
         let at = |seconds| Timestamp::new(BEGIN + seconds, 0);
-        assert_eq!(watch.end(at(9_999)), None);
+        assert_eq!(watch.end(at(9_999), None), None);
         watch.tell(at(0), &started("a", 10));
-        assert_eq!(watch.end(at(180)), None);
-        let late = watch.end(at(181)).expect("a remark");
+        assert_eq!(watch.end(at(180), None), None);
+        let late = watch.end(at(181), None).expect("a remark");
         assert!(late.contains("last sign of life is of 2026-11-22T16:20:00Z"), "{late}");
+        // On the machine itself its own clocks say: one that slept, or whose time was set, has missed nothing, and one
+        // whose time was set back has.
+        for (now, here, silent) in [
+            (9_999, clocks("a", 190, 9_999), false),
+            (9_999, clocks("a", 20, 20), false),
+            (0, clocks("a", 191, 191), true),
+            (9_999, clocks("b", 20, 20), true),
+            (100, clocks("b", 9_999, 9_999), false),
+        ] {
+            assert_eq!(watch.end(at(now), Some(&here)).is_some(), silent, "{now} {here:?}");
+        }
         watch.tell(at(60), &stopped("a", 70));
-        assert_eq!(watch.end(at(9_999)), None);
+        assert_eq!(watch.end(at(9_999), None), None);
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use backstop_core::audit::{Body, Entry, Question, Story, Watch};
+use backstop_core::audit::{Body, Clocks, Entry, Question, Story, Watch};
 use backstop_core::digest::Digest;
 use backstop_core::id::RunId;
 use backstop_core::merkle::{self, Frontier};
@@ -20,7 +20,7 @@ use super::create::public_key;
 use super::layout::{CHECKPOINT, Segment, lock_to_look, segment_name, segments, unpadded};
 use super::lines::{Line, Lines};
 use super::witnessed::{self, Cosigned};
-use crate::approvals;
+use crate::{approvals, clock};
 
 /// The answer to one question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -97,6 +97,9 @@ impl Report {
     /// How many findings are kept.
     pub const SHOWN: usize = 1_000;
 
+    /// How many of them may be notes: those that a log collects over the years must not take the room of what is wrong.
+    const NOTES: usize = 200;
+
     /// 0 when everything holds, 1 when something doesn't, 2 when it could not be read.
     pub fn exit(&self) -> u8 {
         let answers = [self.integrity, self.completeness, self.authorisation];
@@ -135,6 +138,8 @@ struct Snapshot {
     key: Result<Verifier, String>,
     checkpoint: Result<Checkpoint, String>,
     segments: Vec<Segment>,
+    /// When that was, by the wall clock and by the machine's own clocks where they can be read.
+    at: (Timestamp, Option<Clocks>),
 }
 
 fn snapshot(dir: &Path) -> Result<Snapshot, AuditError> {
@@ -157,7 +162,8 @@ fn snapshot(dir: &Path) -> Result<Snapshot, AuditError> {
             None => Err("the checkpoint: not a signed note".to_owned()),
         },
     };
-    Ok(Snapshot { key, checkpoint, segments: segments(dir)? })
+    let at = (clock::now(), clock::clocks().ok());
+    Ok(Snapshot { key, checkpoint, segments: segments(dir)?, at })
 }
 
 fn count(n: u64, one: &str, many: &str) -> String {
@@ -171,6 +177,8 @@ fn entries_of(n: u64) -> String {
 #[derive(Default)]
 struct Check {
     findings: Vec<Finding>,
+    /// How many of them are notes.
+    notes: usize,
     /// Broken findings per question, in the questions' order.
     broken: [u64; 3],
     more: u64,
@@ -195,7 +203,7 @@ struct At {
 impl Check {
     fn all(&mut self, dir: &Path, kept: &Kept) -> Result<(), AuditError> {
         let pinned = kept.checkpoint.as_ref();
-        let Snapshot { key, checkpoint, segments } = snapshot(dir)?;
+        let Snapshot { key, checkpoint, segments, at: (now, here) } = snapshot(dir)?;
         self.origin = key.as_ref().ok().map(|k| k.name().to_owned());
         if let Err(what) = &key {
             self.broken(None, what.clone());
@@ -245,7 +253,7 @@ impl Check {
             let what = format!("{} after the last checkpoint, not yet signed", entries_of(after));
             self.broken(first_unsigned, what);
         }
-        if let Some(remark) = self.watch.end(crate::clock::now()) {
+        if let Some(remark) = self.watch.end(now, here.as_ref()) {
             self.say(Question::Completeness, Weight::Note, None, remark);
         }
         Ok(())
@@ -359,11 +367,17 @@ impl Check {
         if weight == Weight::Broken {
             self.broken[question as usize] += 1;
         }
-        // What can't be read is always shown: the exit code hangs on it.
-        if self.findings.len() >= Report::SHOWN && weight != Weight::Unreadable {
+        let full = match weight {
+            Weight::Note => self.notes >= Report::NOTES,
+            Weight::Broken => self.findings.len() >= Report::SHOWN,
+            // Always shown: the exit code hangs on it.
+            Weight::Unreadable => false,
+        };
+        if full {
             self.more += 1;
             return;
         }
+        self.notes += usize::from(weight == Weight::Note);
         self.findings.push(Finding {
             index: at.map(|at| at.index),
             offset: at.map(|at| at.offset),

@@ -1,14 +1,14 @@
 //! The daemon's own signs of life in the audit log: that it watches, once a minute that it still does, and that it was
 //! told to end. What is missing is said by whoever verifies the log (`core::audit::Watch`).
 //!
-//! A child writes each: a disk that hangs, or a log that takes long to open, keeps no caller waiting.
+//! The first it writes itself, before it serves. Each of the others a child writes: a disk that hangs, or a log that takes
+//! long to open, keeps neither a caller waiting nor the daemon from its end.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use backstop_core::audit::{Body, Clocks, Watch};
-use backstop_sys::process;
+use backstop_sys::process::{self, Change};
 
 use crate::audit::AuditLog;
 use crate::clock;
@@ -17,19 +17,27 @@ use crate::failure::Failure;
 /// From one sign of life to the next.
 const EVERY: Duration = Duration::from_secs(Watch::EVERY);
 
+/// How long a daemon that was told to end waits for its last sign to be written.
+const LAST: Duration = Duration::from_secs(10);
+
+/// How often it looks whether it is.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// When the next one is due, and who writes the one of before.
 #[derive(Debug)]
 pub struct Pulse {
     log: PathBuf,
     next: Instant,
     writer: Option<i32>,
+    /// That it watches is on record. Until it is, that is what is written next.
+    started: bool,
 }
 
 impl Pulse {
     /// Puts on record that the daemon watches.
     pub fn begin(log: PathBuf) -> Self {
-        record(&log, |clocks| Body::GuardStarted { clocks, version: env!("CARGO_PKG_VERSION").to_owned() });
-        Self { log, next: Instant::now() + EVERY, writer: None }
+        let started = record(&log, started);
+        Self { log, next: Instant::now() + EVERY, writer: None, started }
     }
 
     /// How long until the next is due.
@@ -44,55 +52,80 @@ impl Pulse {
         }
         self.next = Instant::now() + EVERY;
         if self.writer.is_some() {
-            return eprintln!("backstopd: the audit log has taken no sign of life for a minute");
+            eprintln!("backstopd: the audit log has taken no sign of life for a minute");
+            return;
         }
-        let made = process::fork(|| {
-            process::close_all_but(&[0, 1, 2]);
-            record(&self.log, |clocks| Body::AuditHeartbeat { clocks });
-            0
-        });
-        match made {
-            Ok(pid) => self.writer = Some(pid),
-            Err(e) => eprintln!("backstopd: cannot give a sign of life: {e}"),
-        }
+        let body = if self.started { |clocks| Body::AuditHeartbeat { clocks } } else { started };
+        self.writer = write(&self.log, body);
     }
 
-    /// True where it was the writer that has ended.
-    pub fn ended(&mut self, pid: i32) -> bool {
+    /// Takes notice of the end of a child; true where it was the writer.
+    pub fn take_ended(&mut self, pid: i32, change: Change) -> bool {
         let own = self.writer == Some(pid);
         if own {
             self.writer = None;
+            self.started |= wrote(change);
         }
         own
     }
 
-    /// Puts on record that the daemon was told to end; nothing is written after it.
+    /// Puts on record that the daemon was told to end. No sign of life comes after it.
     pub fn end(&mut self) {
-        if let Some(pid) = self.writer.take() {
-            // It has ended already, where that fails.
-            let _ended = process::reap(pid);
+        let until = Instant::now() + LAST;
+        let before = self.writer.take().is_none_or(|pid| ended_by(until, pid).is_some());
+        let last = || write(&self.log, |clocks| Body::GuardStopped { clocks });
+        if !before || last().and_then(|pid| ended_by(until, pid)).is_none() {
+            eprintln!("backstopd: that it was told to end is not on record: the audit log takes nothing");
         }
-        record(&self.log, |clocks| Body::GuardStopped { clocks });
     }
 }
 
-/// Whoever can't write has said so, and every run is refused for the same reason: the daemon goes on, so that people can
-/// look.
-fn record(log: &Path, body: impl FnOnce(Clocks) -> Body) {
+fn started(clocks: Clocks) -> Body {
+    Body::GuardStarted { clocks, version: env!("CARGO_PKG_VERSION").to_owned() }
+}
+
+/// Begins a child that writes.
+fn write(log: &Path, body: fn(Clocks) -> Body) -> Option<i32> {
+    let made = process::fork(|| {
+        process::close_all_but(&[0, 1, 2]);
+        u8::from(!record(log, body))
+    });
+    made.inspect_err(|e| eprintln!("backstopd: cannot give a sign of life: {e}")).ok()
+}
+
+/// Whether a writer wrote.
+fn wrote(change: Change) -> bool {
+    matches!(change, Change::Ended(0))
+}
+
+/// Waits for a writer; none where it has not ended by then. Others that end meanwhile are nobody's business any more.
+fn ended_by(until: Instant, writer: i32) -> Option<bool> {
+    loop {
+        match process::wait_any(false) {
+            Ok(Some((pid, change @ (Change::Ended(_) | Change::Killed(_))))) if pid == writer => {
+                return Some(wrote(change));
+            }
+            Ok(Some(_)) => {}
+            Ok(None) if Instant::now() < until => std::thread::sleep(LOOK),
+            Ok(None) | Err(_) => return None,
+        }
+    }
+}
+
+/// True where it is on the disk. Whoever can't write says so, and every run is refused for the same reason: the daemon
+/// goes on, so that people can look.
+fn record(log: &Path, body: fn(Clocks) -> Body) -> bool {
     let write = || -> Result<(), Failure> {
-        let body = body(clocks()?);
-        let now = clock::now();
-        Ok(AuditLog::open(log, now).and_then(|mut log| log.append(now, &[body]))?)
+        let mut log = AuditLog::open(log, clock::now())?;
+        // Read when the log is open, which may take long.
+        let clocks = clock::clocks().map_err(|e| Failure::because("cannot read the machine's clocks", &e))?;
+        Ok(log.append(clock::now(), &[body(clocks)])?)
     };
-    if let Err(failure) = write() {
+    let written = write();
+    if let Err(failure) = &written {
         eprintln!("backstopd: cannot put on record that it watches: {}", failure.what);
     }
-}
-
-fn clocks() -> Result<Clocks, Failure> {
-    let path = "/proc/sys/kernel/random/boot_id";
-    let boot = fs::read_to_string(path).map_err(|e| Failure::because(format!("cannot read {path}"), &e))?;
-    Ok(Clocks { awake: process::awake().as_secs(), boot: boot.trim().to_owned(), up: process::up().as_secs() })
+    written.is_ok()
 }
 
 #[cfg(test)]
@@ -100,27 +133,45 @@ mod tests {
     use super::*;
     use crate::audit::{Kept, entries, verify};
 
+    fn names(log: &Path) -> Vec<&'static str> {
+        entries(log, 0).map(|e| e.expect("readable").body.name()).collect()
+    }
+
     #[test]
     fn what_a_guard_puts_on_record_is_in_order_and_verifies() {
         let dir = tempfile::tempdir().expect("a temp dir");
         let log = dir.path().join("audit");
+        let beat = || assert!(record(&log, |clocks| Body::AuditHeartbeat { clocks }));
+        let stop = || assert!(record(&log, |clocks| Body::GuardStopped { clocks }));
         let mut pulse = Pulse::begin(log.clone());
-        assert!(!pulse.due().is_zero() && pulse.due() <= EVERY);
+        assert!(pulse.started && !pulse.due().is_zero() && pulse.due() <= EVERY);
         // Nothing before its time.
         pulse.beat();
-        record(&log, |clocks| Body::AuditHeartbeat { clocks });
-        pulse.end();
-        let names: Vec<_> = entries(&log, 0).map(|e| e.expect("readable").body.name()).collect();
-        assert_eq!(names, ["audit.started", "guard.started", "audit.heartbeat", "guard.stopped"]);
+        assert_eq!(pulse.writer, None);
+        beat();
+        stop();
+        assert_eq!(names(&log), ["audit.started", "guard.started", "audit.heartbeat", "guard.stopped"]);
+        // Told to end, and there again: nothing is missing. Begun once more, something is.
+        Pulse::begin(log.clone());
         let report = verify(&log, &Kept::default());
         assert!(report.exit() == 0 && report.findings.is_empty(), "{report:?}");
-        // Told to end, and there again: nothing is missing. Begun once more, something is.
-        Pulse::begin(log.clone()).end();
-        assert_eq!(verify(&log, &Kept::default()).findings, []);
-        Pulse::begin(log.clone());
         Pulse::begin(log.clone());
         let report = verify(&log, &Kept::default());
         assert!(report.exit() == 0 && report.findings.len() == 1, "{report:?}");
         assert!(report.findings[0].what.starts_with("the guard ended without being stopped"), "{report:?}");
+    }
+
+    #[test]
+    fn a_start_that_could_not_be_written_is_written_when_it_can_be() {
+        let dir = tempfile::tempdir().expect("a temp dir");
+        let log = dir.path().join("audit");
+        std::fs::write(&log, "no directory").expect("written");
+        let mut pulse = Pulse::begin(log);
+        assert!(!pulse.started);
+        pulse.writer = Some(7);
+        assert!(!pulse.take_ended(8, Change::Ended(0)) && pulse.take_ended(7, Change::Ended(1)));
+        assert!(!pulse.started && pulse.writer.is_none());
+        pulse.writer = Some(7);
+        assert!(pulse.take_ended(7, Change::Ended(0)) && pulse.started);
     }
 }

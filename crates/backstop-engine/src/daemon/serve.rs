@@ -1,5 +1,5 @@
-//! The daemon's own process: accepts, asks the kernel who it is, counts, forks. Reads not one byte of what callers
-//! send, and keeps nothing that a restart would lose.
+//! The daemon's own process: accepts, asks the kernel who it is, counts, forks, and records that it watches. Reads not
+//! one byte of what callers send, and keeps nothing that a restart would lose.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
@@ -127,7 +127,10 @@ impl Daemon {
 
     fn reap(&mut self) {
         while let Ok(Some((pid, change))) = process::wait_any(false) {
-            if matches!(change, process::Change::Ended(_) | process::Change::Killed(_)) && !self.pulse.ended(pid) {
+            if !matches!(change, process::Change::Ended(_) | process::Change::Killed(_)) {
+                continue;
+            }
+            if !self.pulse.take_ended(pid, change) {
                 self.workers.ended(pid);
             }
         }

@@ -21,7 +21,7 @@ pub struct Log {
     #[arg(long, value_name = "ID", value_parser = run_id)]
     pub run: Vec<RunId>,
     /// Only entries of this kind: a name (`run.committed`) or what names begin with (`approval`); may be given several
-    /// times. The daemon's heartbeats are printed only so (`audit`), or with --json
+    /// times. The daemon's heartbeats are left out unless they are asked for so, or with --json
     #[arg(long, value_name = "NAME")]
     pub event: Vec<String>,
     /// Only from this moment on: 2h (ago), 2026-11-29, 2026-11-29T14:05 (UTC)

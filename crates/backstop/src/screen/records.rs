@@ -76,7 +76,7 @@ pub fn said(body: &Body) -> (String, Ink) {
             Ink::Lost,
         ),
         Body::AuditStarted { .. } => ("the log begins".to_owned(), Ink::Faint),
-        Body::AuditHeartbeat { clocks } => (format!("the guard lives ({} s awake)", clocks.awake), Ink::Faint),
+        Body::AuditHeartbeat { clocks } => (format!("the guard lives (awake for {} s)", clocks.awake), Ink::Faint),
         Body::GuardStarted { version, .. } => (format!("the guard watches (Backstop {})", quoted(version)), Ink::Made),
         Body::GuardStopped { .. } => ("the guard was stopped".to_owned(), Ink::Lost),
         Body::AuditRecovered { adopted, cut_bytes, .. } => {
@@ -182,7 +182,10 @@ pub fn report(r: &Report, style: Style) -> String {
         let ids: Vec<String> = r.open.iter().take(6).map(ToString::to_string).collect();
         line(&mut out, style, "open", &format!("under way, or cut off: {}", ids.join(" ")));
     }
-    for f in r.findings.iter().take(SHOWN) {
+    // What is wrong first: notes must not hide it.
+    let mut found: Vec<_> = r.findings.iter().collect();
+    found.sort_by_key(|f| f.weight == Weight::Note);
+    for f in found.into_iter().take(SHOWN) {
         let (key, ink) = match f.weight {
             Weight::Note => ("note", Ink::Faint),
             Weight::Broken => ("broken", Ink::Lost),

@@ -1,6 +1,6 @@
 //! One changed, missing or appended byte in the audit log is found.
 
-use backstop_core::audit::{Entry, Question};
+use backstop_core::audit::{Clocks, Entry, Question};
 
 use super::*;
 use crate::audit::layout;
@@ -193,4 +193,23 @@ fn a_middle_segment_gone_is_found() {
     assert_eq!(names.iter().map(|s| s.first).collect::<Vec<_>>(), [0, 9, 17]);
     fs::remove_file(segment_path(&scratch.dir, 9)).expect("remove");
     assert_eq!(whats(&scratch.report())[0], "the segment should begin with entry 17, here is entry 9");
+}
+
+#[test]
+fn no_notes_take_the_room_of_what_is_broken() {
+    let mut scratch = scratch(0);
+    let clocks = |awake| Clocks { awake, boot: "b".to_owned(), up: awake };
+    // Killed each time: a note each.
+    let killed = |n| Body::GuardStarted { clocks: clocks(n), version: "1.0.0".to_owned() };
+    scratch.log.append(at(1), &(0..1_002).map(killed).collect::<Vec<_>>()).expect("append");
+    let honest = scratch.report();
+    assert_eq!((honest.exit(), honest.findings.len(), honest.more), (0, 200, 802));
+    let mut lines = scratch.lines();
+    let last = lines.last_mut().expect("a line");
+    let place = last.windows(5).position(|w| w == b"1.0.0").expect("the version");
+    last[place] = b'2';
+    scratch.write(FIRST, &lines.concat());
+    let report = scratch.report();
+    let broken: Vec<_> = report.findings.iter().filter(|f| f.weight == Weight::Broken).collect();
+    assert!(report.exit() == 1 && !broken.is_empty() && report.more == honest.more, "{broken:?}");
 }
