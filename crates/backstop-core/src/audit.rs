@@ -3,6 +3,7 @@
 //!
 //! Fields stand in alphabetical order, so that the JSON is canonical; a test holds that for every type.
 
+mod kinds;
 mod story;
 mod watch;
 
@@ -496,124 +497,6 @@ impl Body {
             session: session.clone(),
             uid: *uid,
             workspace: workspace.clone(),
-        }
-    }
-
-    /// The names of all types.
-    pub const NAMES: [&'static str; 34] = [
-        "approval.asked",
-        "approval.claimed",
-        "approval.ended",
-        "approval.voted",
-        "audit.heartbeat",
-        "audit.recovered",
-        "audit.started",
-        "guard.started",
-        "guard.stopped",
-        "notice.delivered",
-        "notice.failed",
-        "people.changed",
-        "policy.loaded",
-        "policy.refused",
-        "run.committed",
-        "run.committing",
-        "run.conflict",
-        "run.denied",
-        "run.discarded",
-        "run.dry-run",
-        "run.failed",
-        "run.held",
-        "run.in-place",
-        "run.judged",
-        "run.nested",
-        "run.observed",
-        "run.recovered",
-        "run.redoing",
-        "run.redone",
-        "run.rehearsed",
-        "run.requested",
-        "run.undoing",
-        "run.undone",
-        "vault.pruned",
-    ];
-
-    /// The type's name in the log.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::ApprovalAsked { .. } => "approval.asked",
-            Self::ApprovalClaimed { .. } => "approval.claimed",
-            Self::ApprovalEnded { .. } => "approval.ended",
-            Self::ApprovalVoted { .. } => "approval.voted",
-            Self::AuditHeartbeat { .. } => "audit.heartbeat",
-            Self::AuditRecovered { .. } => "audit.recovered",
-            Self::AuditStarted { .. } => "audit.started",
-            Self::GuardStarted { .. } => "guard.started",
-            Self::GuardStopped { .. } => "guard.stopped",
-            Self::Nested { .. } => "run.nested",
-            Self::NoticeDelivered { .. } => "notice.delivered",
-            Self::NoticeFailed { .. } => "notice.failed",
-            Self::PeopleChanged { .. } => "people.changed",
-            Self::PolicyLoaded { .. } => "policy.loaded",
-            Self::PolicyRefused { .. } => "policy.refused",
-            Self::Recovered { .. } => "run.recovered",
-            Self::RunCommitted { .. } => "run.committed",
-            Self::RunCommitting { .. } => "run.committing",
-            Self::RunConflict { .. } => "run.conflict",
-            Self::RunDenied { .. } => "run.denied",
-            Self::RunDiscarded { .. } => "run.discarded",
-            Self::RunDryRun { .. } => "run.dry-run",
-            Self::RunFailed { .. } => "run.failed",
-            Self::RunHeld { .. } => "run.held",
-            Self::RunJudged { .. } => "run.judged",
-            Self::RunInPlace { .. } => "run.in-place",
-            Self::RunObserved { .. } => "run.observed",
-            Self::RunRedone { .. } => "run.redone",
-            Self::RunRedoing { .. } => "run.redoing",
-            Self::RunRehearsed { .. } => "run.rehearsed",
-            Self::RunRequested { .. } => "run.requested",
-            Self::RunUndone { .. } => "run.undone",
-            Self::RunUndoing { .. } => "run.undoing",
-            Self::VaultPruned { .. } => "vault.pruned",
-        }
-    }
-
-    /// The run it speaks about, if one.
-    pub const fn run(&self) -> Option<RunId> {
-        match self {
-            Self::ApprovalAsked { question } => question.matter.run(),
-            Self::ApprovalClaimed { run, .. } | Self::ApprovalEnded { run, .. } | Self::ApprovalVoted { run, .. } => {
-                *run
-            }
-            Self::AuditHeartbeat { .. }
-            | Self::AuditRecovered { .. }
-            | Self::AuditStarted { .. }
-            | Self::GuardStarted { .. }
-            | Self::GuardStopped { .. }
-            | Self::NoticeDelivered { .. }
-            | Self::NoticeFailed { .. }
-            | Self::PeopleChanged { .. }
-            | Self::PolicyLoaded { .. }
-            | Self::PolicyRefused { .. }
-            | Self::VaultPruned { .. } => None,
-            Self::Nested { run, .. }
-            | Self::Recovered { run, .. }
-            | Self::RunCommitted { run }
-            | Self::RunCommitting { run, .. }
-            | Self::RunConflict { run, .. }
-            | Self::RunDenied { run }
-            | Self::RunDiscarded { run, .. }
-            | Self::RunDryRun { run }
-            | Self::RunFailed { run, .. }
-            | Self::RunHeld { run }
-            | Self::RunJudged { run, .. }
-            | Self::RunInPlace { run, .. }
-            | Self::RunObserved { run, .. }
-            | Self::RunRedone { run }
-            | Self::RunRedoing { run, .. }
-            | Self::RunRehearsed { run, .. }
-            | Self::RunRequested { run, .. }
-            | Self::RunUndone { run }
-            | Self::RunUndoing { run, .. } => Some(*run),
         }
     }
 }

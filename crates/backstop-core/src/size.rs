@@ -65,10 +65,17 @@ pub fn ago(then: Timestamp, now: Timestamp) -> String {
     match now.seconds_since(then) {
         ..-1 => "future".to_owned(),
         -1..=4 => "now".to_owned(),
-        s @ 5..=119 => format!("{s} s"),
-        s @ 120..=7_199 => format!("{} min", s / 60),
-        s @ 7_200..=172_799 => format!("{} h", s / 3_600),
-        s => format!("{} d", s / 86_400),
+        s => lasted(s.unsigned_abs()),
+    }
+}
+
+/// `42 s`, `4 min`, `3 h`, `12 d`: so many seconds, rounded down.
+pub fn lasted(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7_199 => format!("{} min", seconds / 60),
+        7_200..=172_799 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
     }
 }
 

@@ -6,18 +6,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Process, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use backstop_core::audit::{Body, By, Entry};
-use backstop_core::digest::Digest;
-use backstop_core::effect::Totals;
-use backstop_core::id::RunId;
-use backstop_core::policy::{Decision, Judgement, Reason};
-use backstop_core::request::{Command, Net, Request};
-use backstop_core::run::Exit;
+use backstop_core::audit::{Body, Entry};
 use backstop_core::time::Timestamp;
 use backstop_engine::audit::{AuditLog, Kept, verify};
+
+#[path = "../src/audit/tests/told.rs"]
+mod told;
 
 /// One by one in each round.
 const SINGLE: usize = 1_000;
@@ -66,46 +63,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// One story after the other: a run that is asked about, let through by a person, and takes effect.
+/// One story after the other.
 fn bodies() -> impl Iterator<Item = Body> {
-    (0..).flat_map(|n| {
-        let run = RunId::from_number(n);
-        let request = Request {
-            asker: None,
-            by: None,
-            command: Command::Argv(vec!["rm".into(), "-rf".into(), "temp/*".into()]),
-            cwd: "/srv/www".into(),
-            env_keys: Vec::new(),
-            gid: 1000,
-            in_place: false,
-            net: Net::None,
-            parallel: false,
-            profile: "workstation".into(),
-            reason: Some("clean temporary files".into()),
-            session: Some("a-session".into()),
-            uid: 1000,
-            workspace: Some("/srv/www".into()),
-        };
-        let why = "the place is outside the workspace".to_owned();
-        let paths = vec!["/srv/db/base/16384".into(), "/srv/db/base/16385".into()];
-        let reason = Reason { count: 2, paths, why, ..Reason::new(Decision::Ask, "outside-workspace") };
-        let digest = Digest::of_content(&n.to_le_bytes());
-        [
-            Body::requested(run, &request),
-            Body::RunRehearsed {
-                digest,
-                doors: Vec::new(),
-                effects: 2,
-                exit: Exit::Code(0),
-                left_behind: Vec::new(),
-                run,
-                totals: Totals::default(),
-            },
-            Body::RunJudged { judgement: Judgement::of(vec![reason]), run },
-            Body::RunCommitting { by: By::Person { uid: 1000 }, digest, plan: digest, run },
-            Body::RunCommitted { run },
-        ]
-    })
+    (0..).flat_map(told::story)
 }
 
 fn now() -> Timestamp {
@@ -153,7 +113,7 @@ fn appends(dir: &Path, rounds: usize) -> Result<()> {
 fn sqlite(dir: &Path, lines: &[u8], group: usize) -> Result<Vec<Duration>> {
     let path = dir.join("lines");
     fs::write(&path, lines)?;
-    let mut command = Process::new("python3");
+    let mut command = Command::new("python3");
     command.args(["-c", SQLITE]).arg(dir.join("sqlite")).arg(&path).arg(group.to_string());
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
@@ -191,7 +151,7 @@ fn long(dir: &Path, entries: usize) -> Result<()> {
             return Err(format!("the log does not verify: {:?}", report.findings.first()).into());
         }
         let begun = Instant::now();
-        let summed = Process::new("sha256sum").args(&files).stdout(Stdio::null()).status()?;
+        let summed = Command::new("sha256sum").args(&files).stdout(Stdio::null()).status()?;
         theirs.push(begun.elapsed().as_secs_f64());
         if !summed.success() {
             return Err(format!("sha256sum: {summed}").into());

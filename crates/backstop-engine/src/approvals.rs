@@ -14,12 +14,14 @@ use backstop_core::approval::life::{JUMP, Phase};
 use backstop_core::approval::people::People;
 use backstop_core::approval::quorum::Terms;
 use backstop_core::approval::statement::{FRESH, Nonce, Statement, Word};
+use backstop_core::audit::Clocks;
 use backstop_core::canon;
 use backstop_core::digest::Digest;
 use backstop_core::time::Timestamp;
 use backstop_sys::fs as sys;
 use serde::{Deserialize, Serialize};
 
+use crate::clock;
 use crate::failure::Failure;
 use crate::fault;
 use crate::store::Store;
@@ -59,12 +61,8 @@ struct Anchor {
 
 impl Anchor {
     fn now(now: Timestamp) -> Result<Self, Failure> {
-        let read =
-            |path: &str| fs::read_to_string(path).map_err(|e| Failure::because(format!("cannot read {path}"), &e));
-        let up = read("/proc/uptime")?;
-        let up = up.split('.').next().and_then(|s| s.parse::<i64>().ok());
-        let up = up.ok_or_else(|| Failure::internal("/proc/uptime makes no sense"))?;
-        Ok(Self { boot: read("/proc/sys/kernel/random/boot_id")?.trim().to_owned(), start: now.secs - up })
+        let Clocks { boot, up, .. } = clock::clocks()?;
+        Ok(Self { boot, start: now.secs.saturating_sub_unsigned(up) })
     }
 
     fn holds(&self, now: Timestamp) -> Result<bool, Failure> {

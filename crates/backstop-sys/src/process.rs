@@ -421,14 +421,9 @@ pub fn set_name(name: &CStr) -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) })
 }
 
-/// How long the machine was awake since it was started; nobody can set that clock.
+/// How long the machine was awake since it was started; setting the time does not move that clock.
 pub fn awake() -> Duration {
     reading(rustix::time::ClockId::Monotonic)
-}
-
-/// How long ago the machine was started, sleep among it; nobody can set that clock.
-pub fn up() -> Duration {
-    reading(rustix::time::ClockId::Boottime)
 }
 
 fn reading(clock: rustix::time::ClockId) -> Duration {

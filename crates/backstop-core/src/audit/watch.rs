@@ -4,7 +4,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::approval::life::JUMP;
 use crate::audit::Body;
+use crate::size::lasted;
 use crate::time::Timestamp;
 
 /// What the machine's own clocks say, which setting the time does not move.
@@ -39,9 +41,6 @@ impl Watch {
     pub const EVERY: u64 = 60;
     /// Later than this one is missing: a busy machine may delay it, but not for another two.
     const LATE: u64 = 3 * Self::EVERY;
-    /// By how many seconds the wall clock may differ between two signs: it is slewed all the time, and set by less
-    /// when a machine has just begun to ask others for it.
-    const JUMP: u64 = 60;
 
     /// Takes the next entry, with its time, and gives what is worth knowing about it.
     pub fn tell(&mut self, at: Timestamp, body: &Body) -> Vec<String> {
@@ -79,7 +78,7 @@ impl Watch {
         if same {
             let elapsed = i64::try_from(clocks.up - last.clocks.up).unwrap_or(i64::MAX);
             let moved = at.seconds_since(last.at).saturating_sub(elapsed);
-            if moved.unsigned_abs() > Self::JUMP {
+            if moved.abs() > JUMP {
                 let way = if moved > 0 { "forward" } else { "back" };
                 remarks.push(format!("the wall clock was set {way} by {}", lasted(moved.unsigned_abs())));
             }
@@ -101,17 +100,6 @@ impl Watch {
 
 fn seconds(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(to.seconds_since(from)).unwrap_or(0)
-}
-
-/// `42 s`, `3 min 5 s`, `2 h 0 min`, `9 days`.
-fn lasted(seconds: u64) -> String {
-    let (minutes, hours) = (seconds / 60, seconds / 3_600);
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{minutes} min {} s", seconds % 60),
-        3_600..172_800 => format!("{hours} h {} min", minutes % 60),
-        _ => format!("{} days", hours / 24),
-    }
 }
 
 #[cfg(test)]
@@ -166,7 +154,7 @@ mod tests {
         for (signs, what) in [
             (
                 vec![(0, beat("a", 10)), (181, beat("a", 191))],
-                format!("the guard gave no sign of life for 3 min 1 s ({from} to {})", to(181)),
+                format!("the guard gave no sign of life for 3 min ({from} to {})", to(181)),
             ),
             (
                 vec![(0, started("a", 10)), (7, started("a", 17))],
@@ -175,27 +163,21 @@ mod tests {
             (
                 vec![(0, beat("a", 10)), (7_300, started("b", 17))],
                 format!(
-                    "the guard was not stopped, and the machine was started anew since; back after 2 h 1 min ({from} to {})",
+                    "the guard was not stopped, and the machine was started anew since; back after 2 h ({from} to {})",
                     to(7_300)
                 ),
             ),
             (
                 vec![(0, stopped("a", 10)), (200_000, started("b", 17))],
-                format!("the guard was stopped for 2 days ({from} to {})", to(200_000)),
+                format!("the guard was stopped for 2 d ({from} to {})", to(200_000)),
             ),
             (
                 vec![(0, stopped("a", 10)), (60, beat("a", 70))],
-                format!(
-                    "the guard gives signs of life without having been started, after 1 min 0 s ({from} to {})",
-                    to(60)
-                ),
+                format!("the guard gives signs of life without having been started, after 60 s ({from} to {})", to(60)),
             ),
             (
                 vec![(0, beat("a", 10)), (60, beat("b", 70))],
-                format!(
-                    "the guard gives signs of life without having been started, after 1 min 0 s ({from} to {})",
-                    to(60)
-                ),
+                format!("the guard gives signs of life without having been started, after 60 s ({from} to {})", to(60)),
             ),
         ] {
             assert_eq!(said(&signs), [what], "{signs:?}");
@@ -206,15 +188,12 @@ mod tests {
     fn a_wall_clock_that_is_set_is_told_from_a_machine_that_slept() {
         let signed = |awake, up| Body::AuditHeartbeat { clocks: clocks("a", awake, up) };
         assert_eq!(said(&[(0, signed(10, 10)), (3_660, signed(70, 3_670))]), [""; 0]);
-        assert_eq!(said(&[(0, signed(10, 10)), (119, signed(70, 70))]), [""; 0]);
-        assert_eq!(
-            said(&[(0, signed(10, 10)), (3_660, signed(70, 70))]),
-            ["the wall clock was set forward by 1 h 0 min"]
-        );
-        assert_eq!(said(&[(0, signed(10, 10)), (-60, signed(70, 70))]), ["the wall clock was set back by 2 min 0 s"]);
+        assert_eq!(said(&[(0, signed(10, 10)), (90, signed(70, 70))]), [""; 0]);
+        assert_eq!(said(&[(0, signed(10, 10)), (3_660, signed(70, 70))]), ["the wall clock was set forward by 60 min"]);
+        assert_eq!(said(&[(0, signed(10, 10)), (-60, signed(70, 70))]), ["the wall clock was set back by 2 min"]);
         // Set back, it hides no silence.
         let hidden = said(&[(0, signed(10, 10)), (60, signed(3_610, 3_610))]);
-        assert!(hidden.len() == 2 && hidden[0].contains("no sign of life for 1 h 0 min"), "{hidden:?}");
+        assert!(hidden.len() == 2 && hidden[0].contains("no sign of life for 60 min"), "{hidden:?}");
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub struct Report {
     pub completeness: Answer,
     /// Lines in the log.
     pub entries: u64,
-    /// What was found, in the order of the log; at most `Report::SHOWN`.
+    /// What was found, in the order of the log; at most `Report::SHOWN`, of which 200 notes.
     pub findings: Vec<Finding>,
     /// Is the log as it was written?
     pub integrity: Answer,

@@ -8,20 +8,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use backstop_core::audit::{Body, Clocks, Watch};
-use backstop_sys::process::{self, Change};
+use backstop_sys::process::{self, Change, SIGCHLD, Signals};
 
-use crate::audit::AuditLog;
 use crate::clock;
 use crate::failure::Failure;
+use crate::records::Records;
 
 /// From one sign of life to the next.
 const EVERY: Duration = Duration::from_secs(Watch::EVERY);
 
 /// How long a daemon that was told to end waits for its last sign to be written.
 const LAST: Duration = Duration::from_secs(10);
-
-/// How often it looks whether it is.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// When the next one is due, and who writes the one of before.
 #[derive(Debug)]
@@ -100,13 +97,18 @@ fn wrote(change: Change) -> bool {
 
 /// Waits for a writer; none where it has not ended by then. Others that end meanwhile are nobody's business any more.
 fn ended_by(until: Instant, writer: i32) -> Option<bool> {
+    let child = Signals::of(&[SIGCHLD]);
     loop {
+        let left = until.saturating_duration_since(Instant::now());
         match process::wait_any(false) {
             Ok(Some((pid, change @ (Change::Ended(_) | Change::Killed(_))))) if pid == writer => {
                 return Some(wrote(change));
             }
             Ok(Some(_)) => {}
-            Ok(None) if Instant::now() < until => std::thread::sleep(LOOK),
+            Ok(None) if !left.is_zero() => {
+                // One that came while it was not looked for is pending: the daemon blocks it.
+                let _seen = child.take(left);
+            }
             Ok(None) | Err(_) => return None,
         }
     }
@@ -116,10 +118,10 @@ fn ended_by(until: Instant, writer: i32) -> Option<bool> {
 /// goes on, so that people can look.
 fn record(log: &Path, body: fn(Clocks) -> Body) -> bool {
     let write = || -> Result<(), Failure> {
-        let mut log = AuditLog::open(log, clock::now())?;
+        let mut records = Records::new(log.to_owned());
+        records.open()?;
         // Read when the log is open, which may take long.
-        let clocks = clock::clocks().map_err(|e| Failure::because("cannot read the machine's clocks", &e))?;
-        Ok(log.append(clock::now(), &[body(clocks)])?)
+        Ok(records.write(&[body(clock::clocks()?)])?)
     };
     let written = write();
     if let Err(failure) = &written {
@@ -148,6 +150,11 @@ mod tests {
         // Nothing before its time.
         pulse.beat();
         assert_eq!(pulse.writer, None);
+        // Nor while the one of before has not ended.
+        pulse.next = Instant::now();
+        pulse.writer = Some(7);
+        pulse.beat();
+        assert!(pulse.writer == Some(7) && !pulse.due().is_zero());
         beat();
         stop();
         assert_eq!(names(&log), ["audit.started", "guard.started", "audit.heartbeat", "guard.stopped"]);

@@ -202,9 +202,12 @@ pub fn report(r: &Report, style: Style) -> String {
         };
         line(&mut out, style, key, &format!("{place}{}{}", style.ink(ink, quoted(&f.what)), style.ink(Ink::Faint, at)));
     }
-    let more = r.more + r.findings.len().saturating_sub(SHOWN) as u64;
-    if more > 0 {
-        line(&mut out, style, "", &format!("… and {} more (--json shows them)", size::count(more)));
+    let kept = r.findings.len().saturating_sub(SHOWN) as u64;
+    if kept > 0 {
+        line(&mut out, style, "", &format!("… and {} more (--json shows them)", size::count(kept)));
+    }
+    if r.more > 0 {
+        line(&mut out, style, "", &format!("… and {} more, which are only counted", size::count(r.more)));
     }
     if r.exit() != 0 {
         line(&mut out, style, "next", "keep a copy of the log as it is, and find out who could write there");

@@ -1,4 +1,5 @@
 use backstop_core::approval::quorum::{Quorum, Terms};
+use backstop_core::digest::Digest;
 use backstop_core::effect::Kind;
 use backstop_core::run::{Exit, LeftBehind, State};
 use backstop_core::time::Timestamp;
@@ -7,7 +8,7 @@ use backstop_engine::{Failure, FailureKind, Outcome, UndoReport, VaultStatus, Vo
 use super::rehearsal::{self, NOW, conflict, hostile, incident, ordinary};
 use super::report::Way;
 use super::style::{Style, columns};
-use super::{doctor, list, message, page, report, tree};
+use super::{doctor, list, message, page, records, report, tree};
 use crate::document::{AbilityDocument, DoctorDocument, MachineDocument, VaultDocument};
 
 const WIDE: Style = Style { width: 100, ..Style::PLAIN };
@@ -514,4 +515,37 @@ fn what_approvers_are_shown_has_one_form() {
     ] {
         assert_ne!(shown(&one), shown(&other), "{one}");
     }
+}
+
+#[test]
+fn no_notes_on_a_log_hide_what_is_broken() {
+    use backstop_core::audit::Question;
+    use backstop_engine::audit::{Answer, Finding, Report, Weight};
+    let finding = |weight, what: String| Finding {
+        index: None,
+        offset: None,
+        question: Question::Integrity,
+        run: None,
+        segment: None,
+        weight,
+        what,
+    };
+    let notes = (0..20).map(|n| finding(Weight::Note, format!("nobody watched {n}")));
+    let report = Report {
+        authorisation: Answer::Unknown,
+        completeness: Answer::Unknown,
+        entries: 40,
+        findings: notes.chain([finding(Weight::Broken, "not an entry".to_owned())]).collect(),
+        integrity: Answer::Broken,
+        more: 3,
+        open: Vec::new(),
+        origin: None,
+        root: Digest([0; 32]),
+        runs: 0,
+        signed: 40,
+    };
+    let text = records::report(&report, Style::PLAIN);
+    let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what:?} is missing in\n{text}"));
+    assert!(at("not an entry") < at("nobody watched 0"), "{text}");
+    assert!(at("… and 9 more (--json shows them)") < at("… and 3 more, which are only counted"), "{text}");
 }
