@@ -61,7 +61,7 @@ impl Pulse {
         let own = self.writer == Some(pid);
         if own {
             self.writer = None;
-            self.started |= wrote(change);
+            self.started |= change == Change::Ended(0);
         }
         own
     }
@@ -69,9 +69,10 @@ impl Pulse {
     /// Puts on record that the daemon was told to end. No sign of life comes after it.
     pub fn end(&mut self) {
         let until = Instant::now() + LAST;
-        let before = self.writer.take().is_none_or(|pid| ended_by(until, pid).is_some());
+        let before = self.writer.take().is_none_or(|pid| ended_by(until, pid));
         let last = || write(&self.log, |clocks| Body::GuardStopped { clocks });
-        if !before || last().and_then(|pid| ended_by(until, pid)).is_none() {
+        // A writer that has ended and could not write has said so itself.
+        if !before || !last().is_some_and(|pid| ended_by(until, pid)) {
             eprintln!("backstopd: that it was told to end is not on record: the audit log takes nothing");
         }
     }
@@ -90,26 +91,19 @@ fn write(log: &Path, body: fn(Clocks) -> Body) -> Option<i32> {
     made.inspect_err(|e| eprintln!("backstopd: cannot give a sign of life: {e}")).ok()
 }
 
-/// Whether a writer wrote.
-fn wrote(change: Change) -> bool {
-    matches!(change, Change::Ended(0))
-}
-
-/// Waits for a writer; none where it has not ended by then. Others that end meanwhile are nobody's business any more.
-fn ended_by(until: Instant, writer: i32) -> Option<bool> {
+/// Waits for a writer; false where it has not ended by then. Others that end meanwhile are nobody's business any more.
+fn ended_by(until: Instant, writer: i32) -> bool {
     let child = Signals::of(&[SIGCHLD]);
     loop {
         let left = until.saturating_duration_since(Instant::now());
         match process::wait_any(false) {
-            Ok(Some((pid, change @ (Change::Ended(_) | Change::Killed(_))))) if pid == writer => {
-                return Some(wrote(change));
-            }
+            Ok(Some((pid, Change::Ended(_) | Change::Killed(_)))) if pid == writer => return true,
             Ok(Some(_)) => {}
             Ok(None) if !left.is_zero() => {
                 // One that came while it was not looked for is pending: the daemon blocks it.
                 let _seen = child.take(left);
             }
-            Ok(None) | Err(_) => return None,
+            Ok(None) | Err(_) => return false,
         }
     }
 }
