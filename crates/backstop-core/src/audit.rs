@@ -17,6 +17,7 @@ use crate::bytes::Bytes;
 use crate::canon;
 use crate::digest::Digest;
 use crate::effect::Totals;
+use crate::freeze::Freeze;
 use crate::id::RunId;
 use crate::policy::Judgement;
 use crate::policy::law::{Layer, Refusal};
@@ -157,6 +158,33 @@ pub enum Body {
     GuardStopped {
         /// What the machine's own clocks say.
         clocks: Clocks,
+    },
+    /// Everything of every agent stands: nothing begins and nothing takes effect from here on.
+    #[serde(rename = "host.frozen")]
+    HostFrozen {
+        /// Runs that could not be stopped in time, and were ended.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ended: Vec<RunId>,
+        /// Who wanted it, and who has to agree that it ends.
+        freeze: Freeze,
+        /// The machine's name in statements.
+        host: String,
+        /// Runs whose command stands.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        stopped: Vec<RunId>,
+    },
+    /// It goes on.
+    #[serde(rename = "host.thawed")]
+    HostThawed {
+        /// The digest of what ends.
+        freeze: Digest,
+        /// The machine's name in statements.
+        host: String,
+        /// The request that a quorum approved; none where one person's word is enough.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<Digest>,
+        /// The user who typed it, or brought the last signature.
+        uid: u32,
     },
     /// A command inside a run called Backstop; the outer run covers it.
     #[serde(rename = "run.nested")]

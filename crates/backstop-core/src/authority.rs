@@ -31,14 +31,16 @@ pub enum Deed {
     Decide,
     /// Changing who may approve.
     Govern,
+    /// Stopping everything of every agent.
+    Stop,
     /// Hearing what people are to be told, and saying that they were.
     Notify,
 }
 
 impl Deed {
     /// Every deed.
-    pub const ALL: [Self; 7] =
-        [Self::Run, Self::Look, Self::TakeBack, Self::LetThrough, Self::Decide, Self::Govern, Self::Notify];
+    pub const ALL: [Self; 8] =
+        [Self::Run, Self::Look, Self::TakeBack, Self::LetThrough, Self::Decide, Self::Govern, Self::Stop, Self::Notify];
 }
 
 /// Why not.
@@ -69,7 +71,7 @@ pub const fn may(standing: Standing, deed: Deed) -> Result<(), Refusal> {
         (Standing::Root, _)
         | (Standing::Notifier, Deed::Notify)
         | (Standing::Approver | Standing::Other, Deed::Run | Deed::Look | Deed::TakeBack)
-        | (Standing::Approver, Deed::LetThrough | Deed::Decide) => Ok(()),
+        | (Standing::Approver, Deed::LetThrough | Deed::Decide | Deed::Stop) => Ok(()),
         (Standing::Other, Deed::LetThrough) => Err(Refusal {
             why: "only people who are enrolled let something take effect here",
             next: "somebody who is enrolled does it by his own account: backstop people list",
@@ -77,6 +79,10 @@ pub const fn may(standing: Standing, deed: Deed) -> Result<(), Refusal> {
         (Standing::Other, Deed::Decide) => Err(Refusal {
             why: "only people who are enrolled see what waits for them, and bring signatures",
             next: "have root enrol the person with this account: backstop people add ID --key FILE --account NAME",
+        }),
+        (Standing::Other, Deed::Stop) => Err(Refusal {
+            why: "only people who are enrolled stop everything of everybody's",
+            next: "tell somebody who is: backstop people list; what you run yourself you stop where it runs",
         }),
         (Standing::Notifier, _) => Err(Refusal {
             why: "this is the notifier's account, which hears what people are told and does nothing else",

@@ -12,6 +12,7 @@ pub mod classes;
 pub mod digest;
 pub mod effect;
 pub mod facts;
+pub mod freeze;
 pub mod hook;
 pub mod id;
 pub mod identity;

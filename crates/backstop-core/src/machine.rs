@@ -24,6 +24,8 @@ pub struct Machine {
     pub mode: Mode,
     /// The account of the notifier, which hears what people are asked, and may do nothing else.
     pub notifier: Option<String>,
+    /// The accounts that agents alone use: all of theirs is stopped where everything is.
+    pub agents: BTreeSet<String>,
     /// True where one person alone may let through what takes two, in an emergency.
     pub break_glass: bool,
     /// What becomes of what takes two people where only one is enrolled.
@@ -73,6 +75,7 @@ impl Default for Machine {
             background: None,
             mode: Mode::Personal,
             notifier: None,
+            agents: BTreeSet::new(),
             break_glass: false,
             alone: Alone::Refuse,
             r#as: BTreeMap::new(),
@@ -140,6 +143,8 @@ struct Raw {
     mode: Mode,
     notifier: Option<String>,
     #[serde(default)]
+    agents: BTreeSet<String>,
+    #[serde(default)]
     break_glass: bool,
     #[serde(default)]
     alone: Alone,
@@ -181,6 +186,7 @@ impl Machine {
             background: raw.background,
             mode: raw.mode,
             notifier: raw.notifier,
+            agents: raw.agents,
             break_glass: raw.break_glass,
             alone: raw.alone,
             r#as: raw.r#as,

@@ -9,6 +9,7 @@ use crate::approval::ballot::{Grounds, Question, Vote};
 use crate::approval::display::change_summary;
 use crate::approval::is_name;
 use crate::approval::matter::code;
+use crate::approval::quorum::Quorum;
 use crate::approval::statement::Choice;
 use crate::audit::{Body, Entry};
 use crate::canon;
@@ -99,6 +100,19 @@ pub enum What {
         /// The revision that is in force.
         revision: u64,
     },
+    /// Everything of every agent was stopped.
+    Frozen {
+        /// How many runs had to be ended for it.
+        ended: u64,
+        /// Why.
+        reason: String,
+        /// How many runs stand.
+        stopped: u64,
+        /// Who has to agree that it goes on, in words.
+        takes: String,
+    },
+    /// It goes on.
+    Thawed,
     /// Nothing: somebody tries whether notices arrive.
     Test,
 }
@@ -159,7 +173,8 @@ impl Delivery {
 }
 
 impl What {
-    /// Which kind it is; none for what every channel is told: that the glass was broken, and what is only tried.
+    /// Which kind it is; none for what every channel is told: that the glass was broken, that everything stands or goes
+    /// on, and what is only tried.
     pub const fn kind(&self) -> Option<Kind> {
         match self {
             Self::Asked { .. } => Some(Kind::Asked),
@@ -167,7 +182,7 @@ impl What {
             Self::Approved { .. } => Some(Kind::Approved),
             Self::Ended { .. } => Some(Kind::Ended),
             Self::PeopleChanged { .. } => Some(Kind::PeopleChanged),
-            Self::BrokeGlass { .. } | Self::Reviewed { .. } | Self::Test => None,
+            Self::BrokeGlass { .. } | Self::Reviewed { .. } | Self::Frozen { .. } | Self::Thawed | Self::Test => None,
         }
     }
 }
@@ -196,10 +211,23 @@ impl Notice {
             }
             Body::ApprovalEnded { how, .. } => What::Ended { how: calm(how) },
             Body::PeopleChanged { revision, .. } => What::PeopleChanged { revision: *revision },
+            Body::HostFrozen { ended, freeze, stopped, .. } => What::Frozen {
+                ended: ended.len() as u64,
+                reason: freeze.reason.as_ref().map_or_else(String::new, |why| calm(&why.quoted().to_string())),
+                stopped: stopped.len() as u64,
+                takes: freeze.quorum.as_ref().map_or_else(|| "one person at a terminal".to_owned(), Quorum::in_words),
+            },
+            Body::HostThawed { .. } => What::Thawed,
             _ => return None,
         };
         let (host, summary) = match (&entry.body, question) {
             (Body::PeopleChanged { change, host, .. }, _) => (host.clone(), change_summary(change)),
+            (Body::HostFrozen { freeze, host, .. }, _) => {
+                (host.clone(), format!("everything of every agent was stopped by user account {}", freeze.by))
+            }
+            (Body::HostThawed { host, uid, .. }, _) => {
+                (host.clone(), format!("what was frozen goes on, by user account {uid}"))
+            }
             (_, Some(question)) => (question.host.clone(), question.summary.clone()),
             (_, None) => (String::new(), "a request that is not kept any more".to_owned()),
         };
@@ -250,6 +278,8 @@ impl Notice {
             }
             What::Ended { how } => format!("{how}, nothing took effect"),
             What::PeopleChanged { .. } => "changed".to_owned(),
+            What::Frozen { .. } => "FROZEN".to_owned(),
+            What::Thawed => "thawed".to_owned(),
             What::Test => "test".to_owned(),
         };
         format!("[{}] {what}: {}", self.host, self.summary)
@@ -290,6 +320,14 @@ impl Notice {
                 }
             }
             What::Reviewed { reason, .. } => line("reason", reason),
+            What::Frozen { ended, reason, stopped, takes } => {
+                if !reason.is_empty() {
+                    line("reason", reason);
+                }
+                line("stands", &format!("{stopped} runs; {ended} had to be ended"));
+                line("thaw", &format!("on {}, {takes}: backstop thaw", self.host));
+            }
+            What::Thawed => {}
             What::Decided { .. } | What::Approved { .. } | What::Ended { .. } | What::Test => {}
         }
         if let Some(link) = link {

@@ -11,6 +11,7 @@ use backstop_core::approval::statement::{Choice, Statement, Word};
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
+use backstop_core::freeze::Freeze;
 use backstop_core::id::RunId;
 use backstop_core::machine::{Machine, Mode};
 use backstop_core::notice::{Delivery, Mark, Notice};
@@ -18,8 +19,8 @@ use backstop_core::run::RunRecord;
 
 use crate::daemon::SOCKET;
 use crate::engine::{
-    Beneath, Decided, Engine, Filter, Listed, Notices, Offer, Outcome, Pending, Person, Recovered, RunOptions, Side,
-    Unchanged, UndoOptions, UndoReport, Waiting, Which, Wish,
+    Beneath, Decided, Engine, Filter, Frozen, Listed, Notices, Offer, Outcome, Pending, Person, Recovered, RunOptions,
+    Side, Thaw, Unchanged, UndoOptions, UndoReport, Waiting, Which, Wish,
 };
 use crate::failure::Failure;
 use crate::law::Reader;
@@ -108,6 +109,12 @@ pub trait Doors {
     fn people(&self) -> Result<People, Failure>;
     /// Changes that, or asks two people.
     fn change_people(&mut self, change: &Change) -> Result<Wish, Failure>;
+    /// What stands; none where nothing does.
+    fn frozen(&self) -> Result<Option<Freeze>, Failure>;
+    /// Stops everything of every agent.
+    fn freeze(&mut self, reason: Option<&Bytes>) -> Result<Frozen, Failure>;
+    /// Lets it go on, or asks two people.
+    fn thaw(&mut self) -> Result<Thaw, Failure>;
     /// What people are to be told from an entry of the log on; waits for something at most so long.
     fn notices(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Notices, Failure>;
     /// A notice that tells nothing.
@@ -284,6 +291,29 @@ impl Doors for House {
 
     fn change_people(&mut self, change: &Change) -> Result<Wish, Failure> {
         self.engine.change_people(change)
+    }
+
+    fn frozen(&self) -> Result<Option<Freeze>, Failure> {
+        self.engine.frozen()
+    }
+
+    fn freeze(&mut self, reason: Option<&Bytes>) -> Result<Frozen, Failure> {
+        // Settings that can't be used keep nobody from it.
+        let machine = porch::machine();
+        let quorum = Freeze::quorum_by(machine.as_ref().ok().map(|machine| machine.profile));
+        let uid = |name: &str| self.accounts.iter().find(|a| a.name.as_slice() == name.as_bytes()).map(|a| a.uid);
+        let named =
+            machine.as_ref().map_or_else(|_| Vec::new(), |m| m.agents.iter().map(|name| (name, uid(name))).collect());
+        let accounts = named.iter().filter_map(|(_, uid)| *uid).collect();
+        let mut frozen = self.engine.freeze(reason.cloned(), accounts, quorum)?;
+        let unknown = named.iter().filter(|(_, uid)| uid.is_none());
+        frozen.notes.extend(unknown.map(|(name, _)| format!("the settings name {name}, and there is no such account")));
+        frozen.notes.extend(machine.err().map(|failure| failure.what));
+        Ok(frozen)
+    }
+
+    fn thaw(&mut self) -> Result<Thaw, Failure> {
+        self.engine.thaw()
     }
 
     fn notices(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Notices, Failure> {

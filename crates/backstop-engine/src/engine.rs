@@ -7,6 +7,7 @@ mod court;
 mod edit;
 mod effective;
 mod find;
+mod freeze;
 mod glass;
 mod inplace;
 mod look;
@@ -22,6 +23,7 @@ mod whose;
 
 pub use approve::{Decided, Pending, Waiting, standing};
 pub use edit::Unchanged;
+pub use freeze::{Frozen, Thaw, Thawed};
 pub use notices::Notices;
 pub use people::Wish;
 
@@ -502,6 +504,7 @@ impl From<TransactionError> for Failure {
     fn from(error: TransactionError) -> Self {
         match error {
             TransactionError::Commit(e) => e.into(),
+            TransactionError::Frozen(freeze) => crate::freeze::refusal(&freeze),
             TransactionError::TakenBack { first, rest } => {
                 let failure = Self::from(first);
                 Self { what: failure.what + &rest, ..failure }

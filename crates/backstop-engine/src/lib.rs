@@ -13,6 +13,7 @@ pub mod engine;
 pub mod facts;
 pub mod failure;
 mod fault;
+pub mod freeze;
 mod host;
 pub mod law;
 pub mod ledger;
@@ -37,9 +38,9 @@ pub mod witness;
 pub use backstop_sys::child;
 pub use doors::{Doors, House, by_daemon, open};
 pub use engine::{
-    Answer, Beneath, Decided, Engine, Filter, Listed, Notices, Offer, Outcome, Pending, Person, Pruned, Recovered,
-    RunOptions, Side, Step, Unchanged, UndoOptions, UndoReport, Unreachable, Unreadable, VaultStatus, VolumeStatus,
-    Waiting, Which, Wish, standing,
+    Answer, Beneath, Decided, Engine, Filter, Frozen, Listed, Notices, Offer, Outcome, Pending, Person, Pruned,
+    Recovered, RunOptions, Side, Step, Thaw, Thawed, Unchanged, UndoOptions, UndoReport, Unreachable, Unreadable,
+    VaultStatus, VolumeStatus, Waiting, Which, Wish, standing,
 };
 pub use failure::{Failure, FailureKind};
 pub use remote::Remote;

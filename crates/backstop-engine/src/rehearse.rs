@@ -20,6 +20,7 @@ use backstop_core::run::{Exit, LeftBehind};
 use backstop_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::freeze::Gate;
 use crate::settings::StandIn;
 use crate::volume::{OpenVolume, VolumeError};
 
@@ -32,6 +33,8 @@ pub struct RehearseInput<'a> {
     pub request: &'a Request,
     /// The state directory; hidden in the view.
     pub state: &'a Path,
+    /// What it passes before it begins, and hears by whether everything stands.
+    pub gate: &'a Gate<'a>,
     /// The caller's home; unprivileged it is covered, if it can be.
     pub home: Option<&'a Bytes>,
     /// Further directories that are hidden in the view (policy, keys).
@@ -179,6 +182,12 @@ pub enum RehearseError {
     Replaced {
         /// Which.
         path: Bytes,
+    },
+    /// Everything is frozen.
+    #[error("{}", if *.begun { "ended: everything was frozen, and it did not stand in time" } else { "everything is frozen" })]
+    Frozen {
+        /// True where the command had begun.
+        begun: bool,
     },
     /// The sandbox's first process vanished.
     #[error("the run was cut off: its first process died")]

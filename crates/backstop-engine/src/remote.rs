@@ -17,6 +17,7 @@ use backstop_core::approval::statement::{Statement, Word};
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
+use backstop_core::freeze::Freeze;
 use backstop_core::id::RunId;
 use backstop_core::notice::{Delivery, Mark, Notice};
 use backstop_core::run::RunRecord;
@@ -27,8 +28,8 @@ use self::session::Session;
 use crate::daemon::wire::{Around, Ask, Event, Hello, Kind, LONGEST_ANSWER, Message, NUMBERS, VERSION, Wire};
 use crate::doors::Doors;
 use crate::engine::{
-    Beneath, Decided, Filter, Listed, Notices, Outcome, Pending, Person, RunOptions, Side, Unchanged, UndoOptions,
-    UndoReport, Waiting, Which, Wish,
+    Beneath, Decided, Filter, Frozen, Listed, Notices, Outcome, Pending, Person, RunOptions, Side, Thaw, Unchanged,
+    UndoOptions, UndoReport, Waiting, Which, Wish,
 };
 use crate::failure::{Failure, FailureKind};
 use crate::porch::Wanted;
@@ -324,6 +325,18 @@ impl Doors for Remote {
 
     fn change_people(&mut self, change: &Change) -> Result<Wish, Failure> {
         self.call(&Ask::ChangePeople { change: change.clone() })
+    }
+
+    fn frozen(&self) -> Result<Option<Freeze>, Failure> {
+        self.call(&Ask::Frozen)
+    }
+
+    fn freeze(&mut self, reason: Option<&Bytes>) -> Result<Frozen, Failure> {
+        self.call(&Ask::Freeze { reason: reason.cloned() })
+    }
+
+    fn thaw(&mut self) -> Result<Thaw, Failure> {
+        self.call(&Ask::Thaw)
     }
 
     fn notices(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Notices, Failure> {

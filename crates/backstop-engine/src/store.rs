@@ -3,7 +3,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -296,11 +296,40 @@ impl Store {
 
     /// Writes a file of the state directory itself, in one step and durably.
     pub(crate) fn write_own<T: Serialize>(&self, name: &str, value: &T) -> Result<(), StoreError> {
+        self.put_own(name, value, true)
+    }
+
+    /// Writes a file of the state directory itself, in one step; `durable` returns only when a power cut can't take it back.
+    pub(crate) fn put_own<T: Serialize>(&self, name: &str, value: &T, durable: bool) -> Result<(), StoreError> {
         let path = self.path.join(name);
         let bytes = serde_json::to_vec(value).map_err(|source| StoreError::Damaged { path: path.clone(), source })?;
+        let put = if durable { sys::write_durable } else { sys::write_replace };
         fault::point("store.write")
-            .and_then(|()| sys::write_durable(self.dir.as_fd(), name.as_bytes(), &bytes))
+            .and_then(|()| put(self.dir.as_fd(), name.as_bytes(), &bytes))
             .map_err(io_error("write", &path))
+    }
+
+    /// Makes a file of the state directory itself, and its name, durable.
+    pub(crate) fn sync_own(&self, name: &str) -> Result<(), StoreError> {
+        let path = self.path.join(name);
+        File::open(&path).and_then(|file| file.sync_all()).map_err(io_error("sync", &path))?;
+        self.sync()
+    }
+
+    /// Removes a file of the state directory itself, durably; one that is missing is removed.
+    pub(crate) fn remove_own(&self, name: &str) -> Result<(), StoreError> {
+        let path = self.path.join(name);
+        fault::point("store.remove")
+            .and_then(|()| match sys::remove_file(self.dir.as_fd(), name.as_bytes()) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+                _ => sys::sync_dir(self.dir.as_fd()),
+            })
+            .map_err(io_error("remove", &path))
+    }
+
+    /// The state directory itself.
+    pub(crate) fn handle(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
     }
 
     /// A run's file of JSON lines. A last line that was cut off by a power cut is left out.
@@ -406,6 +435,23 @@ impl Store {
         }
     }
 
+    /// Where a run that is under way is marked.
+    pub(crate) fn mark(&self, id: RunId) -> PathBuf {
+        self.path.join("locks").join(format!("{ALIVE}{id}"))
+    }
+
+    /// The runs that are marked, whether or not their process lives.
+    pub(crate) fn marked(&self) -> Result<Vec<RunId>, StoreError> {
+        let path = self.path.join("locks");
+        let mut marked = Vec::new();
+        for entry in fs::read_dir(&path).map_err(io_error("list", &path))? {
+            let name = entry.map_err(io_error("list", &path))?.file_name();
+            marked.extend(name.to_str().and_then(|name| name.strip_prefix(ALIVE)).and_then(RunId::parse));
+        }
+        marked.sort_unstable();
+        Ok(marked)
+    }
+
     /// Marks a run as under way: the lock is held as long as its process lives.
     pub fn alive(&self, id: RunId) -> Result<Lock, StoreError> {
         let name = format!("{ALIVE}{id}");
@@ -430,7 +476,7 @@ impl Store {
 
     /// Removes the mark of a run that has ended.
     pub fn not_alive(&self, id: RunId) -> Result<(), StoreError> {
-        let path = self.path.join("locks").join(format!("{ALIVE}{id}"));
+        let path = self.mark(id);
         match fs::remove_file(&path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &path)(e)),
             _ => Ok(()),
@@ -440,13 +486,9 @@ impl Store {
     /// Runs that are marked as under way but whose process is gone, each with the lock that its process
     /// held: as long as that is kept, nobody else takes it for dead, nor begins under its name.
     pub fn dead(&self) -> Result<Vec<(RunId, Lock)>, StoreError> {
-        let path = self.path.join("locks");
         let mut dead = Vec::new();
-        for entry in fs::read_dir(&path).map_err(io_error("list", &path))? {
-            let name = entry.map_err(io_error("list", &path))?.file_name();
-            let Some(name) = name.to_str() else { continue };
-            let Some(id) = name.strip_prefix(ALIVE).and_then(RunId::parse) else { continue };
-            let mark = path.join(name);
+        for id in self.marked()? {
+            let mark = self.mark(id);
             let file = match OpenOptions::new().read(true).write(true).open(&mark) {
                 // It has ended meanwhile.
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
@@ -454,12 +496,11 @@ impl Store {
             };
             if sys::try_lock_exclusive(file.as_fd()).map_err(io_error("lock", &mark))? {
                 let lock = Lock { file };
-                if self.is_linked(&lock, name)? {
+                if self.is_linked(&lock, &format!("{ALIVE}{id}"))? {
                     dead.push((id, lock));
                 }
             }
         }
-        dead.sort_unstable_by_key(|(id, _)| *id);
         Ok(dead)
     }
 

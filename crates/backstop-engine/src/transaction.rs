@@ -9,6 +9,7 @@ use backstop_core::audit::{Body, By};
 use backstop_core::bytes::Bytes;
 use backstop_core::canon;
 use backstop_core::digest::Digest;
+use backstop_core::freeze::Freeze;
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Op, Plan};
 use backstop_core::run::{RunRecord, State};
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::commit::{self, Checked, CommitError, Foreign, Fresh, Guard, Receipt, Seen, Sites, Touched};
 use crate::failure::Failure;
 use crate::fault;
+use crate::freeze;
 use crate::records::Records;
 use crate::settings::Durability;
 use crate::store::{Store, StoreError};
@@ -118,6 +120,9 @@ pub(crate) enum TransactionError {
     /// Before the intent: something is not as the plan knows it, or failed. Nothing was done.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// Everything is frozen. Nothing was done.
+    #[error("everything is frozen since {}", .0.at)]
+    Frozen(Box<Freeze>),
     /// A step met something else than the plan knows, or failed; all was taken back, and the log says so.
     #[error("{first}{rest}")]
     TakenBack {
@@ -197,6 +202,10 @@ impl Transaction<'_> {
         checked: &Checked,
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), TransactionError> {
+        // Under the lock: whoever freezes says so first, and then waits for it.
+        if let (Kind::Commit | Kind::Redo, Some(freeze)) = (kind, freeze::standing(self.store)?) {
+            return Err(TransactionError::Frozen(Box::new(freeze)));
+        }
         if kind == Kind::Commit {
             commit::keep(self.plan, self.sites, progress)?;
         }

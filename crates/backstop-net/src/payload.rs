@@ -49,6 +49,8 @@ pub fn of(notice: &Notice, link: Option<&str>) -> Vec<u8> {
         What::Approved { .. } => "approval.approved",
         What::Ended { .. } => "approval.ended",
         What::PeopleChanged { .. } => "people.changed",
+        What::Frozen { .. } => "host.frozen",
+        What::Thawed => "host.thawed",
         What::Test => "test",
     };
     let data = Data { link, notice, text: notice.text(link), title: notice.title() };

@@ -1,6 +1,7 @@
 //! Backstop's only door to the Linux kernel: files by directory handle, namespaces, mounts, overlays,
 //! rights and filters. Takes and gives plain values and handles; knows nothing of runs or policy.
 
+pub mod bell;
 pub mod caps;
 pub mod channel;
 pub mod child;

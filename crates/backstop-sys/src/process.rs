@@ -249,6 +249,25 @@ pub fn reap(pid: i32) -> io::Result<()> {
     }
 }
 
+/// Waits for this child to end, and gives how; one that is stopped is killed.
+pub fn end_of(pid: i32) -> io::Result<Change> {
+    let mut status = 0;
+    loop {
+        // SAFETY: `status` is valid for the call.
+        if unsafe { libc::waitpid(pid, &raw mut status, libc::WUNTRACED) } == pid {
+            match change(status) {
+                Change::Stopped(_) => send(pid, SIGKILL)?,
+                ended => return Ok(ended),
+            }
+        } else {
+            let e = io::Error::last_os_error();
+            if e.kind() != io::ErrorKind::Interrupted {
+                return Err(e);
+            }
+        }
+    }
+}
+
 /// Makes a child that runs `body` and ends with its code; gives the child's number.
 pub fn fork(body: impl FnOnce() -> u8) -> io::Result<i32> {
     // SAFETY: this process has a single thread, so the copy can go on with ordinary code.
@@ -385,6 +404,51 @@ pub fn lower_limits(limits: &[Limit]) -> io::Result<()> {
         check(unsafe { libc::prlimit64(0, wanted.which as _, &raw const new, std::ptr::null_mut()) })?;
     }
     Ok(())
+}
+
+/// This process is served before others (`SCHED_FIFO`, the least of it), as far as it may be, until this is dropped. A nice
+/// value would not do: where sessions are groups of their own (`sched_autogroup`), it counts in one's own alone.
+#[derive(Debug)]
+pub struct First {
+    before: Option<(c_int, libc::sched_param)>,
+}
+
+impl First {
+    /// From here on. Without the right to it, nothing changes.
+    pub fn now() -> Self {
+        let mut first = Self { before: None };
+        first.again();
+        first
+    }
+
+    /// The same once more, after [`First::over`].
+    pub fn again(&mut self) {
+        let mut was = libc::sched_param { sched_priority: 0 };
+        // SAFETY: `was` is valid for the call, which fills it; the other has plain numbers alone.
+        let policy = unsafe { (libc::sched_getparam(0, &raw mut was), libc::sched_getscheduler(0)) };
+        let wanted = libc::sched_param { sched_priority: 1 };
+        if policy.0 != 0 || policy.1 < 0 {
+            return;
+        }
+        // SAFETY: `wanted` is valid for the call, which only reads it.
+        if unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const wanted) } == 0 {
+            self.before = Some((policy.1, was));
+        }
+    }
+
+    /// As before; also in a copy of the process that made it.
+    pub fn over(&self) {
+        if let Some((policy, was)) = &self.before {
+            // SAFETY: `was` is valid for the call, which only reads it. Whoever could be served first may be served later.
+            unsafe { libc::sched_setscheduler(0, *policy, &raw const *was) };
+        }
+    }
+}
+
+impl Drop for First {
+    fn drop(&mut self) {
+        self.over();
+    }
 }
 
 /// Begins a session of its own: no terminal, and a group that it leads.

@@ -4,6 +4,8 @@
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
+use crate::process::{self, Change, Signals};
+
 fn check(rc: libc::c_long) -> io::Result<()> {
     if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
@@ -17,6 +19,40 @@ pub fn become_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) })?;
     // SAFETY: as above.
     check(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) })
+}
+
+/// How often a child is made that sends a signal to all of a user: whoever is meant can stop it, as long as it lives.
+const TRIES: u32 = 100;
+
+/// Sends a signal to every process of this user, in one step that no fork can outrun: the kernel walks them under the lock
+/// that a fork needs to become visible. Never root's.
+pub fn signal_all_of(uid: u32, signal: libc::c_int) -> io::Result<()> {
+    if uid == 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the processes of root are not to be meant"));
+    }
+    let send = || {
+        let sent = Signals::all().block().and_then(|_| become_user(uid, process::own_ids().1, &[])).and_then(|()| {
+            if process::own_ids().0 != uid {
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+            process::send(-1, signal)
+        });
+        match sent {
+            Ok(()) => 0,
+            // There is none.
+            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => 0,
+            Err(_) => 1,
+        }
+    };
+    for _ in 0..TRIES {
+        match process::end_of(process::fork(send)?)? {
+            Change::Ended(0) => return Ok(()),
+            Change::Ended(_) => return Err(io::ErrorKind::PermissionDenied.into()),
+            // By one of theirs, which was quicker.
+            _ => {}
+        }
+    }
+    Err(io::ErrorKind::TimedOut.into())
 }
 
 /// Does `work` with this user's rights to files and no others; everything else stays as it was. While it lasts,
@@ -146,5 +182,38 @@ mod tests {
         // SAFETY: `status` is valid for the call.
         assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
         assert_eq!(status, 0);
+    }
+
+    /// What a user of this number runs: nobody else is there who could be meant.
+    const STRANGER: u32 = 54_321;
+
+    #[test]
+    fn a_signal_to_all_of_a_user_reaches_them_and_nobody_else() {
+        use std::os::unix::process::CommandExt as _;
+        assert!(signal_all_of(0, libc::SIGCONT).is_err());
+        if !crate::process::is_root() {
+            return;
+        }
+        let sleep = |uid: u32| std::process::Command::new("sleep").arg("60").uid(uid).gid(uid).spawn().expect("sleep");
+        let mut all = [sleep(STRANGER), sleep(STRANGER), sleep(STRANGER + 1)];
+        let state = |pid: u32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+            stat.rsplit(") ").next().and_then(|rest| rest.chars().next()).expect("a state")
+        };
+        let states = |wanted: [bool; 3]| {
+            let began = std::time::Instant::now();
+            while all.each_ref().map(|child| state(child.id()) == 'T') != wanted {
+                assert!(began.elapsed().as_secs() < 30, "{wanted:?}");
+            }
+        };
+        signal_all_of(STRANGER, libc::SIGSTOP).expect("sent");
+        states([true, true, false]);
+        signal_all_of(STRANGER, libc::SIGCONT).expect("sent");
+        states([false; 3]);
+        // Nobody is no failure.
+        signal_all_of(STRANGER + 2, libc::SIGSTOP).expect("sent");
+        for child in &mut all {
+            child.kill().and_then(|()| child.wait()).expect("ended");
+        }
     }
 }

@@ -72,6 +72,10 @@ pub enum Verb {
     Deny(Decide),
     /// Take one's own approval back, before it takes effect (people only)
     Revoke(Decide),
+    /// Stop everything of every agent at once: nothing begins and nothing takes effect (people only)
+    Freeze(Freeze),
+    /// Let what is frozen go on, by a word at a terminal, or by two people's signatures (people only)
+    Thaw(Json),
     /// Say who may approve (people only)
     #[command(subcommand)]
     People(People),
@@ -123,7 +127,7 @@ pub enum Verb {
         #[arg(value_hint = ValueHint::DirPath)]
         dir: PathBuf,
     },
-    /// Explain a command or a topic: exit-codes, states, undo, policy, classes, settings, approvals, system, notify, witness
+    /// Explain a command or a topic: exit-codes, states, undo, policy, classes, settings, approvals, system, notify, freeze, witness
     Help {
         /// A command or a topic
         topic: Option<String>,
@@ -141,7 +145,8 @@ impl Verb {
             Self::Wait(a) => a.json,
             Self::Approve(a) => a.decide.json,
             Self::Deny(a) | Self::Revoke(a) => a.json,
-            Self::Pending(a) => a.json,
+            Self::Freeze(a) => a.json,
+            Self::Pending(a) | Self::Thaw(a) => a.json,
             Self::People(a) => a.wants_json(),
             Self::Undo(a) => a.which.json,
             Self::Redo(a) => a.json,
@@ -296,6 +301,17 @@ pub struct Show {
     /// Print what `mcp` asks one person about it, or fail where it is not for one person to answer there
     #[arg(long, group = "form", hide = true)]
     pub question: bool,
+}
+
+/// Options of `freeze`.
+#[derive(Debug, Args)]
+pub struct Freeze {
+    /// Why, kept in the audit log and said to whoever is refused
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<OsString>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// One run.

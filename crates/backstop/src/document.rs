@@ -2,6 +2,7 @@
 //! engine are copied into these, so that the engine may change without breaking readers.
 
 mod approval;
+mod freeze;
 mod install;
 mod policy;
 
@@ -22,6 +23,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use approval::{DecidedDocument, PendingDocument, PeopleDocument};
+pub use freeze::{FreezeDocument, ThawDocument};
 pub use install::{
     AgentDocument, FileDocument, HoleDocument, InstallDocument, ProofDocument, SetupDocument, StepDocument,
 };

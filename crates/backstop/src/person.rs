@@ -60,9 +60,14 @@ impl Terminal {
 
     /// True when the person typed the word that says what is to be signed. False where nobody can.
     pub fn signs(&mut self, word: &str) -> bool {
+        self.types("to sign this decision", word)
+    }
+
+    /// True when the person typed this word. False where nobody can.
+    pub fn types(&mut self, purpose: &str, word: &str) -> bool {
         self.clear();
         let mut say = |text: &str| out::say(text);
-        self.ask && typed("to sign this decision", &[word], self.style, &mut say, &mut fresh_line).unwrap_or(false)
+        self.ask && typed(purpose, &[word], self.style, &mut say, &mut fresh_line).unwrap_or(false)
     }
 
     fn question(&self, record: &RunRecord, effects: &EffectSet) -> io::Result<Answer> {

@@ -531,7 +531,9 @@ pub fn belongs(e: &Entry, runs: &[RunId], (from, to): (Timestamp, Timestamp)) ->
         | Body::PeopleChanged { .. }
         | Body::AuditRecovered { .. }
         | Body::GuardStarted { .. }
-        | Body::GuardStopped { .. } => meanwhile,
+        | Body::GuardStopped { .. }
+        | Body::HostFrozen { .. }
+        | Body::HostThawed { .. } => meanwhile,
         body => body.run().is_some_and(|run| runs.contains(&run)),
     }
 }

@@ -4,6 +4,7 @@
 pub mod approval;
 pub mod diff;
 pub mod doctor;
+pub mod freeze;
 pub mod install;
 pub mod list;
 pub mod message;

@@ -3,6 +3,7 @@
 mod approve;
 mod audit;
 mod doctor;
+mod freeze;
 mod hook;
 mod install;
 mod look;
@@ -71,6 +72,8 @@ pub fn dispatch(verb: Verb) -> Done {
         Verb::Approve(typed) => approve::approve(&typed),
         Verb::Deny(typed) => approve::decide(&typed, &Choice::Deny.into()),
         Verb::Revoke(typed) => approve::decide(&typed, &Choice::Revoke.into()),
+        Verb::Freeze(typed) => freeze::freeze(&typed),
+        Verb::Thaw(json) => freeze::thaw(&json),
         Verb::People(what) => people::people(&what),
         Verb::Discard(one) => takeback::discard(&one),
         Verb::Undo(typed) => takeback::undo(&typed),

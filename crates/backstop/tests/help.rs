@@ -26,6 +26,10 @@ fn help() {
       approve      Approve, as one of the people it takes, by a signature with an SSH key (people only)
       deny         Deny, by a signature: then nobody can let it through (people only)
       revoke       Take one's own approval back, before it takes effect (people only)
+      freeze       Stop everything of every agent at once: nothing begins and nothing takes effect
+                   (people only)
+      thaw         Let what is frozen go on, by a word at a terminal, or by two people's signatures
+                   (people only)
       people       Say who may approve (people only)
       wait         Wait until a held run is decided, and end with its exit code
       runs         List runs, newest first
@@ -46,7 +50,7 @@ fn help() {
       uninstall    Take Backstop's hook out of the configuration of coding agents (people only)
       completions  Print completions for a shell
       help         Explain a command or a topic: exit-codes, states, undo, policy, classes, settings,
-                   approvals, system, notify, witness
+                   approvals, system, notify, freeze, witness
 
     Options:
       -h, --help     Print help

@@ -11,7 +11,9 @@ use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
 use backstop_core::request::{Command, Net, Request};
 use backstop_core::run::{RunRecord, State};
-use backstop_engine::{Answer, Durability, Engine, Offer, Person, RunOptions, Settings, Step, UndoOptions, Which};
+use backstop_engine::{
+    Answer, Durability, Engine, Filter, Offer, Person, RunOptions, Settings, Step, Thaw, UndoOptions, Which,
+};
 
 /// Says yes; does something else on the way.
 struct Meanwhile<A: FnMut(), B: FnMut(u64)> {
@@ -532,5 +534,33 @@ fn a_new_file_that_was_worked_on_stays_when_a_later_step_fails() {
     scene.open().discard(outcome.record.id).expect("it is held");
     assert_eq!(read(&at("a")), "personal\n");
     assert_eq!(read(&at("b")), "b, edited\n");
+    scene.audit_holds();
+}
+
+#[test]
+fn frozen_while_somebody_was_asked_it_stays_held() {
+    let scene = Scene::new();
+    fs::write(scene.at("outside"), "before").expect("written");
+    let mut engine = scene.open();
+    let mut person = Answers {
+        asked: |_| {
+            let frozen = scene.open().freeze(None, [].into(), None).expect("frozen");
+            assert!(frozen.stopped.is_empty() && !frozen.again, "{frozen:?}");
+        },
+        answer: Answer::Commit,
+    };
+    let outcome = engine.run(scene.request("echo after > ../outside"), &RunOptions::default(), &mut person);
+    let failure = outcome.expect_err("it is frozen");
+    assert!(failure.what.contains("everything is frozen"), "{failure:?}");
+    assert_eq!(fs::read_to_string(scene.at("outside")).expect("there"), "before");
+    let run = &engine.runs(&Filter::default()).expect("runs").runs[0];
+    assert_eq!(run.state, State::Held);
+    let id = run.id;
+    assert!(engine.commit(id, Offer::default(), &mut person).is_err());
+    let Ok(Thaw::Done(thawed)) = engine.thaw() else { panic!("one person is enough") };
+    assert!(thawed.runs.is_empty());
+    let mut yes = Answers { asked: |_| {}, answer: Answer::Commit };
+    engine.commit(id, Offer::default(), &mut yes).expect("committed");
+    assert_eq!(fs::read_to_string(scene.at("outside")).expect("there"), "after\n");
     scene.audit_holds();
 }

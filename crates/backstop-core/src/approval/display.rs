@@ -11,6 +11,7 @@ use super::matter::code;
 use super::people::{Change, NewKey, People};
 use super::statement;
 use crate::effect::{Aspect, CrossingKind, Effect, EffectSet, FileType, Kind, Node};
+use crate::freeze::Freeze;
 use crate::policy::{Decision, gives_rights};
 use crate::quoted::Quoted;
 use crate::run::RunRecord;
@@ -318,6 +319,28 @@ pub fn change(question: &Question, people: &People, change: &Change, asked_by: u
         let groups = listed(&groups);
         page.line("", &format!("{}: {keys}; groups: {groups}; user accounts: {}", member.id, numbers(&member.uids)));
     }
+    page.0
+}
+
+/// The one line about a thaw that is part of each statement.
+pub fn thaw_summary(freeze: &Freeze) -> String {
+    statement::summary(&format!("what is frozen since {} goes on", Timestamp::new(freeze.at.secs, 0)))
+}
+
+/// The display of a thaw.
+pub fn thaw(question: &Question, people: &People, freeze: &Freeze, asked_by: u32) -> String {
+    let mut page = Page(String::new());
+    let owner = |uid: u32| people.of_account(uid).map_or("nobody's who may approve", |m| m.id.as_str());
+    head(&mut page, question, "everything that is frozen on this machine to go on");
+    page.line("asked by", &format!("user account {asked_by} ({})", owner(asked_by)));
+    page.line("frozen", &format!("{} by user account {} ({})", freeze.at, freeze.by, owner(freeze.by)));
+    if let Some(reason) = &freeze.reason {
+        page.line("reason", &reason.quoted().to_string());
+    }
+    if !freeze.accounts.is_empty() {
+        page.line("accounts", &numbers(&freeze.accounts));
+    }
+    page.line("then", "commands that stand go on where they were, new ones begin, and what is allowed takes effect");
     page.0
 }
 

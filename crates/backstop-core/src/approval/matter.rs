@@ -43,6 +43,15 @@ pub enum Matter {
         /// The run.
         run: RunId,
     },
+    /// That what is frozen goes on.
+    Thaw {
+        /// When it was asked for: the same can be asked for again.
+        asked_at: Timestamp,
+        /// The user account that asked for it.
+        asked_by: u32,
+        /// The digest of what is frozen.
+        freeze: Digest,
+    },
 }
 
 impl Matter {
@@ -69,7 +78,7 @@ impl Matter {
     pub const fn run(&self) -> Option<RunId> {
         match self {
             Self::Run { run, .. } => Some(*run),
-            Self::People { .. } => None,
+            Self::People { .. } | Self::Thaw { .. } => None,
         }
     }
 }

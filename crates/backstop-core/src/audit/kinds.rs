@@ -5,7 +5,7 @@ use crate::id::RunId;
 
 impl Body {
     /// The names of all types.
-    pub const NAMES: [&'static str; 34] = [
+    pub const NAMES: [&'static str; 36] = [
         "approval.asked",
         "approval.claimed",
         "approval.ended",
@@ -15,6 +15,8 @@ impl Body {
         "audit.started",
         "guard.started",
         "guard.stopped",
+        "host.frozen",
+        "host.thawed",
         "notice.delivered",
         "notice.failed",
         "people.changed",
@@ -54,6 +56,8 @@ impl Body {
             Self::AuditStarted { .. } => "audit.started",
             Self::GuardStarted { .. } => "guard.started",
             Self::GuardStopped { .. } => "guard.stopped",
+            Self::HostFrozen { .. } => "host.frozen",
+            Self::HostThawed { .. } => "host.thawed",
             Self::Nested { .. } => "run.nested",
             Self::NoticeDelivered { .. } => "notice.delivered",
             Self::NoticeFailed { .. } => "notice.failed",
@@ -94,6 +98,8 @@ impl Body {
             | Self::AuditStarted { .. }
             | Self::GuardStarted { .. }
             | Self::GuardStopped { .. }
+            | Self::HostFrozen { .. }
+            | Self::HostThawed { .. }
             | Self::NoticeDelivered { .. }
             | Self::NoticeFailed { .. }
             | Self::PeopleChanged { .. }

@@ -2,6 +2,7 @@
 //! the one before it, or without the word it needed. Decides only; never reads a file.
 
 mod approvals;
+mod frost;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use crate::id::RunId;
 use crate::policy::Decision;
 use crate::time::Timestamp;
 use approvals::{Approvals, Granted};
+use frost::Frost;
 
 /// Which of an auditor's questions a complaint answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -93,6 +95,7 @@ struct Life {
 pub struct Story {
     lives: BTreeMap<RunId, Life>,
     approvals: Approvals,
+    frost: Frost,
 }
 
 impl Story {
@@ -101,6 +104,9 @@ impl Story {
         let told = self.approvals.tell(at, body);
         let mut wrong: Vec<Complaint> =
             told.wrong.into_iter().map(|(question, what)| Complaint { question, run: body.run(), what }).collect();
+        if let Err((question, what)) = self.frost.tell(body, &mut self.approvals) {
+            wrong.push(Complaint { question, run: body.run(), what });
+        }
         let Some(run) = body.run() else { return wrong };
         let mut complain = |question, what: String| wrong.push(Complaint { question, run: Some(run), what });
         if let Body::RunRequested { by, in_place, uid, .. } = body {
@@ -234,6 +240,8 @@ fn may_follow(body: &Body, door: Door) -> bool {
         | Body::AuditStarted { .. }
         | Body::GuardStarted { .. }
         | Body::GuardStopped { .. }
+        | Body::HostFrozen { .. }
+        | Body::HostThawed { .. }
         | Body::NoticeDelivered { .. }
         | Body::NoticeFailed { .. }
         | Body::PeopleChanged { .. }
@@ -348,6 +356,8 @@ impl Life {
             | Body::AuditStarted { .. }
             | Body::GuardStarted { .. }
             | Body::GuardStopped { .. }
+            | Body::HostFrozen { .. }
+            | Body::HostThawed { .. }
             | Body::NoticeDelivered { .. }
             | Body::NoticeFailed { .. }
             | Body::PeopleChanged { .. }

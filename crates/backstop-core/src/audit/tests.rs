@@ -1,8 +1,10 @@
 pub(crate) mod approvals;
+mod frozen;
 
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::approval::quorum::Quorum;
 use crate::policy::law::{Layer, Refusal};
 use crate::policy::{Decision, Reason};
 
@@ -67,6 +69,10 @@ fn committing(by: By) -> Body {
     Body::RunCommitting { by, digest: digest(), plan: Digest::of_content(b"plan"), run: run() }
 }
 
+fn freeze(quorum: Option<Quorum>) -> Freeze {
+    Freeze { accounts: [1003].into(), at: at(), by: 7, quorum, reason: Some("odd".into()) }
+}
+
 const PERSON: By = By::Person { uid: 1000 };
 
 fn clocks() -> Clocks {
@@ -85,6 +91,8 @@ fn one_of_each() -> Vec<Body> {
         approvals::founding()[0].clone(),
         committing(By::Approved { request }),
         Body::AuditHeartbeat { clocks: clocks() },
+        Body::HostFrozen { ended: vec![run()], freeze: freeze(None), host: "db-1".to_owned(), stopped: vec![run()] },
+        Body::HostThawed { freeze: freeze(None).digest(), host: "db-1".to_owned(), request: Some(request), uid: 7 },
         Body::AuditRecovered { adopted: 1, cut: Some(digest()), cut_bytes: 3 },
         Body::AuditRecovered { adopted: 1, cut: None, cut_bytes: 0 },
         Body::AuditStarted { key: "k".to_owned() },

@@ -28,7 +28,7 @@ use crate::porch::{Account, Wanted};
 use crate::rehearse::Lane;
 
 /// The version of these messages; others are refused.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 
 /// The longest message that the daemon takes: as much as the kernel lets a command's arguments and environment be,
 /// as JSON.
@@ -169,6 +169,9 @@ pub(crate) enum Ask {
     Decide { request: Digest, text: String, signature: String, reason: Option<Bytes> },
     People,
     ChangePeople { change: Change },
+    Frozen,
+    Freeze { reason: Option<Bytes> },
+    Thaw,
     Notices { from: Option<Mark>, wait_ms: u64 },
     TestNotice,
     Delivered { delivery: Delivery },
@@ -184,7 +187,8 @@ impl Ask {
             | Self::SettleEdit { .. }
             | Self::SettleEdits { .. } => Deed::Run,
             // Judged whatever was denied before: a person wants it.
-            Self::Retry { .. } | Self::Commit { .. } | Self::Redo { .. } => Deed::LetThrough,
+            Self::Retry { .. } | Self::Commit { .. } | Self::Redo { .. } | Self::Thaw => Deed::LetThrough,
+            Self::Freeze { .. } => Deed::Stop,
             Self::Discard { .. } | Self::Undo { .. } => Deed::TakeBack,
             Self::Find { .. }
             | Self::Record { .. }
@@ -193,6 +197,7 @@ impl Ask {
             | Self::Beneath { .. }
             | Self::Content { .. }
             | Self::Asked { .. }
+            | Self::Frozen
             | Self::People => Deed::Look,
             Self::Pending | Self::Statement { .. } | Self::Decide { .. } => Deed::Decide,
             Self::ChangePeople { .. } => Deed::Govern,

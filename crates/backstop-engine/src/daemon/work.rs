@@ -222,6 +222,12 @@ impl<'a> Worker<'a> {
             }
             Ask::People => json(self.house.people()),
             Ask::ChangePeople { change } => json(self.house.change_people(&change)),
+            Ask::Frozen => json(self.house.frozen()),
+            Ask::Freeze { reason } => {
+                short(reason.iter())?;
+                json(self.house.freeze(reason.as_ref()))
+            }
+            Ask::Thaw => json(self.house.thaw()),
             Ask::Notices { from, wait_ms } => json(self.house.notices(from.as_ref(), Duration::from_millis(wait_ms))),
             Ask::TestNotice => json(self.house.test_notice()),
             Ask::Delivered { delivery } => json(self.house.delivered(&delivery)),
@@ -296,8 +302,11 @@ fn open(who: &Identity, login: Option<u32>) -> Result<(House, Standing), Failure
 fn modest(wanted: &Wanted) -> Result<(), Failure> {
     let Wanted { asker, reason, session, .. } = wanted;
     let of_asker = asker.iter().flat_map(|a| [Some(&a.agent), a.call.as_ref(), a.subagent.as_ref()]).flatten();
-    let long = of_asker.chain(reason).chain(session).any(|text| text.as_slice().len() > LONGEST_TEXT);
-    if long {
+    short(of_asker.chain(reason).chain(session))
+}
+
+fn short<'a>(mut texts: impl Iterator<Item = &'a Bytes>) -> Result<(), Failure> {
+    if texts.any(|text| text.as_slice().len() > LONGEST_TEXT) {
         return Err(Failure::usage(format!("a reason, a session or a name is longer than {LONGEST_TEXT} bytes")));
     }
     Ok(())

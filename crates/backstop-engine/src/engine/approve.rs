@@ -18,7 +18,7 @@ use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, Offer, Outcome, Person};
+use super::{Engine, Offer, Outcome, Person, Thawed};
 use crate::approvals::{self, Request};
 use crate::clock;
 use crate::failure::{Failure, FailureKind};
@@ -68,6 +68,8 @@ pub enum Decided {
     Run(Pending, Box<Outcome>),
     /// The quorum is there, and these may approve from now on.
     People(Pending, People),
+    /// The quorum is there, and what was frozen goes on.
+    Thawed(Pending, Thawed),
 }
 
 /// A claim on an approved request, while what it is about is executed.
@@ -198,6 +200,7 @@ impl Engine {
         match matter {
             Matter::Run { run, .. } => Ok(self.record_if_any(*run)?.is_some_and(|r| r.state == State::Held)),
             Matter::People { revision, .. } => Ok(self.people()?.revision == *revision),
+            Matter::Thaw { freeze, .. } => self.is_frozen_by(*freeze),
         }
     }
 
@@ -264,6 +267,10 @@ impl Engine {
                 let people = self.change_approved(request, &change)?;
                 return Ok(Decided::People(Pending { phase: Phase::Committed, ..pending }, people));
             }
+            if Self::is_to_thaw(pending.phase, &pending.question.matter) {
+                let thawed = self.thaw_approved(request)?;
+                return Ok(Decided::Thawed(Pending { phase: Phase::Committed, ..pending }, thawed));
+            }
             (pending, run)
         };
         match (pending.phase, run) {
@@ -299,6 +306,10 @@ impl Engine {
                 Matter::Run { run, .. } => matches!(self.known(run)?.state, State::Committed | State::Undone),
                 Matter::People { .. } => {
                     let made = |b: &Body| matches!(b, Body::PeopleChanged { request: Some(r), .. } if *r == digest);
+                    self.records.says(made)?
+                }
+                Matter::Thaw { .. } => {
+                    let made = |b: &Body| matches!(b, Body::HostThawed { request: Some(r), .. } if *r == digest);
                     self.records.says(made)?
                 }
             };
@@ -418,6 +429,7 @@ impl Engine {
             }
             (Matter::Run { run, .. }, _) => format!("see it: backstop show {run}"),
             (Matter::People { .. }, _) => "see who may approve: backstop people list".to_owned(),
+            (Matter::Thaw { .. }, _) => "ask anew: backstop thaw".to_owned(),
         };
         Err(Failure::new(FailureKind::Refused, what).next(next))
     }

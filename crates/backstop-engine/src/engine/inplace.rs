@@ -19,7 +19,12 @@ const NO_UNDO: &str = "it ran in place: undo does not cover what it changed in t
 /// False for what keeps a command from beginning. Of all else it may have done something.
 pub(super) const fn had_begun(error: &RehearseError) -> bool {
     use RehearseError as E;
-    !matches!(error, E::NoOverlay { .. } | E::Volume(_) | E::View(_) | E::Cwd { .. } | E::Descriptor { .. })
+    match error {
+        E::Frozen { begun } => *begun,
+        other => {
+            !matches!(other, E::NoOverlay { .. } | E::Volume(_) | E::View(_) | E::Cwd { .. } | E::Descriptor { .. })
+        }
+    }
 }
 
 impl Engine {

@@ -21,6 +21,7 @@ use super::told::{nested, note_end, open_doors, rehearsal_failure};
 use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, Step};
 use crate::clock;
 use crate::failure::Failure;
+use crate::freeze::Gate;
 use crate::law::Standing;
 use crate::ledger::{Input, LayerIn, Measured, VolumeIn, measure};
 use crate::reading;
@@ -51,6 +52,7 @@ impl Engine {
     ) -> Result<Outcome, Failure> {
         self.is_his_own(&request)?;
         self.sound_for(request.asked_by())?;
+        self.not_frozen()?;
         let mut trace = Trace::start();
         // What the session's tools did so far comes before what this command does.
         let unsettled = match &request.session {
@@ -174,6 +176,7 @@ impl Engine {
             id: record.id,
             request: &record.request,
             state: &self.settings.state,
+            gate: &Gate::new(&self.store, record.id),
             home: self.settings.home.as_ref(),
             hide: &self.hidden_from(&record.request),
             cwd_to: options.cwd_to,
@@ -274,10 +277,15 @@ impl Engine {
         }
         entries.push(Body::RunJudged { judgement: judgement.clone(), run: record.id });
         let mut lock = None;
+        // It was under way when everything was frozen.
+        let stands = self.frozen()?;
+        if stands.is_some() && !options.dry_run && judgement.decision != Decision::Deny {
+            record.notes.push("held, because everything is frozen: backstop thaw".to_owned());
+        }
         let answer = match judgement.decision {
             Decision::Deny => None,
             _ if options.dry_run => None,
-            _ if options.hold || !done.effects.conflicts.is_empty() => Some(Answer::Hold),
+            _ if options.hold || stands.is_some() || !done.effects.conflicts.is_empty() => Some(Answer::Hold),
             Decision::Allow => Some(Answer::Commit),
             // Two people can't both sit at this terminal.
             Decision::TwoPerson => Some(Answer::Hold),

@@ -25,6 +25,7 @@ impl Engine {
     /// rehearsed bytes real. The command does not run again.
     pub fn commit(&mut self, id: RunId, offer: Offer, person: &mut dyn Person) -> Result<Outcome, Failure> {
         self.sound_of(id)?;
+        self.not_frozen()?;
         let mut record = self.record(id)?;
         expect(&record, State::Held)?;
         let mut effects = self.read_effects(id)?;
@@ -61,6 +62,7 @@ impl Engine {
         }
         let (lock, now) = self.locked(id)?;
         expect(&now, State::Held)?;
+        self.not_frozen()?;
         // While somebody was asked, or waited for the lock, it may have come to take more.
         let today = self.judged_today(&mut record, &effects, &volumes)?;
         if today.decision > judgement.decision {
@@ -190,6 +192,7 @@ impl Engine {
         options: UndoOptions,
         person: &mut dyn Person,
     ) -> Result<UndoReport, Failure> {
+        self.not_frozen_for_agents()?;
         // What a tool has written meanwhile is taken back in its turn.
         let unsettled = self.settle_edits(None, Unchanged::Wait)?;
         let mut runs = self.chosen(which, State::Committed)?;
@@ -207,6 +210,7 @@ impl Engine {
 
     /// Brings undone runs back, oldest first.
     pub fn redo(&mut self, which: &Which, person: &mut dyn Person) -> Result<UndoReport, Failure> {
+        self.not_frozen()?;
         let mut runs = self.chosen(which, State::Undone)?;
         runs.sort_unstable();
         self.take(&runs, Kind::Redo, UndoOptions::default(), person)

@@ -37,7 +37,7 @@ pub(super) fn settings(state: &Path) -> Settings {
 
 /// Nobody who could answer; remembers for whom was waited.
 #[derive(Default)]
-struct Nobody {
+pub(super) struct Nobody {
     waited_for: Vec<Option<RunId>>,
 }
 

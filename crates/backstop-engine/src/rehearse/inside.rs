@@ -5,7 +5,7 @@ mod init;
 mod message;
 mod view;
 
-pub(super) use message::Message;
+pub(super) use message::{Message, Order};
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -18,7 +18,7 @@ use backstop_sys::fs as sys;
 use backstop_sys::inherit::{self, Access};
 use backstop_sys::landlock::{self, Confined};
 use backstop_sys::ns;
-use backstop_sys::process::{self, Signals};
+use backstop_sys::process::{self, First, Signals};
 use backstop_sys::rights;
 use backstop_sys::seccomp::{self, Sockets, Tell};
 
@@ -67,8 +67,10 @@ impl Trouble {
 
 /// The first process' life.
 pub(super) fn live(recipe: &Recipe, channel: &Channel, caller_mask: &Signals) -> u8 {
+    // What everybody in the view does must not keep it from letting them stand.
+    let first = First::now();
     match prepare(recipe, channel) {
-        Ok(ready) => init::live(recipe, channel, caller_mask, ready),
+        Ok(ready) => init::live(recipe, channel, caller_mask, &first, ready),
         Err(trouble) => {
             let message = match trouble {
                 Trouble::View(text) => Message::Trouble(text),

@@ -15,19 +15,30 @@ use backstop_core::request::Net;
 use backstop_core::run::{Exit, LeftBehind};
 use backstop_sys::channel::Channel;
 use backstop_sys::ns::{self, Init, Spaces};
-use backstop_sys::process::{self, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, Signals};
+use backstop_sys::process::{
+    self, First, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, Signals,
+};
 
 use self::doors::Doors;
 use self::space::Space;
-use super::inside::{self, Message};
+use super::inside::{self, Message, Order};
 use super::plan::{self, Prepared, Watch};
 use super::tty::Foreground;
 use super::{Lane, Rehearsal, RehearseError, RehearseInput};
+use crate::freeze::Gate;
 use crate::settings::Line;
 use crate::volume::{self, How, Leftover};
 
 /// How often the disk is looked at while a command runs.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// A command that tries to connect more often between two looks makes us work in its place, which others are not to wait
+/// for.
+const BUSY: u32 = 256;
+
+/// How long the first process may take to let everything stand. Asleep until then, it is the next to run; where it takes
+/// longer, somebody keeps it from it.
+const STAND: Duration = Duration::from_millis(120);
 
 pub(super) fn rehearse(input: &RehearseInput<'_>) -> Result<Rehearsal, RehearseError> {
     let root = process::is_root() && !input.force_user;
@@ -180,11 +191,16 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
             signals,
             space,
             watch,
+            gate: input.gate,
+            frost: Frost::None,
+            first: First::now(),
+            attempts: 0,
             doors: Doors::new(recipe.net),
             line: input.stand_in.map(|him| him.line.as_ref() as &dyn Line),
             passed: Vec::new(),
         };
         let waited = beside.wait();
+        beside.first.over();
         let told = std::mem::take(&mut beside.told);
         if waited.is_err() {
             init.kill().map_err(RehearseError::io("end the run"))?;
@@ -192,6 +208,7 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
         let (doors, refused) = (beside.doors.seen(), beside.doors.refused());
         drop(beside);
         init.reap().map_err(RehearseError::io("wait for the run's end"))?;
+        input.gate.over().map_err(RehearseError::io("say that the command has ended"))?;
         match waited {
             // Where no overlay can be had, what breaks afterwards is not the news.
             Err(RehearseError::View(_)) if rehearses && none_left(prepared, &told) => {
@@ -244,6 +261,15 @@ fn no_overlay(prepared: &Prepared, fallbacks: &[(u32, String)]) -> RehearseError
     RehearseError::NoOverlay { why, help: Vec::new() }
 }
 
+/// Whether what is in the view stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Frost {
+    None,
+    /// It was told to, and has to say that it does until then.
+    Told(Instant),
+    Stands,
+}
+
 struct Beside<'a> {
     told: Told,
     init: &'a Init,
@@ -253,6 +279,12 @@ struct Beside<'a> {
     space: Space<'a>,
     /// What has to stay as it is while a command runs in place.
     watch: Option<Watch>,
+    gate: &'a Gate<'a>,
+    frost: Frost,
+    /// Served before others, so that what the command does can't keep us from letting it stand.
+    first: First,
+    /// How often it tried to connect since the last look.
+    attempts: u32,
     doors: Doors,
     /// Whoever waits for it elsewhere.
     line: Option<&'a dyn Line>,
@@ -267,16 +299,27 @@ impl Beside<'_> {
         // fill a disk.
         let mut look = Instant::now() + LOOK;
         loop {
-            let ready = backstop_sys::wait::readable(
-                &[
-                    Some(self.channel.as_fd()),
-                    Some(self.signals.as_fd()),
-                    self.listener.as_ref().map(AsFd::as_fd),
-                    self.line.map(Line::handle),
-                ],
-                look.saturating_duration_since(Instant::now()),
-            )
-            .map_err(RehearseError::io("wait for the run"))?;
+            let until = if let Frost::Told(end) = self.frost { look.min(end) } else { look };
+            let ready = self
+                .gate
+                .hearing(|ear| {
+                    backstop_sys::wait::readable(
+                        &[
+                            Some(self.channel.as_fd()),
+                            Some(self.signals.as_fd()),
+                            self.listener.as_ref().map(AsFd::as_fd),
+                            self.line.map(Line::handle),
+                            ear,
+                        ],
+                        until.saturating_duration_since(Instant::now()),
+                    )
+                })
+                .map_err(RehearseError::io("wait for the run"))?;
+            if ready[4].any() {
+                // First: what rings from here on is heard.
+                self.gate.listen().map_err(RehearseError::io("listen for what everybody is told"))?;
+                self.heed()?;
+            }
             if ready[3].any() {
                 self.hear()?;
             }
@@ -291,6 +334,10 @@ impl Beside<'_> {
                 && let Some(listener) = &self.listener
             {
                 let doors = &mut self.doors;
+                self.attempts += 1;
+                if self.attempts == BUSY {
+                    self.first.over();
+                }
                 // Without it the run goes on; only the report lacks a line.
                 let heard = backstop_sys::notify::next(listener.as_fd(), |attempt| doors.note(&attempt));
                 if heard.is_err() {
@@ -304,11 +351,48 @@ impl Beside<'_> {
                 };
                 self.message(Message::decode(&text).ok_or(RehearseError::Lost)?, handles.pop())?;
             }
+            if matches!(self.frost, Frost::Told(end) if Instant::now() >= end) {
+                return Err(RehearseError::Frozen { begun: true });
+            }
             if Instant::now() >= look {
                 self.space.check()?;
                 self.all_stays()?;
+                self.heed()?;
+                if std::mem::take(&mut self.attempts) >= BUSY {
+                    self.first.again();
+                }
                 look = Instant::now() + LOOK;
             }
+        }
+    }
+
+    /// Lets what is in the view stand, or go on, as everything does. One that does not say in time that it stands is ended.
+    fn heed(&mut self) -> Result<(), RehearseError> {
+        if !self.told.ready {
+            // It passes the gate first.
+            return Ok(());
+        }
+        match (self.gate.is_shut(), self.frost) {
+            (true, Frost::None) => {
+                self.frost = Frost::Told(Instant::now() + STAND);
+                self.order(Order::Stand)
+            }
+            // Another freeze than before, perhaps.
+            (true, Frost::Stands) => self.gate.stands().map_err(RehearseError::io("say that the command stands")),
+            (false, Frost::Told(_) | Frost::Stands) => {
+                self.gate.goes_on().map_err(RehearseError::io("say that the command goes on"))?;
+                self.frost = Frost::None;
+                self.order(Order::GoOn)
+            }
+            (true, Frost::Told(_)) | (false, Frost::None) => Ok(()),
+        }
+    }
+
+    fn order(&self, order: Order) -> Result<(), RehearseError> {
+        match order.send(self.channel) {
+            // It has come to its end, and what it said of that is about to be read.
+            Err(e) if matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
+            other => other.map_err(RehearseError::io("tell the first process")),
         }
     }
 
@@ -324,7 +408,7 @@ impl Beside<'_> {
         match line.signal() {
             Ok(None) => Ok(()),
             Ok(Some(signal)) => match i32::from(signal) {
-                signal @ (SIGINT | SIGQUIT) => {
+                signal @ (SIGINT | SIGQUIT) if self.frost == Frost::None => {
                     self.passed.push(signal);
                     process::send(0, signal).map_err(RehearseError::io("pass a signal on"))
                 }
@@ -342,7 +426,9 @@ impl Beside<'_> {
                 Ok(())
             }
             // The terminal's Ctrl-C and Ctrl-\ reach the command as well: it decides.
-            Some((SIGINT | SIGQUIT, true) | (SIGTSTP | SIGTTIN | SIGTTOU, _)) | None => Ok(()),
+            // Where it stands it can't.
+            Some((SIGINT | SIGQUIT, true)) if self.frost == Frost::None => Ok(()),
+            Some((SIGTSTP | SIGTTIN | SIGTTOU, _)) | None => Ok(()),
             Some((signal, _)) => Err(RehearseError::Interrupted(signal as u8)),
         }
     }
@@ -360,7 +446,23 @@ impl Beside<'_> {
             Message::Ready => {
                 self.told.ready = true;
                 self.listener = handle;
+                if !self.gate.open().map_err(RehearseError::io("ask whether everything is frozen"))? {
+                    return Err(RehearseError::Frozen { begun: false });
+                }
+                self.order(Order::Begin)?;
             }
+            // Told to go on meanwhile, it says so too late.
+            Message::Stands | Message::Stirs if self.frost == Frost::None => {}
+            Message::Stands => {
+                self.frost = Frost::Stands;
+                self.gate.stands().map_err(RehearseError::io("say that the command stands"))?;
+            }
+            Message::Stirs => {
+                self.frost = Frost::Told(Instant::now() + STAND);
+                self.gate.goes_on().map_err(RehearseError::io("say that the command goes on"))?;
+            }
+            // As everything does; that is no reason for us to stop.
+            Message::Stopped(_) if self.frost != Frost::None => {}
             Message::NotStarted(_, why) => self.told.not_started = Some(why),
             Message::Stopped(signal) => self.stop(signal)?,
             Message::Nested(line) => self.told.nested.push(line),

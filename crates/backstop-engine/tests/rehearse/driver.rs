@@ -8,7 +8,9 @@ use backstop_core::bytes::Bytes;
 use backstop_core::id::RunId;
 use backstop_core::policy::InPlace;
 use backstop_core::request::{Command, Net, Request};
+use backstop_engine::freeze::Gate;
 use backstop_engine::rehearse::{Lane, RehearseInput, rehearse};
+use backstop_engine::store::Store;
 
 /// `STATE root|user[-reads|-in-place] none|host LIMIT COMMAND…`; `-reads` takes the command for one that only
 /// reads, whatever the reader says, which no option of the command line can; `-in-place` opens the current
@@ -41,8 +43,10 @@ pub fn main(args: &[String]) {
         _ => Lane::Rehearse,
     };
     let home = std::env::var_os("HOME").map(Bytes::from);
+    let (id, store) = (RunId::from_number(7), Store::open(Path::new(state)).expect("a state directory"));
     let input = RehearseInput {
-        id: RunId::from_number(7),
+        id,
+        gate: &Gate::new(&store, id),
         request: &request,
         state: Path::new(state),
         home: home.as_ref(),

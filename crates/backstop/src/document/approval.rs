@@ -120,6 +120,7 @@ impl DecidedDocument {
             Decided::Waits(asked) | Decided::Over(asked) | Decided::Reviewed(asked) => (asked, None, None),
             Decided::Run(asked, outcome) => (asked, None, Some(outcome.record.clone())),
             Decided::People(asked, people) => (asked, Some(people.clone()), None),
+            Decided::Thawed(asked, _) => (asked, None, None),
         };
         Self { exit_code, people, request: RequestDocument::of(asked), run, version: VERSION }
     }

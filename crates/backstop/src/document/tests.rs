@@ -16,6 +16,8 @@ fn schemas() -> Vec<(&'static str, Schema)> {
     vec![
         ("audit", schema_for!(AuditDocument)),
         ("decided", schema_for!(DecidedDocument)),
+        ("freeze", schema_for!(FreezeDocument)),
+        ("thaw", schema_for!(ThawDocument)),
         ("doctor", schema_for!(DoctorDocument)),
         ("effect-set", schema_for!(EffectSet)),
         ("facts", schema::json()),

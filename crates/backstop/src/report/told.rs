@@ -158,6 +158,8 @@ impl Told {
             | Body::AuditStarted { .. }
             | Body::GuardStarted { .. }
             | Body::GuardStopped { .. }
+            | Body::HostFrozen { .. }
+            | Body::HostThawed { .. }
             | Body::NoticeDelivered { .. }
             | Body::NoticeFailed { .. }
             | Body::PeopleChanged { .. }

@@ -26,7 +26,7 @@ fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
 pub fn name(asked: &Pending) -> String {
     match &asked.question.matter {
         Matter::Run { run, .. } => run.to_string(),
-        Matter::People { .. } => code(asked.question.request),
+        Matter::People { .. } | Matter::Thaw { .. } => code(asked.question.request),
     }
 }
 
@@ -172,7 +172,9 @@ pub fn decided(decided: &Decided, choice: Choice, now: Timestamp, style: Style) 
         Decided::Waits(asked) => (asked, "taken", Ink::Changed),
         Decided::Over(asked) => (asked, asked.phase.name(), Ink::Lost),
         Decided::Reviewed(asked) => (asked, "reviewed", Ink::Changed),
-        Decided::Run(asked, _) | Decided::People(asked, _) => (asked, "approved", Ink::Made),
+        Decided::Run(asked, _) | Decided::People(asked, _) | Decided::Thawed(asked, _) => {
+            (asked, "approved", Ink::Made)
+        }
     };
     let name = name(asked);
     let what = match decided {
@@ -181,6 +183,9 @@ pub fn decided(decided: &Decided, choice: Choice, now: Timestamp, style: Style) 
         Decided::Reviewed(_) => choice.name().to_owned(),
         Decided::Run(..) if choice == Choice::BreakGlass => "alone, in an emergency".to_owned(),
         Decided::Run(..) => "by all it takes".to_owned(),
+        Decided::Thawed(_, thawed) => {
+            format!("by all it takes; {} on", size::counted(thawed.runs.len() as u64, "command goes", "commands go"))
+        }
         Decided::People(_, people) => format!("by all it takes; in force as revision {}", people.revision),
     };
     push(&mut out, format_args!("backstop: {} {}: {what}\n", style.ink(ink, word), style.ink(Ink::Strong, &name)));

@@ -63,6 +63,16 @@ pub fn said(body: &Body) -> (String, Ink) {
             let by = request.map_or_else(|| format!("founding, user {uid}"), |r| format!("approved as {}", code(r)));
             (format!("{} (revision {revision}, {by})", tame(in_words(change).as_bytes())), Ink::Changed)
         }
+        Body::HostFrozen { ended, freeze, stopped, .. } => {
+            let ended = if ended.is_empty() { String::new() } else { format!(", {} ended", ended.len()) };
+            let why = freeze.reason.as_ref().map_or_else(String::new, |why| format!(": {}", why.quoted()));
+            let runs = size::counted(stopped.len() as u64, "run stands", "runs stand");
+            (format!("everything was frozen by user {} ({runs}{ended}){why}", freeze.by), Ink::Lost)
+        }
+        Body::HostThawed { request, uid, .. } => {
+            let by = request.map_or_else(String::new, |r| format!(", approved as {}", code(r)));
+            (format!("what was frozen goes on (user {uid}{by})"), Ink::Made)
+        }
         Body::NoticeDelivered { attempts, channel, entry } => {
             let tries = if *attempts == 1 { String::new() } else { format!(", at the {attempts}. attempt") };
             (format!("people were told of entry {entry} by {}{tries}", quoted(channel)), Ink::Faint)

@@ -52,7 +52,7 @@ struct Asked {
 pub(super) struct Approvals {
     people: Option<People>,
     asked: BTreeMap<Digest, Asked>,
-    /// The quorum of a change of people that was claimed and is not made yet.
+    /// The quorum of a change of people, or of a thaw, that was claimed and is not made yet.
     granted: BTreeMap<Digest, (Timestamp, Vec<Vote>)>,
     /// For which request the glass was broken, until that is reviewed.
     broken: Option<Digest>,
@@ -89,7 +89,9 @@ impl Approvals {
                     Matter::Run { effects, plan, .. } => {
                         told.granted = Some(Granted { effects, plan, quorum, request: *request });
                     }
-                    Matter::People { .. } => drop(self.granted.insert(*request, (at, votes.clone()))),
+                    Matter::People { .. } | Matter::Thaw { .. } => {
+                        drop(self.granted.insert(*request, (at, votes.clone())));
+                    }
                 })
             }
             Body::ApprovalEnded { request, run, .. } => {
@@ -201,6 +203,22 @@ impl Approvals {
                 Ok((asked.question.matter.clone(), asked.question.quorum.clone()))
             }
             _ => Err("begun on a request that had ended".to_owned()),
+        }
+    }
+
+    /// Whether a quorum agreed that this freeze ends: the one that it took, once.
+    pub fn thaws(&mut self, request: Digest, ends: Digest, takes: Option<&Quorum>) -> Result<(), String> {
+        self.granted.remove(&request).ok_or("thawed without the approval that it names")?;
+        let question = &self.asked.get(&request).ok_or("thawed by an approval that nobody was asked for")?.question;
+        match question.matter {
+            Matter::Thaw { freeze, .. } if freeze == ends => {}
+            _ => return Err("thawed by an approval of something else".to_owned()),
+        }
+        match takes {
+            Some(takes) if !question.quorum.covers(takes) => {
+                Err(format!("thawed by fewer people than it took: {}", takes.in_words()))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -89,6 +89,17 @@ pub fn approved() -> [Body; 3] {
     ]
 }
 
+/// What is asked, voted and claimed where two people agree that this freeze ends; and the digest of the request.
+pub fn thaw_approved(freeze: Digest) -> (Vec<Body>, Digest) {
+    let people = founded().1;
+    let question = question(Matter::Thaw { asked_at: later(0), asked_by: 1000, freeze });
+    let request = question.request;
+    let mut ballot = Ballot::new(question.clone());
+    let votes = [("anna", 1), ("ben", 2)].map(|(p, n)| vote(&mut ballot, &people, p, n, Choice::ApproveOnce));
+    let claimed = Body::ApprovalClaimed { request, run: None, votes: votes.to_vec() };
+    (vec![Body::ApprovalAsked { question }, claimed], request)
+}
+
 /// A whole story: founded, asked, held, approved, committed.
 fn story() -> Vec<Body> {
     let [asked, voted, claimed] = approved();

@@ -14,31 +14,31 @@ use super::*;
 const CLAIMERS: usize = 8;
 
 /// Somebody with a key of his own.
-struct Voter(PrivateKey);
+pub(in crate::engine) struct Voter(PrivateKey);
 
 impl Voter {
-    fn new(seed: u8) -> Self {
+    pub(in crate::engine) fn new(seed: u8) -> Self {
         let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&[seed; 32]));
         Self(PrivateKey::new(pair, "").expect("a key"))
     }
 
-    fn key(&self) -> Key {
+    pub(in crate::engine) fn key(&self) -> Key {
         Key::parse(&self.0.public_key().to_openssh().expect("a public key")).expect("a key that is taken")
     }
 
-    fn sign(&self, namespace: &str, text: &str) -> String {
+    pub(in crate::engine) fn sign(&self, namespace: &str, text: &str) -> String {
         let signature = self.0.sign(namespace, HashAlg::Sha512, text.as_bytes()).expect("signed");
         signature.to_pem(LineEnding::LF).expect("armoured")
     }
 
-    fn enrol(&self, engine: &mut Engine, id: &str) {
+    pub(in crate::engine) fn enrol(&self, engine: &mut Engine, id: &str) {
         let proof = self.sign(ENROLMENT, &engine.people().expect("people").enrolment(id, &self.key()));
         let keys = vec![NewKey { key: self.key().line().to_owned(), proof }];
         let change = Change::Enrol { groups: [].into(), id: id.to_owned(), keys, uids: [].into() };
         engine.change_people(&change).expect("a founder");
     }
 
-    fn vote(&self, engine: &mut Engine, digest: Digest) -> (String, String) {
+    pub(in crate::engine) fn vote(&self, engine: &mut Engine, digest: Digest) -> (String, String) {
         let text = engine.statement(digest, &Choice::ApproveOnce.into(), &self.key()).expect("prepared").text();
         let signature = self.sign(backstop_core::approval::statement::NAMESPACE, &text);
         (text, signature)

@@ -3,15 +3,16 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use backstop_core::bytes::Bytes;
 use backstop_core::run::{Exit, LeftBehind};
 use backstop_sys::channel::Channel;
-use backstop_sys::process::{self, Change, SIGCHLD, SIGCONT, SIGKILL, SIGPIPE, SIGTERM, Signals};
+use backstop_sys::process::{self, Change, First, SIGCHLD, SIGCONT, SIGKILL, SIGPIPE, SIGSTOP, SIGTERM, Signals};
+use backstop_sys::wait::readable;
 
-use super::{Message, Ready, Recipe, kept};
+use super::{Message, Order, Ready, Recipe, kept};
 
 /// Where a Backstop inside notes what it was asked to run.
 const NESTED: &str = "/run/backstop.nested";
@@ -19,8 +20,32 @@ const NESTED: &str = "/run/backstop.nested";
 /// From the request to end until the end.
 const MERCY: Duration = Duration::from_millis(400);
 
-pub(super) fn live(recipe: &Recipe, channel: &Channel, caller_mask: &Signals, ready: Ready) -> u8 {
-    match process::fork(|| start(recipe, channel, caller_mask, &ready)) {
+/// How many of the dead are taken off before anything else is looked at.
+const AT_ONCE: usize = 1024;
+
+/// More than so many at once, and it is waited a moment for more of them.
+const FEW: usize = 8;
+const REST: Duration = Duration::from_millis(1);
+
+/// How soon is looked whether all stands, and how often at last as long as something stirs.
+const STIRS: Duration = Duration::from_millis(1);
+const STIRS_STILL: Duration = Duration::from_millis(16);
+
+/// The same once all does.
+const STILL: Duration = Duration::from_millis(500);
+
+/// As long as nothing happens.
+const FOREVER: Duration = Duration::from_secs(3_600);
+
+pub(super) fn live(recipe: &Recipe, channel: &Channel, caller_mask: &Signals, first: &First, ready: Ready) -> u8 {
+    // Nobody outside, or another word: it was not to begin.
+    if !matches!(Order::receive(channel), Ok(Some(Order::Begin))) {
+        return 1;
+    }
+    match process::fork(|| {
+        first.over();
+        start(recipe, channel, caller_mask, &ready)
+    }) {
         Ok(main) => {
             // Nothing of the real tree stays open here, and no pipe of the caller: a reader at its
             // other end would wait for us.
@@ -81,17 +106,36 @@ fn not_found(recipe: &Recipe, error: io::Error) -> io::Error {
 }
 
 fn watch(recipe: &Recipe, channel: &Channel, ready: &Ready, main: i32) -> io::Result<()> {
-    let exit = loop {
-        match process::wait_any(true)? {
-            Some((pid, Change::Ended(code))) if pid == main => break Exit::Code(code),
-            Some((pid, Change::Killed(signal))) if pid == main => break Exit::Signal(signal),
-            // A program that stops its own group (an editor's Ctrl-Z) does not reach the shell outside,
-            // which waits for Backstop to stop.
-            Some((pid, Change::Stopped(signal))) if pid == main => Message::Stopped(signal).send(channel, &[])?,
-            _ => {}
+    let mut view = View {
+        channel,
+        children: Signals::of(&[SIGCHLD]).descriptor()?,
+        frost: Frost::None,
+        look: Instant::now(),
+        pause: STIRS,
+    };
+    let exit = 'ended: loop {
+        let mut taken = 0;
+        // What outside has to say does not wait for the end of orphans that come faster than they can be taken off.
+        while taken < AT_ONCE {
+            taken += 1;
+            match process::wait_any(false)? {
+                Some((pid, Change::Ended(code))) if pid == main => break 'ended Exit::Code(code),
+                Some((pid, Change::Killed(signal))) if pid == main => break 'ended Exit::Signal(signal),
+                // A program that stops its own group (an editor's Ctrl-Z) does not reach the shell outside,
+                // which waits for Backstop to stop.
+                Some((pid, Change::Stopped(signal))) if pid == main => Message::Stopped(signal).send(channel, &[])?,
+                Some(_) => {}
+                None => break,
+            }
+        }
+        if taken > FEW {
+            // We are served before all others, who must not keep us at it: many are taken off at once.
+            view.rest()?;
+        } else {
+            view.wait(view.patience())?;
         }
     };
-    for left in stop_the_rest(recipe.grace)? {
+    for left in view.stop_the_rest(recipe.grace)? {
         Message::Left(left).send(channel, &[])?;
     }
     for line in nested() {
@@ -115,7 +159,7 @@ fn nested() -> Vec<Bytes> {
 
 /// True while any other process lives. Every orphan becomes our child, so no child means no process.
 fn others_live() -> io::Result<bool> {
-    loop {
+    for _ in 0..AT_ONCE {
         match process::wait_any(false) {
             Ok(Some(_)) => {}
             Ok(None) => return Ok(true),
@@ -123,61 +167,155 @@ fn others_live() -> io::Result<bool> {
             Err(e) => return Err(e),
         }
     }
-}
-
-/// True when all are gone within `limit`.
-fn gone_within(limit: Duration) -> io::Result<bool> {
-    let child = Signals::of(&[SIGCHLD]);
-    let end = Instant::now() + limit;
-    while others_live()? {
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(false);
-        }
-        // A signal that came while it was not looked for is pending: it is blocked here from the start.
-        let _seen = child.take(left);
-    }
+    // Where orphans come faster than they can be taken off, somebody makes them.
     Ok(true)
 }
 
-fn stop_the_rest(grace: Duration) -> io::Result<Vec<LeftBehind>> {
-    if !others_live()? || gone_within(grace)? {
-        return Ok(Vec::new());
+/// Whether all in the view stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Frost {
+    None,
+    /// It was told to, and did not all do so yet.
+    Told,
+    /// It does, as far as was seen last.
+    Stands,
+}
+
+/// All that lives in the view beside us.
+struct View<'a> {
+    channel: &'a Channel,
+    /// Readable when something has become of one of them. It is blocked here from the start, so that none is missed that
+    /// comes while nobody looks.
+    children: OwnedFd,
+    frost: Frost,
+    /// When is looked next whether all stands, and how long after that.
+    look: Instant,
+    pause: Duration,
+}
+
+impl View<'_> {
+    /// How long is waited where nothing happens.
+    fn patience(&self) -> Duration {
+        if self.frost == Frost::None { FOREVER } else { self.look.saturating_duration_since(Instant::now()) }
     }
-    let left = living();
-    process::send(-1, SIGTERM).or_else(none_is_fine)?;
-    // What is stopped takes no other signal until it goes on.
-    process::send(-1, SIGCONT).or_else(none_is_fine)?;
-    if !gone_within(MERCY)? {
-        process::send(-1, SIGKILL).or_else(none_is_fine)?;
-        while others_live()? {
-            gone_within(MERCY)?;
+
+    /// Waits until something has become of one of them, or outside has something to say, which is done.
+    fn wait(&mut self, limit: Duration) -> io::Result<()> {
+        let ready = readable(&[Some(self.children.as_fd()), Some(self.channel.as_fd())], limit)?;
+        while ready[0].any() && process::taken(&self.children).is_some() {}
+        if ready[1].any() {
+            self.obey()?;
         }
+        self.hold()
     }
-    Ok(left)
+
+    /// Waits a moment, whatever becomes of them; what outside has to say is done at once.
+    fn rest(&mut self) -> io::Result<()> {
+        if readable(&[Some(self.channel.as_fd())], REST)?[0].any() {
+            self.obey()?;
+        }
+        self.hold()
+    }
+
+    fn obey(&mut self) -> io::Result<()> {
+        match Order::receive(self.channel)? {
+            Some(Order::Stand) => {
+                self.frost = Frost::Told;
+                process::send(-1, SIGSTOP).or_else(none_is_fine)?;
+                (self.look, self.pause) = (Instant::now() + STIRS, STIRS);
+            }
+            Some(Order::GoOn) => {
+                self.frost = Frost::None;
+                process::send(-1, SIGCONT).or_else(none_is_fine)?;
+            }
+            Some(Order::Begin) => return Err(io::ErrorKind::InvalidData.into()),
+            None => return Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+        Ok(())
+    }
+
+    /// Lets all of them stand that don't. One step for all, which those that are being forked can't escape and nobody can
+    /// ignore; but whoever was about to let others go on may still do so, and a timer lets go on who set it. So it is looked
+    /// whether they do, again and again: outside ends whom it takes too long.
+    fn hold(&mut self) -> io::Result<()> {
+        if self.frost == Frost::None || Instant::now() < self.look {
+            return Ok(());
+        }
+        let stirs = states().any(|(_, state, _)| !matches!(state, b'T' | b't' | b'D' | b'Z' | b'X'));
+        match (self.frost, stirs) {
+            (Frost::Told, false) => {
+                self.frost = Frost::Stands;
+                Message::Stands.send(self.channel, &[])?;
+            }
+            (Frost::Stands, true) => {
+                self.frost = Frost::Told;
+                Message::Stirs.send(self.channel, &[])?;
+            }
+            _ => {}
+        }
+        if stirs {
+            process::send(-1, SIGSTOP).or_else(none_is_fine)?;
+        }
+        // To stand they have to be served, and we are served before them.
+        self.pause = if stirs { (self.pause * 2).min(STIRS_STILL) } else { STILL };
+        self.look = Instant::now() + self.pause;
+        Ok(())
+    }
+
+    /// True when all are gone within `limit`; as long as they stand no time goes by.
+    fn gone_within(&mut self, limit: Duration) -> io::Result<bool> {
+        let mut end = Instant::now() + limit;
+        while others_live()? {
+            let left = end.saturating_duration_since(Instant::now());
+            if self.frost != Frost::None {
+                self.wait(self.patience())?;
+                end = Instant::now() + limit;
+            } else if left.is_zero() {
+                return Ok(false);
+            } else {
+                self.wait(left)?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn stop_the_rest(&mut self, grace: Duration) -> io::Result<Vec<LeftBehind>> {
+        if !others_live()? || self.gone_within(grace)? {
+            return Ok(Vec::new());
+        }
+        let left = living();
+        process::send(-1, SIGTERM).or_else(none_is_fine)?;
+        // What is stopped takes no other signal until it goes on.
+        process::send(-1, SIGCONT).or_else(none_is_fine)?;
+        if !self.gone_within(MERCY)? {
+            process::send(-1, SIGKILL).or_else(none_is_fine)?;
+            while others_live()? {
+                self.gone_within(MERCY)?;
+            }
+        }
+        Ok(left)
+    }
 }
 
 fn none_is_fine(e: io::Error) -> io::Result<()> {
     if e.raw_os_error() == Some(process::ESRCH) { Ok(()) } else { Err(e) }
 }
 
+/// Who is in the view beside us: number, state as the kernel names it, name.
+fn states() -> impl Iterator<Item = (u32, u8, Bytes)> {
+    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| {
+        let pid = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()).filter(|n| *n != 1)?;
+        let stat = fs::read(entry.path().join("stat")).ok()?;
+        // `pid (name) state …`; the name may hold anything, so its end is the last parenthesis.
+        let (open, close) = (stat.iter().position(|b| *b == b'(')?, stat.iter().rposition(|b| *b == b')')?);
+        Some((pid, *stat.get(close + 2)?, Bytes::from(&stat[open + 1..close])))
+    })
+}
+
 /// Who lives in the view beside us; the dead that nobody has waited for do not count.
 fn living() -> Vec<LeftBehind> {
-    let mut left = Vec::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()).filter(|n| *n != 1) else {
-            continue;
-        };
-        let Ok(stat) = fs::read(entry.path().join("stat")) else { continue };
-        // `pid (name) state …`; the name may hold anything, so its end is the last parenthesis.
-        let (Some(open), Some(close)) = (stat.iter().position(|b| *b == b'('), stat.iter().rposition(|b| *b == b')'))
-        else {
-            continue;
-        };
-        if !matches!(stat.get(close + 2), Some(b'Z' | b'X')) {
-            left.push(LeftBehind { name: Bytes::from(&stat[open + 1..close]), pid });
-        }
-    }
+    let lives = |(pid, state, name)| (!matches!(state, b'Z' | b'X')).then_some(LeftBehind { name, pid });
+    let mut left: Vec<LeftBehind> = states().filter_map(lives).collect();
     left.sort_by_key(|l| l.pid);
     left
 }

@@ -26,6 +26,10 @@ pub(in crate::rehearse) enum Message {
     Ready,
     /// The command did not start: 126 or 127, and why.
     NotStarted(u8, String),
+    /// Everything in the view stands, as it was told to.
+    Stands,
+    /// Something in it goes on all the same; it is tried again.
+    Stirs,
     /// A signal stopped the command.
     Stopped(u8),
     /// What a Backstop inside noted of a nested run: a line of JSON, unchecked.
@@ -34,6 +38,30 @@ pub(in crate::rehearse) enum Message {
     Left(LeftBehind),
     /// The command ended; with where standard input stands, if it was opened again.
     Ended(Exit, Option<u64>),
+}
+
+/// What Backstop outside tells the first process: a letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::rehearse) enum Order {
+    /// The command may begin.
+    Begin = b'B' as isize,
+    /// Everything stands.
+    Stand = b'Z' as isize,
+    /// It goes on.
+    GoOn = b'G' as isize,
+}
+
+impl Order {
+    pub(in crate::rehearse) fn send(self, channel: &Channel) -> io::Result<()> {
+        channel.send(&[self as u8], &[])
+    }
+
+    /// Waits for one; none where nobody is there any more who could give it.
+    pub(in crate::rehearse) fn receive(channel: &Channel) -> io::Result<Option<Self>> {
+        let Some((letter, _)) = channel.receive()? else { return Ok(None) };
+        let known = [Self::Begin, Self::Stand, Self::GoOn].into_iter().find(|order| [*order as u8] == letter[..]);
+        known.map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
 }
 
 impl Message {
@@ -52,6 +80,8 @@ impl Message {
             Self::Note(text) => with(b'O', &[], text.as_bytes()),
             Self::Ready => with(b'R', &[], &[]),
             Self::NotStarted(code, text) => with(b'N', &[*code], text.as_bytes()),
+            Self::Stands => with(b'Z', &[], &[]),
+            Self::Stirs => with(b'Y', &[], &[]),
             Self::Stopped(signal) => with(b'S', &[*signal], &[]),
             Self::Nested(line) => with(b'W', &[], line.as_slice()),
             Self::Left(left) => with(b'L', &left.pid.to_ne_bytes(), left.name.as_slice()),
@@ -78,6 +108,8 @@ impl Message {
             b'O' => Self::Note(text(rest)?),
             b'R' => Self::Ready,
             b'N' => Self::NotStarted(*rest.first()?, text(&rest[1..])?),
+            b'Z' => Self::Stands,
+            b'Y' => Self::Stirs,
             b'S' => Self::Stopped(*rest.first()?),
             b'W' => Self::Nested(Bytes::from(rest)),
             b'L' => Self::Left(LeftBehind { pid: number(rest)?, name: Bytes::from(&rest[4..]) }),
@@ -106,6 +138,8 @@ mod tests {
             Message::Missing(8, "gone".into()),
             Message::Note("a remark".into()),
             Message::Ready,
+            Message::Stands,
+            Message::Stirs,
             Message::NotStarted(127, "not found".into()),
             Message::Stopped(20),
             Message::Nested(Bytes::from(&b"{\xff}"[..])),

@@ -1,0 +1,43 @@
+//! The part of the story that is about the red button: nothing takes effect while everything stands, and it goes on by the
+//! word of those who were said to have to agree when it began.
+
+use super::Question as Asks;
+use super::approvals::Approvals;
+use crate::audit::Body;
+use crate::freeze::Freeze;
+
+/// What stands, as far as it has been told.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Frost {
+    now: Option<Freeze>,
+}
+
+impl Frost {
+    /// Takes the next entry.
+    pub fn tell(&mut self, body: &Body, approvals: &mut Approvals) -> Result<(), (Asks, String)> {
+        match body {
+            Body::HostFrozen { freeze, .. } => match self.now.replace(freeze.clone()) {
+                // Pressed again, it is the same.
+                Some(before) if before != *freeze => {
+                    Err((Asks::Completeness, "frozen anew, and nobody had thawed it".to_owned()))
+                }
+                _ => Ok(()),
+            },
+            Body::HostThawed { freeze, request, .. } => {
+                let Some(ends) = self.now.take_if(|now| now.digest() == *freeze) else {
+                    return Err((Asks::Completeness, "thawed, and the log does not show what was frozen".to_owned()));
+                };
+                match (request, &ends.quorum) {
+                    (Some(request), quorum) => approvals.thaws(*request, *freeze, quorum.as_ref()),
+                    (None, None) => Ok(()),
+                    (None, Some(quorum)) => Err(format!("thawed without {}, which it took", quorum.in_words())),
+                }
+                .map_err(|what| (Asks::Authorisation, what))
+            }
+            Body::RunCommitting { .. } | Body::RunRedoing { .. } if self.now.is_some() => {
+                Err((Asks::Authorisation, format!("{} while everything was frozen", body.name())))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The red button: everything of every agent stops, and nothing begins or takes effect until people let it go on. The
+//! state comes first, then those who are about, then the log: stopping waits for nothing that can hang.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use backstop_core::approval::ballot::{Excluded, Question};
+use backstop_core::approval::display;
+use backstop_core::approval::life::Phase;
+use backstop_core::approval::matter::Matter;
+use backstop_core::approval::quorum::{Quorum, Terms};
+use backstop_core::audit::Body;
+use backstop_core::bytes::Bytes;
+use backstop_core::digest::Digest;
+use backstop_core::freeze::Freeze;
+use backstop_core::id::RunId;
+use backstop_sys::process::{self, First, SIGCONT, SIGSTOP};
+use backstop_sys::rights::signal_all_of;
+use serde::{Deserialize, Serialize};
+
+use super::Engine;
+use super::approve::{Claim, Pending};
+use crate::approvals::Request;
+use crate::clock;
+use crate::failure::{Failure, FailureKind};
+use crate::freeze::{self, Mark, marks};
+use crate::store::Lock;
+
+/// How long those beside a command have to let it stand, before they are ended and their command with them.
+const CONFIRM: Duration = Duration::from_millis(500);
+
+/// How long it is waited for that what was ended is gone.
+const GONE: Duration = Duration::from_secs(2);
+
+/// How long a commit that is under way may take to end, before the log can say that none is.
+const COMMITS: Duration = Duration::from_secs(30);
+
+/// How often is looked.
+const PAUSE: Duration = Duration::from_millis(4);
+
+/// What came of freezing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Frozen {
+    /// True where it was frozen already.
+    pub again: bool,
+    /// Runs that did not stand in time, and were ended.
+    pub ended: Vec<RunId>,
+    /// What stands, by whom.
+    pub freeze: Freeze,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// Runs whose command stands.
+    pub stopped: Vec<RunId>,
+    /// From the word until the last of them stood, in microseconds.
+    pub took_us: u64,
+}
+
+/// What came of a wish to let it go on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Thaw {
+    /// Nothing is frozen.
+    Nothing,
+    /// It goes on.
+    Done(Thawed),
+    /// Two people are asked.
+    Asked(Box<Pending>),
+}
+
+/// What goes on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Thawed {
+    /// What had stood.
+    pub freeze: Freeze,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// Runs whose command goes on.
+    pub runs: Vec<RunId>,
+}
+
+impl Engine {
+    /// What stands; none where nothing does.
+    pub fn frozen(&self) -> Result<Option<Freeze>, Failure> {
+        Ok(freeze::standing(&self.store)?)
+    }
+
+    /// Refuses what is not done while everything stands.
+    pub(super) fn not_frozen(&self) -> Result<(), Failure> {
+        self.frozen()?.map_or(Ok(()), |freeze| Err(freeze::refusal(&freeze)))
+    }
+
+    /// The same for whoever only sees his own: what others take back goes on.
+    pub(super) fn not_frozen_for_agents(&self) -> Result<(), Failure> {
+        if self.sees_his_own().is_some() { self.not_frozen() } else { Ok(()) }
+    }
+
+    /// Stops everything. Of these accounts also what runs outside of Backstop; `quorum` is who has to agree that it goes on.
+    pub fn freeze(
+        &mut self,
+        reason: Option<Bytes>,
+        accounts: BTreeSet<u32>,
+        quorum: Option<Quorum>,
+    ) -> Result<Frozen, Failure> {
+        let began = Instant::now();
+        let _first = First::now();
+        let (accounts, mut notes) = self.agents_alone(accounts);
+        let known = freeze::standing(&self.store);
+        if let Ok(None) = known {
+            let freeze = Freeze { accounts: accounts.clone(), at: clock::now(), by: self.caller(), quorum, reason };
+            freeze::begin(&self.store, &freeze)?;
+        }
+        freeze::ring(&self.store).map_err(|e| Failure::because("those beside the runs can't be told", &e))?;
+        for uid in &accounts {
+            if let Err(e) = signal_all_of(*uid, SIGSTOP) {
+                notes.push(format!("what user {uid} runs could not be stopped: {e}"));
+            }
+        }
+        let again = !matches!(known, Ok(None));
+        let freeze = freeze::standing(&self.store).map(|freeze| freeze.or(known.ok().flatten()));
+        let freeze = freeze?.ok_or_else(|| Failure::internal("it was thawed in the same moment").next("again"))?;
+        let (stopped, ended) = self.stand(&freeze, &mut notes)?;
+        let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        freeze::keep(&self.store)?;
+        let frozen = Frozen { again, ended, freeze, notes, stopped, took_us };
+        self.frozen_on_record(&frozen)?;
+        Ok(frozen)
+    }
+
+    /// Of these accounts those whose processes may be stopped from here: not root's, nor those of people who approve, or
+    /// nobody could let it go on.
+    fn agents_alone(&self, mut accounts: BTreeSet<u32>) -> (BTreeSet<u32>, Vec<String>) {
+        let mut notes = Vec::new();
+        if !process::is_root() {
+            accounts.clear();
+        }
+        let people = self.people();
+        accounts.retain(|uid| {
+            let keeps = match &people {
+                _ if *uid == 0 => Some("it is root's".to_owned()),
+                Ok(people) => {
+                    people.of_account(*uid).map(|member| format!("it is that of {}, who may approve", member.id))
+                }
+                Err(_) => Some("who may approve can't be told".to_owned()),
+            };
+            notes.extend(keeps.as_ref().map(|why| format!("what user {uid} runs is not stopped: {why}")));
+            keeps.is_none()
+        });
+        (accounts, notes)
+    }
+
+    /// Waits until every command stands, and ends those that don't.
+    fn stand(&self, freeze: &Freeze, notes: &mut Vec<String>) -> Result<(Vec<RunId>, Vec<RunId>), Failure> {
+        let named = freeze.digest();
+        let began = Instant::now();
+        let mut ended = BTreeSet::new();
+        loop {
+            let all = marks(&self.store)?;
+            let stands = |mark: &Mark| matches!(mark, Mark::Stands { freeze, .. } if *freeze == named);
+            let moves: Vec<&(RunId, Mark)> =
+                all.iter().filter(|(_, mark)| *mark != Mark::None && !stands(mark)).collect();
+            let waited = began.elapsed();
+            if moves.is_empty() || waited > CONFIRM + GONE {
+                notes.extend(moves.iter().map(|(id, _)| format!("{id} could be neither stopped nor ended")));
+                let stopped = all.iter().filter(|(_, mark)| stands(mark)).map(|(id, _)| *id).collect();
+                return Ok((stopped, ended.into_iter().collect()));
+            }
+            if waited > CONFIRM {
+                ended.extend(moves.iter().filter(|(_, mark)| mark.end()).map(|(id, _)| *id));
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Not before what was about to take effect has: by the log nothing does from here on.
+    fn frozen_on_record(&mut self, frozen: &Frozen) -> Result<(), Failure> {
+        let until = Instant::now() + COMMITS;
+        let _lock = loop {
+            match self.store.try_lock("apply", "")? {
+                Ok(lock) => break lock,
+                Err(_) if Instant::now() < until => thread::sleep(PAUSE),
+                Err(_) => {
+                    let what =
+                        "everything is frozen, but what was being committed has not ended, so it is not on record yet";
+                    return Err(Failure::new(FailureKind::Conflict, what).next("again: backstop freeze"));
+                }
+            }
+        };
+        let Frozen { ended, freeze, stopped, .. } = frozen.clone();
+        let host = self.people().map_or_else(|_| "unknown".to_owned(), |people| people.host);
+        let entry = Body::HostFrozen { ended, freeze, host, stopped };
+        self.records.write(&[entry]).map_err(|e| {
+            Failure::because("everything is frozen, but that can't be put on record", &e).next("again: backstop freeze")
+        })
+    }
+
+    /// Lets it go on, or asks two people where that is what it takes. One person's word is taken before this.
+    pub fn thaw(&mut self) -> Result<Thaw, Failure> {
+        self.sound()?;
+        let lock = self.lock_runs()?;
+        let Some(freeze) = self.frozen()? else { return Ok(Thaw::Nothing) };
+        if self.is_thawed(freeze.digest())? {
+            // Whoever began it was cut off.
+            return self.goes_on(freeze).map(Thaw::Done);
+        }
+        match freeze.quorum.clone() {
+            None => self.thaw_now(freeze, None).map(Thaw::Done),
+            Some(quorum) => self.ask_to_thaw(&freeze, quorum, &lock).map(|asked| Thaw::Asked(Box::new(asked))),
+        }
+    }
+
+    /// True where the log's last word on it is that it goes on.
+    fn is_thawed(&mut self, named: Digest) -> Result<bool, Failure> {
+        let thawed = Cell::new(false);
+        self.records.says(|body| {
+            match body {
+                Body::HostFrozen { freeze, .. } if freeze.digest() == named => thawed.set(false),
+                Body::HostThawed { freeze, .. } if *freeze == named => thawed.set(true),
+                _ => {}
+            }
+            false
+        })?;
+        Ok(thawed.get())
+    }
+
+    fn ask_to_thaw(&mut self, freeze: &Freeze, quorum: Quorum, lock: &Lock) -> Result<Pending, Failure> {
+        self.settle_people(lock)?;
+        let people = self.people()?;
+        if !people.founded {
+            let what = format!("it takes {} to let it go on, and they are not enrolled", quorum.in_words());
+            return Err(Failure::new(FailureKind::Refused, what).next("enrol two people: backstop people add"));
+        }
+        let named = freeze.digest();
+        let same = |p: &Pending| matches!(p.question.matter, Matter::Thaw { freeze, .. } if freeze == named);
+        if let Some(same) = self.pending()?.requests.into_iter().find(same) {
+            let request = self.current(same.question.request, &people, lock)?;
+            return self.seen(&request, &people);
+        }
+        let (now, by) = (clock::now(), self.caller());
+        let matter = Matter::Thaw { asked_at: now, asked_by: by, freeze: named };
+        let summary = display::thaw_summary(freeze);
+        let question = Question::new(&people, (matter, quorum, Terms::default()), Excluded::default(), summary, now);
+        let display = display::thaw(&question, &people, freeze, by);
+        let question = question.shown(&display);
+        let asked = Request::make(&self.store, question.clone(), &display, now)?;
+        // The log first: what nobody asked by the log can't be decided on.
+        self.records.write(&[Body::ApprovalAsked { question }])?;
+        asked.publish()?;
+        self.seen(&asked, &people)
+    }
+
+    /// Lets go on what a quorum agreed to.
+    pub(super) fn thaw_approved(&mut self, mut request: Request) -> Result<Thawed, Failure> {
+        let people = self.people()?;
+        let Some(freeze) = self.frozen()? else {
+            return Err(Failure::new(FailureKind::Refused, "nothing is frozen any more"));
+        };
+        self.begin_claim(&mut request, &people)?;
+        let mut claim = Claim::of(request);
+        let digest = self.checked(&mut claim, true)?;
+        if claim.request.ballot.right(&people, clock::now()).is_none() {
+            let refused = Failure::new(FailureKind::Refused, "the people it needs are not there");
+            return Err(self.executed(&mut claim, false).err().into_iter().fold(refused, |f, g| f.next(g.what)));
+        }
+        // Where this fails, nobody knows here whether it is on record; whoever looks next finds out.
+        let mut thawed = self.thaw_now(freeze, Some(digest))?;
+        thawed.notes.extend(self.executed(&mut claim, true).err().map(|failure| failure.what));
+        Ok(thawed)
+    }
+
+    /// On record first, then it is so.
+    fn thaw_now(&mut self, freeze: Freeze, request: Option<Digest>) -> Result<Thawed, Failure> {
+        let named = freeze.digest();
+        let host = self.people()?.host;
+        if !self.records.says(|b| matches!(b, Body::HostFrozen { freeze, .. } if freeze.digest() == named))? {
+            // Whoever froze it was cut off.
+            let (freeze, host) = (freeze.clone(), host.clone());
+            self.records.write(&[Body::HostFrozen { ended: Vec::new(), freeze, host, stopped: Vec::new() }])?;
+        }
+        self.records.write(&[Body::HostThawed { freeze: named, host, request, uid: self.caller() }])?;
+        self.goes_on(freeze)
+    }
+
+    fn goes_on(&mut self, freeze: Freeze) -> Result<Thawed, Failure> {
+        let stood: Vec<RunId> = marks(&self.store)?
+            .into_iter()
+            .filter(|(_, mark)| matches!(mark, Mark::Stands { .. }))
+            .map(|(id, _)| id)
+            .collect();
+        freeze::end(&self.store)?;
+        let mut notes = Vec::new();
+        if let Err(e) = freeze::ring(&self.store) {
+            notes.push(format!("those beside the runs can't be told, and find out by themselves: {e}"));
+        }
+        for uid in &freeze.accounts {
+            if let Err(e) = signal_all_of(*uid, SIGCONT) {
+                notes.push(format!("what user {uid} runs could not be let go on: {e}"));
+            }
+        }
+        Ok(Thawed { freeze, notes, runs: stood })
+    }
+
+    /// False where a thaw is about what is frozen no more.
+    pub(super) fn is_frozen_by(&self, named: Digest) -> Result<bool, Failure> {
+        Ok(self.frozen()?.is_some_and(|freeze| freeze.digest() == named))
+    }
+
+    /// True for a request to thaw that was approved and waits for nothing else.
+    pub(super) fn is_to_thaw(phase: Phase, matter: &Matter) -> bool {
+        matches!((phase, matter), (Phase::Approved { .. }, Matter::Thaw { .. }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

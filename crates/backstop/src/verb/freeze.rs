@@ -1,0 +1,52 @@
+//! `freeze`, `thaw`: the red button, and the way back.
+
+use std::io;
+
+use backstop_core::bytes::Bytes;
+use backstop_engine::{Failure, FailureKind, Thaw};
+
+use super::{self as verb};
+use crate::args::{Freeze, Json};
+use crate::document::{FreezeDocument, ThawDocument};
+use crate::out::{self, Done};
+use crate::person::Terminal;
+use crate::screen::freeze;
+use crate::screen::style::Style;
+use crate::{clock, exit, inside};
+
+/// `backstop freeze`.
+pub fn freeze(typed: &Freeze) -> Done {
+    inside::people_only("freeze")?;
+    let frozen = verb::doors()?.freeze(typed.reason.as_deref().map(Bytes::from).as_ref())?;
+    if typed.json {
+        out::document(&FreezeDocument::of(&frozen))?;
+    } else {
+        out::say(&freeze::frozen(&frozen, Style::of(&io::stderr())));
+    }
+    Ok(if frozen.notes.is_empty() { exit::OK } else { exit::FOUND })
+}
+
+/// `backstop thaw`.
+pub fn thaw(typed: &Json) -> Done {
+    inside::people_only("thaw")?;
+    let mut house = verb::doors()?;
+    let standing = house.frozen()?;
+    // Where it takes signatures, they are the word.
+    if let Some(standing) = standing.filter(|freeze| freeze.quorum.is_none()) {
+        let mut person = Terminal::new(false, !typed.json);
+        out::say(&freeze::standing(&standing, Style::of(&io::stderr())));
+        if !person.types("to let everything go on", "thaw") {
+            return Err(Failure::new(FailureKind::Refused, "everything stays frozen")
+                .next("at a terminal, type thaw")
+                .by("a person lets it go on, not a program")
+                .into());
+        }
+    }
+    let thaw = house.thaw()?;
+    if typed.json {
+        out::document(&ThawDocument::of(&thaw))?;
+    } else {
+        out::say(&freeze::thawed(&thaw, clock::now(), Style::of(&io::stderr())));
+    }
+    Ok(if matches!(thaw, Thaw::Asked(_)) { exit::HELD } else { exit::OK })
+}
