@@ -2,6 +2,7 @@
 //! in bwrap and under Backstop, one after the other in every round, and gives ratios of one run.
 //! Never a test: numbers of a busy machine would fail for no reason.
 
+mod freeze;
 mod jobs;
 pub mod measure;
 mod million;
@@ -47,7 +48,7 @@ pub struct Args {
     #[arg(long)]
     all_agents: bool,
     /// Jobs [default: all but `agents`, which installs clients].
-    #[arg(value_parser = ["true", "edit", "untar", "rm", "git", "cargo", "million", "shell", "audit", "agents"])]
+    #[arg(value_parser = ["true", "edit", "untar", "rm", "git", "cargo", "million", "shell", "audit", "freeze", "agents"])]
     names: Vec<String>,
 }
 
@@ -92,6 +93,9 @@ fn measure_all(args: &Args, scratch: &Scratch) -> Result<(), String> {
         scratch::make(&dir)?;
         let numbers = [args.rounds.to_string(), args.entries.to_string()];
         steps::run(example("backstop-engine", "audit-cost").arg(&dir).args(numbers))?;
+    }
+    if wanted("freeze") {
+        freeze::run(scratch, &systems::actors(args.user), args.rounds.min(5))?;
     }
     if args.names.iter().any(|n| n == "agents") {
         agents(scratch, args.all_agents)?;

@@ -29,7 +29,7 @@ use crate::freeze::{self, Mark, marks};
 use crate::store::Lock;
 
 /// How long those beside a command have to let it stand, before they are ended and their command with them.
-const CONFIRM: Duration = Duration::from_millis(500);
+const CONFIRM: Duration = Duration::from_millis(1_000);
 
 /// How long it is waited for that what was ended is gone.
 const GONE: Duration = Duration::from_secs(2);
@@ -38,7 +38,7 @@ const GONE: Duration = Duration::from_secs(2);
 const COMMITS: Duration = Duration::from_secs(30);
 
 /// How often is looked.
-const PAUSE: Duration = Duration::from_millis(4);
+const PAUSE: Duration = Duration::from_millis(8);
 
 /// What came of freezing.
 #[derive(Clone, Debug, Serialize, Deserialize)]

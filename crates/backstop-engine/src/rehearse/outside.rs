@@ -36,9 +36,16 @@ const LOOK: Duration = Duration::from_millis(250);
 /// for.
 const BUSY: u32 = 256;
 
-/// How long the first process may take to let everything stand. Asleep until then, it is the next to run; where it takes
-/// longer, somebody keeps it from it.
+/// How long the first process may take to let everything stand: served first as root's, it is soon done, and where it is
+/// not, somebody keeps it from it.
 const STAND: Duration = Duration::from_millis(120);
+
+/// The same where others may be served before it.
+const STAND_IN_LINE: Duration = Duration::from_millis(400);
+
+fn in_time() -> Instant {
+    Instant::now() + if process::is_root() { STAND } else { STAND_IN_LINE }
+}
 
 pub(super) fn rehearse(input: &RehearseInput<'_>) -> Result<Rehearsal, RehearseError> {
     let root = process::is_root() && !input.force_user;
@@ -374,7 +381,7 @@ impl Beside<'_> {
         }
         match (self.gate.is_shut(), self.frost) {
             (true, Frost::None) => {
-                self.frost = Frost::Told(Instant::now() + STAND);
+                self.frost = Frost::Told(in_time());
                 self.order(Order::Stand)
             }
             // Another freeze than before, perhaps.
@@ -458,7 +465,7 @@ impl Beside<'_> {
                 self.gate.stands().map_err(RehearseError::io("say that the command stands"))?;
             }
             Message::Stirs => {
-                self.frost = Frost::Told(Instant::now() + STAND);
+                self.frost = Frost::Told(in_time());
                 self.gate.goes_on().map_err(RehearseError::io("say that the command goes on"))?;
             }
             // As everything does; that is no reason for us to stop.

@@ -27,9 +27,13 @@ const AT_ONCE: usize = 1024;
 const FEW: usize = 8;
 const REST: Duration = Duration::from_millis(1);
 
-/// How soon is looked whether all stands, and how often at last as long as something stirs.
-const STIRS: Duration = Duration::from_millis(1);
-const STIRS_STILL: Duration = Duration::from_millis(16);
+/// How soon is looked whether all stands, and how seldom at last as long as something stirs: to stand they have to be
+/// served, and we are served before them.
+const STIRS: Duration = Duration::from_millis(2);
+const STIRS_STILL: Duration = Duration::from_millis(25);
+
+/// By how much longer is waited each time.
+const SLOWER: u32 = 3;
 
 /// The same once all does.
 const STILL: Duration = Duration::from_millis(500);
@@ -188,7 +192,7 @@ struct View<'a> {
     /// comes while nobody looks.
     children: OwnedFd,
     frost: Frost,
-    /// When is looked next whether all stands, and how long after that.
+    /// When is looked next whether all stands, and how long that is after the last time.
     look: Instant,
     pause: Duration,
 }
@@ -248,7 +252,7 @@ impl View<'_> {
                 Message::Stands.send(self.channel, &[])?;
             }
             (Frost::Stands, true) => {
-                self.frost = Frost::Told;
+                (self.frost, self.pause) = (Frost::Told, STIRS);
                 Message::Stirs.send(self.channel, &[])?;
             }
             _ => {}
@@ -256,8 +260,7 @@ impl View<'_> {
         if stirs {
             process::send(-1, SIGSTOP).or_else(none_is_fine)?;
         }
-        // To stand they have to be served, and we are served before them.
-        self.pause = if stirs { (self.pause * 2).min(STIRS_STILL) } else { STILL };
+        self.pause = if stirs { (self.pause * SLOWER).min(STIRS_STILL) } else { STILL };
         self.look = Instant::now() + self.pause;
         Ok(())
     }
