@@ -49,6 +49,9 @@ fn main() {
         claim("whether-somebody-watched-is-on-record", &missing, || {
             plays(include_str!("../system/guard.sh"), None).map(drop)
         }),
+        claim("the-red-button-stops-all-and-two-people-let-it-go-on", &missing, || {
+            plays(include_str!("../system/freeze.sh"), None).map(drop)
+        }),
         claim("many-at-once", &missing, many),
     ];
     libtest_mimic::run(&args, trials).exit();

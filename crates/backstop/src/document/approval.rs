@@ -5,6 +5,7 @@ use backstop_core::approval::life::Phase;
 use backstop_core::approval::matter::code;
 use backstop_core::approval::people::People;
 use backstop_core::approval::statement::Choice;
+use backstop_core::freeze::Freeze;
 use backstop_core::run::RunRecord;
 use backstop_core::time::Timestamp;
 use backstop_engine::{Decided, Pending, Waiting};
@@ -75,6 +76,9 @@ impl RequestDocument {
 /// `pending`: what waits for people, the oldest first.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct PendingDocument {
+    /// What is frozen; none where nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<Freeze>,
     /// The requests.
     pub requests: Vec<RequestDocument>,
     /// What somebody let through alone, and nobody has reviewed yet.
@@ -89,10 +93,10 @@ pub struct PendingDocument {
 
 impl PendingDocument {
     /// Of all that waits.
-    pub fn of(all: &Waiting) -> Self {
+    pub fn of(frozen: Option<Freeze>, all: &Waiting) -> Self {
         let unreadable = all.unreadable.iter().map(|failure| failure.what.clone()).collect();
         let of = |all: &[Pending]| all.iter().map(RequestDocument::of).collect();
-        Self { requests: of(&all.requests), reviews: of(&all.reviews), unreadable, version: VERSION }
+        Self { frozen, requests: of(&all.requests), reviews: of(&all.reviews), unreadable, version: VERSION }
     }
 }
 

@@ -190,6 +190,9 @@ pub fn decided(decided: &Decided, choice: Choice, now: Timestamp, style: Style) 
     };
     push(&mut out, format_args!("backstop: {} {}: {what}\n", style.ink(ink, word), style.ink(Ink::Strong, &name)));
     line(&mut out, style, "state", &state(asked, now));
+    if let Decided::Thawed(_, thawed) = decided {
+        thawed.notes.iter().for_each(|note| line(&mut out, style, "note", &tame(note.as_bytes())));
+    }
     if matches!(decided, Decided::Waits(_)) {
         line(&mut out, style, "next", &format!("another person: backstop approve {name} --key FILE"));
     }

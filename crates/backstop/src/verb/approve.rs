@@ -16,18 +16,19 @@ use crate::document::{DecidedDocument, PendingDocument};
 use crate::out::{self, Done};
 use crate::person::Terminal;
 use crate::screen::style::Style;
-use crate::screen::{approval, message};
+use crate::screen::{approval, freeze, message};
 use crate::{clock, exit, inside, signing};
 
 /// `backstop pending`.
 pub fn pending(json: bool) -> Done {
     inside::records_needed("pending")?;
     let house = verb::doors()?;
-    let all = house.pending()?;
+    let (frozen, all) = (house.frozen()?, house.pending()?);
     if json {
-        out::document(&PendingDocument::of(&all))?;
+        out::document(&PendingDocument::of(frozen, &all))?;
     } else {
         let style = Style::of(&io::stdout());
+        out::print(&frozen.map_or_else(String::new, |frozen| freeze::standing(&frozen, style)))?;
         out::print(&approval::reviews(&all.reviews, clock::now(), style))?;
         out::print(&approval::list(&all.requests, clock::now(), style))?;
         all.unreadable.iter().for_each(out::failure);
