@@ -52,6 +52,9 @@ fn main() {
         claim("the-red-button-stops-all-and-two-people-let-it-go-on", &missing, || {
             plays(include_str!("../system/freeze.sh"), None).map(drop)
         }),
+        claim("a-full-disk-keeps-nobody-from-saying-how-it-ended", &missing, || {
+            plays(include_str!("../system/full.sh"), None).map(drop)
+        }),
         claim("many-at-once", &missing, many),
     ];
     libtest_mimic::run(&args, trials).exit();

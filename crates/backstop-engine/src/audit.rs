@@ -38,6 +38,12 @@ pub enum AuditError {
         /// Why not.
         source: io::Error,
     },
+    /// The disk is full but for what is kept free for ends and refusals.
+    #[error("the disk is full: what is left in {path} is kept for how things end")]
+    Full {
+        /// The segment.
+        path: PathBuf,
+    },
     /// A key file is not one, or the two don't belong together.
     #[error("the audit log's key in {path} is damaged or was swapped")]
     Key {

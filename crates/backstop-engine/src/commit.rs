@@ -39,6 +39,9 @@ pub(crate) const TAKEN_BACK: &str = "the step failed, and all before it was take
 /// Why a transaction stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
+    /// Everything is frozen.
+    #[error("everything is frozen")]
+    Frozen,
     /// Something at a place is not what the plan knows.
     #[error("{}: {}", conflict.path.quoted(), conflict.why)]
     Conflict {

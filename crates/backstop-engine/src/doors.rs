@@ -19,14 +19,15 @@ use backstop_core::run::RunRecord;
 
 use crate::daemon::SOCKET;
 use crate::engine::{
-    Beneath, Decided, Engine, Filter, Frozen, Listed, Notices, Offer, Outcome, Pending, Person, Recovered, RunOptions,
-    Side, Thaw, Unchanged, UndoOptions, UndoReport, Waiting, Which, Wish,
+    Beneath, Button, Decided, Engine, Filter, Frozen, Listed, Notices, Offer, Outcome, Pending, Person, Recovered,
+    RunOptions, Side, Thaw, Unchanged, UndoOptions, UndoReport, Waiting, Which, Wish, press,
 };
 use crate::failure::Failure;
 use crate::law::Reader;
 use crate::porch::{self, Account, Caller, Here, Wanted};
 use crate::remote::Remote;
 use crate::settings::{Settings, StandIn};
+use crate::store::Store;
 
 /// True where runs of `caller` are the daemon's. Where a machine is set up so, they stay so while the daemon is away.
 ///
@@ -55,6 +56,39 @@ pub fn open(told: impl FnOnce(&[Recovered])) -> Result<Box<dyn Doors>, Failure> 
     let house = House::open()?;
     told(house.engine.recovered());
     Ok(Box::new(house))
+}
+
+/// Stops everything of every agent. It is pressed before the engine is opened, which may have to wait for others, and to put
+/// right what a crash left.
+///
+/// # Errors
+/// Where it could not be said that all stands; what else is not as it should be is among the notes.
+pub fn freeze(reason: Option<&Bytes>, told: impl FnOnce(&[Recovered])) -> Result<Frozen, Failure> {
+    let caller = Caller::of_this_process();
+    if by_daemon(caller)? {
+        return Remote::connect(SOCKET.as_ref())?.freeze(reason);
+    }
+    let (settings, accounts) = porch::settings(caller)?;
+    let (button, notes) = button(&accounts, reason);
+    let pressed = press(&Store::open(&settings.state)?, caller.uid, button)?;
+    let mut house = House::with(caller, settings, accounts)?;
+    told(house.engine.recovered());
+    let frozen = house.engine.stop(&pressed)?;
+    Ok(Frozen { notes: [frozen.notes, notes].concat(), ..frozen })
+}
+
+/// What this machine's settings make of it, with remarks. Those that can't be used keep nobody from it.
+fn button(accounts: &[Account], reason: Option<&Bytes>) -> (Button, Vec<String>) {
+    let machine = porch::machine();
+    let quorum = Freeze::quorum_by(machine.as_ref().ok().map(|machine| machine.profile));
+    let named = machine.as_ref().map_or_else(|_| Vec::new(), |machine| machine.agents.iter().collect());
+    let uid = |name: &str| accounts.iter().find(|a| a.name.as_slice() == name.as_bytes()).map(|a| a.uid);
+    let unknown = named.iter().filter(|name| uid(name).is_none());
+    let mut notes: Vec<String> =
+        unknown.map(|name| format!("the settings name {name}, and there is no such account")).collect();
+    let accounts = named.iter().filter_map(|name| uid(name)).collect();
+    notes.extend(machine.err().map(|failure| failure.what));
+    (Button { accounts, quorum, reason: reason.cloned() }, notes)
 }
 
 /// The doors. Each has the meaning of the engine's own of that name.
@@ -113,8 +147,8 @@ pub trait Doors {
     fn frozen(&self) -> Result<Option<Freeze>, Failure>;
     /// Stops everything of every agent.
     fn freeze(&mut self, reason: Option<&Bytes>) -> Result<Frozen, Failure>;
-    /// Lets it go on, or asks two people.
-    fn thaw(&mut self) -> Result<Thaw, Failure>;
+    /// Lets go on what this names, or asks two people.
+    fn thaw(&mut self, named: Digest) -> Result<Thaw, Failure>;
     /// What people are to be told from an entry of the log on; waits for something at most so long.
     fn notices(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Notices, Failure>;
     /// A notice that tells nothing.
@@ -298,22 +332,13 @@ impl Doors for House {
     }
 
     fn freeze(&mut self, reason: Option<&Bytes>) -> Result<Frozen, Failure> {
-        // Settings that can't be used keep nobody from it.
-        let machine = porch::machine();
-        let quorum = Freeze::quorum_by(machine.as_ref().ok().map(|machine| machine.profile));
-        let uid = |name: &str| self.accounts.iter().find(|a| a.name.as_slice() == name.as_bytes()).map(|a| a.uid);
-        let named =
-            machine.as_ref().map_or_else(|_| Vec::new(), |m| m.agents.iter().map(|name| (name, uid(name))).collect());
-        let accounts = named.iter().filter_map(|(_, uid)| *uid).collect();
-        let mut frozen = self.engine.freeze(reason.cloned(), accounts, quorum)?;
-        let unknown = named.iter().filter(|(_, uid)| uid.is_none());
-        frozen.notes.extend(unknown.map(|(name, _)| format!("the settings name {name}, and there is no such account")));
-        frozen.notes.extend(machine.err().map(|failure| failure.what));
-        Ok(frozen)
+        let (button, notes) = button(&self.accounts, reason);
+        let frozen = self.engine.freeze(button)?;
+        Ok(Frozen { notes: [frozen.notes, notes].concat(), ..frozen })
     }
 
-    fn thaw(&mut self) -> Result<Thaw, Failure> {
-        self.engine.thaw()
+    fn thaw(&mut self, named: Digest) -> Result<Thaw, Failure> {
+        self.engine.thaw(named)
     }
 
     fn notices(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Notices, Failure> {

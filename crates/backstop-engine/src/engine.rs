@@ -23,7 +23,8 @@ mod whose;
 
 pub use approve::{Decided, Pending, Waiting, standing};
 pub use edit::Unchanged;
-pub use freeze::{Frozen, Thaw, Thawed};
+pub(crate) use freeze::press;
+pub use freeze::{Button, Frozen, Pressed, Thaw, Thawed};
 pub use notices::Notices;
 pub use people::Wish;
 
@@ -519,7 +520,11 @@ impl From<TransactionError> for Failure {
 
 impl From<crate::audit::AuditError> for Failure {
     fn from(error: crate::audit::AuditError) -> Self {
-        Self::because("it can't be recorded, so it may not happen", &error).next("look into it: backstop audit verify")
+        let next = match &error {
+            crate::audit::AuditError::Full { .. } => "make room: backstop vault status, backstop vault prune, df",
+            _ => "look into it: backstop audit verify",
+        };
+        Self::because("it can't be recorded, so it may not happen", &error).next(next)
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use backstop_core::digest::Digest;
 use backstop_core::freeze::Freeze;
 use backstop_core::id::RunId;
-use backstop_sys::process::{self, SIGKILL};
+use backstop_sys::process;
 use backstop_sys::{bell, fs as sys};
 use serde::{Deserialize, Serialize};
 
@@ -40,9 +40,14 @@ impl Versioned for Kept {
     const NEWEST: u32 = 1;
 }
 
-/// What stands; none where nothing does.
+/// What stands; none where nothing does. What can't be read is not taken for nothing, but for the empty file that a power
+/// cut leaves of one that was not kept yet: with it went everything that was to stand.
 pub(crate) fn standing(store: &Store) -> Result<Option<Freeze>, StoreError> {
-    Ok(store.read_own::<Kept>(STATE)?.map(|kept| kept.freeze))
+    match store.read_own::<Kept>(STATE) {
+        Ok(kept) => Ok(kept.map(|kept| kept.freeze)),
+        Err(StoreError::Damaged { path, .. }) if path.metadata().is_ok_and(|m| m.len() == 0) => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// Says that everything stands. Whoever begins something after this finds it; a power cut may still take it away, and
@@ -79,51 +84,72 @@ pub(crate) fn refusal(freeze: &Freeze) -> Failure {
         .by("while it is frozen nothing begins and nothing takes effect")
 }
 
+/// Who is beside a command: a process of this number, started then, in this process namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Beside {
+    pid: i32,
+    space: u64,
+    start: u64,
+}
+
+impl Beside {
+    fn this() -> io::Result<Self> {
+        let pid = process::own_pid();
+        Ok(Self { pid, space: own_space()?, start: process::start_of(pid)? })
+    }
+}
+
 /// What a mark says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
     /// No command of it is about.
     None,
-    /// Its command runs. By whom it is watched: a process, in this process namespace.
-    Runs { by: i32, space: u64 },
+    /// Its command runs.
+    Runs(Beside),
     /// Its command stands, by this freeze.
-    Stands { freeze: Digest, by: i32, space: u64 },
+    Stands(Beside, Digest),
+    /// It did not, and was ended for it.
+    Ended(Digest),
     /// Nobody can say.
     Unknown,
 }
 
 impl Mark {
     fn text(self) -> String {
+        let who = |Beside { pid, space, start }| format!("{pid} {space} {start}");
         match self {
             Self::None | Self::Unknown => String::new(),
-            Self::Runs { by, space } => format!("runs {by} {space}"),
-            Self::Stands { freeze, by, space } => format!("stands {by} {space} {freeze}"),
+            Self::Runs(by) => format!("runs {}", who(by)),
+            Self::Stands(by, freeze) => format!("stands {} {freeze}", who(by)),
+            Self::Ended(freeze) => format!("ended {freeze}"),
         }
     }
 
     fn parse(text: &str) -> Self {
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        let who = |pid: &str, space: &str, start: &str| {
+            Some(Beside { pid: pid.parse().ok()?, space: space.parse().ok()?, start: start.parse().ok()? })
+        };
         let known = match words[..] {
-            [] => Some(Self::None),
-            ["runs", by, space] => by.parse().ok().zip(space.parse().ok()).map(|(by, space)| Self::Runs { by, space }),
-            ["stands", by, space, freeze] => by
-                .parse()
-                .ok()
-                .zip(space.parse().ok())
-                .zip(Digest::parse(freeze))
-                .map(|((by, space), freeze)| Self::Stands { freeze, by, space }),
+            // Blank, but written: a version that knew no marks left it empty.
+            [] if !text.is_empty() => Some(Self::None),
+            ["runs", pid, space, start] => who(pid, space, start).map(Self::Runs),
+            ["stands", pid, space, start, freeze] => {
+                who(pid, space, start).zip(Digest::parse(freeze)).map(|(by, freeze)| Self::Stands(by, freeze))
+            }
+            ["ended", freeze] => Digest::parse(freeze).map(Self::Ended),
             _ => None,
         };
         known.unwrap_or(Self::Unknown)
     }
 
-    /// Ends whoever watches over it, and with it its run; false where that can't be done from here.
+    /// Ends whoever is beside it, and with it its run; false where that can't be done from here.
     pub fn end(self) -> bool {
         match self {
-            Self::Runs { by, space } | Self::Stands { by, space, .. } => {
-                by > 1 && own_space().is_ok_and(|own| own == space) && process::send(by, SIGKILL).is_ok()
+            Self::Runs(by) | Self::Stands(by, _) => {
+                own_space().is_ok_and(|own| own == by.space) && process::kill_exactly(by.pid, by.start).unwrap_or(false)
             }
-            Self::None | Self::Unknown => false,
+            Self::None | Self::Ended(_) | Self::Unknown => false,
         }
     }
 }
@@ -138,20 +164,33 @@ pub(crate) fn marks(store: &Store) -> Result<Vec<(RunId, Mark)>, Failure> {
     let mut marks = Vec::new();
     for id in store.marked()? {
         let path = store.mark(id);
-        let failed = |e: io::Error| Failure::because(format!("cannot look at {}", path.display()), &e);
-        let file = match File::open(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-            other => other.map_err(failed)?,
+        let look = || -> io::Result<Option<Mark>> {
+            let file = File::open(&path)?;
+            if sys::try_lock_exclusive(file.as_fd())? {
+                // Its process is gone, and so is its command.
+                return Ok(None);
+            }
+            let mut text = [0; MARK];
+            let n = file.read_at(&mut text, 0)?;
+            Ok(Some(std::str::from_utf8(&text[..n]).map_or(Mark::Unknown, Mark::parse)))
         };
-        if sys::try_lock_exclusive(file.as_fd()).map_err(failed)? {
-            // Its process is gone, and so is its command.
-            continue;
+        match look() {
+            Ok(mark) => marks.extend(mark.map(|mark| (id, mark))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            // That of one is no reason to let go of the others.
+            Err(_) => marks.push((id, Mark::Unknown)),
         }
-        let mut text = [0; MARK];
-        let n = file.read_at(&mut text, 0).map_err(failed)?;
-        marks.push((id, std::str::from_utf8(&text[..n]).map_or(Mark::Unknown, Mark::parse)));
     }
     Ok(marks)
+}
+
+/// The mark of a run of which no command is about, as it is written.
+pub(crate) fn blank() -> Vec<u8> {
+    padded(Mark::None).into_bytes()
+}
+
+fn padded(mark: Mark) -> String {
+    format!("{:<width$}", mark.text(), width = MARK)
 }
 
 /// What each command passes before its first instruction, and hears by while it runs.
@@ -170,34 +209,27 @@ impl<'a> Gate<'a> {
 
     fn write(&self, mark: Mark) -> io::Result<()> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.path)?;
-        let text = format!("{:<width$}", mark.text(), width = MARK);
-        file.write_all_at(text.as_bytes(), 0)
-    }
-
-    fn runs() -> io::Result<Mark> {
-        Ok(Mark::Runs { by: process::own_pid(), space: own_space()? })
+        file.write_all_at(padded(mark).as_bytes(), 0)
     }
 
     /// True where its command may begin. It is marked as running before that is looked up: whoever freezes says so
     /// before he looks at the marks, so that one of the two sees the other.
     pub(crate) fn open(&self) -> io::Result<bool> {
-        self.write(Self::runs()?)?;
-        self.listen()?;
+        self.write(Mark::Runs(Beside::this()?))?;
+        self.listen();
         Ok(!self.is_shut())
     }
 
-    /// Hears the bell from here on.
-    pub(crate) fn listen(&self) -> io::Result<()> {
+    /// Hears the bell from here on. Where there can be none, a look now and then has to do.
+    pub(crate) fn listen(&self) {
         let dir = self.store.handle();
         let ear = match bell::listen(dir, BELL) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                bell::hang(dir, BELL)?;
-                bell::listen(dir, BELL)
+                bell::hang(dir, BELL).and_then(|()| bell::listen(dir, BELL))
             }
             other => other,
         };
-        self.ear.replace(Some(ear?));
-        Ok(())
+        self.ear.replace(ear.ok());
     }
 
     /// True while everything stands; also where nobody can say.
@@ -208,17 +240,20 @@ impl<'a> Gate<'a> {
     /// Its command stands.
     pub(crate) fn stands(&self) -> io::Result<()> {
         let Ok(Some(freeze)) = standing(self.store) else { return Ok(()) };
-        self.write(Mark::Stands { freeze: freeze.digest(), by: process::own_pid(), space: own_space()? })
+        self.write(Mark::Stands(Beside::this()?, freeze.digest()))
     }
 
     /// Its command runs again, in a moment.
     pub(crate) fn goes_on(&self) -> io::Result<()> {
-        self.write(Self::runs()?)
+        self.write(Mark::Runs(Beside::this()?))
     }
 
-    /// No command of it is about any more.
-    pub(crate) fn over(&self) -> io::Result<()> {
-        self.write(Mark::None)
+    /// No command of it is about any more; `ended`, where it was because it did not stand.
+    pub(crate) fn over(&self, ended: bool) -> io::Result<()> {
+        match standing(self.store) {
+            Ok(Some(freeze)) if ended => self.write(Mark::Ended(freeze.digest())),
+            _ => self.write(Mark::None),
+        }
     }
 
     /// Runs `with` the handle by which the bell is heard.
@@ -236,22 +271,19 @@ mod tests {
     #[test]
     fn a_mark_is_read_as_it_was_written_and_what_is_none_keeps_people_waiting() {
         let freeze = Digest([7; 32]);
-        for mark in [Mark::None, Mark::Runs { by: 12, space: 4_026_531_836 }, Mark::Stands { freeze, by: 12, space: 4 }]
-        {
-            let text = format!("{:<width$}", mark.text(), width = MARK);
+        let by = Beside::this().expect("this process");
+        for mark in [Mark::None, Mark::Runs(by), Mark::Stands(by, freeze), Mark::Ended(freeze)] {
+            let text = padded(mark);
             assert!(text.len() == MARK && Mark::parse(&text) == mark, "{text}");
         }
-        for text in ["runs", "runs x 4", "stands 12 4 sha256:7", "r-000007 12"] {
+        for text in ["", "runs", "runs x 4 5", "stands 12 4 5 sha256:7", "r-000007 12"] {
             assert_eq!(Mark::parse(text), Mark::Unknown, "{text}");
         }
-        // Nobody outside of this namespace, and never everybody.
-        for mark in [Mark::Unknown, Mark::None, Mark::Runs { by: 12, space: 4 }] {
-            assert!(!mark.end());
-        }
-        let space = own_space().expect("a namespace");
-        for by in [-1, 0, 1] {
-            assert!(!Mark::Runs { by, space }.end());
-        }
+        // Nobody outside of this namespace, nobody who was started at another time, and never everybody.
+        let others = [Beside { space: 4, ..by }, Beside { start: by.start + 1, ..by }];
+        let nobody = [-1, 0, 1].map(|pid| Beside { pid, ..by });
+        let nobodys = others.into_iter().chain(nobody).map(Mark::Runs);
+        assert!(!nobodys.chain([Mark::Unknown, Mark::None, Mark::Ended(freeze)]).any(Mark::end));
     }
 
     #[test]
@@ -264,22 +296,24 @@ mod tests {
         let alive = store.alive(id).expect("a mark");
         assert_eq!(marks(&store).expect("marks"), [(id, Mark::None)]);
         assert!(gate.open().expect("a gate"));
-        assert!(matches!(marks(&store).expect("marks")[..], [(_, Mark::Runs { .. })]));
+        assert!(matches!(marks(&store).expect("marks")[..], [(_, Mark::Runs(_))]));
         let freeze = Freeze { accounts: [].into(), at: Timestamp::new(1, 0), by: 7, quorum: None, reason: None };
         begin(&store, &freeze).and_then(|()| keep(&store)).expect("frozen");
         assert!(gate.is_shut() && !gate.open().expect("a gate"));
         gate.stands().expect("marked");
-        let [(_, Mark::Stands { freeze: by, .. })] = marks(&store).expect("marks")[..] else { panic!("it stands") };
+        let [(_, Mark::Stands(_, by))] = marks(&store).expect("marks")[..] else { panic!("it stands") };
         assert_eq!((by, standing(&store).expect("known")), (freeze.digest(), Some(freeze)));
         end(&store).expect("thawed");
         end(&store).expect("again");
         assert!(gate.open().expect("a gate"));
-        gate.over().expect("marked");
+        gate.over(false).expect("marked");
         assert_eq!(marks(&store).expect("marks"), [(id, Mark::None)]);
         drop(alive);
         assert_eq!(marks(&store).expect("marks"), []);
         // What can't be read is not taken for nothing.
         fs::write(state.join(STATE), "{").expect("written");
         assert!(gate.is_shut());
+        fs::write(state.join(STATE), "").expect("written");
+        assert!(!gate.is_shut(), "a power cut came before it was kept");
     }
 }

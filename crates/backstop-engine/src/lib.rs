@@ -36,9 +36,9 @@ pub mod witness;
 
 /// For the rooms after this one, which do not call backstop-sys.
 pub use backstop_sys::child;
-pub use doors::{Doors, House, by_daemon, open};
+pub use doors::{Doors, House, by_daemon, freeze as freeze_all, open};
 pub use engine::{
-    Answer, Beneath, Decided, Engine, Filter, Frozen, Listed, Notices, Offer, Outcome, Pending, Person, Pruned,
+    Answer, Beneath, Button, Decided, Engine, Filter, Frozen, Listed, Notices, Offer, Outcome, Pending, Person, Pruned,
     Recovered, RunOptions, Side, Step, Thaw, Thawed, Unchanged, UndoOptions, UndoReport, Unreachable, Unreadable,
     VaultStatus, VolumeStatus, Waiting, Which, Wish, standing,
 };

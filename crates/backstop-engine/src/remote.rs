@@ -335,8 +335,8 @@ impl Doors for Remote {
         self.call(&Ask::Freeze { reason: reason.cloned() })
     }
 
-    fn thaw(&mut self) -> Result<Thaw, Failure> {
-        self.call(&Ask::Thaw)
+    fn thaw(&mut self, named: Digest) -> Result<Thaw, Failure> {
+        self.call(&Ask::Thaw { named })
     }
 
     fn notices(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Notices, Failure> {

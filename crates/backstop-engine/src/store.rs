@@ -4,7 +4,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use backstop_core::id::RunId;
@@ -459,6 +459,8 @@ impl Store {
             let lock = self.lock(&name)?;
             // Between the mark's birth and its lock it looks like that of a dead run, and may be removed.
             if self.is_linked(&lock, &name)? {
+                let path = self.mark(id);
+                lock.file.write_all_at(&crate::freeze::blank(), 0).map_err(io_error("write", &path))?;
                 return Ok(lock);
             }
         }

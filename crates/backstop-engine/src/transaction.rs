@@ -400,8 +400,12 @@ impl Transaction<'_> {
         let before = intent.seen();
         let guard = Guard::new(self.plan, &before, &intent.began, !intent.files.is_empty());
         let mut look = |op: &Op| guard.look(op, direction, self.sites);
-        let applied =
-            commit::apply(self.plan, direction, self.sites, &|_| false, &mut look, &mut |_, _| {}, &mut |_| {});
+        // What took effect in part while nobody looked is not let take all of it while everything stands.
+        let applied = if intent.kind != Kind::Undo && freeze::standing(self.store)?.is_some() {
+            Err(CommitError::Frozen)
+        } else {
+            commit::apply(self.plan, direction, self.sites, &|_| false, &mut look, &mut |_, _| {}, &mut |_| {})
+        };
         let (done, beside) = match applied {
             Ok(()) => {
                 let received = self.receive(direction, &before, &|_| guard.foreign(), &|_, _| true);

@@ -47,6 +47,32 @@ struct Words {
 
 const VERSION_3: u32 = 0x2008_0522;
 
+/// Gives up every capability that this process has.
+pub fn give_up() -> io::Result<()> {
+    own(Caps::NONE)
+}
+
+/// Keeps none of its own but these.
+fn own(keep: Caps) -> io::Result<()> {
+    let mut header = Header { version: VERSION_3, pid: 0 };
+    let mut words = [Words::default(); 2];
+    // SAFETY: version 3 means two data structs; both pointers are valid for the call.
+    if unsafe { libc::syscall(libc::SYS_capget, &raw mut header, words.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    for (word, shift) in words.iter_mut().zip([0, 32]) {
+        let keep = (keep.0 >> shift) as u32;
+        word.permitted &= keep;
+        word.effective &= keep;
+        word.inheritable = 0;
+    }
+    // SAFETY: as above; the kernel only reads the data.
+    if unsafe { libc::syscall(libc::SYS_capset, &raw mut header, words.as_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Takes every capability but `keep` out of the bounding set, so that no program regains it, and
 /// leaves this process with what of `keep` it has. Numbers that this code does not know go as well.
 pub fn keep_only(keep: Caps) -> io::Result<()> {
@@ -64,22 +90,7 @@ pub fn keep_only(keep: Caps) -> io::Result<()> {
             }
         }
     }
-    let mut header = Header { version: VERSION_3, pid: 0 };
-    let mut words = [Words::default(); 2];
-    // SAFETY: version 3 means two data structs; both pointers are valid for the call.
-    if unsafe { libc::syscall(libc::SYS_capget, &raw mut header, words.as_mut_ptr()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    for (word, shift) in words.iter_mut().zip([0, 32]) {
-        let keep = (keep.0 >> shift) as u32;
-        word.permitted &= keep;
-        word.effective &= keep;
-        word.inheritable = 0;
-    }
-    // SAFETY: as above; the kernel only reads the data.
-    if unsafe { libc::syscall(libc::SYS_capset, &raw mut header, words.as_ptr()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
+    own(keep)?;
     // SAFETY: a plain system call with numbers. Fails only on kernels without ambient capabilities.
     let rc = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
     if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

@@ -20,8 +20,8 @@ pub use clock::clock;
 pub use copy::{Copied, clone_or_copy, compare, is_between, overwrite};
 pub use dir::{DirEntry, is_empty, read_dir};
 pub use durable::{
-    lock_exclusive, read_small, sync_dir, sync_file, sync_fs, sync_journal, try_lock_exclusive, unlock, write_durable,
-    write_replace,
+    lock_exclusive, read_small, reserve, sync_dir, sync_file, sync_fs, sync_journal, try_lock_exclusive, unlock,
+    write_durable, write_replace,
 };
 pub use handle::{FileHandle, file_handle, open_by_handle};
 pub use make::{ensure_dir, ensure_dirs, give, link_new, make_dir, write_new};

@@ -6,6 +6,7 @@ pub mod caps;
 pub mod channel;
 pub mod child;
 pub mod devices;
+pub mod first;
 pub mod fs;
 pub mod inherit;
 pub mod landlock;

@@ -249,6 +249,32 @@ pub fn reap(pid: i32) -> io::Result<()> {
     }
 }
 
+/// When a process was started, in ticks since the machine was: with its number it names it on this start of the machine.
+pub fn start_of(pid: i32) -> io::Result<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // `pid (name) state …`; the name may hold anything. The 22nd field, and the third is the first behind the name.
+    let field = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(19));
+    field.and_then(|field| field.parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Kills a process of this number, where it is the one that was started then; false where that is gone.
+pub fn kill_exactly(pid: i32, start: u64) -> io::Result<bool> {
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+    let number = if pid > 1 { Pid::from_raw(pid) } else { None }.ok_or(io::ErrorKind::InvalidInput)?;
+    // First: from here on it can't become another one's.
+    let handle = match pidfd_open(number, PidfdFlags::empty()) {
+        Err(rustix::io::Errno::SRCH) => return Ok(false),
+        other => other?,
+    };
+    if start_of(pid).ok() != Some(start) {
+        return Ok(false);
+    }
+    match pidfd_send_signal(&handle, Signal::KILL) {
+        Err(rustix::io::Errno::SRCH) => Ok(false),
+        other => Ok(other.map(|()| true)?),
+    }
+}
+
 /// Waits for this child to end, and gives how; one that is stopped is killed.
 pub fn end_of(pid: i32) -> io::Result<Change> {
     let mut status = 0;
@@ -404,100 +430,6 @@ pub fn lower_limits(limits: &[Limit]) -> io::Result<()> {
         check(unsafe { libc::prlimit64(0, wanted.which as _, &raw const new, std::ptr::null_mut()) })?;
     }
     Ok(())
-}
-
-/// This process is served before others until this is dropped: as root by `SCHED_FIFO`, the least of it, else by a short
-/// slice (Linux 6.12: a task that asks for less at a time gets it sooner). A nice value would not do: where sessions are
-/// groups of their own (`sched_autogroup`), it counts in one's own alone.
-#[derive(Debug)]
-pub struct First {
-    before: Option<Before>,
-}
-
-/// What is to be put back.
-#[derive(Clone, Copy)]
-enum Before {
-    Policy(c_int, libc::sched_param),
-    Slice,
-}
-
-impl std::fmt::Debug for Before {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Policy(policy, was) => write!(f, "Policy({policy}, {})", was.sched_priority),
-            Self::Slice => f.write_str("Slice"),
-        }
-    }
-}
-
-/// The shortest slice that can be asked for, in nanoseconds.
-const SLICE: u64 = 100_000;
-
-/// `struct sched_attr` as of its first size (`sched_setattr(2)`).
-#[repr(C)]
-struct Attributes {
-    size: u32,
-    policy: u32,
-    flags: u64,
-    nice: i32,
-    priority: u32,
-    runtime: u64,
-    deadline: u64,
-    period: u64,
-}
-
-/// Asks for a slice of so many nanoseconds, 0 for the usual one, and changes nothing else. A kernel that knows none takes
-/// it for no change at all.
-fn slice(nanoseconds: u64) -> io::Result<()> {
-    let nice = rustix::process::getpriority_process(None)?;
-    let size = size_of::<Attributes>() as u32;
-    let policy = libc::SCHED_OTHER as u32;
-    let wanted = Attributes { size, policy, flags: 0, nice, priority: 0, runtime: nanoseconds, deadline: 0, period: 0 };
-    // SAFETY: the value has the size that it names and lives until the call's end; the kernel only reads it.
-    check(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const wanted, 0) } as c_int)
-}
-
-impl First {
-    /// From here on. Without the right to it, nothing changes.
-    pub fn now() -> Self {
-        let mut first = Self { before: None };
-        first.again();
-        first
-    }
-
-    /// The same once more, after [`First::over`].
-    pub fn again(&mut self) {
-        let mut was = libc::sched_param { sched_priority: 0 };
-        // SAFETY: `was` is valid for the call, which fills it; the other has plain numbers alone.
-        let (known, policy) = unsafe { (libc::sched_getparam(0, &raw mut was), libc::sched_getscheduler(0)) };
-        let wanted = libc::sched_param { sched_priority: 1 };
-        // SAFETY: `wanted` is valid for the call, which only reads it.
-        if known == 0 && policy >= 0 && unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const wanted) } == 0
-        {
-            self.before = Some(Before::Policy(policy, was));
-        } else if policy == libc::SCHED_OTHER && slice(SLICE).is_ok() {
-            self.before = Some(Before::Slice);
-        }
-    }
-
-    /// As before; also in a copy of the process that made it.
-    pub fn over(&self) {
-        // Whoever could be served first may be served later.
-        match &self.before {
-            Some(Before::Policy(policy, was)) => {
-                // SAFETY: `was` is valid for the call, which only reads it.
-                unsafe { libc::sched_setscheduler(0, *policy, &raw const *was) };
-            }
-            Some(Before::Slice) => drop(slice(0)),
-            None => {}
-        }
-    }
-}
-
-impl Drop for First {
-    fn drop(&mut self) {
-        self.over();
-    }
 }
 
 /// Begins a session of its own: no terminal, and a group that it leads.

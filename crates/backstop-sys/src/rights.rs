@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
+use crate::caps;
 use crate::process::{self, Change, Signals};
 
 fn check(rc: libc::c_long) -> io::Result<()> {
@@ -32,6 +33,8 @@ pub fn signal_all_of(uid: u32, signal: libc::c_int) -> io::Result<()> {
     }
     let send = || {
         let sent = Signals::all().block().and_then(|_| become_user(uid, process::own_ids().1, &[])).and_then(|()| {
+            // Where becoming another leaves them (`SECBIT_NO_SETUID_FIXUP`), everybody would be meant.
+            caps::give_up()?;
             if process::own_ids().0 != uid {
                 return Err(io::ErrorKind::PermissionDenied.into());
             }

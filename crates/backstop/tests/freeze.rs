@@ -87,7 +87,7 @@ fn everything_stands_until_a_person_lets_it_go_on() {
     place.say(&["run", "-c", "echo b > b"], 0);
     place.say(&["undo", "--last", "1"], 0);
     let server = Running::start(&place, &["--background", "--session", "s", "-c", COUNTER]);
-    let rehearsed = Running::start(&place, &["--session", "r", "-c", "echo begun > w; sleep 1; echo done > w"]);
+    let rehearsed = Running::start(&place, &["--session", "r", "-c", "echo begun > w; sleep 6; echo done > w"]);
     until("both run", || grows(&place) && place.ids().len() == 5);
     std::thread::sleep(Duration::from_millis(200));
     let frozen = place.json(&["freeze", "--reason", "odd\u{1b}", "--json"], 0);
@@ -183,6 +183,28 @@ fn whatever_goes_on_all_the_same_is_ended() {
 }
 
 #[test]
+fn whatever_goes_on_now_and_then_is_ended_as_well() {
+    let place = Place::new();
+    let marker = format!("relapses-{}", std::process::id());
+    let running = Running::start(&place, &["-c", &format!(": {marker}; while :; do :; done")]);
+    until("it runs", || !processes(&marker).is_empty());
+    std::thread::sleep(Duration::from_millis(200));
+    place.say(&["freeze"], 0);
+    let began = Instant::now();
+    while !processes(&marker).is_empty() {
+        for (pid, _) in processes(&marker) {
+            // It may be gone meanwhile.
+            let _sent = kill_process(Pid::from_raw(pid).expect("a number"), Signal::CONT);
+        }
+        std::thread::sleep(Duration::from_millis(170));
+        assert!(began.elapsed() < Duration::from_secs(30), "it is ended");
+    }
+    let (code, said) = running.ended();
+    assert_eq!(code, Some(77), "{said}");
+    place.say(&["audit", "verify"], 0);
+}
+
+#[test]
 fn whoever_keeps_a_run_from_standing_is_ended_with_it() {
     let place = Place::new();
     let marker = format!("kept-{}", std::process::id());
@@ -194,7 +216,8 @@ fn whoever_keeps_a_run_from_standing_is_ended_with_it() {
     kill_process(beside, Signal::STOP).expect("a signal");
     let frozen = place.json(&["freeze", "--json"], 0);
     assert_eq!(frozen["ended"].as_array().map(Vec::len), Some(1), "{frozen}");
-    assert!(processes(&marker).is_empty());
+    // The kernel kills the command with it, a moment later.
+    until("its command is gone", || processes(&marker).is_empty());
     assert_eq!(running.ended().0, None, "killed");
     let run = &place.json(&["runs", "--json"], 0)["runs"][0];
     assert_eq!(run["state"], "failed", "{run}");

@@ -12,7 +12,7 @@ use backstop_core::id::RunId;
 use backstop_core::request::{Command, Net, Request};
 use backstop_core::run::{RunRecord, State};
 use backstop_engine::{
-    Answer, Durability, Engine, Filter, Offer, Person, RunOptions, Settings, Step, Thaw, UndoOptions, Which,
+    Answer, Button, Durability, Engine, Filter, Offer, Person, RunOptions, Settings, Step, Thaw, UndoOptions, Which,
 };
 
 /// Says yes; does something else on the way.
@@ -544,7 +544,7 @@ fn frozen_while_somebody_was_asked_it_stays_held() {
     let mut engine = scene.open();
     let mut person = Answers {
         asked: |_| {
-            let frozen = scene.open().freeze(None, [].into(), None).expect("frozen");
+            let frozen = scene.open().freeze(Button::default()).expect("frozen");
             assert!(frozen.stopped.is_empty() && !frozen.again, "{frozen:?}");
         },
         answer: Answer::Commit,
@@ -557,7 +557,8 @@ fn frozen_while_somebody_was_asked_it_stays_held() {
     assert_eq!(run.state, State::Held);
     let id = run.id;
     assert!(engine.commit(id, Offer::default(), &mut person).is_err());
-    let Ok(Thaw::Done(thawed)) = engine.thaw() else { panic!("one person is enough") };
+    let standing = engine.frozen().expect("known").expect("it is frozen");
+    let Ok(Thaw::Done(thawed)) = engine.thaw(standing.digest()) else { panic!("one person is enough") };
     assert!(thawed.runs.is_empty());
     let mut yes = Answers { asked: |_| {}, answer: Answer::Commit };
     engine.commit(id, Offer::default(), &mut yes).expect("committed");

@@ -285,6 +285,11 @@ impl Right {
         self.host == host && matches!(&self.matter, Matter::People { change, revision, .. } if this(change, *revision))
     }
 
+    /// True where it is a right to let go on, on this machine, what this names.
+    pub fn is_to_thaw(&self, host: &str, named: Digest) -> bool {
+        self.host == host && matches!(self.matter, Matter::Thaw { freeze, .. } if freeze == named)
+    }
+
     /// For tests of what needs one.
     #[cfg(test)]
     pub(crate) fn made_up(host: &str, matter: Matter) -> Self {

@@ -86,6 +86,21 @@ impl Body {
         }
     }
 
+    /// True for what says that something is about to begin, or is let go on: it may not, where no room is left to say how
+    /// it ended. All else says that, or what was refused, taken back, stopped or told, and has to fit always.
+    pub const fn begins(&self) -> bool {
+        matches!(
+            self,
+            Self::ApprovalAsked { .. }
+                | Self::ApprovalClaimed { .. }
+                | Self::HostThawed { .. }
+                | Self::PeopleChanged { .. }
+                | Self::RunCommitting { .. }
+                | Self::RunRedoing { .. }
+                | Self::RunRequested { .. }
+        )
+    }
+
     /// The run it speaks about, if one.
     pub const fn run(&self) -> Option<RunId> {
         match self {

@@ -140,6 +140,12 @@ impl Story {
         if let Some(what) = unauthorised(body, life) {
             complain(Question::Authorisation, what);
         }
+        let finished = matches!(body, Body::Recovered { now: Settled::Committed, .. })
+            && matches!(life.door, Door::Committing | Door::Redoing);
+        if finished && self.frost.stands() {
+            let what = "what a crash had cut off was brought to its end while everything was frozen";
+            complain(Question::Authorisation, what.to_owned());
+        }
         if let Some((effects, excluded)) = told.asked {
             if life.digest != Some(effects) {
                 let what = "what people were asked about is not what was rehearsed (the digests differ)";

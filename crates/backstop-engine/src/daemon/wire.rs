@@ -171,7 +171,7 @@ pub(crate) enum Ask {
     ChangePeople { change: Change },
     Frozen,
     Freeze { reason: Option<Bytes> },
-    Thaw,
+    Thaw { named: Digest },
     Notices { from: Option<Mark>, wait_ms: u64 },
     TestNotice,
     Delivered { delivery: Delivery },
@@ -187,7 +187,7 @@ impl Ask {
             | Self::SettleEdit { .. }
             | Self::SettleEdits { .. } => Deed::Run,
             // Judged whatever was denied before: a person wants it.
-            Self::Retry { .. } | Self::Commit { .. } | Self::Redo { .. } | Self::Thaw => Deed::LetThrough,
+            Self::Retry { .. } | Self::Commit { .. } | Self::Redo { .. } | Self::Thaw { .. } => Deed::LetThrough,
             Self::Freeze { .. } => Deed::Stop,
             Self::Discard { .. } | Self::Undo { .. } => Deed::TakeBack,
             Self::Find { .. }

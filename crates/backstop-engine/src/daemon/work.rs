@@ -227,7 +227,7 @@ impl<'a> Worker<'a> {
                 short(reason.iter())?;
                 json(self.house.freeze(reason.as_ref()))
             }
-            Ask::Thaw => json(self.house.thaw()),
+            Ask::Thaw { named } => json(self.house.thaw(named)),
             Ask::Notices { from, wait_ms } => json(self.house.notices(from.as_ref(), Duration::from_millis(wait_ms))),
             Ask::TestNotice => json(self.house.test_notice()),
             Ask::Delivered { delivery } => json(self.house.delivered(&delivery)),

@@ -267,7 +267,7 @@ impl Engine {
                 let people = self.change_approved(request, &change)?;
                 return Ok(Decided::People(Pending { phase: Phase::Committed, ..pending }, people));
             }
-            if Self::is_to_thaw(pending.phase, &pending.question.matter) {
+            if let (Phase::Approved { .. }, Matter::Thaw { .. }) = (pending.phase, &pending.question.matter) {
                 let thawed = self.thaw_approved(request)?;
                 return Ok(Decided::Thawed(Pending { phase: Phase::Committed, ..pending }, thawed));
             }
@@ -414,6 +414,10 @@ impl Engine {
     fn open_for(&self, request: &Request, choice: Choice) -> Result<(), Failure> {
         let question = request.question();
         if request.phase.waits() {
+            if choice.lets_through() && question.matter.run().is_some() {
+                // Before anybody signs what would come to nothing.
+                self.not_frozen()?;
+            }
             let (digest, terms) = (question.request, question.terms);
             return match terms.opens.filter(|from| clock::now() < *from) {
                 Some(from) if choice.lets_through() => Err(refused(digest, &Refusal::Early(from))),

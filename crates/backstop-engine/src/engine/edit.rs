@@ -79,6 +79,9 @@ impl Engine {
         let sites: Vec<Site> = done.volumes.into_iter().map(site).collect::<Result<_, CommitError>>()?;
         let left = entrust(&done.plan, &sites)?;
         self.store.write_json(id, LEFT, &left, true)?;
+        // Whoever freezes says so first, and then waits for this.
+        let _lock = self.store.lock("apply")?;
+        self.not_frozen()?;
         record.state = State::Allowed;
         self.records.write(entries)?;
         self.store.mark_left(id, true)?;

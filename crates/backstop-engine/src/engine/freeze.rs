@@ -16,17 +16,18 @@ use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use backstop_core::freeze::Freeze;
 use backstop_core::id::RunId;
-use backstop_sys::process::{self, First, SIGCONT, SIGSTOP};
+use backstop_sys::first::First;
+use backstop_sys::process::{self, SIGCONT, SIGSTOP};
 use backstop_sys::rights::signal_all_of;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::approve::{Claim, Pending};
-use crate::approvals::Request;
+use crate::approvals::{self, Request};
 use crate::clock;
 use crate::failure::{Failure, FailureKind};
 use crate::freeze::{self, Mark, marks};
-use crate::store::Lock;
+use crate::store::{Lock, Store, StoreError};
 
 /// How long those beside a command have to let it stand, before they are ended and their command with them.
 const CONFIRM: Duration = Duration::from_millis(1_000);
@@ -95,58 +96,24 @@ impl Engine {
         if self.sees_his_own().is_some() { self.not_frozen() } else { Ok(()) }
     }
 
-    /// Stops everything. Of these accounts also what runs outside of Backstop; `quorum` is who has to agree that it goes on.
-    pub fn freeze(
-        &mut self,
-        reason: Option<Bytes>,
-        accounts: BTreeSet<u32>,
-        quorum: Option<Quorum>,
-    ) -> Result<Frozen, Failure> {
-        let began = Instant::now();
-        let _first = First::now();
-        let (accounts, mut notes) = self.agents_alone(accounts);
-        let known = freeze::standing(&self.store);
-        if let Ok(None) = known {
-            let freeze = Freeze { accounts: accounts.clone(), at: clock::now(), by: self.caller(), quorum, reason };
-            freeze::begin(&self.store, &freeze)?;
-        }
-        freeze::ring(&self.store).map_err(|e| Failure::because("those beside the runs can't be told", &e))?;
-        for uid in &accounts {
-            if let Err(e) = signal_all_of(*uid, SIGSTOP) {
-                notes.push(format!("what user {uid} runs could not be stopped: {e}"));
-            }
-        }
-        let again = !matches!(known, Ok(None));
-        let freeze = freeze::standing(&self.store).map(|freeze| freeze.or(known.ok().flatten()));
-        let freeze = freeze?.ok_or_else(|| Failure::internal("it was thawed in the same moment").next("again"))?;
-        let (stopped, ended) = self.stand(&freeze, &mut notes)?;
-        let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        freeze::keep(&self.store)?;
-        let frozen = Frozen { again, ended, freeze, notes, stopped, took_us };
-        self.frozen_on_record(&frozen)?;
-        Ok(frozen)
+    /// Stops everything.
+    pub fn freeze(&mut self, wish: Button) -> Result<Frozen, Failure> {
+        let pressed = press(&self.store, self.caller(), wish)?;
+        self.stop(&pressed)
     }
 
-    /// Of these accounts those whose processes may be stopped from here: not root's, nor those of people who approve, or
-    /// nobody could let it go on.
-    fn agents_alone(&self, mut accounts: BTreeSet<u32>) -> (BTreeSet<u32>, Vec<String>) {
-        let mut notes = Vec::new();
-        if !process::is_root() {
-            accounts.clear();
-        }
-        let people = self.people();
-        accounts.retain(|uid| {
-            let keeps = match &people {
-                _ if *uid == 0 => Some("it is root's".to_owned()),
-                Ok(people) => {
-                    people.of_account(*uid).map(|member| format!("it is that of {}, who may approve", member.id))
-                }
-                Err(_) => Some("who may approve can't be told".to_owned()),
-            };
-            notes.extend(keeps.as_ref().map(|why| format!("what user {uid} runs is not stopped: {why}")));
-            keeps.is_none()
-        });
-        (accounts, notes)
+    /// The rest of it, where it was pressed already.
+    pub fn stop(&mut self, pressed: &Pressed) -> Result<Frozen, Failure> {
+        let _first = First::now();
+        let Pressed { again, began, freeze, notes } = pressed;
+        let mut notes = notes.clone();
+        let (stopped, ended) = self.stand(freeze, &mut notes)?;
+        let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let kept = freeze::keep(&self.store);
+        let frozen = Frozen { again: *again, ended, freeze: freeze.clone(), notes, stopped, took_us };
+        self.frozen_on_record(&frozen)?;
+        kept?;
+        Ok(frozen)
     }
 
     /// Waits until every command stands, and ends those that don't.
@@ -155,10 +122,14 @@ impl Engine {
         let began = Instant::now();
         let mut ended = BTreeSet::new();
         loop {
+            if !self.is_frozen_by(named)? {
+                return Err(gone());
+            }
             let all = marks(&self.store)?;
-            let stands = |mark: &Mark| matches!(mark, Mark::Stands { freeze, .. } if *freeze == named);
-            let moves: Vec<&(RunId, Mark)> =
-                all.iter().filter(|(_, mark)| *mark != Mark::None && !stands(mark)).collect();
+            let stands = |mark: &Mark| matches!(mark, Mark::Stands(_, by) if *by == named);
+            ended.extend(all.iter().filter(|(_, mark)| *mark == Mark::Ended(named)).map(|(id, _)| *id));
+            let still = |mark: &Mark| matches!(mark, Mark::None | Mark::Ended(_)) || stands(mark);
+            let moves: Vec<&(RunId, Mark)> = all.iter().filter(|(_, mark)| !still(mark)).collect();
             let waited = began.elapsed();
             if moves.is_empty() || waited > CONFIRM + GONE {
                 notes.extend(moves.iter().map(|(id, _)| format!("{id} could be neither stopped nor ended")));
@@ -187,6 +158,11 @@ impl Engine {
             }
         };
         let Frozen { ended, freeze, stopped, .. } = frozen.clone();
+        // A thaw that was under way had this lock. What it let go on of an account stands again.
+        if !self.is_frozen_by(freeze.digest())? {
+            return Err(gone());
+        }
+        freeze.accounts.iter().for_each(|uid| drop(signal_all_of(*uid, SIGSTOP)));
         let host = self.people().map_or_else(|_| "unknown".to_owned(), |people| people.host);
         let entry = Body::HostFrozen { ended, freeze, host, stopped };
         self.records.write(&[entry]).map_err(|e| {
@@ -194,18 +170,22 @@ impl Engine {
         })
     }
 
-    /// Lets it go on, or asks two people where that is what it takes. One person's word is taken before this.
-    pub fn thaw(&mut self) -> Result<Thaw, Failure> {
+    /// Lets this go on, or asks two people where that is what it takes. One person's word is taken before this.
+    pub fn thaw(&mut self, named: Digest) -> Result<Thaw, Failure> {
         self.sound()?;
         let lock = self.lock_runs()?;
         let Some(freeze) = self.frozen()? else { return Ok(Thaw::Nothing) };
+        if freeze.digest() != named {
+            let what = "it was thawed meanwhile, and frozen anew: that is another matter";
+            return Err(Failure::new(FailureKind::Conflict, what).next("look at it: backstop thaw"));
+        }
         if self.is_thawed(freeze.digest())? {
             // Whoever began it was cut off.
             return self.goes_on(freeze).map(Thaw::Done);
         }
         match freeze.quorum.clone() {
             None => self.thaw_now(freeze, None).map(Thaw::Done),
-            Some(quorum) => self.ask_to_thaw(&freeze, quorum, &lock).map(|asked| Thaw::Asked(Box::new(asked))),
+            Some(quorum) => self.ask_to_thaw(&freeze, quorum, &lock),
         }
     }
 
@@ -223,7 +203,7 @@ impl Engine {
         Ok(thawed.get())
     }
 
-    fn ask_to_thaw(&mut self, freeze: &Freeze, quorum: Quorum, lock: &Lock) -> Result<Pending, Failure> {
+    fn ask_to_thaw(&mut self, freeze: &Freeze, quorum: Quorum, lock: &Lock) -> Result<Thaw, Failure> {
         self.settle_people(lock)?;
         let people = self.people()?;
         if !people.founded {
@@ -234,7 +214,12 @@ impl Engine {
         let same = |p: &Pending| matches!(p.question.matter, Matter::Thaw { freeze, .. } if freeze == named);
         if let Some(same) = self.pending()?.requests.into_iter().find(same) {
             let request = self.current(same.question.request, &people, lock)?;
-            return self.seen(&request, &people);
+            let seen = self.seen(&request, &people)?;
+            return match seen.phase {
+                // Both have said so; whoever came last was cut off.
+                Phase::Approved { .. } => self.thaw_approved(request).map(Thaw::Done),
+                _ => Ok(Thaw::Asked(Box::new(seen))),
+            };
         }
         let (now, by) = (clock::now(), self.caller());
         let matter = Matter::Thaw { asked_at: now, asked_by: by, freeze: named };
@@ -246,7 +231,7 @@ impl Engine {
         // The log first: what nobody asked by the log can't be decided on.
         self.records.write(&[Body::ApprovalAsked { question }])?;
         asked.publish()?;
-        self.seen(&asked, &people)
+        Ok(Thaw::Asked(Box::new(self.seen(&asked, &people)?)))
     }
 
     /// Lets go on what a quorum agreed to.
@@ -258,8 +243,9 @@ impl Engine {
         self.begin_claim(&mut request, &people)?;
         let mut claim = Claim::of(request);
         let digest = self.checked(&mut claim, true)?;
-        if claim.request.ballot.right(&people, clock::now()).is_none() {
-            let refused = Failure::new(FailureKind::Refused, "the people it needs are not there");
+        let right = claim.request.ballot.right(&people, clock::now());
+        if right.is_none_or(|right| !right.is_to_thaw(&people.host, freeze.digest())) {
+            let refused = Failure::new(FailureKind::Refused, "that is not what the people it needs agreed to");
             return Err(self.executed(&mut claim, false).err().into_iter().fold(refused, |f, g| f.next(g.what)));
         }
         // Where this fails, nobody knows here whether it is on record; whoever looks next finds out.
@@ -284,7 +270,7 @@ impl Engine {
     fn goes_on(&mut self, freeze: Freeze) -> Result<Thawed, Failure> {
         let stood: Vec<RunId> = marks(&self.store)?
             .into_iter()
-            .filter(|(_, mark)| matches!(mark, Mark::Stands { .. }))
+            .filter(|(_, mark)| matches!(mark, Mark::Stands(..)))
             .map(|(id, _)| id)
             .collect();
         freeze::end(&self.store)?;
@@ -304,11 +290,86 @@ impl Engine {
     pub(super) fn is_frozen_by(&self, named: Digest) -> Result<bool, Failure> {
         Ok(self.frozen()?.is_some_and(|freeze| freeze.digest() == named))
     }
+}
 
-    /// True for a request to thaw that was approved and waits for nothing else.
-    pub(super) fn is_to_thaw(phase: Phase, matter: &Matter) -> bool {
-        matches!((phase, matter), (Phase::Approved { .. }, Matter::Thaw { .. }))
+/// It was let go on while it was pressed.
+fn gone() -> Failure {
+    Failure::new(FailureKind::Conflict, "it was thawed in the same moment").next("again: backstop freeze")
+}
+
+/// The first part of pressing it: needs nothing but the state directory, and waits for nobody.
+#[derive(Debug)]
+pub struct Pressed {
+    again: bool,
+    began: Instant,
+    freeze: Freeze,
+    notes: Vec<String>,
+}
+
+/// What is wanted of it.
+#[derive(Clone, Debug, Default)]
+pub struct Button {
+    /// The accounts that agents alone use.
+    pub accounts: BTreeSet<u32>,
+    /// Whose signatures end it; none where one person's word does.
+    pub quorum: Option<Quorum>,
+    /// Why.
+    pub reason: Option<Bytes>,
+}
+
+/// Says that everything stands, and lets all who are beside a command hear of it. What stands already stays what it is. The
+/// accounts first: who is beside their commands lets the first process of each go on again, to answer.
+pub(crate) fn press(store: &Store, by: u32, wish: Button) -> Result<Pressed, Failure> {
+    let began = Instant::now();
+    let _first = First::now();
+    // Of two who press at once one is first.
+    let _lock = store.lock("freeze")?;
+    let (mut notes, quorum) = (Vec::new(), wish.quorum);
+    let accounts = agents_alone(store, wish.accounts, &mut notes);
+    let new = |quorum| Freeze { accounts: accounts.clone(), at: clock::now(), by, quorum, reason: wish.reason };
+    let (freeze, again) = match freeze::standing(store) {
+        Ok(Some(freeze)) => (freeze, true),
+        Ok(None) => (new(quorum), false),
+        // What it was nobody can say; so it takes what any takes at most.
+        Err(StoreError::Damaged { .. }) => (new(Some(Quorum::TWO)), false),
+        Err(e) => return Err(e.into()),
+    };
+    if !again {
+        freeze::begin(store, &freeze)?;
     }
+    let left_out = accounts.difference(&freeze.accounts).filter(|_| again);
+    notes.extend(left_out.map(|uid| format!("what user {uid} runs was not among what was stopped, and is not")));
+    for uid in &freeze.accounts {
+        if let Err(e) = signal_all_of(*uid, SIGSTOP) {
+            notes.push(format!("what user {uid} runs could not be stopped: {e}"));
+        }
+    }
+    if let Err(e) = freeze::ring(store) {
+        notes.push(format!("those beside the runs can't be told, and find out by themselves: {e}"));
+    }
+    Ok(Pressed { again, began, freeze, notes })
+}
+
+/// Of these accounts those whose processes may be stopped from here: not root's, nor those of people who approve, or nobody
+/// could let it go on.
+fn agents_alone(store: &Store, mut accounts: BTreeSet<u32>, notes: &mut Vec<String>) -> BTreeSet<u32> {
+    if !process::is_root() {
+        accounts.clear();
+    }
+    let people = approvals::people(store);
+    accounts.retain(|uid| {
+        let keeps = match &people {
+            _ if *uid == 0 => Some("it is root's".to_owned()),
+            Ok(people) => people
+                .as_ref()
+                .and_then(|people| people.of_account(*uid))
+                .map(|member| format!("it is that of {}, who may approve", member.id)),
+            Err(_) => Some("who may approve can't be told".to_owned()),
+        };
+        notes.extend(keeps.as_ref().map(|why| format!("what user {uid} runs is not stopped: {why}")));
+        keeps.is_none()
+    });
+    accounts
 }
 
 #[cfg(test)]

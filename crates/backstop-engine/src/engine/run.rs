@@ -107,6 +107,7 @@ impl Engine {
 
     /// Runs a held run's command again on today's disk, as a new run; the old one is discarded.
     pub fn retry(&mut self, id: RunId, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure> {
+        self.not_frozen()?;
         let old = self.record(id)?;
         self.is_his_own(&old.request)?;
         if !matches!(old.state, State::Held | State::Denied | State::Failed | State::DryRun | State::Discarded) {

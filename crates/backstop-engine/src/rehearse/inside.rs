@@ -14,11 +14,12 @@ use backstop_core::bytes::Bytes;
 use backstop_core::request::Net;
 use backstop_sys::caps::{self, Caps};
 use backstop_sys::channel::Channel;
+use backstop_sys::first::First;
 use backstop_sys::fs as sys;
 use backstop_sys::inherit::{self, Access};
 use backstop_sys::landlock::{self, Confined};
 use backstop_sys::ns;
-use backstop_sys::process::{self, First, Signals};
+use backstop_sys::process::{self, Signals};
 use backstop_sys::rights;
 use backstop_sys::seccomp::{self, Sockets, Tell};
 
@@ -28,7 +29,7 @@ use super::plan::Recipe;
 
 /// What a command may keep of root's rights: those that act on files and processes of the view.
 /// Not among them: everything that mounts, loads, traces other users, reads files by number, sets
-/// the clock or the machine; nor any that a later kernel adds. `SYS_PTRACE` is gone as well: with it
+/// the clock or the machine; nor any that a later kernel adds. Nor `SYS_NICE`: who holds the command must be served before it. `SYS_PTRACE` is gone as well: with it
 /// the command could reach this process' program file, which is one of the real tree.
 const KEPT: Caps = Caps::CHOWN
     .with(Caps::DAC_OVERRIDE)
@@ -43,7 +44,6 @@ const KEPT: Caps = Caps::CHOWN
     .with(Caps::IPC_LOCK)
     .with(Caps::IPC_OWNER)
     .with(Caps::SYS_CHROOT)
-    .with(Caps::SYS_NICE)
     .with(Caps::SYS_RESOURCE)
     .with(Caps::LEASE)
     .with(Caps::SETFCAP);

@@ -14,10 +14,9 @@ use backstop_core::effect::Cover;
 use backstop_core::request::Net;
 use backstop_core::run::{Exit, LeftBehind};
 use backstop_sys::channel::Channel;
+use backstop_sys::first::First;
 use backstop_sys::ns::{self, Init, Spaces};
-use backstop_sys::process::{
-    self, First, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, Signals,
-};
+use backstop_sys::process::{self, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, Signals};
 
 use self::doors::Doors;
 use self::space::Space;
@@ -43,9 +42,8 @@ const STAND: Duration = Duration::from_millis(120);
 /// The same where others may be served before it.
 const STAND_IN_LINE: Duration = Duration::from_millis(400);
 
-fn in_time() -> Instant {
-    Instant::now() + if process::is_root() { STAND } else { STAND_IN_LINE }
-}
+/// So often something may go on again before it is ended: by a timer it would, for ever.
+const RELAPSES: u32 = 3;
 
 pub(super) fn rehearse(input: &RehearseInput<'_>) -> Result<Rehearsal, RehearseError> {
     let root = process::is_root() && !input.force_user;
@@ -200,6 +198,7 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
             watch,
             gate: input.gate,
             frost: Frost::None,
+            relapses: 0,
             first: First::now(),
             attempts: 0,
             doors: Doors::new(recipe.net),
@@ -215,7 +214,8 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
         let (doors, refused) = (beside.doors.seen(), beside.doors.refused());
         drop(beside);
         init.reap().map_err(RehearseError::io("wait for the run's end"))?;
-        input.gate.over().map_err(RehearseError::io("say that the command has ended"))?;
+        let ended = matches!(waited, Err(RehearseError::Frozen { begun: true }));
+        input.gate.over(ended).map_err(RehearseError::io("say that the command has ended"))?;
         match waited {
             // Where no overlay can be had, what breaks afterwards is not the news.
             Err(RehearseError::View(_)) if rehearses && none_left(prepared, &told) => {
@@ -288,6 +288,8 @@ struct Beside<'a> {
     watch: Option<Watch>,
     gate: &'a Gate<'a>,
     frost: Frost,
+    /// How often something went on again since it was told to stand.
+    relapses: u32,
     /// Served before others, so that what the command does can't keep us from letting it stand.
     first: First,
     /// How often it tried to connect since the last look.
@@ -324,7 +326,7 @@ impl Beside<'_> {
                 .map_err(RehearseError::io("wait for the run"))?;
             if ready[4].any() {
                 // First: what rings from here on is heard.
-                self.gate.listen().map_err(RehearseError::io("listen for what everybody is told"))?;
+                self.gate.listen();
                 self.heed()?;
             }
             if ready[3].any() {
@@ -381,18 +383,34 @@ impl Beside<'_> {
         }
         match (self.gate.is_shut(), self.frost) {
             (true, Frost::None) => {
-                self.frost = Frost::Told(in_time());
+                self.relapses = 0;
+                self.frost = self.told_now();
+                self.awake()?;
                 self.order(Order::Stand)
             }
             // Another freeze than before, perhaps.
-            (true, Frost::Stands) => self.gate.stands().map_err(RehearseError::io("say that the command stands")),
+            (true, Frost::Stands) => {
+                self.awake()?;
+                self.gate.stands().map_err(RehearseError::io("say that the command stands"))
+            }
             (false, Frost::Told(_) | Frost::Stands) => {
                 self.gate.goes_on().map_err(RehearseError::io("say that the command goes on"))?;
                 self.frost = Frost::None;
                 self.order(Order::GoOn)
             }
-            (true, Frost::Told(_)) | (false, Frost::None) => Ok(()),
+            (true, Frost::Told(_)) => self.awake(),
+            (false, Frost::None) => Ok(()),
         }
+    }
+
+    /// It has to say in time that all stands.
+    fn told_now(&self) -> Frost {
+        Frost::Told(Instant::now() + if self.first.is_before_all() { STAND } else { STAND_IN_LINE })
+    }
+
+    /// The first process may be of the account that is stopped as a whole; it is not meant.
+    fn awake(&self) -> Result<(), RehearseError> {
+        self.init.resume().map_err(RehearseError::io("let the first process go on"))
     }
 
     fn order(&self, order: Order) -> Result<(), RehearseError> {
@@ -419,6 +437,8 @@ impl Beside<'_> {
                     self.passed.push(signal);
                     process::send(0, signal).map_err(RehearseError::io("pass a signal on"))
                 }
+                // Nobody but people lets it go on.
+                SIGCONT if self.frost != Frost::None => Ok(()),
                 signal @ SIGCONT => process::send(0, signal).map_err(RehearseError::io("pass a signal on")),
                 _ => Err(RehearseError::Interrupted(signal)),
             },
@@ -465,7 +485,11 @@ impl Beside<'_> {
                 self.gate.stands().map_err(RehearseError::io("say that the command stands"))?;
             }
             Message::Stirs => {
-                self.frost = Frost::Told(in_time());
+                self.relapses += 1;
+                if self.relapses > RELAPSES {
+                    return Err(RehearseError::Frozen { begun: true });
+                }
+                self.frost = self.told_now();
                 self.gate.goes_on().map_err(RehearseError::io("say that the command goes on"))?;
             }
             // As everything does; that is no reason for us to stop.

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{FlockOperation, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
+use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
 use super::open::open_file;
@@ -81,6 +81,16 @@ pub fn sync_journal(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
     rustix::fs::futimens(&file, &Timestamps { last_access: now, last_modification: now })?;
     // Not `fdatasync`: to that a touch is nothing.
     Ok(rustix::fs::fsync(&file)?)
+}
+
+/// Takes so many bytes of the disk for a file, from a place on, without making it longer: its readers see no more of it,
+/// and what is written there later has room. False where this file system knows no such thing.
+pub fn reserve(file: BorrowedFd<'_>, from: u64, bytes: u64) -> io::Result<bool> {
+    match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, from, bytes) {
+        Ok(()) => Ok(true),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// Waits for the lock on an open file.

@@ -45,7 +45,8 @@ pub fn standing(freeze: &Freeze, style: Style) -> String {
 pub fn frozen(frozen: &Frozen, style: Style) -> String {
     let mut out = String::new();
     let stands = match frozen.stopped.len() as u64 {
-        0 => "no command was running".to_owned(),
+        0 if frozen.ended.is_empty() => "no command was running".to_owned(),
+        0 => "no command is left".to_owned(),
         n => format!("{}, after {} ms", size::counted(n, "command stands", "commands stand"), frozen.took_us / 1_000),
     };
     let already = if frozen.again { " already" } else { "" };

@@ -3,7 +3,8 @@
 use std::io;
 
 use backstop_core::bytes::Bytes;
-use backstop_engine::{Failure, FailureKind, Thaw};
+use backstop_core::freeze::Freeze as Standing;
+use backstop_engine::{Failure, FailureKind, Thaw, freeze_all};
 
 use super::{self as verb};
 use crate::args::{Freeze, Json};
@@ -17,7 +18,8 @@ use crate::{clock, exit, inside};
 /// `backstop freeze`.
 pub fn freeze(typed: &Freeze) -> Done {
     inside::people_only("freeze")?;
-    let frozen = verb::doors()?.freeze(typed.reason.as_deref().map(Bytes::from).as_ref())?;
+    let reason = typed.reason.as_deref().map(Bytes::from);
+    let frozen = freeze_all(reason.as_ref(), verb::recovered)?;
     if typed.json {
         out::document(&FreezeDocument::of(&frozen))?;
     } else {
@@ -30,23 +32,31 @@ pub fn freeze(typed: &Freeze) -> Done {
 pub fn thaw(typed: &Json) -> Done {
     inside::people_only("thaw")?;
     let mut house = verb::doors()?;
-    let standing = house.frozen()?;
-    // Where it takes signatures, they are the word.
-    if let Some(standing) = standing.filter(|freeze| freeze.quorum.is_none()) {
-        let mut person = Terminal::new(false, !typed.json);
-        out::say(&freeze::standing(&standing, Style::of(&io::stderr())));
-        if !person.types("to let everything go on", "thaw") {
-            return Err(Failure::new(FailureKind::Refused, "everything stays frozen")
-                .next("at a terminal, type thaw")
-                .by("a person lets it go on, not a program")
-                .into());
+    let thaw = match house.frozen()? {
+        None => Thaw::Nothing,
+        Some(standing) => {
+            // Where it takes signatures, they are the word.
+            if standing.quorum.is_none() {
+                agrees(&standing, !typed.json)?;
+            }
+            house.thaw(standing.digest())?
         }
-    }
-    let thaw = house.thaw()?;
+    };
     if typed.json {
         out::document(&ThawDocument::of(&thaw))?;
     } else {
         out::say(&freeze::thawed(&thaw, clock::now(), Style::of(&io::stderr())));
     }
     Ok(if matches!(thaw, Thaw::Asked(_)) { exit::HELD } else { exit::OK })
+}
+
+/// A person's word for it, about what is shown.
+fn agrees(standing: &Standing, ask: bool) -> Result<(), Failure> {
+    out::say(&freeze::standing(standing, Style::of(&io::stderr())));
+    if Terminal::new(false, ask).types("to let everything go on", "thaw") {
+        return Ok(());
+    }
+    Err(Failure::new(FailureKind::Refused, "everything stays frozen")
+        .next("at a terminal, type thaw")
+        .by("a person lets it go on, not a program"))
 }

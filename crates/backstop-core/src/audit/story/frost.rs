@@ -13,6 +13,11 @@ pub(super) struct Frost {
 }
 
 impl Frost {
+    /// True while everything stands.
+    pub const fn stands(&self) -> bool {
+        self.now.is_some()
+    }
+
     /// Takes the next entry.
     pub fn tell(&mut self, body: &Body, approvals: &mut Approvals) -> Result<(), (Asks, String)> {
         match body {

@@ -27,6 +27,14 @@ fn what_nobody_let_go_on_takes_no_effect_meanwhile() {
     assert_eq!(complaints(&whole(&[frozen(None)])), ["Authorisation: run.committing while everything was frozen"]);
     let back = [Body::RunUndoing { by: PERSON, run: run() }, Body::RunUndone { run: run() }];
     let forth = [Body::RunRedoing { by: PERSON, run: run() }, Body::RunRedone { run: run() }];
+    // What a crash had cut off is taken back meanwhile, and not brought to its end.
+    let cut_off = |now| Body::Recovered { now, run: run(), what: "x".to_owned() };
+    let crashed = |now| [&begin[..], &end[..1], &[frozen(None), cut_off(now)]].concat();
+    assert_eq!(complaints(&crashed(Settled::Held)), Vec::<String>::new());
+    assert_eq!(
+        complaints(&crashed(Settled::Committed)),
+        ["Authorisation: what a crash had cut off was brought to its end while everything was frozen"]
+    );
     // Taking back goes on; bringing back does not.
     assert_eq!(
         complaints(&[&whole(&[]), &[frozen(None)][..], &back, &forth].concat()),

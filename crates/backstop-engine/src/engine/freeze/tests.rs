@@ -12,7 +12,12 @@ fn engine(dir: &tempfile::TempDir) -> Engine {
 }
 
 fn frozen(engine: &mut Engine, quorum: Option<Quorum>) -> Frozen {
-    engine.freeze(Some("odd".into()), BTreeSet::new(), quorum).expect("frozen")
+    engine.freeze(Button { quorum, reason: Some("odd".into()), ..Button::default() }).expect("frozen")
+}
+
+fn thaw(engine: &mut Engine) -> Result<Thaw, Failure> {
+    let named = engine.frozen()?.map_or(Digest([0; 32]), |freeze| freeze.digest());
+    engine.thaw(named)
 }
 
 fn holds(engine: &Engine) {
@@ -25,12 +30,12 @@ fn what_takes_two_goes_on_by_two_and_by_nothing_else() {
     let dir = tempfile::tempdir().expect("a temp dir");
     let mut engine = engine(&dir);
     frozen(&mut engine, Some(Quorum::TWO));
-    let refused = engine.thaw().expect_err("nobody is enrolled");
+    let refused = thaw(&mut engine).expect_err("nobody is enrolled");
     assert!(refused.what.contains("they are not enrolled"), "{refused:?}");
     founded(&mut engine);
-    let Ok(Thaw::Asked(asked)) = engine.thaw() else { panic!("two are asked") };
+    let Ok(Thaw::Asked(asked)) = thaw(&mut engine) else { panic!("two are asked") };
     // Asked again it is the same request.
-    let Ok(Thaw::Asked(again)) = engine.thaw() else { panic!("two are asked") };
+    let Ok(Thaw::Asked(again)) = thaw(&mut engine) else { panic!("two are asked") };
     assert_eq!(asked.question.request, again.question.request);
     assert!(asked.display.contains("odd") && asked.display.contains("frozen"), "{}", asked.display);
     let digest = asked.question.request;
@@ -46,7 +51,7 @@ fn what_takes_two_goes_on_by_two_and_by_nothing_else() {
     holds(&engine);
     // Their word was good for that freeze, and once.
     frozen(&mut engine, Some(Quorum::TWO));
-    let Ok(Thaw::Asked(other)) = engine.thaw() else { panic!("two are asked") };
+    let Ok(Thaw::Asked(other)) = thaw(&mut engine) else { panic!("two are asked") };
     assert_ne!(other.question.request, digest);
     // One of them says no: it stays, and can be asked for anew.
     let text = engine.statement(other.question.request, &Choice::Deny.into(), &Voter::new(1).key()).expect("prepared");
@@ -55,7 +60,7 @@ fn what_takes_two_goes_on_by_two_and_by_nothing_else() {
     let over = engine.decide(request, (&text, &no), None, Offer::default(), &mut Nobody::default()).expect("decided");
     assert!(matches!(over, Decided::Over(_)), "{over:?}");
     assert!(engine.frozen().expect("known").is_some());
-    let Ok(Thaw::Asked(anew)) = engine.thaw() else { panic!("two are asked") };
+    let Ok(Thaw::Asked(anew)) = thaw(&mut engine) else { panic!("two are asked") };
     assert_ne!(anew.question.request, request);
     holds(&engine);
 }
@@ -73,12 +78,12 @@ fn a_thaw_that_was_cut_off_is_ended_but_not_that_of_a_later_freeze() {
         engine.records.write(&[entry]).expect("written");
     };
     cut_off(&mut engine);
-    let Ok(Thaw::Done(_)) = engine.thaw() else { panic!("it was on record") };
+    let Ok(Thaw::Done(_)) = thaw(&mut engine) else { panic!("it was on record") };
     assert!(engine.frozen().expect("known").is_none());
     freeze::begin(&engine.store, &freeze).expect("frozen");
     cut_off(&mut engine);
     assert!(frozen(&mut engine, None).again);
-    let Ok(Thaw::Asked(_)) = engine.thaw() else { panic!("two are asked") };
+    let Ok(Thaw::Asked(_)) = thaw(&mut engine) else { panic!("two are asked") };
 }
 
 /// Frozen and cut off before the log: the state holds, and what it was is on record before it goes on.
@@ -89,20 +94,52 @@ fn a_freeze_that_was_cut_off_is_on_record_before_it_ends() {
     let freeze = Freeze { accounts: [].into(), at: clock::now(), by: 7, quorum: None, reason: None };
     freeze::begin(&engine.store, &freeze).expect("frozen");
     assert!(engine.not_frozen().is_err());
-    let Ok(Thaw::Done(_)) = engine.thaw() else { panic!("one person is enough") };
+    let Ok(Thaw::Done(_)) = thaw(&mut engine) else { panic!("one person is enough") };
     holds(&engine);
     let frozen = |b: &Body| matches!(b, Body::HostFrozen { freeze, .. } if freeze.by == 7);
     assert!(engine.records.says(frozen).expect("read"));
 }
 
-/// What can't be read is no reason to begin anything, nor to be pressed in vain.
+/// Nothing begins, and nobody lets it go on as it is; pressed again, it takes the most that any takes.
 #[test]
 fn a_state_that_makes_no_sense_is_frozen() {
     let dir = tempfile::tempdir().expect("a temp dir");
     let mut engine = engine(&dir);
     std::fs::write(dir.path().join("state/frozen.json"), "{").expect("written");
-    assert!(engine.not_frozen().is_err() && engine.thaw().is_err());
-    assert!(engine.freeze(None, BTreeSet::new(), None).is_err());
+    assert!(engine.not_frozen().is_err() && thaw(&mut engine).is_err());
+    let frozen = frozen(&mut engine, None);
+    assert!(!frozen.again && frozen.freeze.quorum == Some(Quorum::TWO), "{frozen:?}");
+}
+
+/// One thaw ends one freeze, of whom it was said to be.
+#[test]
+fn what_was_frozen_anew_is_another_matter() {
+    let dir = tempfile::tempdir().expect("a temp dir");
+    let mut engine = engine(&dir);
+    let first = frozen(&mut engine, None).freeze;
+    let Ok(Thaw::Done(_)) = engine.thaw(first.digest()) else { panic!("one person is enough") };
+    let second = frozen(&mut engine, None).freeze;
+    assert_eq!(engine.thaw(first.digest()).expect_err("another").kind, FailureKind::Conflict);
+    assert_eq!(engine.frozen().expect("known"), Some(second));
+    holds(&engine);
+}
+
+/// Many press at once, and somebody lets it go on in between: whoever says that it is frozen is right, and the log holds.
+#[test]
+fn of_many_who_press_at_once_all_mean_the_same() {
+    let dir = tempfile::tempdir().expect("a temp dir");
+    drop(engine(&dir));
+    for _ in 0..20 {
+        let all: Vec<_> = std::thread::scope(|scope| {
+            let press = |_| scope.spawn(|| frozen(&mut engine(&dir), None));
+            let all: Vec<_> = (0..4).map(press).collect();
+            all.into_iter().map(|t| t.join().expect("ended")).collect()
+        });
+        assert!(all.iter().all(|f| f.freeze == all[0].freeze && f.ended.is_empty()), "{all:?}");
+        assert_eq!(all.iter().filter(|f| !f.again).count(), 1, "{all:?}");
+        let Ok(Thaw::Done(_)) = thaw(&mut engine(&dir)) else { panic!("one person is enough") };
+    }
+    holds(&engine(&dir));
 }
 
 /// Whoever is to let it go on keeps his account; nor is root's ever stopped.
@@ -119,7 +156,8 @@ fn the_accounts_of_people_are_never_stopped() {
     let change = Change::Enrol { groups: [].into(), id: "carl".to_owned(), keys: vec![key], uids: [54_322].into() };
     engine.change_people(&change).expect("a founder");
     Voter::new(1).enrol(&mut engine, "anna");
-    let (accounts, notes) = engine.agents_alone([0, 54_321, 54_322].into());
+    let mut notes = Vec::new();
+    let accounts = agents_alone(&engine.store, [0, 54_321, 54_322].into(), &mut notes);
     if process::is_root() {
         assert_eq!(accounts, BTreeSet::from([54_321]));
         assert!(notes.len() == 2 && notes[1].contains("that of carl, who may approve"), "{notes:?}");

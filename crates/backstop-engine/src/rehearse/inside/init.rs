@@ -4,12 +4,14 @@
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use backstop_core::bytes::Bytes;
 use backstop_core::run::{Exit, LeftBehind};
 use backstop_sys::channel::Channel;
-use backstop_sys::process::{self, Change, First, SIGCHLD, SIGCONT, SIGKILL, SIGPIPE, SIGSTOP, SIGTERM, Signals};
+use backstop_sys::first::First;
+use backstop_sys::process::{self, Change, SIGCHLD, SIGCONT, SIGKILL, SIGPIPE, SIGSTOP, SIGTERM, Signals};
 use backstop_sys::wait::readable;
 
 use super::{Message, Order, Ready, Recipe, kept};
@@ -245,7 +247,7 @@ impl View<'_> {
         if self.frost == Frost::None || Instant::now() < self.look {
             return Ok(());
         }
-        let stirs = states().any(|(_, state, _)| !matches!(state, b'T' | b't' | b'D' | b'Z' | b'X'));
+        let stirs = stirs();
         match (self.frost, stirs) {
             (Frost::Told, false) => {
                 self.frost = Frost::Stands;
@@ -257,9 +259,8 @@ impl View<'_> {
             }
             _ => {}
         }
-        if stirs {
-            process::send(-1, SIGSTOP).or_else(none_is_fine)?;
-        }
+        // Whatever was seen: what goes on between two looks is stopped at each.
+        process::send(-1, SIGSTOP).or_else(none_is_fine)?;
         self.pause = if stirs { (self.pause * SLOWER).min(STIRS_STILL) } else { STILL };
         self.look = Instant::now() + self.pause;
         Ok(())
@@ -304,21 +305,57 @@ fn none_is_fine(e: io::Error) -> io::Result<()> {
     if e.raw_os_error() == Some(process::ESRCH) { Ok(()) } else { Err(e) }
 }
 
-/// Who is in the view beside us: number, state as the kernel names it, name.
-fn states() -> impl Iterator<Item = (u32, u8, Bytes)> {
-    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| {
-        let pid = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()).filter(|n| *n != 1)?;
-        let stat = fs::read(entry.path().join("stat")).ok()?;
-        // `pid (name) state …`; the name may hold anything, so its end is the last parenthesis.
-        let (open, close) = (stat.iter().position(|b| *b == b'(')?, stat.iter().rposition(|b| *b == b')')?);
-        Some((pid, *stat.get(close + 2)?, Bytes::from(&stat[open + 1..close])))
-    })
+/// Who is in the view beside us.
+fn others() -> io::Result<Vec<(u32, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        let pid = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()).filter(|n| *n != 1);
+        found.extend(pid.map(|pid| (pid, entry.path())));
+    }
+    Ok(found)
+}
+
+/// State, as the kernel names it, and name.
+fn state(stat: &[u8]) -> Option<(u8, Bytes)> {
+    // `pid (name) state …`; the name may hold anything, so its end is the last parenthesis.
+    let (open, close) = (stat.iter().position(|b| *b == b'(')?, stat.iter().rposition(|b| *b == b')')?);
+    Some((*stat.get(close + 2)?, Bytes::from(&stat[open + 1..close])))
+}
+
+/// True where something in the view may go on: some thread neither stands nor is dead nor waits in the kernel with the
+/// signal to come. A first thread that has ended says nothing of the others, and what can't be read is not taken for
+/// standing.
+fn stirs() -> bool {
+    let gone = |e: &io::Error| e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(process::ESRCH);
+    let thread_stirs = |place: &Path| match fs::read(place.join("stat")).map(|stat| state(&stat)) {
+        Ok(Some((b'T' | b't' | b'Z' | b'X', _))) => false,
+        Ok(Some((b'D', _))) => !is_to_stop(place),
+        Ok(_) => true,
+        Err(e) => !gone(&e),
+    };
+    let process_stirs = |place: &Path| match fs::read_dir(place.join("task")) {
+        Ok(tasks) => tasks.into_iter().any(|task| task.as_ref().map_or_else(|e| !gone(e), |t| thread_stirs(&t.path()))),
+        Err(e) => !gone(&e),
+    };
+    others().map_or(true, |all| all.iter().any(|(_, place)| process_stirs(place)))
+}
+
+/// True where the signal waits for a thread, as for one that waits for a disk, or for a child to begin.
+fn is_to_stop(place: &Path) -> bool {
+    const STOP: u64 = 1 << (SIGSTOP - 1);
+    let status = fs::read_to_string(place.join("status")).unwrap_or_default();
+    let mut pending = status.lines().filter_map(|l| l.strip_prefix("SigPnd:").or_else(|| l.strip_prefix("ShdPnd:")));
+    pending.any(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & STOP != 0))
 }
 
 /// Who lives in the view beside us; the dead that nobody has waited for do not count.
 fn living() -> Vec<LeftBehind> {
-    let lives = |(pid, state, name)| (!matches!(state, b'Z' | b'X')).then_some(LeftBehind { name, pid });
-    let mut left: Vec<LeftBehind> = states().filter_map(lives).collect();
+    let lives = |(pid, place): (u32, PathBuf)| {
+        let (state, name) = state(&fs::read(place.join("stat")).ok()?)?;
+        (!matches!(state, b'Z' | b'X')).then_some(LeftBehind { name, pid })
+    };
+    let mut left: Vec<LeftBehind> = others().unwrap_or_default().into_iter().filter_map(lives).collect();
     left.sort_by_key(|l| l.pid);
     left
 }
