@@ -43,6 +43,8 @@ pub enum AuditError {
     Full {
         /// The segment.
         path: PathBuf,
+        /// What the system said.
+        source: io::Error,
     },
     /// A key file is not one, or the two don't belong together.
     #[error("the audit log's key in {path} is damaged or was swapped")]

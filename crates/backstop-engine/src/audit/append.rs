@@ -102,7 +102,7 @@ impl AuditLog {
             Ok(_) => Ok(()),
             Err(_) if !begins => Ok(()),
             Err(e) if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-                Err(AuditError::Full { path })
+                Err(AuditError::Full { path, source: e })
             }
             Err(e) => Err(AuditError::io("take room for", &path)(e)),
         }
