@@ -16,6 +16,7 @@ use crate::canon;
 use crate::digest::Digest;
 use crate::id::RunId;
 use crate::quoted::Quoted;
+use crate::size;
 use crate::time::Timestamp;
 
 /// The longest reason why something was not delivered, in bytes.
@@ -324,7 +325,7 @@ impl Notice {
                 if !reason.is_empty() {
                     line("reason", reason);
                 }
-                line("stands", &format!("{stopped} runs; {ended} had to be ended"));
+                line("stands", &format!("{}; {ended} had to be ended", size::counted(*stopped, "run", "runs")));
                 line("thaw", &format!("on {}, {takes}: backstop thaw", self.host));
             }
             What::Thawed => {}
@@ -368,6 +369,7 @@ mod tests {
     use crate::approval::made_up::{NOON, enrol};
     use crate::approval::statement::Statement;
     use crate::audit::tests::approvals::approved;
+    use crate::freeze::Freeze;
 
     fn entry(index: u64, body: Body) -> Entry {
         Entry { at: NOON, body, index, version: Entry::VERSION }
@@ -409,6 +411,35 @@ mod tests {
         }
         assert!(!all()[3].text(None).contains("backstop approve"));
         assert!(Notice::of(&entry(1, Body::RunHeld { run: RunId::from_number(7) }), None).is_none());
+    }
+
+    #[test]
+    fn that_everything_stands_is_told_by_every_channel() {
+        let freeze =
+            |quorum| Freeze { accounts: [].into(), at: NOON, by: 7, quorum, reason: Some("odd\u{1b}[2J".into()) };
+        let frozen = |quorum| Body::HostFrozen {
+            ended: vec![RunId::from_number(8)],
+            freeze: freeze(quorum),
+            host: "db-1".to_owned(),
+            stopped: vec![RunId::from_number(7)],
+        };
+        let thawed = Body::HostThawed { freeze: Digest([1; 32]), host: "db-1".to_owned(), request: None, uid: 7 };
+        let told = |body| Notice::of(&entry(7, body), None).expect("it is told");
+        let [alone, two, over] = [frozen(None), frozen(Some(Quorum::TWO)), thawed].map(told);
+        assert!([&alone, &two, &over].iter().all(|notice| notice.what.kind().is_none()));
+        assert_eq!(
+            [alone.text(None), two.text(None), over.text(None)],
+            [
+                "[db-1] FROZEN: everything of every agent was stopped by user account 7\n  reason   odd\\x1b[2J\n  \
+                 stands   1 run; 1 had to be ended\n  thaw     on db-1, one person at a terminal: backstop thaw\n\
+                 Nothing can be approved by answering this message.\n",
+                "[db-1] FROZEN: everything of every agent was stopped by user account 7\n  reason   odd\\x1b[2J\n  \
+                 stands   1 run; 1 had to be ended\n  thaw     on db-1, 2 people: backstop thaw\n\
+                 Nothing can be approved by answering this message.\n",
+                "[db-1] thawed: what was frozen goes on, by user account 7\n\
+                 Nothing can be approved by answering this message.\n",
+            ]
+        );
     }
 
     #[test]

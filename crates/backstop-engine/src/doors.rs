@@ -73,7 +73,7 @@ pub fn freeze(reason: Option<&Bytes>, told: impl FnOnce(&[Recovered])) -> Result
     let pressed = press(&Store::open(&settings.state)?, caller.uid, button)?;
     let mut house = House::with(caller, settings, accounts)?;
     told(house.engine.recovered());
-    let frozen = house.engine.stop(&pressed)?;
+    let frozen = house.engine.stop(pressed)?;
     Ok(Frozen { notes: [frozen.notes, notes].concat(), ..frozen })
 }
 

@@ -496,6 +496,7 @@ impl From<CommitError> for Failure {
             CommitError::Conflict { conflict } | CommitError::Withheld { conflict } => {
                 Self::new(FailureKind::Conflict, format!("{}: {}", conflict.path.quoted(), conflict.why))
             }
+            CommitError::Frozen => crate::freeze::refused(error.to_string()),
             _ => Self::because(TAKEN_BACK, &error),
         }
     }
@@ -505,7 +506,6 @@ impl From<TransactionError> for Failure {
     fn from(error: TransactionError) -> Self {
         match error {
             TransactionError::Commit(e) => e.into(),
-            TransactionError::Frozen(freeze) => crate::freeze::refusal(&freeze),
             TransactionError::TakenBack { first, rest } => {
                 let failure = Self::from(first);
                 Self { what: failure.what + &rest, ..failure }

@@ -12,8 +12,7 @@ use std::path::PathBuf;
 use backstop_core::digest::Digest;
 use backstop_core::freeze::Freeze;
 use backstop_core::id::RunId;
-use backstop_sys::process;
-use backstop_sys::{bell, fs as sys};
+use backstop_sys::{bell, fs as sys, proc, process};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, FailureKind};
@@ -78,7 +77,11 @@ pub(crate) fn ring(store: &Store) -> io::Result<()> {
 /// Why something is not done while everything stands.
 pub(crate) fn refusal(freeze: &Freeze) -> Failure {
     let why = freeze.reason.as_ref().map_or_else(String::new, |why| format!(": {}", why.quoted()));
-    let what = format!("everything is frozen since {} by user {}{why}", freeze.at, freeze.by);
+    refused(format!("everything is frozen since {} by user {}{why}", freeze.at, freeze.by))
+}
+
+/// The same in other words.
+pub(crate) fn refused(what: impl Into<String>) -> Failure {
     Failure::new(FailureKind::Refused, what)
         .next("people let it go on: backstop thaw")
         .by("while it is frozen nothing begins and nothing takes effect")
@@ -95,7 +98,17 @@ pub(crate) struct Beside {
 impl Beside {
     fn this() -> io::Result<Self> {
         let pid = process::own_pid();
-        Ok(Self { pid, space: own_space()?, start: process::start_of(pid)? })
+        Ok(Self { pid, space: own_space()?, start: proc::stat(&proc::place(pid))?.start })
+    }
+
+    /// False where that process is known to be gone.
+    fn may_live(&self) -> bool {
+        // Its number means nothing in another namespace.
+        !own_space().is_ok_and(|own| own == self.space)
+            || match proc::stat(&proc::place(self.pid)) {
+                Ok(now) => now.start == self.start,
+                Err(e) => !proc::is_gone(&e),
+            }
     }
 }
 
@@ -172,7 +185,10 @@ pub(crate) fn marks(store: &Store) -> Result<Vec<(RunId, Mark)>, Failure> {
             }
             let mut text = [0; MARK];
             let n = file.read_at(&mut text, 0)?;
-            Ok(Some(std::str::from_utf8(&text[..n]).map_or(Mark::Unknown, Mark::parse)))
+            let mark = std::str::from_utf8(&text[..n]).map_or(Mark::Unknown, Mark::parse);
+            // Somebody else has the lock, and gives a run up whose process is gone.
+            let gone = matches!(mark, Mark::Runs(by) | Mark::Stands(by, _) if !by.may_live());
+            Ok(Some(mark).filter(|_| !gone))
         };
         match look() {
             Ok(mark) => marks.extend(mark.map(|mark| (id, mark))),
@@ -208,7 +224,7 @@ impl<'a> Gate<'a> {
     }
 
     fn write(&self, mark: Mark) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.path)?;
+        let file = OpenOptions::new().write(true).open(&self.path)?;
         file.write_all_at(padded(mark).as_bytes(), 0)
     }
 
@@ -308,7 +324,12 @@ mod tests {
         assert!(gate.open().expect("a gate"));
         gate.over(false).expect("marked");
         assert_eq!(marks(&store).expect("marks"), [(id, Mark::None)]);
+        // Of a run that is being given up after a crash: somebody has its lock, and nobody is beside it.
+        let gone = Beside { start: 1, ..Beside::this().expect("this process") };
+        gate.write(Mark::Runs(gone)).expect("marked");
+        assert_eq!(marks(&store).expect("marks"), []);
         drop(alive);
+        gate.write(Mark::Runs(Beside::this().expect("this process"))).expect("marked");
         assert_eq!(marks(&store).expect("marks"), []);
         // What can't be read is not taken for nothing.
         fs::write(state.join(STATE), "{").expect("written");

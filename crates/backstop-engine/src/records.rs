@@ -37,24 +37,28 @@ impl Records {
 
     /// True when the log says that a commit, undo or redo of this run was begun, and not how it ended.
     pub fn is_begun(&mut self, id: RunId) -> Result<bool, AuditError> {
+        let begun = self.last_word(|body| match body {
+            body if body.run() != Some(id) => None,
+            Body::RunCommitting { .. } | Body::RunUndoing { .. } | Body::RunRedoing { .. } => Some(true),
+            // Said of a run, or of what people were asked about it, and nothing of how it goes.
+            Body::Nested { .. }
+            | Body::ApprovalAsked { .. }
+            | Body::ApprovalClaimed { .. }
+            | Body::ApprovalEnded { .. }
+            | Body::ApprovalVoted { .. } => None,
+            _ => Some(false),
+        })?;
+        Ok(begun.unwrap_or(false))
+    }
+
+    /// What the newest entry says that says something.
+    pub fn last_word<T>(&mut self, says: impl Fn(&Body) -> Option<T>) -> Result<Option<T>, AuditError> {
         self.open()?;
-        let mut begun = false;
+        let mut last = None;
         for entry in entries(&self.dir, 0) {
-            let body = entry?.body;
-            if body.run() == Some(id) {
-                begun = match body {
-                    Body::RunCommitting { .. } | Body::RunUndoing { .. } | Body::RunRedoing { .. } => true,
-                    // Said of a run, or of what people were asked about it, and nothing of how it goes.
-                    Body::Nested { .. }
-                    | Body::ApprovalAsked { .. }
-                    | Body::ApprovalClaimed { .. }
-                    | Body::ApprovalEnded { .. }
-                    | Body::ApprovalVoted { .. } => begun,
-                    _ => false,
-                };
-            }
+            last = says(&entry?.body).or(last);
         }
-        Ok(begun)
+        Ok(last)
     }
 
     /// True when the run's request is in the log: only then anything more may be said of it.

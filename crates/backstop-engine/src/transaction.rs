@@ -9,7 +9,6 @@ use backstop_core::audit::{Body, By};
 use backstop_core::bytes::Bytes;
 use backstop_core::canon;
 use backstop_core::digest::Digest;
-use backstop_core::freeze::Freeze;
 use backstop_core::id::RunId;
 use backstop_core::plan::{Direction, Op, Plan};
 use backstop_core::run::{RunRecord, State};
@@ -120,9 +119,6 @@ pub(crate) enum TransactionError {
     /// Before the intent: something is not as the plan knows it, or failed. Nothing was done.
     #[error(transparent)]
     Commit(#[from] CommitError),
-    /// Everything is frozen. Nothing was done.
-    #[error("everything is frozen since {}", .0.at)]
-    Frozen(Box<Freeze>),
     /// A step met something else than the plan knows, or failed; all was taken back, and the log says so.
     #[error("{first}{rest}")]
     TakenBack {
@@ -203,8 +199,8 @@ impl Transaction<'_> {
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), TransactionError> {
         // Under the lock: whoever freezes says so first, and then waits for it.
-        if let (Kind::Commit | Kind::Redo, Some(freeze)) = (kind, freeze::standing(self.store)?) {
-            return Err(TransactionError::Frozen(Box::new(freeze)));
+        if self.is_kept_from(kind)? {
+            return Err(CommitError::Frozen.into());
         }
         if kind == Kind::Commit {
             commit::keep(self.plan, self.sites, progress)?;
@@ -284,6 +280,11 @@ impl Transaction<'_> {
             Kind::Redo => Body::RunRedone { run },
         };
         self.settle(kind, true, &[entry]).map_err(unsettled(true))
+    }
+
+    /// True while everything stands, for what would take effect.
+    fn is_kept_from(&self, kind: Kind) -> Result<bool, StoreError> {
+        Ok(kind != Kind::Undo && freeze::standing(self.store)?.is_some())
     }
 
     fn receipts(&self) -> Result<Vec<Receipt>, TransactionError> {
@@ -401,7 +402,7 @@ impl Transaction<'_> {
         let guard = Guard::new(self.plan, &before, &intent.began, !intent.files.is_empty());
         let mut look = |op: &Op| guard.look(op, direction, self.sites);
         // What took effect in part while nobody looked is not let take all of it while everything stands.
-        let applied = if intent.kind != Kind::Undo && freeze::standing(self.store)?.is_some() {
+        let applied = if self.is_kept_from(intent.kind)? {
             Err(CommitError::Frozen)
         } else {
             commit::apply(self.plan, direction, self.sites, &|_| false, &mut look, &mut |_, _| {}, &mut |_| {})

@@ -87,21 +87,21 @@ impl First {
     }
 
     /// As before; also in a copy of the process that made it.
-    pub fn over(&self) {
-        // Whoever could be served first may be served later.
+    pub fn over(&self) -> io::Result<()> {
         match &self.before {
+            // SAFETY: `was` is valid for the call, which only reads it.
             Some(Before::Class(class, was)) => {
-                // SAFETY: `was` is valid for the call, which only reads it.
-                unsafe { libc::sched_setscheduler(0, *class, &raw const *was) };
+                check(unsafe { libc::sched_setscheduler(0, *class, &raw const *was) }.into())
             }
-            Some(Before::Slice) => drop(slice(0)),
-            None => {}
+            Some(Before::Slice) => slice(0),
+            None => Ok(()),
         }
     }
 }
 
 impl Drop for First {
     fn drop(&mut self) {
-        self.over();
+        // Whoever could be served first may be served later; and where not, it is ours alone, which do no long work.
+        let _back = self.over();
     }
 }

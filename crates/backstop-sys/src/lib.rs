@@ -14,6 +14,7 @@ pub mod mount;
 pub mod mountinfo;
 pub mod notify;
 pub mod ns;
+pub mod proc;
 pub mod process;
 pub mod rights;
 pub mod seccomp;

@@ -7,10 +7,12 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use crate::proc;
 pub use libc::{
     ECHILD, ESRCH, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP, SIGTTIN,
     SIGTTOU, SIGWINCH,
 };
+
 use libc::{c_char, c_int};
 
 fn check(rc: c_int) -> io::Result<()> {
@@ -249,14 +251,6 @@ pub fn reap(pid: i32) -> io::Result<()> {
     }
 }
 
-/// When a process was started, in ticks since the machine was: with its number it names it on this start of the machine.
-pub fn start_of(pid: i32) -> io::Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // `pid (name) state …`; the name may hold anything. The 22nd field, and the third is the first behind the name.
-    let field = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(19));
-    field.and_then(|field| field.parse().ok()).ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
 /// Kills a process of this number, where it is the one that was started then; false where that is gone.
 pub fn kill_exactly(pid: i32, start: u64) -> io::Result<bool> {
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -266,7 +260,7 @@ pub fn kill_exactly(pid: i32, start: u64) -> io::Result<bool> {
         Err(rustix::io::Errno::SRCH) => return Ok(false),
         other => other?,
     };
-    if start_of(pid).ok() != Some(start) {
+    if !proc::stat(&proc::place(pid)).is_ok_and(|now| now.start == start) {
         return Ok(false);
     }
     match pidfd_send_signal(&handle, Signal::KILL) {

@@ -157,6 +157,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::proc;
 
     #[test]
     fn files_are_opened_as_the_other_user_and_then_as_before() {
@@ -199,13 +200,10 @@ mod tests {
         }
         let sleep = |uid: u32| std::process::Command::new("sleep").arg("60").uid(uid).gid(uid).spawn().expect("sleep");
         let mut all = [sleep(STRANGER), sleep(STRANGER), sleep(STRANGER + 1)];
-        let state = |pid: u32| {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
-            stat.rsplit(") ").next().and_then(|rest| rest.chars().next()).expect("a state")
-        };
+        let state = |pid: u32| proc::stat(&proc::place(pid as i32)).expect("it lives").state;
         let states = |wanted: [bool; 3]| {
             let began = std::time::Instant::now();
-            while all.each_ref().map(|child| state(child.id()) == 'T') != wanted {
+            while all.each_ref().map(|child| state(child.id()) == b'T') != wanted {
                 assert!(began.elapsed().as_secs() < 30, "{wanted:?}");
             }
         };

@@ -82,13 +82,16 @@ fn entries(place: &Place, name: &str) -> Vec<Value> {
 #[test]
 fn everything_stands_until_a_person_lets_it_go_on() {
     let place = Place::new();
+    place.say(&["run", "--hold", "-c", "echo held > given-up"], 75);
+    let given_up = place.ids()[0].clone();
     place.say(&["run", "--hold", "-c", "echo held > held"], 75);
     place.say(&["run", "-c", "echo a > a"], 0);
     place.say(&["run", "-c", "echo b > b"], 0);
     place.say(&["undo", "--last", "1"], 0);
     let server = Running::start(&place, &["--background", "--session", "s", "-c", COUNTER]);
     let rehearsed = Running::start(&place, &["--session", "r", "-c", "echo begun > w; sleep 6; echo done > w"]);
-    until("both run", || grows(&place) && place.ids().len() == 5);
+    // Its command is about when the other writes.
+    until("both run", || grows(&place) && place.ids().len() == 6);
     std::thread::sleep(Duration::from_millis(200));
     let frozen = place.json(&["freeze", "--reason", "odd\u{1b}", "--json"], 0);
     let stands = (&frozen["again"], &frozen["ended"], &frozen["stopped"].as_array().expect("a list").len());
@@ -110,6 +113,8 @@ fn everything_stands_until_a_person_lets_it_go_on() {
     assert!(place.say(&["redo", "--last", "1"], 77).contains("everything is frozen"));
     place.say(&["undo", "--last", "1"], 0);
     place.say(&["show", &held], 0);
+    place.say(&["discard", &given_up], 0);
+    assert!(place.say(&["pending"], 0).contains("frozen since"));
     assert!(!place.at("w/held").exists() && !place.at("w/a").exists() && !place.at("w/b").exists());
     // A program can't let it go on.
     let said = place.say(&["thaw"], 77);
@@ -157,21 +162,26 @@ fn nobody_outruns_it() {
     }
 }
 
-#[test]
-fn whatever_goes_on_all_the_same_is_ended() {
+/// A command that computes, and by what its shell is found.
+fn computing(place: &Place, name: &str) -> (Running, String) {
+    let marker = format!("{name}-{}", std::process::id());
+    let running = Running::start(place, &["-c", &format!(": {marker}; while :; do :; done")]);
+    until("it runs", || processes(&marker).iter().any(|(_, state)| *state == b'R'));
+    (running, marker)
+}
+
+/// Lets it go on from outside of its view, as a timer of its own would, until it is ended.
+fn ended_although_let_go_on(name: &str, pause: Duration) {
     let place = Place::new();
-    let marker = format!("defies-{}", std::process::id());
-    let running = Running::start(&place, &["-c", &format!(": {marker}; while :; do :; done")]);
-    until("it runs", || !processes(&marker).is_empty());
-    std::thread::sleep(Duration::from_millis(200));
+    let (running, marker) = computing(&place, name);
     place.say(&["freeze"], 0);
-    // From outside of its view, as a timer of its own would: without end.
     let began = Instant::now();
     while !processes(&marker).is_empty() {
         for (pid, _) in processes(&marker) {
             // It may be gone meanwhile.
             let _sent = kill_process(Pid::from_raw(pid).expect("a number"), Signal::CONT);
         }
+        std::thread::sleep(pause);
         assert!(began.elapsed() < Duration::from_secs(30), "it is ended");
     }
     let (code, said) = running.ended();
@@ -183,34 +193,19 @@ fn whatever_goes_on_all_the_same_is_ended() {
 }
 
 #[test]
+fn whatever_goes_on_all_the_same_is_ended() {
+    ended_although_let_go_on("defies", Duration::ZERO);
+}
+
+#[test]
 fn whatever_goes_on_now_and_then_is_ended_as_well() {
-    let place = Place::new();
-    let marker = format!("relapses-{}", std::process::id());
-    let running = Running::start(&place, &["-c", &format!(": {marker}; while :; do :; done")]);
-    until("it runs", || !processes(&marker).is_empty());
-    std::thread::sleep(Duration::from_millis(200));
-    place.say(&["freeze"], 0);
-    let began = Instant::now();
-    while !processes(&marker).is_empty() {
-        for (pid, _) in processes(&marker) {
-            // It may be gone meanwhile.
-            let _sent = kill_process(Pid::from_raw(pid).expect("a number"), Signal::CONT);
-        }
-        std::thread::sleep(Duration::from_millis(170));
-        assert!(began.elapsed() < Duration::from_secs(30), "it is ended");
-    }
-    let (code, said) = running.ended();
-    assert_eq!(code, Some(77), "{said}");
-    place.say(&["audit", "verify"], 0);
+    ended_although_let_go_on("relapses", Duration::from_millis(170));
 }
 
 #[test]
 fn whoever_keeps_a_run_from_standing_is_ended_with_it() {
     let place = Place::new();
-    let marker = format!("kept-{}", std::process::id());
-    let running = Running::start(&place, &["-c", &format!(": {marker}; while :; do :; done")]);
-    until("it runs", || !processes(&marker).is_empty());
-    std::thread::sleep(Duration::from_millis(200));
+    let (running, marker) = computing(&place, "kept");
     // Backstop's own process beside it: stopped, it hears nothing.
     let beside = Pid::from_child(&running.0);
     kill_process(beside, Signal::STOP).expect("a signal");
@@ -232,4 +227,40 @@ fn inside_a_run_nobody_freezes_or_thaws() {
         assert!(text(&output).contains(&format!("refused: `{verb}` inside a run")), "{}", text(&output));
     }
     assert!(place.say(&["thaw"], 0).contains("nothing is frozen"));
+}
+
+/// Whoever holds a command is served before it, and cannot be overtaken; the command itself is served as ever.
+#[test]
+fn a_command_is_served_as_ever() {
+    let place = Place::new();
+    let said = |args: &[&str]| {
+        let mut command = std::process::Command::new("nice");
+        command.args(["-n", "5", env!("CARGO_BIN_EXE_backstop"), "run"]).args(args);
+        let output = place.environment(&mut command).stdin(Stdio::null()).output().expect("nice");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let own: i64 = fs::read_to_string("/proc/self/stat")
+        .expect("stat")
+        .rsplit(") ")
+        .next()
+        .expect("fields")
+        .split(' ')
+        .nth(16)
+        .and_then(|nice| nice.parse().ok())
+        .expect("a nice value");
+    for lane in [&["--rehearse"][..], &["--parallel"]] {
+        let stat = said(&[lane, &["--", "cat", "/proc/self/stat"]].concat());
+        let fields: Vec<&str> = stat.trim_end().rsplit(") ").next().expect("fields").split(' ').collect();
+        // Nice value, real-time priority, scheduling class: fields 19, 40 and 41 of `proc_pid_stat(5)`.
+        assert_eq!(
+            (fields[16], fields[37], fields[38]),
+            (&*(own + 5).min(19).to_string(), "0", "0"),
+            "{lane:?}: {stat}"
+        );
+        let status = said(&[lane, &["--", "cat", "/proc/self/status"]].concat());
+        let rights = status.lines().find_map(|l| l.strip_prefix("CapBnd:")).expect("a bounding set");
+        // CAP_SYS_NICE.
+        assert_eq!(u64::from_str_radix(rights.trim(), 16).expect("a mask") & 1 << 23, 0, "{lane:?}: {status}");
+    }
 }

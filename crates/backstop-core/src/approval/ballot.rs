@@ -1,6 +1,8 @@
 //! One request and the votes on it. Takes a signed statement, gives the vote it is or the one reason why it is
 //! none; counts people, never keys or accounts. A vote once given stays: decisions are only ever added.
 
+mod right;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
@@ -10,11 +12,13 @@ use super::is_name;
 use super::key::{Key, SignatureError};
 use super::life::{ALONE, PENDING};
 use super::matter::{Matter, code};
-use super::people::{Change, Credential, Member, People};
+use super::people::{Credential, Member, People};
 use super::quorum::{Quorum, Terms};
 use super::statement::{Choice, FRESH, NAMESPACE, Nonce, Statement, StatementError, Word, is_summary};
 use crate::digest::Digest;
 use crate::time::Timestamp;
+
+pub use right::Right;
 
 /// Who may not approve, whatever the trust store says. They may still say no.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -269,32 +273,6 @@ pub enum Tally {
     Denied(String),
     /// Somebody took an approval back.
     Revoked(String),
-}
-
-/// The right to do what a quorum agreed to, and nothing else. Only a ballot makes it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Right {
-    host: String,
-    matter: Matter,
-}
-
-impl Right {
-    /// True where it is a right to this change of who may approve on this machine, of this revision.
-    pub fn is_to(&self, host: &str, wanted: &Change, of: u64) -> bool {
-        let this = |change: &Change, revision: u64| change == wanted && revision == of;
-        self.host == host && matches!(&self.matter, Matter::People { change, revision, .. } if this(change, *revision))
-    }
-
-    /// True where it is a right to let go on, on this machine, what this names.
-    pub fn is_to_thaw(&self, host: &str, named: Digest) -> bool {
-        self.host == host && matches!(self.matter, Matter::Thaw { freeze, .. } if freeze == named)
-    }
-
-    /// For tests of what needs one.
-    #[cfg(test)]
-    pub(crate) fn made_up(host: &str, matter: Matter) -> Self {
-        Self { host: host.to_owned(), matter }
-    }
 }
 
 /// A request's votes.
@@ -568,7 +546,7 @@ impl Ballot {
     /// The right to what is asked, where the quorum is there in time.
     pub fn right(&self, people: &People, now: Timestamp) -> Option<Right> {
         let met = self.question.is_sound() && now < self.question.expires && self.tally(people) == Tally::Met;
-        met.then(|| Right { host: self.question.host.clone(), matter: self.question.matter.clone() })
+        met.then(|| Right::to(&self.question))
     }
 }
 

@@ -2,7 +2,7 @@
 //! the one before it, or without the word it needed. Decides only; never reads a file.
 
 mod approvals;
-mod frost;
+mod freezes;
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::id::RunId;
 use crate::policy::Decision;
 use crate::time::Timestamp;
 use approvals::{Approvals, Granted};
-use frost::Frost;
+use freezes::Freezes;
 
 /// Which of an auditor's questions a complaint answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -95,7 +95,7 @@ struct Life {
 pub struct Story {
     lives: BTreeMap<RunId, Life>,
     approvals: Approvals,
-    frost: Frost,
+    freezes: Freezes,
 }
 
 impl Story {
@@ -104,7 +104,7 @@ impl Story {
         let told = self.approvals.tell(at, body);
         let mut wrong: Vec<Complaint> =
             told.wrong.into_iter().map(|(question, what)| Complaint { question, run: body.run(), what }).collect();
-        if let Err((question, what)) = self.frost.tell(body, &mut self.approvals) {
+        if let Err((question, what)) = self.freezes.tell(body, &mut self.approvals) {
             wrong.push(Complaint { question, run: body.run(), what });
         }
         let Some(run) = body.run() else { return wrong };
@@ -142,7 +142,7 @@ impl Story {
         }
         let finished = matches!(body, Body::Recovered { now: Settled::Committed, .. })
             && matches!(life.door, Door::Committing | Door::Redoing);
-        if finished && self.frost.stands() {
+        if finished && self.freezes.stands() {
             let what = "what a crash had cut off was brought to its end while everything was frozen";
             complain(Question::Authorisation, what.to_owned());
         }

@@ -8,9 +8,10 @@
 //! must be found.
 
 use std::fs::OpenOptions;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
 
 use backstop_core::audit::{Body, Entry};
 use backstop_core::merkle;
@@ -59,10 +60,15 @@ impl AuditLog {
         }
         // From here on a failure leaves it to `recover` to say what is in the log.
         self.stale = true;
+        let begins = bodies.iter().any(Body::begins);
         if self.tail.end >= self.segment_bytes {
-            self.roll()?;
+            match self.roll() {
+                // The room is behind the old one, which may be longer.
+                Err(AuditError::Full { .. }) if !begins => {}
+                other => other?,
+            }
         }
-        self.reserve(bytes.len() as u64, bodies.iter().any(Body::begins))?;
+        self.reserve(&self.tail, bytes.len() as u64, begins)?;
         self.put(&bytes)?;
         let remember = frontier.size() / CACHE_EVERY != self.tail.frontier.size() / CACHE_EVERY;
         self.tail.frontier = frontier;
@@ -79,19 +85,24 @@ impl AuditLog {
         // Never over an old one: an empty one that a crash left was taken up by `recover`.
         let mut new = OpenOptions::new();
         new.read(true).write(true).create_new(true).mode(0o600);
-        let file =
-            fault::point("audit.segment").and_then(|()| new.open(&path)).map_err(AuditError::io("create", &path))?;
+        let file = fault::point("audit.segment").and_then(|()| new.open(&path)).map_err(full_or("create", &path))?;
+        let tail = Tail { frontier: self.tail.frontier.clone(), file, segment: first, end: 0 };
+        if let Err(full) = self.reserve(&tail, 0, true) {
+            // Nothing is in it yet; where it can't be removed, `recover` takes it up.
+            std::fs::remove_file(&path).map_err(AuditError::io("remove", &path))?;
+            return Err(full);
+        }
         sync_dir(&self.dir)?;
-        self.tail = Tail { frontier: self.tail.frontier.clone(), file, segment: first, end: 0 };
+        self.tail = tail;
         Ok(())
     }
 
     /// Sees to it that there is room for so many bytes, and behind them for what has to be said afterwards. Where there is
     /// not, nothing `begins`.
-    fn reserve(&self, bytes: u64, begins: bool) -> Result<(), AuditError> {
+    fn reserve(&self, tail: &Tail, bytes: u64, begins: bool) -> Result<(), AuditError> {
         /// The kernel counts a file's blocks in these.
         const BLOCK: u64 = 512;
-        let Tail { file, segment, end, .. } = &self.tail;
+        let Tail { file, segment, end, .. } = tail;
         let path = segment_path(&self.dir, *segment);
         let taken = file.metadata().map_err(AuditError::io("look at", &path))?.blocks() * BLOCK;
         if taken >= end + bytes + RESERVE / 2 {
@@ -99,12 +110,10 @@ impl AuditLog {
         }
         let took = fault::point("audit.reserve").and_then(|()| sys::reserve(file.as_fd(), *end, bytes + RESERVE));
         match took {
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
+            // What was taken before is for this; whether it is enough, writing says.
             Err(_) if !begins => Ok(()),
-            Err(e) if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-                Err(AuditError::Full { path, source: e })
-            }
-            Err(e) => Err(AuditError::io("take room for", &path)(e)),
+            Err(e) => Err(full_or("take room for", &path)(e)),
         }
     }
 
@@ -134,5 +143,14 @@ impl AuditLog {
             overwrite(&self.dir, FRONTIER, &Cached::new(frontier, *segment, *end).bytes())?;
         }
         Ok(())
+    }
+}
+
+/// That the disk is full, or what else failed.
+fn full_or(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> AuditError + use<> {
+    let path = path.to_owned();
+    move |source| match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => AuditError::Full { path, source },
+        _ => AuditError::Io { what, path, source },
     }
 }

@@ -1,6 +1,7 @@
-//! Asking people about a run that is held: whom, about what, and once for what a session tries again and again.
+//! Asking people: about a run that is held (whom, about what, and once for what a session tries again and again), and
+//! about what is no run, with the one claim on that.
 
-use backstop_core::approval::ballot::{Excluded, Question};
+use backstop_core::approval::ballot::{Excluded, Question, Right};
 use backstop_core::approval::display;
 use backstop_core::approval::life::{ALONE, PENDING, Phase};
 use backstop_core::approval::matter::Matter;
@@ -14,10 +15,12 @@ use backstop_core::policy::Judgement;
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 
-use super::{Engine, FINDINGS, Offer, Outcome};
+use super::approve::Claim;
+use super::{Engine, FINDINGS, Offer, Outcome, Pending};
 use crate::approvals::{self, Request};
 use crate::clock;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
+use crate::store::Lock;
 use crate::transaction::plan_digest;
 
 impl Engine {
@@ -77,6 +80,59 @@ impl Engine {
         let one = offer.alone && people.members.len() == 1 && quorum == Quorum::TWO;
         let opens = Some(Timestamp::new(now.secs.saturating_add(ALONE), 0));
         one.then(|| (Quorum::LONE, Excluded::default(), Terms { glass: false, opens }))
+    }
+
+    /// Asks people, without anybody left out, about what is no run; where they are asked the same already, gives that.
+    pub(super) fn ask_once(
+        &mut self,
+        people: &People,
+        lock: &Lock,
+        same: impl Fn(&Matter) -> bool,
+        (matter, quorum): (Matter, Quorum),
+        summary: String,
+        display: impl Fn(&Question) -> String,
+    ) -> Result<(Request, Pending), Failure> {
+        let before = self.pending()?.requests.into_iter().find(|p| same(&p.question.matter));
+        let request = match before {
+            Some(before) => self.current(before.question.request, people, lock)?,
+            None => {
+                let now = clock::now();
+                let asked = (matter, quorum, Terms::default());
+                let question = Question::new(people, asked, Excluded::default(), summary, now);
+                let display = display(&question);
+                let question = question.shown(&display);
+                let request = Request::make(&self.store, question.clone(), &display, now)?;
+                // The log first: what nobody asked by the log can't be decided on.
+                self.records.write(&[Body::ApprovalAsked { question }])?;
+                request.publish()?;
+                request
+            }
+        };
+        let seen = self.seen(&request, people)?;
+        Ok((request, seen))
+    }
+
+    /// The claim on what a quorum agreed to that is no run, the request's digest, and the right to it.
+    pub(super) fn claim_right(
+        &mut self,
+        mut request: Request,
+        people: &People,
+    ) -> Result<(Claim, Digest, Right), Failure> {
+        self.begin_claim(&mut request, people)?;
+        let mut claim = Claim::of(request);
+        let digest = self.checked(&mut claim, true)?;
+        match claim.request.ballot.right(people, clock::now()) {
+            Some(right) => Ok((claim, digest, right)),
+            None => {
+                let refused = Failure::new(FailureKind::Refused, "the people it needs are not there");
+                Err(self.came_to_nothing(&mut claim, refused))
+            }
+        }
+    }
+
+    /// Ends a claim of which nothing came, for this reason.
+    pub(super) fn came_to_nothing(&mut self, claim: &mut Claim, why: Failure) -> Failure {
+        self.executed(claim, false).err().into_iter().fold(why, |first, second| first.next(second.what))
     }
 
     /// What a held run is about, from what is kept of it now.

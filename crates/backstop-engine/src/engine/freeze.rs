@@ -1,16 +1,15 @@
 //! The red button: everything of every agent stops, and nothing begins or takes effect until people let it go on. The
 //! state comes first, then those who are about, then the log: stopping waits for nothing that can hang.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use backstop_core::approval::ballot::{Excluded, Question};
+use backstop_core::approval::ballot::Question;
 use backstop_core::approval::display;
 use backstop_core::approval::life::Phase;
 use backstop_core::approval::matter::Matter;
-use backstop_core::approval::quorum::{Quorum, Terms};
+use backstop_core::approval::quorum::Quorum;
 use backstop_core::audit::Body;
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
@@ -22,12 +21,12 @@ use backstop_sys::rights::signal_all_of;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
-use super::approve::{Claim, Pending};
+use super::approve::Pending;
 use crate::approvals::{self, Request};
-use crate::clock;
 use crate::failure::{Failure, FailureKind};
 use crate::freeze::{self, Mark, marks};
 use crate::store::{Lock, Store, StoreError};
+use crate::{clock, host};
 
 /// How long those beside a command have to let it stand, before they are ended and their command with them.
 const CONFIRM: Duration = Duration::from_millis(1_000);
@@ -99,19 +98,18 @@ impl Engine {
     /// Stops everything.
     pub fn freeze(&mut self, wish: Button) -> Result<Frozen, Failure> {
         let pressed = press(&self.store, self.caller(), wish)?;
-        self.stop(&pressed)
+        self.stop(pressed)
     }
 
     /// The rest of it, where it was pressed already.
-    pub fn stop(&mut self, pressed: &Pressed) -> Result<Frozen, Failure> {
+    pub fn stop(&mut self, pressed: Pressed) -> Result<Frozen, Failure> {
         let _first = First::now();
-        let Pressed { again, began, freeze, notes } = pressed;
-        let mut notes = notes.clone();
-        let (stopped, ended) = self.stand(freeze, &mut notes)?;
+        let Pressed { again, began, freeze, mut notes } = pressed;
+        let (stopped, ended) = self.stand(&freeze, &mut notes)?;
         let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let kept = freeze::keep(&self.store);
-        let frozen = Frozen { again: *again, ended, freeze: freeze.clone(), notes, stopped, took_us };
-        self.frozen_on_record(&frozen)?;
+        let mut frozen = Frozen { again, ended, freeze, notes, stopped, took_us };
+        self.frozen_on_record(&mut frozen)?;
         kept?;
         Ok(frozen)
     }
@@ -144,7 +142,7 @@ impl Engine {
     }
 
     /// Not before what was about to take effect has: by the log nothing does from here on.
-    fn frozen_on_record(&mut self, frozen: &Frozen) -> Result<(), Failure> {
+    fn frozen_on_record(&mut self, frozen: &mut Frozen) -> Result<(), Failure> {
         let until = Instant::now() + COMMITS;
         let _lock = loop {
             match self.store.try_lock("apply", "")? {
@@ -157,14 +155,12 @@ impl Engine {
                 }
             }
         };
-        let Frozen { ended, freeze, stopped, .. } = frozen.clone();
-        // A thaw that was under way had this lock. What it let go on of an account stands again.
-        if !self.is_frozen_by(freeze.digest())? {
+        if !self.is_frozen_by(frozen.freeze.digest())? {
             return Err(gone());
         }
-        freeze.accounts.iter().for_each(|uid| drop(signal_all_of(*uid, SIGSTOP)));
-        let host = self.people().map_or_else(|_| "unknown".to_owned(), |people| people.host);
-        let entry = Body::HostFrozen { ended, freeze, host, stopped };
+        // A thaw that was under way had this lock. What it let go on of an account stands again.
+        frozen.notes.extend(stop_accounts(&frozen.freeze));
+        let entry = self.frozen_entry(frozen.freeze.clone(), &frozen.stopped, &frozen.ended)?;
         self.records.write(&[entry]).map_err(|e| {
             Failure::because("everything is frozen, but that can't be put on record", &e).next("again: backstop freeze")
         })
@@ -179,8 +175,8 @@ impl Engine {
             let what = "it was thawed meanwhile, and frozen anew: that is another matter";
             return Err(Failure::new(FailureKind::Conflict, what).next("look at it: backstop thaw"));
         }
-        if self.is_thawed(freeze.digest())? {
-            // Whoever began it was cut off.
+        if self.stands_on_record(named)? == Some(false) {
+            // Whoever began to let it go on was cut off.
             return self.goes_on(freeze).map(Thaw::Done);
         }
         match freeze.quorum.clone() {
@@ -189,18 +185,19 @@ impl Engine {
         }
     }
 
-    /// True where the log's last word on it is that it goes on.
-    fn is_thawed(&mut self, named: Digest) -> Result<bool, Failure> {
-        let thawed = Cell::new(false);
-        self.records.says(|body| {
-            match body {
-                Body::HostFrozen { freeze, .. } if freeze.digest() == named => thawed.set(false),
-                Body::HostThawed { freeze, .. } if *freeze == named => thawed.set(true),
-                _ => {}
-            }
-            false
-        })?;
-        Ok(thawed.get())
+    fn frozen_entry(&self, freeze: Freeze, stopped: &[RunId], ended: &[RunId]) -> Result<Body, Failure> {
+        // A trust store that makes no sense keeps nobody from saying so.
+        let host = self.people().map(|people| people.host).or_else(|_| host::name(&self.store))?;
+        Ok(Body::HostFrozen { ended: ended.to_vec(), freeze, host, stopped: stopped.to_vec() })
+    }
+
+    /// The log's last word on it: that it stands, or goes on; none where it has none.
+    fn stands_on_record(&mut self, named: Digest) -> Result<Option<bool>, Failure> {
+        Ok(self.records.last_word(|body| match body {
+            Body::HostFrozen { freeze, .. } => (freeze.digest() == named).then_some(true),
+            Body::HostThawed { freeze, .. } => (*freeze == named).then_some(false),
+            _ => None,
+        })?)
     }
 
     fn ask_to_thaw(&mut self, freeze: &Freeze, quorum: Quorum, lock: &Lock) -> Result<Thaw, Failure> {
@@ -211,42 +208,29 @@ impl Engine {
             return Err(Failure::new(FailureKind::Refused, what).next("enrol two people: backstop people add"));
         }
         let named = freeze.digest();
-        let same = |p: &Pending| matches!(p.question.matter, Matter::Thaw { freeze, .. } if freeze == named);
-        if let Some(same) = self.pending()?.requests.into_iter().find(same) {
-            let request = self.current(same.question.request, &people, lock)?;
-            let seen = self.seen(&request, &people)?;
-            return match seen.phase {
-                // Both have said so; whoever came last was cut off.
-                Phase::Approved { .. } => self.thaw_approved(request).map(Thaw::Done),
-                _ => Ok(Thaw::Asked(Box::new(seen))),
-            };
-        }
+        let same = |matter: &Matter| matches!(matter, Matter::Thaw { freeze, .. } if *freeze == named);
         let (now, by) = (clock::now(), self.caller());
         let matter = Matter::Thaw { asked_at: now, asked_by: by, freeze: named };
-        let summary = display::thaw_summary(freeze);
-        let question = Question::new(&people, (matter, quorum, Terms::default()), Excluded::default(), summary, now);
-        let display = display::thaw(&question, &people, freeze, by);
-        let question = question.shown(&display);
-        let asked = Request::make(&self.store, question.clone(), &display, now)?;
-        // The log first: what nobody asked by the log can't be decided on.
-        self.records.write(&[Body::ApprovalAsked { question }])?;
-        asked.publish()?;
-        Ok(Thaw::Asked(Box::new(self.seen(&asked, &people)?)))
+        let display = |question: &Question| display::thaw(question, &people, freeze, by);
+        let (request, asked) =
+            self.ask_once(&people, lock, same, (matter, quorum), display::thaw_summary(freeze), display)?;
+        match asked.phase {
+            // Both have said so; whoever came last was cut off.
+            Phase::Approved { .. } => self.thaw_approved(request).map(Thaw::Done),
+            _ => Ok(Thaw::Asked(Box::new(asked))),
+        }
     }
 
     /// Lets go on what a quorum agreed to.
-    pub(super) fn thaw_approved(&mut self, mut request: Request) -> Result<Thawed, Failure> {
+    pub(super) fn thaw_approved(&mut self, request: Request) -> Result<Thawed, Failure> {
         let people = self.people()?;
         let Some(freeze) = self.frozen()? else {
             return Err(Failure::new(FailureKind::Refused, "nothing is frozen any more"));
         };
-        self.begin_claim(&mut request, &people)?;
-        let mut claim = Claim::of(request);
-        let digest = self.checked(&mut claim, true)?;
-        let right = claim.request.ballot.right(&people, clock::now());
-        if right.is_none_or(|right| !right.is_to_thaw(&people.host, freeze.digest())) {
+        let (mut claim, digest, right) = self.claim_right(request, &people)?;
+        if !right.is_to_thaw(&people.host, freeze.digest()) {
             let refused = Failure::new(FailureKind::Refused, "that is not what the people it needs agreed to");
-            return Err(self.executed(&mut claim, false).err().into_iter().fold(refused, |f, g| f.next(g.what)));
+            return Err(self.came_to_nothing(&mut claim, refused));
         }
         // Where this fails, nobody knows here whether it is on record; whoever looks next finds out.
         let mut thawed = self.thaw_now(freeze, Some(digest))?;
@@ -257,12 +241,12 @@ impl Engine {
     /// On record first, then it is so.
     fn thaw_now(&mut self, freeze: Freeze, request: Option<Digest>) -> Result<Thawed, Failure> {
         let named = freeze.digest();
-        let host = self.people()?.host;
-        if !self.records.says(|b| matches!(b, Body::HostFrozen { freeze, .. } if freeze.digest() == named))? {
+        if self.stands_on_record(named)?.is_none() {
             // Whoever froze it was cut off.
-            let (freeze, host) = (freeze.clone(), host.clone());
-            self.records.write(&[Body::HostFrozen { ended: Vec::new(), freeze, host, stopped: Vec::new() }])?;
+            let entry = self.frozen_entry(freeze.clone(), &[], &[])?;
+            self.records.write(&[entry])?;
         }
+        let host = self.people()?.host;
         self.records.write(&[Body::HostThawed { freeze: named, host, request, uid: self.caller() }])?;
         self.goes_on(freeze)
     }
@@ -339,15 +323,20 @@ pub(crate) fn press(store: &Store, by: u32, wish: Button) -> Result<Pressed, Fai
     }
     let left_out = accounts.difference(&freeze.accounts).filter(|_| again);
     notes.extend(left_out.map(|uid| format!("what user {uid} runs was not among what was stopped, and is not")));
-    for uid in &freeze.accounts {
-        if let Err(e) = signal_all_of(*uid, SIGSTOP) {
-            notes.push(format!("what user {uid} runs could not be stopped: {e}"));
-        }
-    }
+    notes.extend(stop_accounts(&freeze));
     if let Err(e) = freeze::ring(store) {
         notes.push(format!("those beside the runs can't be told, and find out by themselves: {e}"));
     }
     Ok(Pressed { again, began, freeze, notes })
+}
+
+/// Stops all of its accounts; gives a remark for each that could not be.
+fn stop_accounts(freeze: &Freeze) -> Vec<String> {
+    let stop = |uid: &u32| {
+        let failed = signal_all_of(*uid, SIGSTOP).err();
+        failed.map(|e| format!("what user {uid} runs could not be stopped: {e}"))
+    };
+    freeze.accounts.iter().filter_map(stop).collect()
 }
 
 /// Of these accounts those whose processes may be stopped from here: not root's, nor those of people who approve, or nobody

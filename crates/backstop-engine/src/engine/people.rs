@@ -1,21 +1,21 @@
 //! Who may approve: the first two at once, every later change by two people. The trust store is staged, recorded,
 //! then put in force; what is cut off in between, the log decides.
 
-use backstop_core::approval::ballot::{Excluded, Question};
+use backstop_core::approval::ballot::Question;
 use backstop_core::approval::display;
 use backstop_core::approval::life::Phase;
 use backstop_core::approval::matter::Matter;
 use backstop_core::approval::people::{Change, Footing, People, PeopleError};
-use backstop_core::approval::quorum::{Quorum, Terms};
+use backstop_core::approval::quorum::Quorum;
 use backstop_core::audit::Body;
 use backstop_core::digest::Digest;
 use backstop_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
-use super::approve::{Claim, Pending};
+use super::approve::Pending;
 use crate::approvals::{self, Request};
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::store::Lock;
 use crate::{clock, host};
 
@@ -58,44 +58,27 @@ impl Engine {
         }
         // Said now what is wrong with it, not when two people have agreed.
         people.would(change, now).map_err(|e| unfit(&e))?;
-        let same = |p: &Pending| matches!(&p.question.matter, Matter::People { change: asked, .. } if asked == change);
-        if let Some(same) = self.pending()?.requests.into_iter().find(same) {
-            let request = self.current(same.question.request, &people, &lock)?;
-            let seen = self.seen(&request, &people)?;
-            return match seen.phase {
-                // Both have said so; whoever came last was cut off.
-                Phase::Approved { .. } => self.change_approved(request, change).map(Wish::Done),
-                _ => Ok(Wish::Asked(Box::new(seen))),
-            };
-        }
-        let matter = people.matter(change, self.caller(), now);
+        let same = |matter: &Matter| matches!(matter, Matter::People { change: asked, .. } if asked == change);
+        let by = self.caller();
+        let matter = people.matter(change, by, now);
+        let display = |question: &Question| display::change(question, &people, change, by);
         let summary = display::change_summary(change);
-        let question =
-            Question::new(&people, (matter, Quorum::TWO, Terms::default()), Excluded::default(), summary, now);
-        let display = display::change(&question, &people, change, self.caller());
-        let question = question.shown(&display);
-        let asked = Request::make(&self.store, question.clone(), &display, now)?;
-        // The log first: what nobody asked by the log can't be decided on.
-        self.records.write(&[Body::ApprovalAsked { question }])?;
-        asked.publish()?;
-        Ok(Wish::Asked(Box::new(self.seen(&asked, &people)?)))
+        let (request, asked) = self.ask_once(&people, &lock, same, (matter, Quorum::TWO), summary, display)?;
+        match asked.phase {
+            // Both have said so; whoever came last was cut off.
+            Phase::Approved { .. } => self.change_approved(request, change).map(Wish::Done),
+            _ => Ok(Wish::Asked(Box::new(asked))),
+        }
     }
 
     /// Makes a change that a quorum agreed to.
-    pub(super) fn change_approved(&mut self, mut request: Request, change: &Change) -> Result<People, Failure> {
+    pub(super) fn change_approved(&mut self, request: Request, change: &Change) -> Result<People, Failure> {
         let people = self.people()?;
-        self.begin_claim(&mut request, &people)?;
-        let mut claim = Claim::of(request);
-        let digest = self.checked(&mut claim, true)?;
+        let (mut claim, digest, right) = self.claim_right(request, &people)?;
         let now = clock::now();
-        let right = claim.request.ballot.right(&people, now);
-        let right = right.ok_or_else(|| Failure::new(FailureKind::Refused, "the people it needs are not there"))?;
         let next = match people.with(change, Footing::Approved(&right), now) {
             Ok(next) => next,
-            Err(error) => {
-                let ended = self.executed(&mut claim, false);
-                return Err(ended.err().into_iter().fold(unfit(&error), |first, second| first.next(second.what)));
-            }
+            Err(error) => return Err(self.came_to_nothing(&mut claim, unfit(&error))),
         };
         // Where this fails, nobody knows here whether it is on record; whoever looks next finds out.
         self.put_people(change, &next, Some(digest), now)?;

@@ -278,15 +278,10 @@ impl Engine {
         }
         entries.push(Body::RunJudged { judgement: judgement.clone(), run: record.id });
         let mut lock = None;
-        // It was under way when everything was frozen.
-        let stands = self.frozen()?;
-        if stands.is_some() && !options.dry_run && judgement.decision != Decision::Deny {
-            record.notes.push("held, because everything is frozen: backstop thaw".to_owned());
-        }
         let answer = match judgement.decision {
             Decision::Deny => None,
             _ if options.dry_run => None,
-            _ if options.hold || stands.is_some() || !done.effects.conflicts.is_empty() => Some(Answer::Hold),
+            _ if options.hold || !done.effects.conflicts.is_empty() => Some(Answer::Hold),
             Decision::Allow => Some(Answer::Commit),
             // Two people can't both sit at this terminal.
             Decision::TwoPerson => Some(Answer::Hold),

@@ -47,11 +47,7 @@ pub(super) fn rehearsal_failure(error: &RehearseError) -> Failure {
             Failure::because("the command was stopped and nothing took effect", error)
                 .next("make room (backstop vault status), or let it write less at once")
         }
-        RehearseError::Frozen { .. } => {
-            Failure::new(FailureKind::Refused, format!("{error}; nothing of it took effect"))
-                .next("people let everything go on: backstop thaw")
-                .by("while it is frozen nothing begins and nothing takes effect")
-        }
+        RehearseError::Frozen { .. } => crate::freeze::refused(format!("{error}; nothing of it took effect")),
         RehearseError::Lost => Failure::because("nothing took effect", error),
         // Only of what ran in place, which is ended in other words.
         RehearseError::Replaced { .. } => Failure::because("the command was ended", error),

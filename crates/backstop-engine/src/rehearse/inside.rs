@@ -3,6 +3,7 @@
 
 mod init;
 mod message;
+mod others;
 mod view;
 
 pub(super) use message::{Message, Order};

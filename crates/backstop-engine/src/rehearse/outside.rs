@@ -206,7 +206,7 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
             passed: Vec::new(),
         };
         let waited = beside.wait();
-        beside.first.over();
+        let served = beside.first.over();
         let told = std::mem::take(&mut beside.told);
         if waited.is_err() {
             init.kill().map_err(RehearseError::io("end the run"))?;
@@ -214,6 +214,7 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
         let (doors, refused) = (beside.doors.seen(), beside.doors.refused());
         drop(beside);
         init.reap().map_err(RehearseError::io("wait for the run's end"))?;
+        served.map_err(RehearseError::io("be served as before"))?;
         let ended = matches!(waited, Err(RehearseError::Frozen { begun: true }));
         input.gate.over(ended).map_err(RehearseError::io("say that the command has ended"))?;
         match waited {
@@ -345,7 +346,7 @@ impl Beside<'_> {
                 let doors = &mut self.doors;
                 self.attempts += 1;
                 if self.attempts == BUSY {
-                    self.first.over();
+                    self.first.over().map_err(RehearseError::io("be served as others are"))?;
                 }
                 // Without it the run goes on; only the report lacks a line.
                 let heard = backstop_sys::notify::next(listener.as_fd(), |attempt| doors.note(&attempt));

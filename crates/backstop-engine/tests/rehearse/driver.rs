@@ -44,6 +44,7 @@ pub fn main(args: &[String]) {
     };
     let home = std::env::var_os("HOME").map(Bytes::from);
     let (id, store) = (RunId::from_number(7), Store::open(Path::new(state)).expect("a state directory"));
+    let _alive = store.alive(id).expect("a mark");
     let input = RehearseInput {
         id,
         gate: &Gate::new(&store, id),

@@ -84,11 +84,10 @@ pub fn sync_journal(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
 }
 
 /// Takes so many bytes of the disk for a file, from a place on, without making it longer: its readers see no more of it,
-/// and what is written there later has room. False where this file system knows no such thing.
-pub fn reserve(file: BorrowedFd<'_>, from: u64, bytes: u64) -> io::Result<bool> {
+/// and what is written there later has room. A file system that knows no such thing takes none.
+pub fn reserve(file: BorrowedFd<'_>, from: u64, bytes: u64) -> io::Result<()> {
     match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, from, bytes) {
-        Ok(()) => Ok(true),
-        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(false),
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
         Err(e) => Err(e.into()),
     }
 }

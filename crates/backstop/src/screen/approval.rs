@@ -1,7 +1,6 @@
 //! What people read of requests for approval, and of who may approve.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 use backstop_core::approval::ballot::{Grounds, Tally};
 use backstop_core::approval::display::in_words;
@@ -14,13 +13,9 @@ use backstop_core::id::RunId;
 use backstop_core::time::Timestamp;
 use backstop_engine::{Decided, Pending, Wish, standing};
 
-use super::message::{line, tame};
+use super::message::{line, push, tame};
 use super::size;
 use super::style::{Ink, Style, pad};
-
-fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
-    out.write_fmt(args).expect("writing to a string never fails");
-}
 
 /// What a request is called on the command line.
 pub fn name(asked: &Pending) -> String {

@@ -1,7 +1,5 @@
 //! What people read where everything was stopped, and where it goes on.
 
-use std::fmt::Write as _;
-
 use backstop_core::approval::quorum::Quorum;
 use backstop_core::freeze::Freeze;
 use backstop_core::id::RunId;
@@ -9,7 +7,7 @@ use backstop_core::time::Timestamp;
 use backstop_engine::{Frozen, Thaw};
 
 use super::approval::{name, state};
-use super::message::{line, tame};
+use super::message::{line, push, tame};
 use super::size;
 use super::style::{Ink, Style};
 
@@ -51,8 +49,7 @@ pub fn frozen(frozen: &Frozen, style: Style) -> String {
     };
     let already = if frozen.again { " already" } else { "" };
     let word = style.ink(Ink::Lost, "frozen");
-    // Writing to a string never fails.
-    let _ = writeln!(out, "backstop: {word}{already}: {stands}; nothing begins and nothing takes effect");
+    push(&mut out, format_args!("backstop: {word}{already}: {stands}; nothing begins and nothing takes effect\n"));
     if !frozen.stopped.is_empty() {
         line(&mut out, style, "stands", &names(&frozen.stopped));
     }
@@ -76,8 +73,7 @@ pub fn thawed(thaw: &Thaw, now: Timestamp, style: Style) -> String {
                 0 => "no command had stood".to_owned(),
                 n => format!("{} on", size::counted(n, "command goes", "commands go")),
             };
-            // Writing to a string never fails.
-            let _ = writeln!(out, "backstop: {}: {runs}", style.ink(Ink::Made, "thawed"));
+            push(&mut out, format_args!("backstop: {}: {runs}\n", style.ink(Ink::Made, "thawed")));
             for note in &thawed.notes {
                 line(&mut out, style, "note", &tame(note.as_bytes()));
             }
@@ -85,13 +81,8 @@ pub fn thawed(thaw: &Thaw, now: Timestamp, style: Style) -> String {
         }
         Thaw::Asked(asked) => {
             let name = name(asked);
-            // As above.
-            let _ = writeln!(
-                out,
-                "backstop: {} {}: that what is frozen goes on",
-                style.ink(Ink::Changed, "asked as"),
-                style.ink(Ink::Strong, &name)
-            );
+            let (word, code) = (style.ink(Ink::Changed, "asked as"), style.ink(Ink::Strong, &name));
+            push(&mut out, format_args!("backstop: {word} {code}: that what is frozen goes on\n"));
             line(&mut out, style, "state", &state(asked, now));
             line(&mut out, style, "next", &format!("two people: backstop approve {name} --key FILE"));
         }

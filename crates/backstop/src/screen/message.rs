@@ -29,7 +29,8 @@ pub fn line(out: &mut String, style: Style, key: &str, text: &str) {
     push(out, format_args!("  {} {text}\n", style.ink(Ink::Faint, key)));
 }
 
-fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
+/// Adds to a screen.
+pub(super) fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
     out.write_fmt(args).expect("writing to a string never fails");
 }
 

@@ -1,12 +1,10 @@
 //! Takes a run with its effects, gives the page that `show` prints: what was asked, the tree, why.
 
-use std::fmt::Write;
-
 use backstop_core::policy::Decision;
 use backstop_core::time::Timestamp;
 use backstop_engine::{Outcome, Pending, standing};
 
-use super::message::{self, line};
+use super::message::{self, line, push};
 use super::style::{Ink, Style};
 use super::summary::{self, Tense};
 use super::{approval, size, tree};
@@ -84,8 +82,4 @@ pub fn run(shown: &Outcome, asked: Option<&Pending>, now: Timestamp, style: Styl
         line(&mut out, style, "next", &rest);
     }
     out
-}
-
-fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
-    out.write_fmt(args).expect("writing to a string never fails");
 }

@@ -1,7 +1,5 @@
 //! Takes entries of the audit log and the verdict on it, gives what people read of them.
 
-use std::fmt::Write;
-
 use backstop_core::approval::ballot::Grounds;
 use backstop_core::approval::display::in_words;
 use backstop_core::approval::matter::code;
@@ -11,13 +9,9 @@ use backstop_core::effect::Totals;
 use backstop_core::run::Exit;
 use backstop_engine::audit::{Answer, Report, Weight};
 
-use super::message::{line, quoted, tame};
+use super::message::{line, push, quoted, tame};
 use super::style::{Ink, Style, pad};
 use super::{list, size};
-
-fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
-    out.write_fmt(args).expect("writing to a string never fails");
-}
 
 /// One entry on one line.
 pub fn entry(e: &Entry, style: Style) -> String {

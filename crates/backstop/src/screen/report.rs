@@ -1,11 +1,9 @@
 //! Takes reports of the engine (undo, vault, prune), gives what people read of them.
 
-use std::fmt::Write;
-
 use backstop_core::time::Timestamp;
 use backstop_engine::{FailureKind, Pruned, UndoReport, Unreachable, Unreadable, VaultStatus};
 
-use super::message::{line, quoted, rule_of, tame};
+use super::message::{line, push, quoted, rule_of, tame};
 use super::size;
 use super::style::{Ink, Style, head};
 
@@ -16,10 +14,6 @@ pub enum Way {
     Undo,
     /// Brought back.
     Redo,
-}
-
-fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
-    out.write_fmt(args).expect("writing to a string never fails");
 }
 
 /// What an undo or redo did, and what stopped it.

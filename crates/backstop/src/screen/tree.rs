@@ -4,12 +4,12 @@
 mod arena;
 
 use std::collections::{BinaryHeap, HashMap};
-use std::fmt::Write;
 
 use backstop_core::effect::{Effect, EffectSet, FileType, Kind};
 use backstop_core::quoted::Quoted;
 use backstop_engine::Beneath;
 
+use super::message::push;
 use super::size;
 use super::style::{Ink, Style, columns, fit, pad};
 use arena::{Arena, Index, Sums};
@@ -169,10 +169,6 @@ pub fn below(b: &Beneath, style: Style) -> String {
     };
     let path = style.ink(Ink::Lost, format!("{}{slash}", b.path.quoted()));
     format!("{bytes:>SIZE$}  {} {path}\n", style.ink(Ink::Lost, "-"))
-}
-
-fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
-    out.write_fmt(args).expect("writing to a string never fails");
 }
 
 /// The sign before a name, with its colour.

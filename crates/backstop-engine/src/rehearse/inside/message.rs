@@ -1,5 +1,5 @@
-//! What the first process tells Backstop outside: one letter and a text per message. The command
-//! inside can't reach the channel, but nothing here is believed beyond how the run ended.
+//! What the first process tells Backstop outside (one letter and a text per message), and is told (a letter). The command
+//! inside can't reach the channel, but nothing here is believed beyond how the run ended, and whether it stands.
 
 use std::io;
 use std::os::fd::BorrowedFd;

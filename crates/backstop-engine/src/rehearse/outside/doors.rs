@@ -10,6 +10,7 @@ use backstop_core::effect::Door;
 use backstop_core::request::Net;
 use backstop_sys::fs as sys;
 use backstop_sys::notify::{Address, Aim, Attempt};
+use backstop_sys::proc;
 
 /// More different ones than this are not kept: a port scan is one finding, not a million.
 const MOST: usize = 256;
@@ -111,10 +112,6 @@ fn refused(pid: u32, dir: Option<i32>, path: &[u8]) -> Option<Bytes> {
 /// True when the first process' child that is the command is stopped right now.
 pub(super) fn main_is_stopped(init: i32) -> bool {
     let children = fs::read(format!("/proc/{init}/task/{init}/children")).unwrap_or_default();
-    let Some(first) = children.split(|b| *b == b' ').next().and_then(|w| std::str::from_utf8(w).ok()) else {
-        return false;
-    };
-    let stat = fs::read(format!("/proc/{first}/stat")).unwrap_or_default();
-    let close = stat.iter().rposition(|b| *b == b')').unwrap_or(0);
-    matches!(stat.get(close + 2), Some(b'T' | b't'))
+    let first = children.split(|b| *b == b' ').next().and_then(|w| std::str::from_utf8(w).ok()?.parse().ok());
+    first.is_some_and(|first| proc::stat(&proc::place(first)).is_ok_and(|now| matches!(now.state, b'T' | b't')))
 }

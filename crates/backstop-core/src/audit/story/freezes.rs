@@ -8,11 +8,11 @@ use crate::freeze::Freeze;
 
 /// What stands, as far as it has been told.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Frost {
+pub(super) struct Freezes {
     now: Option<Freeze>,
 }
 
-impl Frost {
+impl Freezes {
     /// True while everything stands.
     pub const fn stands(&self) -> bool {
         self.now.is_some()
