@@ -54,7 +54,9 @@ agent mv gone was; agent ln -s /root gone
 cat > /tmp/raw.py <<'END'
 import json, os, socket, struct, sys
 os.setgroups([]); os.setresgid(1000, 1000, 1000); os.setresuid(1000, 1000, 1000)
-s = socket.socket(socket.AF_UNIX); s.connect('/run/backstop/socket')
+def call():
+    global s
+    s = socket.socket(socket.AF_UNIX); s.connect('/run/backstop/socket')
 def send(kind, value):
     body = json.dumps(value).encode(); s.sendall(kind + struct.pack('<I', len(body)) + body)
 def read(n):
@@ -66,7 +68,9 @@ def read(n):
     return data
 def receive():
     head = read(5); return head[:1], json.loads(read(struct.unpack('<I', head[1:])[0]))
-send(b'H', {'version': 3, 'program': 'x'}); receive()
+# Who speaks another version is told ours and left alone; the next call speaks it.
+call(); send(b'H', {'version': 0, 'program': 'x'}); ours = receive()[1]['version']
+call(); send(b'H', {'version': ours, 'program': 'x'}); receive()
 def ask(what):
     send(b'Q', what)
     said = []

@@ -19,6 +19,7 @@ use crate::digest::Digest;
 use crate::effect::Totals;
 use crate::freeze::Freeze;
 use crate::id::RunId;
+use crate::jail::{Ban, Offence};
 use crate::policy::Judgement;
 use crate::policy::law::{Layer, Refusal};
 use crate::request::{Asker, Command, Net, Request};
@@ -185,6 +186,33 @@ pub enum Body {
         request: Option<Digest>,
         /// The user who typed it, or brought the last signature.
         uid: u32,
+    },
+    /// An agent is banned, or its ban was raised: this takes the place of what stood for the same.
+    #[serde(rename = "jail.banned")]
+    JailBanned {
+        /// Who, for what, how far and how long, and who has to agree that it ends.
+        ban: Ban,
+        /// The machine's name in statements.
+        host: String,
+    },
+    /// People ended a ban.
+    #[serde(rename = "jail.cleared")]
+    JailCleared {
+        /// The digest of what ends.
+        ban: Digest,
+        /// The machine's name in statements.
+        host: String,
+        /// The request that a quorum approved; none where one person's word is enough.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<Digest>,
+        /// The user who typed it, or brought the last signature.
+        uid: u32,
+    },
+    /// Something counts against whoever tried it.
+    #[serde(rename = "jail.counted")]
+    JailCounted {
+        /// What, and by what whoever tried it is known.
+        offence: Offence,
     },
     /// A command inside a run called Backstop; the outer run covers it.
     #[serde(rename = "run.nested")]

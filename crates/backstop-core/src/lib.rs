@@ -16,6 +16,7 @@ pub mod freeze;
 pub mod hook;
 pub mod id;
 pub mod identity;
+pub mod jail;
 pub mod lens;
 pub mod machine;
 pub mod merkle;

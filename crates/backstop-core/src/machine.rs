@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use crate::jail::Rules;
 use crate::policy::law::Profile;
 use crate::request::Net;
 
@@ -30,6 +31,8 @@ pub struct Machine {
     pub break_glass: bool,
     /// What becomes of what takes two people where only one is enrolled.
     pub alone: Alone,
+    /// When whoever keeps trying is banned, and for how long.
+    pub jail: Rules,
     /// Which accounts may have commands run as which others, by their names.
     pub r#as: BTreeMap<String, BTreeSet<String>>,
 }
@@ -78,6 +81,7 @@ impl Default for Machine {
             agents: BTreeSet::new(),
             break_glass: false,
             alone: Alone::Refuse,
+            jail: Rules::default(),
             r#as: BTreeMap::new(),
         }
     }
@@ -149,6 +153,8 @@ struct Raw {
     #[serde(default)]
     alone: Alone,
     #[serde(default)]
+    jail: Rules,
+    #[serde(default)]
     r#as: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -162,6 +168,11 @@ impl Machine {
             let before = e.span().and_then(|s| text.get(..s.start)).unwrap_or_default();
             MachineError::Syntax { line: before.matches('\n').count() + 1, what: e.message().replace('\n', " ") }
         })?;
+        if let Some(what) = raw.jail.trouble() {
+            let says = |line: &str| line.trim_start().trim_start_matches('[').trim_start().starts_with("jail");
+            let table = text.lines().position(says);
+            return Err(MachineError::Syntax { line: table.unwrap_or(0) + 1, what: what.to_owned() });
+        }
         // Who says only what may be named means that a run which names nothing goes by that as well.
         let default = Profile::default();
         let first = raw.may.iter().flatten().next().copied();
@@ -189,6 +200,7 @@ impl Machine {
             agents: raw.agents,
             break_glass: raw.break_glass,
             alone: raw.alone,
+            jail: raw.jail,
             r#as: raw.r#as,
         })
     }
@@ -310,6 +322,10 @@ mod tests {
             ("net = 'lan'", 1),
             ("background = 'yes'", 1),
             ("profile =", 1),
+            ("[jail]\nmost = -1", 2),
+            ("profile = 'production'\n[jail]\nmost = 0", 2),
+            ("[jail]\nlongest-minutes = 59", 1),
+            ("[jail]\nmost-minutes = 5", 2),
         ] {
             let error = Machine::parse(text).expect_err(text);
             assert!(matches!(&error, MachineError::Syntax { line: at, .. } if *at == line), "{text}: {error}");

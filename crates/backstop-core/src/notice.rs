@@ -114,6 +114,20 @@ pub enum What {
     },
     /// It goes on.
     Thawed,
+    /// An agent was banned, or its ban was raised.
+    Banned {
+        /// What people call it by.
+        ban: String,
+        /// How far it goes, in words.
+        level: String,
+        /// What it tried, in words.
+        tried: String,
+        /// When it ends by itself; none where people alone end it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// People ended a ban.
+    Cleared,
     /// Nothing: somebody tries whether notices arrive.
     Test,
 }
@@ -175,7 +189,7 @@ impl Delivery {
 
 impl What {
     /// Which kind it is; none for what every channel is told: that the glass was broken, that everything stands or goes
-    /// on, and what is only tried.
+    /// on, that somebody is banned or is not any more, and what is only tried.
     pub const fn kind(&self) -> Option<Kind> {
         match self {
             Self::Asked { .. } => Some(Kind::Asked),
@@ -183,7 +197,13 @@ impl What {
             Self::Approved { .. } => Some(Kind::Approved),
             Self::Ended { .. } => Some(Kind::Ended),
             Self::PeopleChanged { .. } => Some(Kind::PeopleChanged),
-            Self::BrokeGlass { .. } | Self::Reviewed { .. } | Self::Frozen { .. } | Self::Thawed | Self::Test => None,
+            Self::BrokeGlass { .. }
+            | Self::Reviewed { .. }
+            | Self::Frozen { .. }
+            | Self::Thawed
+            | Self::Banned { .. }
+            | Self::Cleared
+            | Self::Test => None,
         }
     }
 }
@@ -219,6 +239,13 @@ impl Notice {
                 takes: freeze.quorum.as_ref().map_or_else(|| "one person at a terminal".to_owned(), Quorum::in_words),
             },
             Body::HostThawed { .. } => What::Thawed,
+            Body::JailBanned { ban, .. } => What::Banned {
+                ban: ban.code(),
+                level: format!("{}: {}", ban.level.name(), ban.level.means()),
+                tried: calm(&ban.closed()),
+                until: ban.until,
+            },
+            Body::JailCleared { .. } => What::Cleared,
             _ => return None,
         };
         let (host, summary) = match (&entry.body, question) {
@@ -228,6 +255,10 @@ impl Notice {
             }
             (Body::HostThawed { host, uid, .. }, _) => {
                 (host.clone(), format!("what was frozen goes on, by user account {uid}"))
+            }
+            (Body::JailBanned { ban, host }, _) => (host.clone(), ban.key.in_words()),
+            (Body::JailCleared { ban, host, uid, .. }, _) => {
+                (host.clone(), format!("the ban {} ended, by user account {uid}", code(*ban)))
             }
             (_, Some(question)) => (question.host.clone(), question.summary.clone()),
             (_, None) => (String::new(), "a request that is not kept any more".to_owned()),
@@ -281,6 +312,8 @@ impl Notice {
             What::PeopleChanged { .. } => "changed".to_owned(),
             What::Frozen { .. } => "FROZEN".to_owned(),
             What::Thawed => "thawed".to_owned(),
+            What::Banned { .. } => "BANNED".to_owned(),
+            What::Cleared => "unbanned".to_owned(),
             What::Test => "test".to_owned(),
         };
         format!("[{}] {what}: {}", self.host, self.summary)
@@ -328,7 +361,14 @@ impl Notice {
                 line("stands", &format!("{}; {ended} had to be ended", size::counted(*stopped, "run", "runs")));
                 line("thaw", &format!("on {}, {takes}: backstop thaw", self.host));
             }
-            What::Thawed => {}
+            What::Banned { ban, level, tried, until } => {
+                line("ban", ban);
+                line("level", level);
+                line("tried", tried);
+                line("until", &until.map_or_else(|| "people end it".to_owned(), |until| until.to_string()));
+                line("look", &format!("on {}: backstop jail list, backstop jail clear {ban}", self.host));
+            }
+            What::Thawed | What::Cleared => {}
             What::Decided { .. } | What::Approved { .. } | What::Ended { .. } | What::Test => {}
         }
         if let Some(link) = link {
@@ -370,6 +410,7 @@ mod tests {
     use crate::approval::statement::Statement;
     use crate::audit::tests::approvals::approved;
     use crate::freeze::Freeze;
+    use crate::jail::{Ban, Class, Does, Key, Level};
 
     fn entry(index: u64, body: Body) -> Entry {
         Entry { at: NOON, body, index, version: Entry::VERSION }
@@ -438,6 +479,45 @@ mod tests {
                  Nothing can be approved by answering this message.\n",
                 "[db-1] thawed: what was frozen goes on, by user account 7\n\
                  Nothing can be approved by answering this message.\n",
+            ]
+        );
+    }
+
+    #[test]
+    fn that_somebody_is_banned_is_told_by_every_channel() {
+        let ban = |until| Ban {
+            at: NOON,
+            classes: [Class { does: Does::Loses, to: "database\u{1b}".to_owned() }].into(),
+            key: Key::Session { session: "s\u{202e}1".into(), uid: 1000 },
+            level: if until == None { Level::Frozen } else { Level::Asks },
+            quorum: None,
+            times: 0,
+            until,
+        };
+        let host = || "db-1".to_owned();
+        let banned = |until| Body::JailBanned { ban: ban(until), host: host() };
+        let cleared = Body::JailCleared { ban: ban(None).digest(), host: host(), request: None, uid: 7 };
+        let told = |body| Notice::of(&entry(7, body), None).expect("it is told");
+        let [mild, strict, over] = [banned(Some(NOON)), banned(None), cleared].map(told);
+        assert!([&mild, &strict, &over].iter().all(|notice| notice.what.kind().is_none()));
+        let (of_mild, of_strict) = (ban(Some(NOON)).code(), ban(None).code());
+        let look = |code: &str| format!("  look     on db-1: backstop jail list, backstop jail clear {code}\n");
+        let end = "Nothing can be approved by answering this message.\n";
+        let title = "[db-1] BANNED: the session s\\u{202e}1 of user 1000\n";
+        assert_eq!(
+            [mild.text(None), strict.text(None), over.text(None)],
+            [
+                format!(
+                    "{title}  ban      {of_mild}\n  level    asks: a person is asked about every change\n  \
+                     tried    losing database\\x1b\n  until    2026-11-22T12:00:00Z\n{}{end}",
+                    look(&of_mild)
+                ),
+                format!(
+                    "{title}  ban      {of_strict}\n  level    frozen: what it runs stands, and nothing of it begins\n  \
+                     tried    losing database\\x1b\n  until    people end it\n{}{end}",
+                    look(&of_strict)
+                ),
+                format!("[db-1] unbanned: the ban {of_strict} ended, by user account 7\n{end}"),
             ]
         );
     }

@@ -16,6 +16,7 @@ use crate::approval::quorum::Quorum;
 use crate::bytes::Bytes;
 use crate::digest::Digest;
 use crate::effect::{Effect, EffectSet, FileType, Kind, Node};
+use crate::jail;
 
 pub use places::{Ground, InPlace};
 
@@ -115,11 +116,21 @@ impl Judgement {
         Self { decision: reasons.iter().map(|r| r.decision).max().unwrap_or(Decision::Allow), law: None, reasons }
     }
 
-    /// True where it is the effect that is denied: not rules that could not be loaded or evaluated, nor that
+    /// True where it is the effect that is denied: not rules that could not be loaded or evaluated, a ban, nor that
     /// it was denied before, which would never end. Only such a denial is remembered.
     pub fn denies_the_effect(&self) -> bool {
-        const OTHER: [&str; 3] = ["policy-error", "policy-not-loaded", "repeats-denied"];
-        self.reasons.iter().any(|r| r.decision == Decision::Deny && !OTHER.contains(&r.rule.as_str()))
+        self.denies_but(&["repeats-denied", jail::CLOSED, jail::READ_ONLY])
+    }
+
+    /// True where it is denied for what it tries, also where that was denied before: not for rules that could not be
+    /// loaded or evaluated.
+    pub fn denies_what_is_tried(&self) -> bool {
+        self.denies_but(&[])
+    }
+
+    fn denies_but(&self, other: &[&str]) -> bool {
+        let counts = |rule: &str| !["policy-error", "policy-not-loaded"].contains(&rule) && !other.contains(&rule);
+        self.reasons.iter().any(|r| r.decision == Decision::Deny && counts(&r.rule))
     }
 
     /// Who has to agree, where it takes two people: what all rules that say so ask for together.

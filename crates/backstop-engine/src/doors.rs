@@ -19,10 +19,11 @@ use backstop_core::run::RunRecord;
 
 use crate::daemon::SOCKET;
 use crate::engine::{
-    Beneath, Button, Decided, Engine, Filter, Frozen, Listed, Notices, Offer, Outcome, Pending, Person, Recovered,
-    RunOptions, Side, Thaw, Unchanged, UndoOptions, UndoReport, Waiting, Which, Wish, press,
+    Beneath, Button, Clear, Decided, Engine, Filter, Frozen, Jailed, Listed, Notices, Offer, Outcome, Pending, Person,
+    Recovered, RunOptions, Side, Thaw, Unchanged, UndoOptions, UndoReport, Waiting, Which, Wish, press,
 };
 use crate::failure::Failure;
+use crate::jail::Terms;
 use crate::law::Reader;
 use crate::porch::{self, Account, Caller, Here, Wanted};
 use crate::remote::Remote;
@@ -149,6 +150,10 @@ pub trait Doors {
     fn freeze(&mut self, reason: Option<&Bytes>) -> Result<Frozen, Failure>;
     /// Lets go on what this names, or asks two people.
     fn thaw(&mut self, named: Digest) -> Result<Thaw, Failure>;
+    /// Who is banned, and what is counted.
+    fn jail(&self) -> Result<Jailed, Failure>;
+    /// Ends the ban that this names, or asks two people.
+    fn clear(&mut self, named: Digest) -> Result<Clear, Failure>;
     /// What people are to be told from an entry of the log on; waits for something at most so long.
     fn notices(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Notices, Failure>;
     /// A notice that tells nothing.
@@ -198,6 +203,18 @@ impl House {
         Ok(offer)
     }
 
+    /// How a run is to be treated, by the machine's settings.
+    fn options(&self, machine: &Machine, options: &RunOptions) -> RunOptions {
+        let own = |a: &&Account| a.uid == self.caller.uid;
+        let name = self.accounts.iter().find(own).map(|a| a.name.as_slice());
+        let jail = Terms {
+            alone: machine.agents.iter().any(|agents| Some(agents.as_bytes()) == name),
+            quorum: Freeze::quorum_by(Some(machine.profile)),
+            rules: machine.jail,
+        };
+        RunOptions { jail, offer: Offer::of(machine), ..options.clone() }
+    }
+
     /// The run's request is within what the machine's settings allow today.
     fn still(&self, id: RunId) -> Result<Machine, Failure> {
         let machine = porch::machine()?;
@@ -223,7 +240,7 @@ impl Doors for House {
         };
         let request = porch::request(wanted, here)?;
         let keep_undo = porch::keeps_undo(&machine, &request);
-        let options = RunOptions { keep_undo, offer: Offer::of(&machine), ..options.clone() };
+        let options = RunOptions { keep_undo, ..self.options(&machine, options) };
         self.engine.run(request, &options, person)
     }
 
@@ -246,7 +263,7 @@ impl Doors for House {
     fn retry(&mut self, id: RunId, options: &RunOptions, person: &mut dyn Person) -> Result<Outcome, Failure> {
         let machine = self.still(id)?;
         let keep_undo = porch::keeps_undo(&machine, &self.engine.record(id)?.request);
-        self.engine.retry(id, &RunOptions { keep_undo, offer: Offer::of(&machine), ..options.clone() }, person)
+        self.engine.retry(id, &RunOptions { keep_undo, ..self.options(&machine, options) }, person)
     }
 
     fn commit(&mut self, id: RunId, person: &mut dyn Person) -> Result<Outcome, Failure> {
@@ -339,6 +356,14 @@ impl Doors for House {
 
     fn thaw(&mut self, named: Digest) -> Result<Thaw, Failure> {
         self.engine.thaw(named)
+    }
+
+    fn jail(&self) -> Result<Jailed, Failure> {
+        self.engine.jail(&porch::machine()?.jail)
+    }
+
+    fn clear(&mut self, named: Digest) -> Result<Clear, Failure> {
+        self.engine.clear(named)
     }
 
     fn notices(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Notices, Failure> {

@@ -10,6 +10,7 @@ mod find;
 mod freeze;
 mod glass;
 mod inplace;
+mod jail;
 mod look;
 mod notices;
 mod people;
@@ -25,6 +26,7 @@ pub use approve::{Decided, Pending, Waiting, standing};
 pub use edit::Unchanged;
 pub(crate) use freeze::press;
 pub use freeze::{Button, Frozen, Pressed, Thaw, Thawed};
+pub use jail::{Clear, Cleared, Jailed, Tried};
 pub use notices::Notices;
 pub use people::Wish;
 
@@ -42,6 +44,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::commit::{CommitError, Site, TAKEN_BACK};
 use crate::failure::{Failure, FailureKind};
+use crate::jail::Terms;
 use crate::records::Records;
 use crate::rehearse::Lane;
 use crate::settings::{Settings, StandIn};
@@ -105,6 +108,11 @@ pub struct RunOptions {
     pub leave: bool,
     /// Judge it whatever was denied before: a person wants it.
     pub anew: bool,
+    /// A person asks, at a terminal and outside of any agent, as whoever asks says.
+    pub person: bool,
+    /// What the machine's settings say of the jail.
+    #[serde(skip)]
+    pub jail: Terms,
     /// Rehearse even what is known to only read.
     pub rehearse: bool,
     /// Rehearse what was to run in place: the machine's settings keep undo.

@@ -1,10 +1,10 @@
-//! Fault points: named moments at which the crash tests kill Backstop or make a step fail. In a
-//! build without the feature `faults` every point is `Ok(())` and costs nothing.
+//! Fault points: named moments at which the crash tests kill Backstop or make a step fail. Outside of this crate's
+//! own tests and of builds with the feature `faults`, every point is `Ok(())` and costs nothing.
 
 use std::io;
 
 /// A moment before a step that changes something durable.
-#[cfg(not(feature = "faults"))]
+#[cfg(not(any(test, feature = "faults")))]
 #[inline(always)]
 pub(crate) const fn point(_name: &'static str) -> io::Result<()> {
     Ok(())
@@ -12,12 +12,12 @@ pub(crate) const fn point(_name: &'static str) -> io::Result<()> {
 
 /// A moment before a step that changes something durable: counts, kills, stops or fails here as
 /// `BACKSTOP_FAULT` says (`count:FILE`, `kill:N`, `stop:N`, `enospc:N`, `eio:N`).
-#[cfg(feature = "faults")]
+#[cfg(any(test, feature = "faults"))]
 pub(crate) fn point(name: &'static str) -> io::Result<()> {
     active::point(name)
 }
 
-#[cfg(feature = "faults")]
+#[cfg(any(test, feature = "faults"))]
 mod active {
     use std::io;
     use std::os::unix::process::CommandExt as _;

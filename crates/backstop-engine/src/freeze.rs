@@ -3,6 +3,7 @@
 //! meanwhile, is `engine/freeze.rs`.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,10 +13,13 @@ use std::path::PathBuf;
 use backstop_core::digest::Digest;
 use backstop_core::freeze::Freeze;
 use backstop_core::id::RunId;
+use backstop_core::jail::{Ban, Key, Level};
 use backstop_sys::{bell, fs as sys, proc, process};
 use serde::{Deserialize, Serialize};
 
+use crate::clock;
 use crate::failure::{Failure, FailureKind};
+use crate::jail::{self, Stamp};
 use crate::store::{Store, StoreError, Versioned};
 
 /// The file that says so, in the state directory.
@@ -215,12 +219,28 @@ pub struct Gate<'a> {
     store: &'a Store,
     path: PathBuf,
     ear: RefCell<Option<OwnedFd>>,
+    /// By what whoever asked is known to the jail.
+    keys: BTreeSet<Key>,
+    /// His bans, as they were when the jail last changed.
+    bans: RefCell<(Option<Stamp>, Vec<Ban>)>,
+}
+
+/// What passes the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shut {
+    /// Everything stands.
+    Frozen,
+    /// What whoever asked runs stands, by this ban.
+    Banned(Digest),
+    /// What whoever asked runs is ended.
+    Locked,
 }
 
 impl<'a> Gate<'a> {
     /// The gate of a run.
-    pub fn new(store: &'a Store, id: RunId) -> Self {
-        Self { store, path: store.mark(id), ear: RefCell::new(None) }
+    pub fn new(store: &'a Store, id: RunId, keys: BTreeSet<Key>) -> Self {
+        let (ear, bans) = (RefCell::new(None), RefCell::new((None, Vec::new())));
+        Self { store, path: store.mark(id), ear, keys, bans }
     }
 
     fn write(&self, mark: Mark) -> io::Result<()> {
@@ -228,12 +248,12 @@ impl<'a> Gate<'a> {
         file.write_all_at(padded(mark).as_bytes(), 0)
     }
 
-    /// True where its command may begin. It is marked as running before that is looked up: whoever freezes says so
+    /// None where its command may begin. It is marked as running before that is looked up: whoever freezes says so
     /// before he looks at the marks, so that one of the two sees the other.
-    pub(crate) fn open(&self) -> io::Result<bool> {
+    pub(crate) fn open(&self) -> io::Result<Option<Shut>> {
         self.write(Mark::Runs(Beside::this()?))?;
         self.listen();
-        Ok(!self.is_shut())
+        Ok(self.shut())
     }
 
     /// Hears the bell from here on. Where there can be none, a look now and then has to do.
@@ -248,15 +268,40 @@ impl<'a> Gate<'a> {
         self.ear.replace(ear.ok());
     }
 
-    /// True while everything stands; also where nobody can say.
-    pub(crate) fn is_shut(&self) -> bool {
-        !matches!(standing(self.store), Ok(None))
+    /// Why nothing passes; none where something may. Where nobody can say whether everything stands, it does.
+    pub(crate) fn shut(&self) -> Option<Shut> {
+        let ban = self.ban();
+        match ban.as_ref().map(|ban| ban.level) {
+            Some(Level::Locked) => Some(Shut::Locked),
+            _ if !matches!(standing(self.store), Ok(None)) => Some(Shut::Frozen),
+            _ => ban.map(|ban| Shut::Banned(ban.digest())),
+        }
+    }
+
+    /// The ban by which nothing of it runs. What can't be read changes nothing: what comes to its end is judged by whoever can.
+    fn ban(&self) -> Option<Ban> {
+        if self.keys.is_empty() {
+            return None;
+        }
+        let stamp = jail::stamp(self.store);
+        let mut known = self.bans.borrow_mut();
+        if known.0 != stamp
+            && let Ok(jail) = jail::load(self.store)
+        {
+            let his = jail.bans(clock::now()).filter(|ban| ban.level.shuts() && self.keys.contains(&ban.key));
+            *known = (stamp, his.cloned().collect());
+        }
+        known.1.iter().max_by_key(|ban| ban.level).cloned()
     }
 
     /// Its command stands.
     pub(crate) fn stands(&self) -> io::Result<()> {
-        let Ok(Some(freeze)) = standing(self.store) else { return Ok(()) };
-        self.write(Mark::Stands(Beside::this()?, freeze.digest()))
+        let by = match (self.shut(), standing(self.store)) {
+            (Some(Shut::Banned(ban)), _) => ban,
+            (Some(Shut::Frozen | Shut::Locked), Ok(Some(freeze))) => freeze.digest(),
+            _ => return Ok(()),
+        };
+        self.write(Mark::Stands(Beside::this()?, by))
     }
 
     /// Its command runs again, in a moment.
@@ -308,20 +353,20 @@ mod tests {
         let state = place.path().join("state");
         let store = Store::open(&state).expect("a state directory");
         let id = RunId::from_number(7);
-        let gate = Gate::new(&store, id);
+        let gate = Gate::new(&store, id, BTreeSet::new());
         let alive = store.alive(id).expect("a mark");
         assert_eq!(marks(&store).expect("marks"), [(id, Mark::None)]);
-        assert!(gate.open().expect("a gate"));
+        assert_eq!(gate.open().expect("a gate"), None);
         assert!(matches!(marks(&store).expect("marks")[..], [(_, Mark::Runs(_))]));
         let freeze = Freeze { accounts: [].into(), at: Timestamp::new(1, 0), by: 7, quorum: None, reason: None };
         begin(&store, &freeze).and_then(|()| keep(&store)).expect("frozen");
-        assert!(gate.is_shut() && !gate.open().expect("a gate"));
+        assert_eq!(gate.open().expect("a gate"), Some(Shut::Frozen));
         gate.stands().expect("marked");
         let [(_, Mark::Stands(_, by))] = marks(&store).expect("marks")[..] else { panic!("it stands") };
         assert_eq!((by, standing(&store).expect("known")), (freeze.digest(), Some(freeze)));
         end(&store).expect("thawed");
         end(&store).expect("again");
-        assert!(gate.open().expect("a gate"));
+        assert_eq!(gate.open().expect("a gate"), None);
         gate.over(false).expect("marked");
         assert_eq!(marks(&store).expect("marks"), [(id, Mark::None)]);
         // Of a run that is being given up after a crash: somebody has its lock, and nobody is beside it.
@@ -333,8 +378,8 @@ mod tests {
         assert_eq!(marks(&store).expect("marks"), []);
         // What can't be read is not taken for nothing.
         fs::write(state.join(STATE), "{").expect("written");
-        assert!(gate.is_shut());
+        assert_eq!(gate.shut(), Some(Shut::Frozen));
         fs::write(state.join(STATE), "").expect("written");
-        assert!(!gate.is_shut(), "a power cut came before it was kept");
+        assert_eq!(gate.shut(), None, "a power cut came before it was kept");
     }
 }

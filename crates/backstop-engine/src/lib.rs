@@ -15,6 +15,7 @@ pub mod failure;
 mod fault;
 pub mod freeze;
 mod host;
+pub mod jail;
 pub mod law;
 pub mod ledger;
 mod memory;
@@ -38,9 +39,9 @@ pub mod witness;
 pub use backstop_sys::child;
 pub use doors::{Doors, House, by_daemon, freeze as freeze_all, open};
 pub use engine::{
-    Answer, Beneath, Button, Decided, Engine, Filter, Frozen, Listed, Notices, Offer, Outcome, Pending, Person, Pruned,
-    Recovered, RunOptions, Side, Step, Thaw, Thawed, Unchanged, UndoOptions, UndoReport, Unreachable, Unreadable,
-    VaultStatus, VolumeStatus, Waiting, Which, Wish, standing,
+    Answer, Beneath, Button, Clear, Cleared, Decided, Engine, Filter, Frozen, Jailed, Listed, Notices, Offer, Outcome,
+    Pending, Person, Pruned, Recovered, RunOptions, Side, Step, Thaw, Thawed, Tried, Unchanged, UndoOptions,
+    UndoReport, Unreachable, Unreadable, VaultStatus, VolumeStatus, Waiting, Which, Wish, standing,
 };
 pub use failure::{Failure, FailureKind};
 pub use remote::Remote;

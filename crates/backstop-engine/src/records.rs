@@ -45,7 +45,8 @@ impl Records {
             | Body::ApprovalAsked { .. }
             | Body::ApprovalClaimed { .. }
             | Body::ApprovalEnded { .. }
-            | Body::ApprovalVoted { .. } => None,
+            | Body::ApprovalVoted { .. }
+            | Body::JailCounted { .. } => None,
             _ => Some(false),
         })?;
         Ok(begun.unwrap_or(false))

@@ -189,6 +189,12 @@ pub enum RehearseError {
         /// True where the command had begun.
         begun: bool,
     },
+    /// Whoever asked is banned.
+    #[error("{}", if *.begun { "ended: whoever asked for it is banned" } else { "whoever asked for it is banned" })]
+    Banned {
+        /// True where the command had begun.
+        begun: bool,
+    },
     /// The sandbox's first process vanished.
     #[error("the run was cut off: its first process died")]
     Lost,

@@ -28,8 +28,8 @@ use self::session::Session;
 use crate::daemon::wire::{Around, Ask, Event, Hello, Kind, LONGEST_ANSWER, Message, NUMBERS, VERSION, Wire};
 use crate::doors::Doors;
 use crate::engine::{
-    Beneath, Decided, Filter, Frozen, Listed, Notices, Outcome, Pending, Person, RunOptions, Side, Thaw, Unchanged,
-    UndoOptions, UndoReport, Waiting, Which, Wish,
+    Beneath, Clear, Decided, Filter, Frozen, Jailed, Listed, Notices, Outcome, Pending, Person, RunOptions, Side, Thaw,
+    Unchanged, UndoOptions, UndoReport, Waiting, Which, Wish,
 };
 use crate::failure::{Failure, FailureKind};
 use crate::porch::Wanted;
@@ -337,6 +337,14 @@ impl Doors for Remote {
 
     fn thaw(&mut self, named: Digest) -> Result<Thaw, Failure> {
         self.call(&Ask::Thaw { named })
+    }
+
+    fn jail(&self) -> Result<Jailed, Failure> {
+        self.call(&Ask::Jail)
+    }
+
+    fn clear(&mut self, named: Digest) -> Result<Clear, Failure> {
+        self.call(&Ask::Clear { named })
     }
 
     fn notices(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Notices, Failure> {

@@ -51,6 +51,8 @@ pub fn of(notice: &Notice, link: Option<&str>) -> Vec<u8> {
         What::PeopleChanged { .. } => "people.changed",
         What::Frozen { .. } => "host.frozen",
         What::Thawed => "host.thawed",
+        What::Banned { .. } => "jail.banned",
+        What::Cleared => "jail.cleared",
         What::Test => "test",
     };
     let data = Data { link, notice, text: notice.text(link), title: notice.title() };

@@ -89,8 +89,8 @@ impl First {
     /// As before; also in a copy of the process that made it.
     pub fn over(&self) -> io::Result<()> {
         match &self.before {
-            // SAFETY: `was` is valid for the call, which only reads it.
             Some(Before::Class(class, was)) => {
+                // SAFETY: `was` is valid for the call, which only reads it.
                 check(unsafe { libc::sched_setscheduler(0, *class, &raw const *was) }.into())
             }
             Some(Before::Slice) => slice(0),

@@ -1,6 +1,7 @@
 //! The command line, declared once: parser, help, man pages and completions all come from here.
 //! Holds what was typed and believes none of it; `porch` turns it into meaning.
 
+mod jail;
 mod people;
 mod records;
 mod values;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use backstop_core::hook::Agent;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+pub use jail::{ClearArgs, Jail, JailRules};
 pub use people::{Approve, ChoiceArg, Decide, Enrolment, Import, People, ReviewArgs};
 pub use records::{Audit, Log, ReportArgs, Verify, WitnessArgs};
 pub use values::{NetArg, Profile, StateArg, Wait};
@@ -76,6 +78,9 @@ pub enum Verb {
     Freeze(Freeze),
     /// Let what is frozen go on, by a word at a terminal, or by two people's signatures (people only)
     Thaw(Json),
+    /// Look who is banned for trying again and again, and end bans
+    #[command(subcommand)]
+    Jail(Jail),
     /// Say who may approve (people only)
     #[command(subcommand)]
     People(People),
@@ -127,7 +132,7 @@ pub enum Verb {
         #[arg(value_hint = ValueHint::DirPath)]
         dir: PathBuf,
     },
-    /// Explain a command or a topic: exit-codes, states, undo, policy, classes, settings, approvals, system, notify, freeze, witness
+    /// Explain a command or a topic: exit-codes, states, undo, policy, classes, settings, approvals, system, notify, freeze, jail, witness
     Help {
         /// A command or a topic
         topic: Option<String>,
@@ -147,6 +152,7 @@ impl Verb {
             Self::Deny(a) | Self::Revoke(a) => a.json,
             Self::Freeze(a) => a.json,
             Self::Pending(a) | Self::Thaw(a) => a.json,
+            Self::Jail(a) => a.wants_json(),
             Self::People(a) => a.wants_json(),
             Self::Undo(a) => a.which.json,
             Self::Redo(a) => a.json,

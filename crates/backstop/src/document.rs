@@ -4,6 +4,7 @@
 mod approval;
 mod freeze;
 mod install;
+mod jail;
 mod policy;
 
 use std::borrow::Cow;
@@ -27,6 +28,7 @@ pub use freeze::{FreezeDocument, ThawDocument};
 pub use install::{
     AgentDocument, FileDocument, HoleDocument, InstallDocument, ProofDocument, SetupDocument, StepDocument,
 };
+pub use jail::{ClearDocument, JailDocument, JailTestDocument};
 pub use policy::{
     ChangedRun, PolicyCheckDocument, PolicyExplainDocument, PolicyShowDocument, PolicySimulateDocument,
     PolicyTestDocument, TrialDocument,

@@ -533,7 +533,10 @@ pub fn belongs(e: &Entry, runs: &[RunId], (from, to): (Timestamp, Timestamp)) ->
         | Body::GuardStarted { .. }
         | Body::GuardStopped { .. }
         | Body::HostFrozen { .. }
-        | Body::HostThawed { .. } => meanwhile,
+        | Body::HostThawed { .. }
+        | Body::JailBanned { .. }
+        | Body::JailCleared { .. } => meanwhile,
+        Body::JailCounted { offence } => offence.run.is_some_and(|run| runs.contains(&run)),
         body => body.run().is_some_and(|run| runs.contains(&run)),
     }
 }

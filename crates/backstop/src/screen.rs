@@ -6,6 +6,7 @@ pub mod diff;
 pub mod doctor;
 pub mod freeze;
 pub mod install;
+pub mod jail;
 pub mod list;
 pub mod message;
 pub mod page;

@@ -6,6 +6,7 @@ mod doctor;
 mod freeze;
 mod hook;
 mod install;
+mod jail;
 mod look;
 mod mcp;
 mod meta;
@@ -74,6 +75,7 @@ pub fn dispatch(verb: Verb) -> Done {
         Verb::Revoke(typed) => approve::decide(&typed, &Choice::Revoke.into()),
         Verb::Freeze(typed) => freeze::freeze(&typed),
         Verb::Thaw(json) => freeze::thaw(&json),
+        Verb::Jail(what) => jail::dispatch(&what),
         Verb::People(what) => people::people(&what),
         Verb::Discard(one) => takeback::discard(&one),
         Verb::Undo(typed) => takeback::undo(&typed),

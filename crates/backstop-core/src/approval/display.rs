@@ -12,6 +12,7 @@ use super::people::{Change, NewKey, People};
 use super::statement;
 use crate::effect::{Aspect, CrossingKind, Effect, EffectSet, FileType, Kind, Node};
 use crate::freeze::Freeze;
+use crate::jail::Ban;
 use crate::policy::{Decision, gives_rights};
 use crate::quoted::Quoted;
 use crate::run::RunRecord;
@@ -341,6 +342,28 @@ pub fn thaw(question: &Question, people: &People, freeze: &Freeze, asked_by: u32
         page.line("accounts", &numbers(&freeze.accounts));
     }
     page.line("then", "commands that stand go on where they were, new ones begin, and what is allowed takes effect");
+    page.0
+}
+
+/// The one line about a ban's end that is part of each statement.
+pub fn clear_summary(ban: &Ban) -> String {
+    statement::summary(&format!("the ban {} ends: {}", ban.code(), ban.key.in_words()))
+}
+
+/// The display of a ban's end.
+pub fn clear(question: &Question, people: &People, ban: &Ban, asked_by: u32) -> String {
+    let mut page = Page(String::new());
+    let owner = |uid: u32| people.of_account(uid).map_or("nobody's who may approve", |m| m.id.as_str());
+    head(&mut page, question, "the end of a ban on this machine");
+    page.line("asked by", &format!("user account {asked_by} ({})", owner(asked_by)));
+    page.line("banned", &ban.key.in_words());
+    page.line("since", &ban.at.to_string());
+    page.line("level", &format!("{}: {}", ban.level.name(), ban.level.means()));
+    page.line("tried", &quoted(&ban.closed()));
+    page.line(
+        "then",
+        "what of it stands goes on, what was counted against it is forgotten, and policy alone judges it",
+    );
     page.0
 }
 

@@ -16,6 +16,15 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Matter {
+    /// That a ban ends.
+    Clear {
+        /// When it was asked for: the same can be asked for again.
+        asked_at: Timestamp,
+        /// The user account that asked for it.
+        asked_by: u32,
+        /// The digest of the ban.
+        ban: Digest,
+    },
     /// A change of who may approve.
     People {
         /// When it was asked for: the same can be asked for again.
@@ -78,7 +87,7 @@ impl Matter {
     pub const fn run(&self) -> Option<RunId> {
         match self {
             Self::Run { run, .. } => Some(*run),
-            Self::People { .. } | Self::Thaw { .. } => None,
+            Self::Clear { .. } | Self::People { .. } | Self::Thaw { .. } => None,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::id::RunId;
 
 impl Body {
     /// The names of all types.
-    pub const NAMES: [&'static str; 36] = [
+    pub const NAMES: [&'static str; 39] = [
         "approval.asked",
         "approval.claimed",
         "approval.ended",
@@ -17,6 +17,9 @@ impl Body {
         "guard.stopped",
         "host.frozen",
         "host.thawed",
+        "jail.banned",
+        "jail.cleared",
+        "jail.counted",
         "notice.delivered",
         "notice.failed",
         "people.changed",
@@ -58,6 +61,9 @@ impl Body {
             Self::GuardStopped { .. } => "guard.stopped",
             Self::HostFrozen { .. } => "host.frozen",
             Self::HostThawed { .. } => "host.thawed",
+            Self::JailBanned { .. } => "jail.banned",
+            Self::JailCleared { .. } => "jail.cleared",
+            Self::JailCounted { .. } => "jail.counted",
             Self::Nested { .. } => "run.nested",
             Self::NoticeDelivered { .. } => "notice.delivered",
             Self::NoticeFailed { .. } => "notice.failed",
@@ -94,6 +100,7 @@ impl Body {
             Self::ApprovalAsked { .. }
                 | Self::ApprovalClaimed { .. }
                 | Self::HostThawed { .. }
+                | Self::JailCleared { .. }
                 | Self::PeopleChanged { .. }
                 | Self::RunCommitting { .. }
                 | Self::RunRedoing { .. }
@@ -115,12 +122,15 @@ impl Body {
             | Self::GuardStopped { .. }
             | Self::HostFrozen { .. }
             | Self::HostThawed { .. }
+            | Self::JailBanned { .. }
+            | Self::JailCleared { .. }
             | Self::NoticeDelivered { .. }
             | Self::NoticeFailed { .. }
             | Self::PeopleChanged { .. }
             | Self::PolicyLoaded { .. }
             | Self::PolicyRefused { .. }
             | Self::VaultPruned { .. } => None,
+            Self::JailCounted { offence } => offence.run,
             Self::Nested { run, .. }
             | Self::Recovered { run, .. }
             | Self::RunCommitted { run }

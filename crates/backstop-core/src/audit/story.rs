@@ -3,6 +3,7 @@
 
 mod approvals;
 mod freezes;
+mod jails;
 
 use std::collections::BTreeMap;
 
@@ -13,10 +14,12 @@ use crate::approval::statement::Choice;
 use crate::audit::{Body, By, Settled};
 use crate::digest::Digest;
 use crate::id::RunId;
+use crate::jail::Key;
 use crate::policy::Decision;
 use crate::time::Timestamp;
 use approvals::{Approvals, Granted};
 use freezes::Freezes;
+use jails::Jails;
 
 /// Which of an auditor's questions a complaint answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -88,6 +91,8 @@ struct Life {
     quorum: Quorum,
     /// The account that asked.
     uid: u32,
+    /// Whoever asked was banned then, as this.
+    banned: Option<Key>,
 }
 
 /// The runs as far as they have been told.
@@ -96,6 +101,7 @@ pub struct Story {
     lives: BTreeMap<RunId, Life>,
     approvals: Approvals,
     freezes: Freezes,
+    jails: Jails,
 }
 
 impl Story {
@@ -104,8 +110,9 @@ impl Story {
         let told = self.approvals.tell(at, body);
         let mut wrong: Vec<Complaint> =
             told.wrong.into_iter().map(|(question, what)| Complaint { question, run: body.run(), what }).collect();
-        if let Err((question, what)) = self.freezes.tell(body, &mut self.approvals) {
-            wrong.push(Complaint { question, run: body.run(), what });
+        let stands = self.freezes.tell(body, &mut self.approvals);
+        for told in [stands, self.jails.tell(at, body, &mut self.approvals)] {
+            wrong.extend(told.err().map(|(question, what)| Complaint { question, run: body.run(), what }));
         }
         let Some(run) = body.run() else { return wrong };
         let mut complain = |question, what: String| wrong.push(Complaint { question, run: Some(run), what });
@@ -120,6 +127,7 @@ impl Story {
                 claimed: None,
                 quorum: Quorum::TWO,
                 uid: by.unwrap_or(*uid),
+                banned: self.jails.on(at, body),
             };
             if self.lives.insert(run, life).is_some() {
                 complain(Question::Completeness, "requested a second time under the same name".to_owned());
@@ -144,6 +152,10 @@ impl Story {
             && matches!(life.door, Door::Committing | Door::Redoing);
         if finished && self.freezes.stands() {
             let what = "what a crash had cut off was brought to its end while everything was frozen";
+            complain(Question::Authorisation, what.to_owned());
+        }
+        if by_rules_alone(body) && life.banned.as_ref().is_some_and(|key| self.jails.stands(at, key)) {
+            let what = "took effect by rules alone, and whoever asked was banned";
             complain(Question::Authorisation, what.to_owned());
         }
         if let Some((effects, excluded)) = told.asked {
@@ -248,6 +260,9 @@ fn may_follow(body: &Body, door: Door) -> bool {
         | Body::GuardStopped { .. }
         | Body::HostFrozen { .. }
         | Body::HostThawed { .. }
+        | Body::JailBanned { .. }
+        | Body::JailCleared { .. }
+        | Body::JailCounted { .. }
         | Body::NoticeDelivered { .. }
         | Body::NoticeFailed { .. }
         | Body::PeopleChanged { .. }
@@ -256,6 +271,11 @@ fn may_follow(body: &Body, door: Door) -> bool {
         | Body::RunRequested { .. }
         | Body::VaultPruned { .. } => true,
     }
+}
+
+/// True for what nobody was asked about.
+const fn by_rules_alone(body: &Body) -> bool {
+    matches!(body, Body::RunCommitting { by: By::Rule, .. } | Body::RunObserved { .. } | Body::RunInPlace { .. })
 }
 
 /// What speaks against the right that `body` claims.
@@ -364,6 +384,9 @@ impl Life {
             | Body::GuardStopped { .. }
             | Body::HostFrozen { .. }
             | Body::HostThawed { .. }
+            | Body::JailBanned { .. }
+            | Body::JailCleared { .. }
+            | Body::JailCounted { .. }
             | Body::NoticeDelivered { .. }
             | Body::NoticeFailed { .. }
             | Body::PeopleChanged { .. }

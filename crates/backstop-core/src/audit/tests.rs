@@ -1,5 +1,6 @@
 pub(crate) mod approvals;
 mod frozen;
+mod jailed;
 
 use std::collections::BTreeSet;
 
@@ -93,6 +94,9 @@ fn one_of_each() -> Vec<Body> {
         Body::AuditHeartbeat { clocks: clocks() },
         Body::HostFrozen { ended: vec![run()], freeze: freeze(None), host: "db-1".to_owned(), stopped: vec![run()] },
         Body::HostThawed { freeze: freeze(None).digest(), host: "db-1".to_owned(), request: Some(request), uid: 7 },
+        Body::JailBanned { ban: jailed::ban(None), host: "db-1".to_owned() },
+        Body::JailCleared { ban: digest(), host: "db-1".to_owned(), request: Some(request), uid: 7 },
+        Body::JailCounted { offence: jailed::offence() },
         Body::AuditRecovered { adopted: 1, cut: Some(digest()), cut_bytes: 3 },
         Body::AuditRecovered { adopted: 1, cut: None, cut_bytes: 0 },
         Body::AuditStarted { key: "k".to_owned() },
@@ -200,6 +204,10 @@ fn told(bodies: &[Body]) -> (Vec<(Question, String)>, usize) {
     let mut story = Story::default();
     let wrong = bodies.iter().flat_map(|b| story.tell(at(), b)).map(|c| (c.question, c.what)).collect();
     (wrong, story.open().len())
+}
+
+fn complaints(story: &[Body]) -> Vec<String> {
+    told(story).0.into_iter().map(|(question, what)| format!("{question:?}: {what}")).collect()
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 mod crash;
 mod damage;
-#[cfg(feature = "faults")]
 mod faults;
 mod fixtures;
 mod processes;

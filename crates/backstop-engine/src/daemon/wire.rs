@@ -28,7 +28,7 @@ use crate::porch::{Account, Wanted};
 use crate::rehearse::Lane;
 
 /// The version of these messages; others are refused.
-pub(crate) const VERSION: u32 = 4;
+pub(crate) const VERSION: u32 = 5;
 
 /// The longest message that the daemon takes: as much as the kernel lets a command's arguments and environment be,
 /// as JSON.
@@ -172,6 +172,8 @@ pub(crate) enum Ask {
     Frozen,
     Freeze { reason: Option<Bytes> },
     Thaw { named: Digest },
+    Jail,
+    Clear { named: Digest },
     Notices { from: Option<Mark>, wait_ms: u64 },
     TestNotice,
     Delivered { delivery: Delivery },
@@ -187,7 +189,9 @@ impl Ask {
             | Self::SettleEdit { .. }
             | Self::SettleEdits { .. } => Deed::Run,
             // Judged whatever was denied before: a person wants it.
-            Self::Retry { .. } | Self::Commit { .. } | Self::Redo { .. } | Self::Thaw { .. } => Deed::LetThrough,
+            Self::Retry { .. } | Self::Commit { .. } | Self::Redo { .. } | Self::Thaw { .. } | Self::Clear { .. } => {
+                Deed::LetThrough
+            }
             Self::Freeze { .. } => Deed::Stop,
             Self::Discard { .. } | Self::Undo { .. } => Deed::TakeBack,
             Self::Find { .. }
@@ -198,6 +202,7 @@ impl Ask {
             | Self::Content { .. }
             | Self::Asked { .. }
             | Self::Frozen
+            | Self::Jail
             | Self::People => Deed::Look,
             Self::Pending | Self::Statement { .. } | Self::Decide { .. } => Deed::Decide,
             Self::ChangePeople { .. } => Deed::Govern,

@@ -160,7 +160,7 @@ impl<'a> Worker<'a> {
         let person = &mut person;
         match ask {
             Ask::Run { wanted, options, around } => {
-                let options = own(options, &around.pass)?;
+                let options = self.own(options, &around.pass)?;
                 modest(&wanted)?;
                 let (wanted, around, whom) = self.whom(*wanted, around)?;
                 self.stand_in(around, handles, whom)?;
@@ -174,7 +174,7 @@ impl<'a> Worker<'a> {
                 json(self.house.rehearse_edit(wanted, person))
             }
             Ask::Retry { id, options, around } => {
-                let options = own(options, &around.pass)?;
+                let options = self.own(options, &around.pass)?;
                 self.stand_in(around, handles, None)?;
                 json(self.house.retry(id, &options, person))
             }
@@ -228,6 +228,8 @@ impl<'a> Worker<'a> {
                 json(self.house.freeze(reason.as_ref()))
             }
             Ask::Thaw { named } => json(self.house.thaw(named)),
+            Ask::Jail => json(self.house.jail()),
+            Ask::Clear { named } => json(self.house.clear(named)),
             Ask::Notices { from, wait_ms } => json(self.house.notices(from.as_ref(), Duration::from_millis(wait_ms))),
             Ask::TestNotice => json(self.house.test_notice()),
             Ask::Delivered { delivery } => json(self.house.delivered(&delivery)),
@@ -235,8 +237,23 @@ impl<'a> Worker<'a> {
     }
 
     fn person(&self) -> Other {
-        let asks = authority::may(self.standing, Deed::LetThrough).is_ok();
-        Other::new(Arc::clone(&self.wire), asks, Arc::clone(&self.streams))
+        Other::new(Arc::clone(&self.wire), self.may_be_a_person(), Arc::clone(&self.streams))
+    }
+
+    /// True where people use the account, as far as the machine knows.
+    fn may_be_a_person(&self) -> bool {
+        authority::may(self.standing, Deed::LetThrough).is_ok()
+    }
+
+    /// Of the options only those that are a caller's to choose.
+    fn own(&self, options: RunOptions, pass: &[i32]) -> Result<RunOptions, Failure> {
+        for fd in [options.cwd_to, options.shell_from].into_iter().flatten() {
+            if !pass.contains(&i32::from(fd)) {
+                return Err(Failure::usage(format!("descriptor {fd} is no pipe that came along")));
+            }
+        }
+        let person = options.person && self.may_be_a_person();
+        Ok(RunOptions { anew: false, keep_undo: false, leave: false, person, ..options })
     }
 
     /// As whom the command is to run, and what is around it then: of the caller's environment nothing that could lead
@@ -310,16 +327,6 @@ fn short<'a>(mut texts: impl Iterator<Item = &'a Bytes>) -> Result<(), Failure> 
         return Err(Failure::usage(format!("a reason, a session or a name is longer than {LONGEST_TEXT} bytes")));
     }
     Ok(())
-}
-
-/// Of the options only those that are a caller's to choose.
-fn own(options: RunOptions, pass: &[i32]) -> Result<RunOptions, Failure> {
-    for fd in [options.cwd_to, options.shell_from].into_iter().flatten() {
-        if !pass.contains(&i32::from(fd)) {
-            return Err(Failure::usage(format!("descriptor {fd} is no pipe that came along")));
-        }
-    }
-    Ok(RunOptions { anew: false, keep_undo: false, leave: false, ..options })
 }
 
 /// Takes every number below [`NUMBERS`]: what this process opens from here on has a higher one.

@@ -18,7 +18,7 @@ use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, Offer, Outcome, Person, Thawed};
+use super::{Cleared, Engine, Offer, Outcome, Person, Thawed};
 use crate::approvals::{self, Request};
 use crate::clock;
 use crate::failure::{Failure, FailureKind};
@@ -70,6 +70,8 @@ pub enum Decided {
     People(Pending, People),
     /// The quorum is there, and what was frozen goes on.
     Thawed(Pending, Thawed),
+    /// The quorum is there, and this ban is over.
+    Cleared(Pending, Cleared),
 }
 
 /// A claim on an approved request, while what it is about is executed.
@@ -201,6 +203,7 @@ impl Engine {
             Matter::Run { run, .. } => Ok(self.record_if_any(*run)?.is_some_and(|r| r.state == State::Held)),
             Matter::People { revision, .. } => Ok(self.people()?.revision == *revision),
             Matter::Thaw { freeze, .. } => self.is_frozen_by(*freeze),
+            Matter::Clear { ban, .. } => self.is_banned_by(*ban),
         }
     }
 
@@ -271,6 +274,10 @@ impl Engine {
                 let thawed = self.thaw_approved(request)?;
                 return Ok(Decided::Thawed(Pending { phase: Phase::Committed, ..pending }, thawed));
             }
+            if let (Phase::Approved { .. }, Matter::Clear { ban, .. }) = (pending.phase, &pending.question.matter) {
+                let cleared = self.clear_approved(request, *ban)?;
+                return Ok(Decided::Cleared(Pending { phase: Phase::Committed, ..pending }, cleared));
+            }
             (pending, run)
         };
         match (pending.phase, run) {
@@ -310,6 +317,10 @@ impl Engine {
                 }
                 Matter::Thaw { .. } => {
                     let made = |b: &Body| matches!(b, Body::HostThawed { request: Some(r), .. } if *r == digest);
+                    self.records.says(made)?
+                }
+                Matter::Clear { .. } => {
+                    let made = |b: &Body| matches!(b, Body::JailCleared { request: Some(r), .. } if *r == digest);
                     self.records.says(made)?
                 }
             };
@@ -434,6 +445,7 @@ impl Engine {
             (Matter::Run { run, .. }, _) => format!("see it: backstop show {run}"),
             (Matter::People { .. }, _) => "see who may approve: backstop people list".to_owned(),
             (Matter::Thaw { .. }, _) => "ask anew: backstop thaw".to_owned(),
+            (Matter::Clear { .. }, _) => "see who is banned, and ask anew: backstop jail list".to_owned(),
         };
         Err(Failure::new(FailureKind::Refused, what).next(next))
     }

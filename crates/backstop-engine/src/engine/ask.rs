@@ -130,6 +130,36 @@ impl Engine {
         }
     }
 
+    /// Who may approve what takes this quorum and is no run; refused where they are not enrolled.
+    pub(super) fn founded(&mut self, quorum: &Quorum, what: &str, lock: &Lock) -> Result<People, Failure> {
+        self.settle_people(lock)?;
+        let people = self.people()?;
+        if !people.founded {
+            let what = format!("it takes {} {what}, and they are not enrolled", quorum.in_words());
+            return Err(Failure::new(FailureKind::Refused, what).next("enrol two people: backstop people add"));
+        }
+        Ok(people)
+    }
+
+    /// Does what a quorum agreed to, where the right to it is that (on this machine, by its name); with a remark where
+    /// that it is done can't be noted.
+    pub(super) fn by_right<T>(
+        &mut self,
+        request: Request,
+        is_it: impl FnOnce(&Right, &str) -> bool,
+        act: impl FnOnce(&mut Self, Digest) -> Result<T, Failure>,
+    ) -> Result<(T, Option<String>), Failure> {
+        let people = self.people()?;
+        let (mut claim, digest, right) = self.claim_right(request, &people)?;
+        if !is_it(&right, &people.host) {
+            let refused = Failure::new(FailureKind::Refused, "that is not what the people it needs agreed to");
+            return Err(self.came_to_nothing(&mut claim, refused));
+        }
+        // Where this fails, nobody knows here whether it is on record; whoever looks next finds out.
+        let done = act(self, digest)?;
+        Ok((done, self.executed(&mut claim, true).err().map(|failure| failure.what)))
+    }
+
     /// Ends a claim of which nothing came, for this reason.
     pub(super) fn came_to_nothing(&mut self, claim: &mut Claim, why: Failure) -> Failure {
         self.executed(claim, false).err().into_iter().fold(why, |first, second| first.next(second.what))

@@ -201,12 +201,7 @@ impl Engine {
     }
 
     fn ask_to_thaw(&mut self, freeze: &Freeze, quorum: Quorum, lock: &Lock) -> Result<Thaw, Failure> {
-        self.settle_people(lock)?;
-        let people = self.people()?;
-        if !people.founded {
-            let what = format!("it takes {} to let it go on, and they are not enrolled", quorum.in_words());
-            return Err(Failure::new(FailureKind::Refused, what).next("enrol two people: backstop people add"));
-        }
+        let people = self.founded(&quorum, "to let it go on", lock)?;
         let named = freeze.digest();
         let same = |matter: &Matter| matches!(matter, Matter::Thaw { freeze, .. } if *freeze == named);
         let (now, by) = (clock::now(), self.caller());
@@ -223,18 +218,16 @@ impl Engine {
 
     /// Lets go on what a quorum agreed to.
     pub(super) fn thaw_approved(&mut self, request: Request) -> Result<Thawed, Failure> {
-        let people = self.people()?;
         let Some(freeze) = self.frozen()? else {
             return Err(Failure::new(FailureKind::Refused, "nothing is frozen any more"));
         };
-        let (mut claim, digest, right) = self.claim_right(request, &people)?;
-        if !right.is_to_thaw(&people.host, freeze.digest()) {
-            let refused = Failure::new(FailureKind::Refused, "that is not what the people it needs agreed to");
-            return Err(self.came_to_nothing(&mut claim, refused));
-        }
-        // Where this fails, nobody knows here whether it is on record; whoever looks next finds out.
-        let mut thawed = self.thaw_now(freeze, Some(digest))?;
-        thawed.notes.extend(self.executed(&mut claim, true).err().map(|failure| failure.what));
+        let named = freeze.digest();
+        let (mut thawed, note) = self.by_right(
+            request,
+            |right, host| right.is_to_thaw(host, named),
+            |engine, digest| engine.thaw_now(freeze, Some(digest)),
+        )?;
+        thawed.notes.extend(note);
         Ok(thawed)
     }
 
@@ -252,11 +245,7 @@ impl Engine {
     }
 
     fn goes_on(&mut self, freeze: Freeze) -> Result<Thawed, Failure> {
-        let stood: Vec<RunId> = marks(&self.store)?
-            .into_iter()
-            .filter(|(_, mark)| matches!(mark, Mark::Stands(..)))
-            .map(|(id, _)| id)
-            .collect();
+        let stood = stood_by(&self.store, freeze.digest())?;
         freeze::end(&self.store)?;
         let mut notes = Vec::new();
         if let Err(e) = freeze::ring(&self.store) {
@@ -274,6 +263,12 @@ impl Engine {
     pub(super) fn is_frozen_by(&self, named: Digest) -> Result<bool, Failure> {
         Ok(self.frozen()?.is_some_and(|freeze| freeze.digest() == named))
     }
+}
+
+/// The runs whose command stands by this freeze, or this ban.
+pub(super) fn stood_by(store: &Store, named: Digest) -> Result<Vec<RunId>, Failure> {
+    let stood = |(id, mark): (RunId, Mark)| matches!(mark, Mark::Stands(_, by) if by == named).then_some(id);
+    Ok(marks(store)?.into_iter().filter_map(stood).collect())
 }
 
 /// It was let go on while it was pressed.

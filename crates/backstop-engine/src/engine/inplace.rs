@@ -20,7 +20,7 @@ const NO_UNDO: &str = "it ran in place: undo does not cover what it changed in t
 pub(super) const fn had_begun(error: &RehearseError) -> bool {
     use RehearseError as E;
     match error {
-        E::Frozen { begun } => *begun,
+        E::Frozen { begun } | E::Banned { begun } => *begun,
         other => {
             !matches!(other, E::NoOverlay { .. } | E::Volume(_) | E::View(_) | E::Cwd { .. } | E::Descriptor { .. })
         }

@@ -17,6 +17,7 @@ use backstop_core::time::Timestamp;
 
 use super::edit::Unchanged;
 use super::inplace::had_begun;
+use super::jail::Subject;
 use super::told::{nested, note_end, open_doors, rehearsal_failure};
 use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, Step};
 use crate::clock;
@@ -53,6 +54,8 @@ impl Engine {
         self.is_his_own(&request)?;
         self.sound_for(request.asked_by())?;
         self.not_frozen()?;
+        let subject = self.subject(&request, options);
+        self.not_shut(&subject, &options.jail)?;
         let mut trace = Trace::start();
         // What the session's tools did so far comes before what this command does.
         let unsettled = match &request.session {
@@ -60,7 +63,7 @@ impl Engine {
             None => Vec::new(),
         };
         let asked = request.in_place;
-        let lane = self.lane(&request, options);
+        let lane = self.lane(&request, options, self.is_banned(&subject)?);
         request.in_place = matches!(lane, Lane::InPlace(_));
         if asked {
             person.background(&lane);
@@ -73,7 +76,7 @@ impl Engine {
         record.notes.extend(unsettled);
         trace.phase("begin");
         let reads = lane == Lane::Read;
-        let rehearsal = match self.rehearse(&record, options, lane) {
+        let rehearsal = match self.rehearse(&record, options, lane, &subject) {
             Ok(rehearsal) if record.request.in_place => return self.ran_in_place(&mut record, rehearsal, trace),
             Ok(rehearsal) => rehearsal,
             Err(error) if record.request.in_place && had_begun(&error) => {
@@ -87,7 +90,7 @@ impl Engine {
         if reads {
             record.notes.extend(rehearsal.wrong_guess());
         }
-        let mut outcome = self.conclude(&mut record, rehearsal, options, person, &mut trace)?;
+        let mut outcome = self.conclude(&mut record, rehearsal, (options, &subject), person, &mut trace)?;
         // What is answered may be the run about which people are asked already; that one goes on.
         let ended = if outcome.record.id == record.id { &mut outcome.record } else { &mut record };
         self.over(ended);
@@ -155,8 +158,8 @@ impl Engine {
         Ok((record, alive))
     }
 
-    /// On what view a command runs.
-    fn lane(&self, request: &Request, options: &RunOptions) -> Lane {
+    /// On what view a command runs. Of whoever is banned everything is seen.
+    fn lane(&self, request: &Request, options: &RunOptions, banned: bool) -> Lane {
         // A guess that only saves time: behind the same walls and without any right to write, a command
         // that would write after all fails.
         if !options.rehearse && lane::lane(&reading::script(request)) == lane::Lane::Read {
@@ -164,6 +167,7 @@ impl Engine {
         } else if request.in_place
             && !options.rehearse
             && !options.keep_undo
+            && !banned
             && self.standing(request, None).is_shipped()
         {
             Lane::InPlace(self.ground(request, &[]).in_place())
@@ -172,12 +176,18 @@ impl Engine {
         }
     }
 
-    fn rehearse(&self, record: &RunRecord, options: &RunOptions, lane: Lane) -> Result<Rehearsal, RehearseError> {
+    fn rehearse(
+        &self,
+        record: &RunRecord,
+        options: &RunOptions,
+        lane: Lane,
+        subject: &Subject,
+    ) -> Result<Rehearsal, RehearseError> {
         rehearse(&RehearseInput {
             id: record.id,
             request: &record.request,
             state: &self.settings.state,
-            gate: &Gate::new(&self.store, record.id),
+            gate: &Gate::new(&self.store, record.id, subject.stands_by()),
             home: self.settings.home.as_ref(),
             hide: &self.hidden_from(&record.request),
             cwd_to: options.cwd_to,
@@ -217,7 +227,7 @@ impl Engine {
         &mut self,
         record: &mut RunRecord,
         rehearsal: Rehearsal,
-        options: &RunOptions,
+        (options, subject): (&RunOptions, &Subject),
         person: &mut dyn Person,
         trace: &mut Trace,
     ) -> Result<Outcome, Failure> {
@@ -235,7 +245,7 @@ impl Engine {
         trace.phase("ledger");
         let ground = self.ground(&record.request, &rehearsal.volumes);
         // Where nothing would change, there is nothing to judge: most commands only look.
-        let mut standing = None;
+        let (mut standing, mut tried) = (None, None);
         let judgement = if plan.ops.is_empty() && effects.is_empty() {
             Judgement::of(Vec::new())
         } else {
@@ -246,6 +256,8 @@ impl Engine {
             record.notes.extend(law.note());
             trace.phase("law");
             let judgement = law.judge(&findings, policy::floor(&effects, &ground));
+            let (judgement, what) = self.under_ban(subject, &findings, &ground, judgement)?;
+            tried = Some(what).filter(|_| !options.dry_run && effects.conflicts.is_empty());
             trace.phase("judge");
             judgement
         };
@@ -329,6 +341,7 @@ impl Engine {
             Decision::Allow => By::Rule,
             _ => By::Person { uid: self.caller() },
         };
+        self.note_tried(record, (subject, &options.jail), tried, answer, &mut entries);
         match answer {
             None if options.dry_run => {
                 record.state = State::DryRun;

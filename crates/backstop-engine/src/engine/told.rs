@@ -48,6 +48,10 @@ pub(super) fn rehearsal_failure(error: &RehearseError) -> Failure {
                 .next("make room (backstop vault status), or let it write less at once")
         }
         RehearseError::Frozen { .. } => crate::freeze::refused(format!("{error}; nothing of it took effect")),
+        RehearseError::Banned { .. } => {
+            Failure::new(FailureKind::Refused, format!("{error}; nothing of it took effect"))
+                .next("see by whom and why: backstop jail list")
+        }
         RehearseError::Lost => Failure::because("nothing took effect", error),
         // Only of what ran in place, which is ended in other words.
         RehearseError::Replaced { .. } => Failure::because("the command was ended", error),

@@ -24,7 +24,7 @@ use super::inside::{self, Message, Order};
 use super::plan::{self, Prepared, Watch};
 use super::tty::Foreground;
 use super::{Lane, Rehearsal, RehearseError, RehearseInput};
-use crate::freeze::Gate;
+use crate::freeze::{Gate, Shut};
 use crate::settings::Line;
 use crate::volume::{self, How, Leftover};
 
@@ -215,7 +215,8 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
         drop(beside);
         init.reap().map_err(RehearseError::io("wait for the run's end"))?;
         served.map_err(RehearseError::io("be served as before"))?;
-        let ended = matches!(waited, Err(RehearseError::Frozen { begun: true }));
+        let ended =
+            matches!(waited, Err(RehearseError::Frozen { begun: true } | RehearseError::Banned { begun: true }));
         input.gate.over(ended).map_err(RehearseError::io("say that the command has ended"))?;
         match waited {
             // Where no overlay can be had, what breaks afterwards is not the news.
@@ -362,7 +363,7 @@ impl Beside<'_> {
                 self.message(Message::decode(&text).ok_or(RehearseError::Lost)?, handles.pop())?;
             }
             if matches!(self.frost, Frost::Told(end) if Instant::now() >= end) {
-                return Err(RehearseError::Frozen { begun: true });
+                return Err(self.did_not_stand());
             }
             if Instant::now() >= look {
                 self.space.check()?;
@@ -382,7 +383,11 @@ impl Beside<'_> {
             // It passes the gate first.
             return Ok(());
         }
-        match (self.gate.is_shut(), self.frost) {
+        let shut = self.gate.shut();
+        if shut == Some(Shut::Locked) {
+            return Err(RehearseError::Banned { begun: true });
+        }
+        match (shut.is_some(), self.frost) {
             (true, Frost::None) => {
                 self.relapses = 0;
                 self.frost = self.told_now();
@@ -401,6 +406,14 @@ impl Beside<'_> {
             }
             (true, Frost::Told(_)) => self.awake(),
             (false, Frost::None) => Ok(()),
+        }
+    }
+
+    /// It is ended.
+    fn did_not_stand(&self) -> RehearseError {
+        match self.gate.shut() {
+            Some(Shut::Banned(_) | Shut::Locked) => RehearseError::Banned { begun: true },
+            Some(Shut::Frozen) | None => RehearseError::Frozen { begun: true },
         }
     }
 
@@ -474,8 +487,10 @@ impl Beside<'_> {
             Message::Ready => {
                 self.told.ready = true;
                 self.listener = handle;
-                if !self.gate.open().map_err(RehearseError::io("ask whether everything is frozen"))? {
-                    return Err(RehearseError::Frozen { begun: false });
+                match self.gate.open().map_err(RehearseError::io("ask whether everything is frozen"))? {
+                    Some(Shut::Frozen) => return Err(RehearseError::Frozen { begun: false }),
+                    Some(Shut::Banned(_) | Shut::Locked) => return Err(RehearseError::Banned { begun: false }),
+                    None => {}
                 }
                 self.order(Order::Begin)?;
             }
@@ -488,7 +503,7 @@ impl Beside<'_> {
             Message::Stirs => {
                 self.relapses += 1;
                 if self.relapses > RELAPSES {
-                    return Err(RehearseError::Frozen { begun: true });
+                    return Err(self.did_not_stand());
                 }
                 self.frost = self.told_now();
                 self.gate.goes_on().map_err(RehearseError::io("say that the command goes on"))?;

@@ -47,7 +47,7 @@ pub fn main(args: &[String]) {
     let _alive = store.alive(id).expect("a mark");
     let input = RehearseInput {
         id,
-        gate: &Gate::new(&store, id),
+        gate: &Gate::new(&store, id, [].into()),
         request: &request,
         state: Path::new(state),
         home: home.as_ref(),

@@ -125,6 +125,7 @@ impl DecidedDocument {
             Decided::Run(asked, outcome) => (asked, None, Some(outcome.record.clone())),
             Decided::People(asked, people) => (asked, Some(people.clone()), None),
             Decided::Thawed(asked, _) => (asked, None, None),
+            Decided::Cleared(asked, _) => (asked, None, None),
         };
         Self { exit_code, people, request: RequestDocument::of(asked), run, version: VERSION }
     }

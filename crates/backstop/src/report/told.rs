@@ -160,6 +160,9 @@ impl Told {
             | Body::GuardStopped { .. }
             | Body::HostFrozen { .. }
             | Body::HostThawed { .. }
+            | Body::JailBanned { .. }
+            | Body::JailCleared { .. }
+            | Body::JailCounted { .. }
             | Body::NoticeDelivered { .. }
             | Body::NoticeFailed { .. }
             | Body::PeopleChanged { .. }

@@ -21,7 +21,7 @@ use super::style::{Ink, Style, pad};
 pub fn name(asked: &Pending) -> String {
     match &asked.question.matter {
         Matter::Run { run, .. } => run.to_string(),
-        Matter::People { .. } | Matter::Thaw { .. } => code(asked.question.request),
+        Matter::Clear { .. } | Matter::People { .. } | Matter::Thaw { .. } => code(asked.question.request),
     }
 }
 
@@ -167,7 +167,7 @@ pub fn decided(decided: &Decided, choice: Choice, now: Timestamp, style: Style) 
         Decided::Waits(asked) => (asked, "taken", Ink::Changed),
         Decided::Over(asked) => (asked, asked.phase.name(), Ink::Lost),
         Decided::Reviewed(asked) => (asked, "reviewed", Ink::Changed),
-        Decided::Run(asked, _) | Decided::People(asked, _) | Decided::Thawed(asked, _) => {
+        Decided::Run(asked, _) | Decided::People(asked, _) | Decided::Thawed(asked, _) | Decided::Cleared(asked, _) => {
             (asked, "approved", Ink::Made)
         }
     };
@@ -181,13 +181,17 @@ pub fn decided(decided: &Decided, choice: Choice, now: Timestamp, style: Style) 
         Decided::Thawed(_, thawed) => {
             format!("by all it takes; {} on", size::counted(thawed.runs.len() as u64, "command goes", "commands go"))
         }
+        Decided::Cleared(_, cleared) => format!("by all it takes; {} is banned no more", cleared.ban.key.in_words()),
         Decided::People(_, people) => format!("by all it takes; in force as revision {}", people.revision),
     };
     push(&mut out, format_args!("backstop: {} {}: {what}\n", style.ink(ink, word), style.ink(Ink::Strong, &name)));
     line(&mut out, style, "state", &state(asked, now));
-    if let Decided::Thawed(_, thawed) = decided {
-        thawed.notes.iter().for_each(|note| line(&mut out, style, "note", &tame(note.as_bytes())));
-    }
+    let notes: &[String] = match decided {
+        Decided::Thawed(_, thawed) => &thawed.notes,
+        Decided::Cleared(_, cleared) => &cleared.notes,
+        _ => &[],
+    };
+    notes.iter().for_each(|note| line(&mut out, style, "note", &tame(note.as_bytes())));
     if matches!(decided, Decided::Waits(_)) {
         line(&mut out, style, "next", &format!("another person: backstop approve {name} --key FILE"));
     }

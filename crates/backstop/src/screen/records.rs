@@ -67,6 +67,22 @@ pub fn said(body: &Body) -> (String, Ink) {
             let by = request.map_or_else(String::new, |r| format!(", approved as {}", code(r)));
             (format!("what was frozen goes on (user {uid}{by})"), Ink::Made)
         }
+        Body::JailBanned { ban, .. } => {
+            let until = ban.until.map_or_else(String::new, |until| format!(" until {until}"));
+            let tried = tame(ban.closed().as_bytes());
+            (format!("{} is banned{until} ({}): {tried}", ban.key.in_words(), ban.level.name()), Ink::Lost)
+        }
+        Body::JailCleared { ban, request, uid, .. } => {
+            let by = request.map_or_else(String::new, |r| format!(", approved as {}", code(r)));
+            (format!("the ban {} was ended (user {uid}{by})", code(*ban)), Ink::Made)
+        }
+        Body::JailCounted { offence } => {
+            let classes: Vec<String> = offence.classes.iter().map(|c| tame(c.to_string().as_bytes())).collect();
+            let who = offence.keys.first().map_or_else(String::new, backstop_core::jail::Key::in_words);
+            let what =
+                if classes.is_empty() { "begins nothing while it is banned".to_owned() } else { classes.join(", ") };
+            (format!("counted against {who}: {what}"), Ink::Changed)
+        }
         Body::NoticeDelivered { attempts, channel, entry } => {
             let tries = if *attempts == 1 { String::new() } else { format!(", at the {attempts}. attempt") };
             (format!("people were told of entry {entry} by {}{tries}", quoted(channel)), Ink::Faint)

@@ -10,11 +10,12 @@ use crate::args::Backstop;
 use crate::exit;
 use crate::out::{self, Done};
 
-const TOPICS: [(&str, &str); 11] = [
+const TOPICS: [(&str, &str); 12] = [
     ("exit-codes", include_str!("../topics/exit-codes.txt")),
     ("states", include_str!("../topics/states.txt")),
     ("undo", include_str!("../topics/undo.txt")),
     ("freeze", include_str!("../topics/freeze.txt")),
+    ("jail", include_str!("../topics/jail.txt")),
     ("witness", include_str!("../topics/witness.txt")),
     ("policy", include_str!("../topics/policy.txt")),
     ("approvals", include_str!("../topics/approvals.txt")),

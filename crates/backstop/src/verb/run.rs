@@ -51,6 +51,7 @@ pub fn run(typed: &Run) -> Done {
     let options = RunOptions {
         dry_run: typed.dry_run,
         hold: typed.hold,
+        person: io::stdin().is_terminal() && io::stderr().is_terminal(),
         cwd_to: typed.cwd_to,
         shell_from: typed.shell_from,
         rehearse: typed.rehearse,

@@ -29,6 +29,11 @@ impl Right {
         self.host == host && matches!(self.matter, Matter::Thaw { freeze, .. } if freeze == named)
     }
 
+    /// True where it is a right to end, on this machine, the ban that this names.
+    pub fn is_to_clear(&self, host: &str, named: Digest) -> bool {
+        self.host == host && matches!(self.matter, Matter::Clear { ban, .. } if ban == named)
+    }
+
     /// For tests of what needs one.
     #[cfg(test)]
     pub(crate) fn made_up(host: &str, matter: Matter) -> Self {

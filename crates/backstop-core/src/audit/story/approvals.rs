@@ -52,7 +52,7 @@ struct Asked {
 pub(super) struct Approvals {
     people: Option<People>,
     asked: BTreeMap<Digest, Asked>,
-    /// The quorum of a change of people, or of a thaw, that was claimed and is not made yet.
+    /// The quorum of what is no run (a change of people, a thaw, a ban's end) that was claimed and is not made yet.
     granted: BTreeMap<Digest, (Timestamp, Vec<Vote>)>,
     /// For which request the glass was broken, until that is reviewed.
     broken: Option<Digest>,
@@ -89,7 +89,7 @@ impl Approvals {
                     Matter::Run { effects, plan, .. } => {
                         told.granted = Some(Granted { effects, plan, quorum, request: *request });
                     }
-                    Matter::People { .. } | Matter::Thaw { .. } => {
+                    Matter::Clear { .. } | Matter::People { .. } | Matter::Thaw { .. } => {
                         drop(self.granted.insert(*request, (at, votes.clone())));
                     }
                 })
@@ -206,17 +206,29 @@ impl Approvals {
         }
     }
 
-    /// Whether a quorum agreed that this freeze ends: the one that it took, once.
-    pub fn thaws(&mut self, request: Digest, ends: Digest, takes: Option<&Quorum>) -> Result<(), String> {
-        self.granted.remove(&request).ok_or("thawed without the approval that it names")?;
-        let question = &self.asked.get(&request).ok_or("thawed by an approval that nobody was asked for")?.question;
-        match question.matter {
-            Matter::Thaw { freeze, .. } if freeze == ends => {}
-            _ => return Err("thawed by an approval of something else".to_owned()),
+    /// Whether what takes this quorum (none: one person's word) was done rightly; `what` says what was done. Where it names
+    /// a request, that was about it, by as many people, and is good for it once.
+    pub fn ended(
+        &mut self,
+        what: &str,
+        request: Option<Digest>,
+        is_it: impl Fn(&Matter) -> bool,
+        takes: Option<&Quorum>,
+    ) -> Result<(), String> {
+        let Some(request) = request else {
+            let short = |takes: &Quorum| Err(format!("{what} without {}, which it took", takes.in_words()));
+            return takes.map_or(Ok(()), short);
+        };
+        let claimed = self.granted.remove(&request);
+        claimed.ok_or_else(|| format!("{what} without the approval that it names"))?;
+        let asked = self.asked.get(&request);
+        let question = &asked.ok_or_else(|| format!("{what} by an approval that nobody was asked for"))?.question;
+        if !is_it(&question.matter) {
+            return Err(format!("{what} by an approval of something else"));
         }
         match takes {
             Some(takes) if !question.quorum.covers(takes) => {
-                Err(format!("thawed by fewer people than it took: {}", takes.in_words()))
+                Err(format!("{what} by fewer people than it took: {}", takes.in_words()))
             }
             _ => Ok(()),
         }

@@ -3,6 +3,7 @@
 
 use super::Question as Asks;
 use super::approvals::Approvals;
+use crate::approval::matter::Matter;
 use crate::audit::Body;
 use crate::freeze::Freeze;
 
@@ -32,12 +33,10 @@ impl Freezes {
                 let Some(ends) = self.now.take_if(|now| now.digest() == *freeze) else {
                     return Err((Asks::Completeness, "thawed, and the log does not show what was frozen".to_owned()));
                 };
-                match (request, &ends.quorum) {
-                    (Some(request), quorum) => approvals.thaws(*request, *freeze, quorum.as_ref()),
-                    (None, None) => Ok(()),
-                    (None, Some(quorum)) => Err(format!("thawed without {}, which it took", quorum.in_words())),
-                }
-                .map_err(|what| (Asks::Authorisation, what))
+                let is_it = |matter: &Matter| matches!(matter, Matter::Thaw { freeze: asked, .. } if asked == freeze);
+                approvals
+                    .ended("thawed", *request, is_it, ends.quorum.as_ref())
+                    .map_err(|what| (Asks::Authorisation, what))
             }
             Body::RunCommitting { .. } | Body::RunRedoing { .. } if self.now.is_some() => {
                 Err((Asks::Authorisation, format!("{} while everything was frozen", body.name())))

@@ -89,10 +89,10 @@ pub fn approved() -> [Body; 3] {
     ]
 }
 
-/// What is asked, voted and claimed where two people agree that this freeze ends; and the digest of the request.
-pub fn thaw_approved(freeze: Digest) -> (Vec<Body>, Digest) {
+/// What is asked and claimed where two people agree to what is no run; and the digest of the request.
+pub fn let_go(matter: impl Fn(Timestamp) -> Matter) -> (Vec<Body>, Digest) {
     let people = founded().1;
-    let question = question(Matter::Thaw { asked_at: later(0), asked_by: 1000, freeze });
+    let question = question(matter(later(0)));
     let request = question.request;
     let mut ballot = Ballot::new(question.clone());
     let votes = [("anna", 1), ("ben", 2)].map(|(p, n)| vote(&mut ballot, &people, p, n, Choice::ApproveOnce));

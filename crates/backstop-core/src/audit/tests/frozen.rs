@@ -1,7 +1,8 @@
 //! Stories in which everything is frozen: honest ones, and each way to lie about one.
 
-use super::approvals::{founding, thaw_approved};
+use super::approvals::{founding, let_go};
 use super::*;
+use crate::approval::matter::Matter;
 
 fn frozen(quorum: Option<Quorum>) -> Body {
     let stopped = vec![run()];
@@ -10,10 +11,6 @@ fn frozen(quorum: Option<Quorum>) -> Body {
 
 fn thawed(quorum: Option<Quorum>, request: Option<Digest>) -> Body {
     Body::HostThawed { freeze: freeze(quorum).digest(), host: "db-1".to_owned(), request, uid: 7 }
-}
-
-fn complaints(story: &[Body]) -> Vec<String> {
-    told(story).0.into_iter().map(|(question, what)| format!("{question:?}: {what}")).collect()
 }
 
 #[test]
@@ -42,15 +39,19 @@ fn what_nobody_let_go_on_takes_no_effect_meanwhile() {
     );
 }
 
+fn thaw(freeze: Digest) -> (Vec<Body>, Digest) {
+    let_go(|asked_at| Matter::Thaw { asked_at, asked_by: 1000, freeze })
+}
+
 #[test]
 fn it_goes_on_by_the_word_of_those_who_were_said_to_have_to_agree() {
     let two = Some(Quorum::TWO);
-    let (asked, request) = thaw_approved(freeze(two.clone()).digest());
+    let (asked, request) = thaw(freeze(two.clone()).digest());
     let [other, elsewhere] = [[9; 32], [8; 32]].map(Digest);
     let story = |asked: &[Body], thawed: Body| [&founding()[..], &[frozen(two.clone())], asked, &[thawed]].concat();
     assert_eq!(complaints(&story(&asked, thawed(two.clone(), Some(request)))), Vec::<String>::new());
     let wrong_freeze = Body::HostThawed { freeze: other, host: "db-1".to_owned(), request: None, uid: 7 };
-    let (of_another, by_another) = thaw_approved(elsewhere);
+    let (of_another, by_another) = thaw(elsewhere);
     for (story, expected) in [
         (story(&[], thawed(two.clone(), None)), "Authorisation: thawed without 2 people, which it took"),
         (story(&[], thawed(two.clone(), Some(request))), "Authorisation: thawed without the approval that it names"),

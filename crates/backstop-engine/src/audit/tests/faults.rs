@@ -55,10 +55,9 @@ fn at_every_fault_point_what_was_acknowledged_stays() {
     meet(&prepare("whole"), &format!("count:{}", counted.display()));
     let counted = fs::read_to_string(&counted).expect("read");
     let named: Vec<&str> = counted.lines().filter_map(|line| line.split(' ').nth(1)).collect();
-    let points = named.len();
-    assert!(points > 30, "{points}");
+    assert!(named.len() > 30, "{}", named.len());
     for kind in ["kill", "enospc", "eio"] {
-        for point in 0..points {
+        for (point, name) in named.iter().enumerate() {
             let fault = format!("{kind}:{point}");
             let dir = prepare(&fault);
             assert_eq!(meet(&dir, &fault), kind == "kill", "{fault}");
@@ -71,7 +70,7 @@ fn at_every_fault_point_what_was_acknowledged_stays() {
             let there: Vec<_> = entries(&audit, 0).filter_map(|e| e.expect("an entry").body.run()).collect();
             let kept: Vec<_> = there.iter().filter(|run| acknowledged.contains(run)).copied().collect();
             assert_eq!(kept, acknowledged, "{fault}");
-            if kind == "enospc" && named[point] == "audit.reserve" {
+            if kind == "enospc" && *name == "audit.reserve" {
                 // What has to be said is said where no more room can be taken.
                 assert_eq!(acknowledged.len(), 12, "{fault}");
             }
