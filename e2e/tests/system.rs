@@ -52,6 +52,9 @@ fn main() {
         claim("the-red-button-stops-all-and-two-people-let-it-go-on", &missing, || {
             plays(include_str!("../system/freeze.sh"), None).map(drop)
         }),
+        claim("who-tries-again-and-again-is-banned-and-two-people-end-it", &missing, || {
+            plays(include_str!("../system/jail.sh"), None).map(drop)
+        }),
         claim("a-full-disk-keeps-nobody-from-saying-how-it-ended", &missing, || {
             plays(include_str!("../system/full.sh"), None).map(drop)
         }),

@@ -485,11 +485,11 @@ mod tests {
 
     #[test]
     fn that_somebody_is_banned_is_told_by_every_channel() {
-        let ban = |until| Ban {
+        let ban = |until: Option<Timestamp>| Ban {
             at: NOON,
             classes: [Class { does: Does::Loses, to: "database\u{1b}".to_owned() }].into(),
             key: Key::Session { session: "s\u{202e}1".into(), uid: 1000 },
-            level: if until == None { Level::Frozen } else { Level::Asks },
+            level: if until.is_none() { Level::Frozen } else { Level::Asks },
             quorum: None,
             times: 0,
             until,
@@ -509,7 +509,7 @@ mod tests {
             [
                 format!(
                     "{title}  ban      {of_mild}\n  level    asks: a person is asked about every change\n  \
-                     tried    losing database\\x1b\n  until    2026-11-22T12:00:00Z\n{}{end}",
+                     tried    losing database\\x1b\n  until    {NOON}\n{}{end}",
                     look(&of_mild)
                 ),
                 format!(

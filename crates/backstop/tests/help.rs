@@ -30,6 +30,7 @@ fn help() {
                    (people only)
       thaw         Let what is frozen go on, by a word at a terminal, or by two people's signatures
                    (people only)
+      jail         Look who is banned for trying again and again, and end bans
       people       Say who may approve (people only)
       wait         Wait until a held run is decided, and end with its exit code
       runs         List runs, newest first
@@ -50,7 +51,7 @@ fn help() {
       uninstall    Take Backstop's hook out of the configuration of coding agents (people only)
       completions  Print completions for a shell
       help         Explain a command or a topic: exit-codes, states, undo, policy, classes, settings,
-                   approvals, system, notify, freeze, witness
+                   approvals, system, notify, freeze, jail, witness
 
     Options:
       -h, --help     Print help

@@ -39,6 +39,9 @@ pub(super) struct Standing {
 #[serde(deny_unknown_fields)]
 pub(super) struct Counted {
     at: Timestamp,
+    /// A ban on something of it stood already. It raises that, and is no reason to ban what is wider.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    covered: bool,
     offence: Offence,
 }
 
@@ -71,13 +74,13 @@ impl Jail {
         self.tidy(at, rules);
         let keys = offence.keys.clone();
         let weighs = self.weighs(&offence);
-        self.remember(at, offence);
+        let covered = self.remember(at, offence);
         self.counted.drain(..self.counted.len().saturating_sub(MOST));
         // The keys are in order: what is narrow goes first, and as long as that holds nothing wider is needed.
-        match self.bans.iter().position(|s| keys.contains(&s.ban.key)) {
-            Some(_) if !weighs => None,
-            Some(_) => self.raise(at, &keys, rules, quorum),
-            None => self.trip(at, &keys, rules),
+        match covered {
+            true if !weighs => None,
+            true => self.raise(at, &keys, rules, quorum),
+            false => self.trip(at, &keys, rules),
         }
     }
 
@@ -124,7 +127,8 @@ impl Jail {
     fn tally(&self, key: &Key) -> BTreeMap<Class, u32> {
         let mut tally: BTreeMap<Class, u32> = BTreeMap::new();
         let mut asked = BTreeSet::new();
-        for Counted { offence, .. } in self.counted.iter().filter(|c| c.offence.keys.contains(key)) {
+        let its = self.counted.iter().filter(|c| !c.covered && c.offence.keys.contains(key));
+        for Counted { offence, .. } in its {
             if offence.how == How::Asked && offence.effect.is_none_or(|effect| asked.insert(effect)) {
                 continue;
             }
@@ -203,9 +207,11 @@ impl Jail {
         }
     }
 
-    /// One that was counted, as the log tells of it.
-    pub fn remember(&mut self, at: Timestamp, offence: Offence) {
-        self.counted.push(Counted { at, offence });
+    /// One that was counted, also as the log tells of it; true where a ban on something of it stands.
+    pub fn remember(&mut self, at: Timestamp, offence: Offence) -> bool {
+        let covered = self.bans(at).any(|ban| offence.keys.contains(&ban.key));
+        self.counted.push(Counted { at, covered, offence });
+        covered
     }
 
     /// A ban as the log tells of it: it takes the place of what stood for the same.

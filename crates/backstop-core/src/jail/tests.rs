@@ -108,6 +108,20 @@ fn who_calls_its_session_another_name_is_known_by_something_wider() {
 }
 
 #[test]
+fn one_wild_session_is_no_reason_to_ban_others_and_two_are() {
+    let mut jail = Jail::default();
+    let tries = |jail: &mut Jail, name: &str, n: i64| -> Vec<(Key, Level)> {
+        let bans = (0..n).filter_map(|n| count(jail, n, tried(name, "database", n as u8)));
+        bans.map(|ban| (ban.key, ban.level)).collect()
+    };
+    assert_eq!(tries(&mut jail, "wild", 40).len(), 4);
+    assert_eq!(tries(&mut jail, "second", 4), []);
+    assert_eq!(tries(&mut jail, "second", 1), [(session("second"), Level::Asks)]);
+    let agent = Key::Agent { agent: "claude".into(), uid: 1000 };
+    assert_eq!(tries(&mut jail, "third", 1), [(agent, Level::Asks)]);
+}
+
+#[test]
 fn a_ban_that_ended_makes_the_next_one_longer_up_to_a_limit_and_a_week_forgets() {
     let rules = Rules { longest_minutes: 150, ..Rules::default() };
     let mut jail = Jail::default();
@@ -131,7 +145,7 @@ fn people_end_a_ban_by_its_name_and_then_it_begins_anew() {
     let mut jail = Jail::default();
     let bans: Vec<Ban> = (0..10).filter_map(|n| count(&mut jail, n, tried("s", "database", n as u8))).collect();
     let [first, second] = &bans[..] else { panic!("{bans:?}") };
-    assert_eq!(jail.unsaid(), [second.clone()]);
+    assert_eq!(jail.unsaid(), std::slice::from_ref(second));
     jail.said(second.digest());
     assert_eq!(jail.unsaid(), []);
     assert!(!jail.clear(first.digest()), "it is another one by now");

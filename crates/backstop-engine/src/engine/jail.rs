@@ -110,12 +110,23 @@ impl Engine {
     /// The jail as it is; made anew from the log where its file can't be read.
     fn remembered(&self) -> Result<Jail, Failure> {
         match jail::load(&self.store) {
-            Err(StoreError::Damaged { .. }) => self.from_the_log(),
+            Err(StoreError::Damaged { .. }) => self.by_the_log(),
             other => Ok(other?),
         }
     }
 
-    fn from_the_log(&self) -> Result<Jail, Failure> {
+    /// The same, and the file is whole again: the log may be long.
+    fn mended(&self) -> Result<Jail, Failure> {
+        if !matches!(jail::load(&self.store), Err(StoreError::Damaged { .. })) {
+            return self.remembered();
+        }
+        let _lock = self.store.lock("jail")?;
+        let jail = self.remembered()?;
+        jail::keep(&self.store, &jail)?;
+        Ok(jail)
+    }
+
+    fn by_the_log(&self) -> Result<Jail, Failure> {
         let mut jail = Jail::default();
         for entry in entries(&self.audit_dir(), 0) {
             let entry = entry.map_err(|e| {
@@ -124,8 +135,8 @@ impl Engine {
             })?;
             match entry.body {
                 Body::JailBanned { ban, .. } => jail.told(ban),
-                Body::JailCleared { ban, .. } => drop(jail.clear(ban)),
-                Body::JailCounted { offence } => jail.remember(entry.at, offence),
+                Body::JailCleared { ban, .. } => _ = jail.clear(ban),
+                Body::JailCounted { offence } => _ = jail.remember(entry.at, offence),
                 _ => {}
             }
         }
@@ -137,7 +148,7 @@ impl Engine {
         if subject.stands_by().is_empty() {
             return Ok(());
         }
-        let jail = self.remembered()?;
+        let jail = self.mended()?;
         if !jail.unsaid().is_empty() {
             self.catch_up_with_bans()?;
         }
