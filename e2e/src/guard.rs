@@ -6,6 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::Broken;
+
 const INSIDE: &str = "BACKSTOP_E2E_NAMESPACE";
 
 /// Where the programs of this build are: `target/PROFILE`. A test's own lies one deeper, in `deps`.
@@ -28,6 +30,16 @@ pub fn binary() -> PathBuf {
         Some(path) if path.is_file() => path,
         _ => panic!("no backstop program at {found:?}: run `cargo build -p backstop`, or set BACKSTOP_BIN"),
     }
+}
+
+/// A package of the distribution's that was unpacked and not installed, since its service would begin.
+///
+/// # Errors
+/// Where it is not there, with what to do.
+pub fn unpacked(package: &str) -> Result<PathBuf, Broken> {
+    let place = profile().map_err(Broken::io("find what was built"))?.join("../unpacked").join(package);
+    let found = place.canonicalize();
+    found.map_err(Broken::io(format!("find {package} unpacked (`cargo xtask test` does it, in its first step)")))
 }
 
 /// Why this machine cannot run tests in throw-away roots; none where it can.

@@ -18,6 +18,8 @@ daemon_up
 enrol_two
 agent mkdir -p /home/agent/ws/pg/base
 agent bash -c 'cd /home/agent/ws && echo 15 > pg/PG_VERSION && echo rows > pg/base/1'
+expect something-takes-effect 0 '' here backstop run --profile workstation --session s -c 'echo a > a'
+before=$(newest agent)
 here backstop run --profile workstation --session s -c ': spins; while :; do :; done' > /tmp/spins 2>&1 &
 spins=$!
 for _ in $(seq 100); do [ "$(states spins)" = R ] && break; sleep 0.1; done
@@ -39,6 +41,7 @@ daemon_up
 expect it-outlives-the-daemon 77 'losing database is closed' tries s 'truncate -s 0 pg/base/1'
 expect it-is-raised 77 'it changes nothing' tries s 'dd if=/dev/null of=pg/base/1'
 expect and-changes-nothing 77 'read-only' tries s 'echo x > x'
+expect it-takes-nothing-back 77 'is banned \(read-only\)' agent backstop undo "$before"
 expect what-ran-before-runs 0 '^R$' states spins
 tries s 'rm pg/base/1' > /tmp/said 2>&1
 tries s 'unlink pg/base/1' > /tmp/said 2>&1
@@ -69,6 +72,7 @@ expect nobody-is-banned 0 '^nobody is banned$' backstop jail list
 expect and-it-may-again 0 '' here backstop run --profile workstation --session s -c 'echo y > y'
 kill "$spins"
 wait "$spins" 2> /dev/null
+expect and-takes-back 0 'undone' agent backstop undo "$before"
 expect nothing-was-lost 0 '^rows$' cat /home/agent/ws/pg/base/1
 expect its-end-is-on-record 0 '^1$' bash -c 'backstop log --json --event jail.cleared | wc -l'
 expect each-ban-is-on-record 0 '^3$' banned

@@ -3,7 +3,7 @@
 //! gets at nothing of its guard's, nor by way of it at anybody else's.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -55,6 +55,7 @@ fn main() {
         claim("who-tries-again-and-again-is-banned-and-two-people-end-it", &missing, || {
             plays(include_str!("../system/jail.sh"), None).map(drop)
         }),
+        claim("a-fail2ban-that-is-there-bans-by-our-log", &missing, fail2ban),
         claim("a-full-disk-keeps-nobody-from-saying-how-it-ended", &missing, || {
             plays(include_str!("../system/full.sh"), None).map(drop)
         }),
@@ -65,8 +66,13 @@ fn main() {
 
 /// Plays a script; every claim that it makes has to hold.
 fn plays(script: &str, faulty: Option<&Path>) -> Result<Arena, Failed> {
+    plays_with(script, faulty, Vec::new())
+}
+
+/// The same with directories of the machine.
+fn plays_with(script: &str, faulty: Option<&Path>, borrowed: Vec<(PathBuf, String)>) -> Result<Arena, Failed> {
     let guard = faulty.map_or_else(guard::binary, Path::to_path_buf);
-    let arena = Arena::new(Plan { who: Who::Root, guard: Some(guard), borrowed: Vec::new() })?;
+    let arena = Arena::new(Plan { who: Who::Root, guard: Some(guard), borrowed })?;
     let said = arena.sh_as(Who::Root, &format!("{LIB}\n{script}\necho end >> /w/result"), &[], STEP)?;
     let result = read(&arena, "result")?;
     let claims = script.lines().filter(|l| l.trim_start().starts_with("expect ")).count();
@@ -124,6 +130,14 @@ fn verifies(dir: &Path, person: &str, text: &str) -> Result<(), Failed> {
     child.stdin.take().ok_or("no standard input")?.write_all(text.as_bytes())?;
     let status = child.wait()?;
     if status.success() { Ok(()) } else { Err(format!("OpenSSH does not verify what {person} signed").into()) }
+}
+
+/// As its distribution has it, and with the files that we ship for it.
+fn fail2ban() -> Result<(), Failed> {
+    let unpacked = guard::unpacked("fail2ban")?;
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../integrations/fail2ban");
+    let borrowed = vec![(unpacked, "/opt/fail2ban".to_owned()), (ours, "/opt/integration".to_owned())];
+    plays_with(include_str!("../system/fail2ban.sh"), None, borrowed).map(drop)
 }
 
 /// Prints the figures, which are no claims.

@@ -63,8 +63,53 @@ fn there(program: &str) -> bool {
     }
 }
 
+/// Packages that are unpacked below the target directory, and not installed: their service would begin, and this one bans.
+const UNPACKED: &[&str] = &["fail2ban"];
+
+fn unpack(package: &str) -> Result<(), String> {
+    let all = workspace::target().join("unpacked");
+    let place = all.join(package);
+    if place.is_dir() {
+        return Ok(());
+    }
+    let fresh = all.join("fresh");
+    let run = |line: &str| {
+        println!("$ {line}");
+        let mut words = line.split(' ');
+        let program = words.next().unwrap_or_default();
+        match Command::new(program).args(words).current_dir(&fresh).status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("`{line}` ended with {status}")),
+            Err(error) => Err(format!("cannot start `{line}`: {error}")),
+        }
+    };
+    let io = |what: &str| {
+        let what = format!("cannot {what} {}", fresh.display());
+        move |e: std::io::Error| format!("{what}: {e}")
+    };
+    if fresh.exists() {
+        std::fs::remove_dir_all(&fresh).map_err(io("remove"))?;
+    }
+    std::fs::create_dir_all(&fresh).map_err(io("make"))?;
+    let download = format!("apt-get download -q {package}");
+    // The list of packages may be none, or old.
+    run(&download).or_else(|_| run("apt-get update -q").and_then(|()| run(&download)))?;
+    let names = std::fs::read_dir(&fresh).map_err(io("look into"))?.flatten();
+    let mut names = names.filter_map(|e| e.file_name().into_string().ok());
+    let deb = names.find(|name| name.ends_with(".deb")).ok_or_else(|| format!("`{download}` left nothing"))?;
+    run(&format!("dpkg -x {deb} whole"))?;
+    std::fs::rename(fresh.join("whole"), &place).map_err(io("move what is in"))?;
+    std::fs::remove_dir_all(&fresh).map_err(io("remove"))
+}
+
 /// Makes sure every program of the list is there.
 pub fn packages() -> Result<String, String> {
+    let installed = install()?;
+    UNPACKED.iter().try_for_each(|package| unpack(package))?;
+    Ok(installed)
+}
+
+fn install() -> Result<String, String> {
     let missing: Vec<&Tool> = TOOLS.iter().filter(|t| !there(t.program)).collect();
     if missing.is_empty() {
         return Ok(format!("{} programs found", TOOLS.len()));

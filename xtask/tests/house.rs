@@ -49,6 +49,8 @@ const ROOMS: &[Room] = &[
             "base64",
             "cedar-policy",
             "ed25519-dalek",
+            "hmac",
+            "regex",
             "schemars",
             "serde",
             "serde_json",

@@ -15,7 +15,7 @@ use crate::approval::quorum::Quorum;
 use crate::canon;
 use crate::digest::Digest;
 use crate::id::RunId;
-use crate::policy::{Decision, Reason};
+use crate::policy::{Decision, Judgement, Reason};
 use crate::size;
 use crate::time::Timestamp;
 
@@ -29,8 +29,8 @@ pub use key::Key;
 pub struct Rules {
     /// What is counted stays so for so many minutes.
     pub find_minutes: u32,
-    /// So many of one class within that time, in one session, are a ban; where it is known by something wider, twice as
-    /// many. So many more under a ban raise its level.
+    /// So many of one class within that time, in one session, are a ban; twice as many by what is wider, four times as many
+    /// by an account. So many more under a ban raise its level.
     pub most: u32,
     /// The first ban, in minutes.
     pub ban_minutes: u32,
@@ -66,7 +66,12 @@ impl Rules {
     /// From how many on it is a ban for this key.
     fn most_of(&self, key: &Key) -> u32 {
         // Many may share what is wider than a session.
-        if matches!(key, Key::Session { .. }) { self.most } else { self.most.saturating_mul(2) }
+        let times = match key {
+            Key::Session { .. } => 1,
+            Key::Agent { .. } | Key::Workspace { .. } | Key::Starter { .. } => 2,
+            Key::Account { .. } => 4,
+        };
+        self.most.saturating_mul(times)
     }
 }
 
@@ -135,6 +140,34 @@ pub enum How {
     Refused,
 }
 
+/// What came of a run that was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// It was denied.
+    Denied,
+    /// A person gave it up.
+    GivenUp,
+    /// It waits for people.
+    Waits,
+    /// It takes effect.
+    Through,
+}
+
+impl How {
+    /// How a run counts, by what policy alone says of it, whether a class of it was closed, and what came of it. None where it
+    /// does not: what takes effect, what could not be judged, and what is denied or asked about for nothing but a ban.
+    pub fn of(law: &Judgement, closed: bool, came: Came) -> Option<Self> {
+        match (law.decision, came) {
+            (_, Came::Through) => None,
+            (_, Came::Denied) => (closed || law.denies_what_is_tried()).then_some(Self::Denied),
+            (Decision::Allow, _) => None,
+            (_, Came::GivenUp) => Some(Self::Denied),
+            (Decision::TwoPerson, Came::Waits) => Some(Self::Held),
+            (_, Came::Waits) => Some(Self::Asked),
+        }
+    }
+}
+
 /// One thing that counts against whoever tried it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -200,21 +233,20 @@ impl Ban {
     /// What this makes of a run that would change something of these classes. The answer names what is closed: an agent
     /// that is only told no looks for another spelling.
     pub fn judge(&self, classes: &BTreeSet<Class>) -> Reason {
-        let hit: BTreeSet<Class> = classes.intersection(&self.classes).cloned().collect();
+        let hit: BTreeSet<Class> = classes.intersection(&self.classes).filter(|c| !c.own).cloned().collect();
         let lasts = self.until.map_or_else(|| "people end it".to_owned(), |at| format!("until {}", calm(at)));
         let who = self.key.in_words();
-        let (decision, rule, why) = if self.level >= Level::ReadOnly {
+        let (decision, rule, why) = if !hit.is_empty() {
+            let and = if self.level >= Level::ReadOnly { ", and so is every change" } else { "" };
+            let why = format!("{} is closed to {who}, in whatever spelling{and} ({lasts})", words(&hit));
+            (Decision::Deny, CLOSED, why)
+        } else if self.level >= Level::ReadOnly {
             let why = format!("{who} is banned, and read-only: it tried {} too often ({lasts})", self.closed());
             (Decision::Deny, READ_ONLY, why)
-        } else if hit.is_empty() {
-            let why = format!(
-                "{who} is banned for trying {} too often: a person looks at each change ({lasts})",
-                self.closed()
-            );
-            (Decision::Ask, ASKS, why)
         } else {
-            let why = format!("{} is closed to {who}, in whatever spelling ({lasts})", words(&hit));
-            (Decision::Deny, CLOSED, why)
+            let tried = self.closed();
+            let why = format!("{who} is banned for trying {tried} too often: a person looks at each change ({lasts})");
+            (Decision::Ask, ASKS, why)
         };
         let next = match decision {
             Decision::Deny => "stop trying, and tell the person you work for; ",

@@ -25,6 +25,7 @@ pub mod notice;
 pub mod plan;
 pub mod policy;
 pub mod quoted;
+pub mod redact;
 pub mod request;
 pub mod run;
 pub mod shell;

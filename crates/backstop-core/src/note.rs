@@ -171,6 +171,11 @@ fn host_name(public: &[u8; 32]) -> String {
 }
 
 impl Signer {
+    /// A key for commitments to what is left out of what is signed; it tells nothing of the signing key.
+    pub fn commitment_key(&self) -> [u8; 32] {
+        Digest::of("backstop/commitment-key/1", &[self.key.as_bytes()]).0
+    }
+
     /// The signer of a host's log from 32 random bytes. The host's name is made of the key, so two
     /// logs never share an origin.
     pub fn of_host(seed: &[u8; 32]) -> Self {

@@ -487,7 +487,7 @@ mod tests {
     fn that_somebody_is_banned_is_told_by_every_channel() {
         let ban = |until: Option<Timestamp>| Ban {
             at: NOON,
-            classes: [Class { does: Does::Loses, to: "database\u{1b}".to_owned() }].into(),
+            classes: [Class { does: Does::Loses, own: false, to: "database\u{1b}".to_owned() }].into(),
             key: Key::Session { session: "s\u{202e}1".into(), uid: 1000 },
             level: if until.is_none() { Level::Frozen } else { Level::Asks },
             quorum: None,

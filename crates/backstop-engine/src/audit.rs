@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use backstop_core::audit::Body;
 use backstop_core::merkle::Frontier;
 use backstop_core::note::{Checkpoint, NoteError, Signer, Verifier};
+use backstop_core::redact::Redactor;
 use backstop_core::time::Timestamp;
 
 pub use create::public_key;
@@ -136,6 +137,8 @@ pub struct AuditLog {
     dir: PathBuf,
     signer: Signer,
     verifier: Verifier,
+    /// Takes secrets out of what is about to be hashed.
+    redactor: Redactor,
     tail: Tail,
     /// A new segment is begun when the last has reached this; smaller in tests.
     segment_bytes: u64,
@@ -169,8 +172,9 @@ impl AuditLog {
         // What can't be read there stops nobody: a witness's own memory is what counts.
         let seen = witnessed::seen(dir, &verifier).unwrap_or_default().iter().map(|c| c.size).max().unwrap_or(0);
         let (tail, found) = recover::load(dir, &verifier, seen)?;
-        let mut log =
-            Self { dir: dir.to_owned(), signer, verifier, tail, segment_bytes: layout::SEGMENT_BYTES, stale: false };
+        let redactor = Redactor::new(signer.commitment_key());
+        let (dir, segment_bytes) = (dir.to_owned(), layout::SEGMENT_BYTES);
+        let mut log = Self { dir, signer, verifier, redactor, tail, segment_bytes, stale: false };
         log.record_recovery(found, now)?;
         Ok(log)
     }
@@ -198,6 +202,14 @@ impl AuditLog {
             self.record_recovery(found, now)?;
         }
         self.write(now, bodies)
+    }
+
+    /// What takes secrets out of what goes into the log in `dir`.
+    ///
+    /// # Errors
+    /// Where there is no log, or its keys can't be read.
+    pub fn redactor(dir: &Path) -> Result<Redactor, AuditError> {
+        Ok(Redactor::new(create::keys(dir)?.0.commitment_key()))
     }
 
     /// The checkpoint over what this process knows to be in the log.

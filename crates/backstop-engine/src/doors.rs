@@ -205,10 +205,13 @@ impl House {
 
     /// How a run is to be treated, by the machine's settings.
     fn options(&self, machine: &Machine, options: &RunOptions) -> RunOptions {
-        let own = |a: &&Account| a.uid == self.caller.uid;
-        let name = self.accounts.iter().find(own).map(|a| a.name.as_slice());
+        let uid = self.caller.uid;
+        let name = self.accounts.iter().find(|a| a.uid == uid).map(|a| a.name.as_slice());
+        // Root's, and those of people who are enrolled, are people's whatever the settings say.
+        let enrolled = || self.engine.people().is_ok_and(|people| people.of_account(uid).is_some());
+        let named = machine.agents.iter().any(|agents| Some(agents.as_bytes()) == name);
         let jail = Terms {
-            alone: machine.agents.iter().any(|agents| Some(agents.as_bytes()) == name),
+            alone: named && uid != 0 && !enrolled(),
             quorum: Freeze::quorum_by(Some(machine.profile)),
             rules: machine.jail,
         };
@@ -359,7 +362,8 @@ impl Doors for House {
     }
 
     fn jail(&self) -> Result<Jailed, Failure> {
-        self.engine.jail(&porch::machine()?.jail)
+        // What can't be used of the settings keeps nobody from looking.
+        self.engine.jail(&porch::machine().map(|machine| machine.jail).unwrap_or_default())
     }
 
     fn clear(&mut self, named: Digest) -> Result<Clear, Failure> {

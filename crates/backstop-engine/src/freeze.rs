@@ -286,7 +286,7 @@ impl<'a> Gate<'a> {
         let stamp = jail::stamp(self.store);
         let mut known = self.bans.borrow_mut();
         if known.0 != stamp
-            && let Ok(jail) = jail::load(self.store)
+            && let Ok(Some(jail)) = jail::load(self.store)
         {
             let his = jail.bans(clock::now()).filter(|ban| ban.level.shuts() && self.keys.contains(&ban.key));
             *known = (stamp, his.cloned().collect());

@@ -15,7 +15,7 @@ const STATE: &str = "jail.json";
 /// What the machine's settings say of the jail, and of whoever asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
-    /// True where agents alone use the account that asks.
+    /// True where agents alone use the account that asks: nobody of it is a person.
     pub alone: bool,
     /// Who has to agree that a ban ends which nothing else ends.
     pub quorum: Option<Quorum>,
@@ -34,9 +34,9 @@ impl Versioned for Kept {
     const NEWEST: u32 = 1;
 }
 
-/// What is remembered; nothing where nobody was ever counted.
-pub(crate) fn load(store: &Store) -> Result<Jail, StoreError> {
-    Ok(store.read_own::<Kept>(STATE)?.map(|kept| kept.jail).unwrap_or_default())
+/// What is remembered; none where there is no file.
+pub(crate) fn load(store: &Store) -> Result<Option<Jail>, StoreError> {
+    Ok(store.read_own::<Kept>(STATE)?.map(|kept| kept.jail))
 }
 
 /// Remembers it durably.
@@ -47,7 +47,7 @@ pub(crate) fn keep(store: &Store, jail: &Jail) -> Result<(), StoreError> {
 /// The file's number and when it was written.
 pub(crate) type Stamp = (u64, i64, i64);
 
-/// Changes with each [`keep`]; none where nobody was ever counted.
+/// Changes with each [`keep`]; none where there is no file.
 pub(crate) fn stamp(store: &Store) -> Option<Stamp> {
     let m = store.path().join(STATE).metadata().ok()?;
     Some((m.ino(), m.mtime(), m.mtime_nsec()))
@@ -66,11 +66,11 @@ mod tests {
     fn it_is_as_it_was_kept_and_what_can_not_be_read_is_not_taken_for_nothing() {
         let place = tempfile::tempdir().expect("a temp dir");
         let store = Store::open(&place.path().join("state")).expect("a state directory");
-        assert_eq!(load(&store).expect("nothing"), Jail::default());
+        assert_eq!(load(&store).expect("nothing"), None);
         assert_eq!(stamp(&store), None);
         let mut jail = Jail::default();
         let offence = Offence {
-            classes: [Class { does: Does::Loses, to: "system".to_owned() }].into(),
+            classes: [Class { does: Does::Loses, own: false, to: "system".to_owned() }].into(),
             effect: None,
             how: How::Denied,
             keys: [Key::Session { session: (&b"\xff"[..]).into(), uid: 7 }].into(),
@@ -82,7 +82,7 @@ mod tests {
         }
         keep(&store, &jail).expect("kept");
         let first = stamp(&store);
-        assert_eq!(load(&store).expect("read"), jail);
+        assert_eq!(load(&store).expect("read"), Some(jail.clone()));
         keep(&store, &jail).expect("kept");
         assert_ne!(stamp(&store), first);
         for text in ["", "{", "{\"version\":2}"] {

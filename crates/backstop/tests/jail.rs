@@ -102,7 +102,7 @@ fn twenty_ways_to_lose_the_same_are_one_and_lead_into_the_jail() {
         assert!(line.contains("losing database is closed to the session s of user"), "{line}");
         assert!(line.contains("in whatever spelling") && line.contains("backstop jail clear"), "{line}");
     }
-    assert!(said[10..15].iter().all(|line| line.contains("is banned, and read-only")), "{:?}", &said[10..15]);
+    assert!(said[10..15].iter().all(|line| line.contains(", and so is every change")), "{:?}", &said[10..15]);
     assert!(said[15..].iter().all(|line| line.contains("is banned (")), "{:?}", &said[15..]);
     // The sixteenth to the twentieth were not even begun.
     assert_eq!(place.ids().len(), 15);
@@ -182,11 +182,14 @@ fn under_a_ban_a_person_looks_at_each_change_and_then_there_is_none() {
     assert!(denied.contains("read-only"), "{denied}");
     // Denied for the ban, not for what it is: another session may.
     place.say(&["run", "--session", "other", "-c", "echo w > w2"], 0);
-    // What was held before may be let through by a person still; what was denied he has judged anew, and is asked.
+    // A program that runs it again is whose it was.
     let runs = place.json(&["runs", "--state", "denied", "--json"], 0);
     let id = runs["runs"][0]["id"].as_str().expect("an id").to_owned();
-    let said = place.say(&["retry", &id], 75);
+    let said = place.say(&["retry", &id], 77);
     assert!(said.contains("is banned, and read-only"), "{said}");
+    // What was held before a person may let through still.
+    let held = place.json(&["runs", "--state", "held", "--json"], 0);
+    place.say(&["commit", held["runs"][0]["id"].as_str().expect("an id")], 0);
     holds(&place);
 }
 
@@ -279,6 +282,7 @@ fn what_it_runs_stands_goes_on_when_people_say_so_and_is_ended() {
 #[test]
 fn where_two_people_are_enrolled_they_end_what_nothing_else_ends() {
     let scene = Scene::new();
+    fs::create_dir(scene.place.at("w/empty")).expect("made");
     // Held for two people, and asked about once: it counts each time, and there are not many to read.
     for _ in 0..5 {
         scene.say(&["run", "--session", "s", "-c", "rm -rf pg/base"], 75);
@@ -293,7 +297,7 @@ fn where_two_people_are_enrolled_they_end_what_nothing_else_ends() {
     // One person ends the mild ones.
     let prepare = types(&scene.place, &["jail", "clear", "--all"], "clear", 0);
     assert!(prepare.contains("unbanned"), "{prepare}");
-    for line in WAYS.iter().cycle().take(15) {
+    for line in WAYS.iter().filter(|line| !line.starts_with("git")).take(15) {
         let code = if levels(&scene).len() == 1 { 75 } else { 77 };
         scene.say(&["run", "--session", "s", "-c", line], code);
     }

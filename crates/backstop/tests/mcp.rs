@@ -152,8 +152,6 @@ fn a_person_s_commit_through_the_client_takes_effect() {
 
 #[test]
 fn nothing_but_an_accepted_commit_lets_anything_through() {
-    let place = repository();
-    let mut client = Client::new(&place, true);
     for answer in [
         json!({"action": "decline"}),
         json!({"action": "cancel"}),
@@ -166,6 +164,9 @@ fn nothing_but_an_accepted_commit_lets_anything_through() {
         json!({}),
         json!("commit"),
     ] {
+        // Asked for the same again and again in one place, an agent is banned.
+        let place = repository();
+        let mut client = Client::new(&place, true);
         let id = client.start_tool("shell", &json!({"command": ASKS}));
         let question = client.question();
         client.reply(&question, &answer);
@@ -177,6 +178,8 @@ fn nothing_but_an_accepted_commit_lets_anything_through() {
         );
         assert!(untouched(&place), "{answer}");
     }
+    let place = repository();
+    let mut client = Client::new(&place, true);
     let id = client.start_tool("shell", &json!({"command": ASKS}));
     let question = client.question();
     client

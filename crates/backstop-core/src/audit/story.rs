@@ -14,12 +14,11 @@ use crate::approval::statement::Choice;
 use crate::audit::{Body, By, Settled};
 use crate::digest::Digest;
 use crate::id::RunId;
-use crate::jail::Key;
 use crate::policy::Decision;
 use crate::time::Timestamp;
 use approvals::{Approvals, Granted};
 use freezes::Freezes;
-use jails::Jails;
+use jails::{Banned, Jails};
 
 /// Which of an auditor's questions a complaint answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -92,7 +91,7 @@ struct Life {
     /// The account that asked.
     uid: u32,
     /// Whoever asked was banned then, as this.
-    banned: Option<Key>,
+    banned: Option<Banned>,
 }
 
 /// The runs as far as they have been told.
@@ -127,7 +126,7 @@ impl Story {
                 claimed: None,
                 quorum: Quorum::TWO,
                 uid: by.unwrap_or(*uid),
-                banned: self.jails.on(at, body),
+                banned: self.jails.on(body),
             };
             if self.lives.insert(run, life).is_some() {
                 complain(Question::Completeness, "requested a second time under the same name".to_owned());
@@ -154,7 +153,7 @@ impl Story {
             let what = "what a crash had cut off was brought to its end while everything was frozen";
             complain(Question::Authorisation, what.to_owned());
         }
-        if by_rules_alone(body) && life.banned.as_ref().is_some_and(|key| self.jails.stands(at, key)) {
+        if by_rules_alone(body) && life.banned.as_ref().is_some_and(|banned| self.jails.stands(banned)) {
             let what = "took effect by rules alone, and whoever asked was banned";
             complain(Question::Authorisation, what.to_owned());
         }

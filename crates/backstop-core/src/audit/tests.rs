@@ -35,10 +35,15 @@ fn judged(decision: Decision) -> Body {
 }
 
 fn requested() -> Body {
+    requested_as(Command::Argv(vec!["rm".into(), Bytes::from(&b"\xff"[..])]), Some("clean up".into()))
+}
+
+/// The same of another command.
+pub(crate) fn requested_as(command: Command, reason: Option<Bytes>) -> Body {
     let request = Request {
         asker: Some(Asker { agent: "claude".into(), call: Some("toolu_1".into()), subagent: None }),
         by: None,
-        command: Command::Argv(vec!["rm".into(), Bytes::from(&b"\xff"[..])]),
+        command,
         cwd: "/srv".into(),
         env_keys: vec!["PATH".into()],
         gid: 1000,
@@ -46,7 +51,7 @@ fn requested() -> Body {
         net: Net::None,
         parallel: false,
         profile: "workstation".into(),
-        reason: Some("clean up".into()),
+        reason,
         session: Some("s".into()),
         uid: 1000,
         workspace: Some("/srv".into()),

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::{Ban, Class, How, Key, Level, Offence, Rules};
 use crate::approval::quorum::Quorum;
 use crate::digest::Digest;
+use crate::id::RunId;
 use crate::time::Timestamp;
 
 /// Beyond so many the oldest are forgotten: whoever has so many within minutes was banned long before.
-const MOST: usize = 4_096;
+const MOST: usize = 1_024;
 
 /// How long an ended ban makes the next one longer, in seconds.
 const REMEMBERED: i64 = 7 * 86_400;
@@ -75,7 +76,6 @@ impl Jail {
         let keys = offence.keys.clone();
         let weighs = self.weighs(&offence);
         let covered = self.remember(at, offence);
-        self.counted.drain(..self.counted.len().saturating_sub(MOST));
         // The keys are in order: what is narrow goes first, and as long as that holds nothing wider is needed.
         match covered {
             true if !weighs => None,
@@ -93,12 +93,13 @@ impl Jail {
     }
 
     fn raise(&mut self, at: Timestamp, keys: &BTreeSet<Key>, rules: &Rules, quorum: Option<&Quorum>) -> Option<Ban> {
-        let narrowest = |s: &&mut Standing| keys.contains(&s.ban.key);
-        let standing = self.bans.iter_mut().filter(narrowest).min_by(|a, b| a.ban.key.cmp(&b.ban.key))?;
+        let standing = narrowest(&mut self.bans, keys)?;
         standing.again = standing.again.saturating_add(1);
-        let level = standing.ban.level.next().filter(|_| standing.again >= rules.most)?;
+        let level = standing.ban.level.next().filter(|_| standing.again >= rules.most_of(&standing.ban.key))?;
         let since = standing.ban.at;
-        let tried = self.counted.iter().filter(|c| c.at >= since && c.offence.keys.contains(&standing.ban.key));
+        let its = |c: &&Counted| c.at >= since && c.offence.keys.contains(&standing.ban.key);
+        // A question that came once was none too many.
+        let tried = self.counted.iter().filter(its).filter(|c| c.offence.how != How::Asked);
         standing.ban.classes.extend(tried.flat_map(|c| c.offence.classes.iter().cloned()));
         let until = (!level.shuts()).then(|| after(at, rules.span(standing.ban.times.saturating_add(1))));
         let quorum = quorum.filter(|_| level.shuts()).cloned();
@@ -127,7 +128,10 @@ impl Jail {
     fn tally(&self, key: &Key) -> BTreeMap<Class, u32> {
         let mut tally: BTreeMap<Class, u32> = BTreeMap::new();
         let mut asked = BTreeSet::new();
-        let its = self.counted.iter().filter(|c| !c.covered && c.offence.keys.contains(key));
+        // What a ban was made of that has ended makes no other.
+        let paid = self.past.iter().filter(|p| p.key == *key).map(|p| p.ended).max();
+        let counts = |c: &&Counted| !c.covered && paid.is_none_or(|ended| c.at >= ended);
+        let its = self.counted.iter().filter(counts).filter(|c| c.offence.keys.contains(key));
         for Counted { offence, .. } in its {
             if offence.how == How::Asked && offence.effect.is_none_or(|effect| asked.insert(effect)) {
                 continue;
@@ -207,11 +211,30 @@ impl Jail {
         }
     }
 
-    /// One that was counted, also as the log tells of it; true where a ban on something of it stands.
-    pub fn remember(&mut self, at: Timestamp, offence: Offence) -> bool {
+    /// True where a ban on something of it stands.
+    fn remember(&mut self, at: Timestamp, offence: Offence) -> bool {
         let covered = self.bans(at).any(|ban| offence.keys.contains(&ban.key));
         self.counted.push(Counted { at, covered, offence });
+        self.counted.drain(..self.counted.len().saturating_sub(MOST));
         covered
+    }
+
+    /// One that was counted, as the log tells of it; what it made of a ban the log tells as well.
+    pub fn counted(&mut self, at: Timestamp, offence: Offence) {
+        let (keys, weighs) = (offence.keys.clone(), self.weighs(&offence));
+        if self.remember(at, offence)
+            && weighs
+            && let Some(standing) = narrowest(&mut self.bans, &keys)
+        {
+            standing.again = standing.again.saturating_add(1);
+        }
+    }
+
+    /// What people let through after all does not count; true where it did.
+    pub fn forgive(&mut self, run: RunId) -> bool {
+        let before = self.counted.len();
+        self.counted.retain(|c| c.offence.run != Some(run));
+        self.counted.len() < before
     }
 
     /// A ban as the log tells of it: it takes the place of what stood for the same.
@@ -219,6 +242,11 @@ impl Jail {
         self.bans.retain(|s| s.ban.key != ban.key);
         self.bans.push(Standing { again: 0, ban, said: true });
     }
+}
+
+/// The ban on the narrowest of these.
+fn narrowest<'a>(bans: &'a mut [Standing], keys: &BTreeSet<Key>) -> Option<&'a mut Standing> {
+    bans.iter_mut().filter(|s| keys.contains(&s.ban.key)).min_by(|a, b| a.ban.key.cmp(&b.ban.key))
 }
 
 fn after(at: Timestamp, seconds: i64) -> Timestamp {

@@ -1,4 +1,5 @@
-//! By what an agent is known. It can call its session another name, but not all of these at once.
+//! By what an agent is known. It can call its session, itself and its workspace something else each time, but for the
+//! account, which the kernel says.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +39,7 @@ pub enum Key {
         /// His account.
         uid: u32,
     },
-    /// An account that agents alone use.
+    /// An account, with all that is not a person at a terminal.
     Account {
         /// The account.
         uid: u32,
@@ -46,18 +47,17 @@ pub enum Key {
 }
 
 impl Key {
-    /// By what whoever asks for this is known. `login` is the account that had logged in, `alone` says that agents alone use
-    /// the one that asks.
-    pub fn of(request: &Request, login: Option<u32>, alone: bool) -> BTreeSet<Self> {
+    /// By what whoever asks for this is known. `login` is the account that had logged in.
+    pub fn of(request: &Request, login: Option<u32>) -> BTreeSet<Self> {
         let uid = request.asked_by();
         let agent = request.asker.as_ref().map(|asker| asker.agent.clone()).unwrap_or_default();
         let workspace = request.workspace.clone().unwrap_or_default();
         let session = request.session.clone().map(|session| Self::Session { session, uid });
         let starter = login.filter(|login| *login != uid).map(|uid| Self::Starter { uid });
-        let mut keys = BTreeSet::from([Self::Agent { agent, uid }, Self::Workspace { uid, workspace }]);
+        let mut keys =
+            BTreeSet::from([Self::Agent { agent, uid }, Self::Workspace { uid, workspace }, Self::Account { uid }]);
         keys.extend(session);
         keys.extend(starter);
-        keys.extend(alone.then_some(Self::Account { uid }));
         keys
     }
 
@@ -87,7 +87,7 @@ impl Key {
                 format!("what works in {} by user {uid}", workspace.quoted())
             }
             Self::Starter { uid } => format!("what user {uid} started"),
-            Self::Account { uid } => format!("user {uid}"),
+            Self::Account { uid } => format!("whatever agents run as user {uid}"),
         }
     }
 }

@@ -12,7 +12,7 @@ fn at(secs: i64) -> Timestamp {
 }
 
 fn class(to: &str) -> Class {
-    Class { does: Does::Loses, to: to.to_owned() }
+    Class { does: Does::Loses, own: false, to: to.to_owned() }
 }
 
 fn session(name: &str) -> Key {
@@ -179,6 +179,13 @@ fn each_level_has_its_answer_and_that_names_what_is_closed() {
              (until 2026-11-22T16:21:00Z)",
         ),
         (
+            Level::ReadOnly,
+            &same,
+            Decision::Deny,
+            "losing database is closed to the session s1 of user 1000, in whatever spelling, and so is every change \
+             (until 2026-11-22T16:21:00Z)",
+        ),
+        (
             Level::Asks,
             &other,
             Decision::Ask,
@@ -215,6 +222,81 @@ fn an_effect_is_of_protected_kinds_else_outside_else_what_there_is() {
         ["changing regenerable", "losing what lies in its workspace"]
     );
     assert_eq!(of(&[], &[]), Vec::<String>::new());
+    assert_eq!(of(&["rules", "workspace"], &[]), ["changing rules"]);
+    assert_eq!(of(&["mount:nfs", "outside"], &["mount:nfs", "outside"]), ["losing mount:nfs"]);
+}
+
+/// It counts, and work goes on.
+#[test]
+fn an_agents_own_places_are_never_closed_to_it() {
+    let own = Class { own: true, ..class("workspace") };
+    let mut jail = Jail::default();
+    let bans: Vec<Ban> = (0..5)
+        .filter_map(|n| {
+            let tried = Offence { classes: [own.clone()].into(), ..tried("s", "workspace", n as u8) };
+            count(&mut jail, i64::from(n), tried)
+        })
+        .collect();
+    assert_eq!(bans[0].judge(&[own.clone()].into()).decision, Decision::Ask);
+    let stricter = Ban { level: Level::ReadOnly, ..bans[0].clone() };
+    assert_eq!(stricter.judge(&[own].into()).rule, READ_ONLY);
+}
+
+#[test]
+fn what_people_let_through_after_all_and_what_a_ban_was_made_of_counts_no_more() {
+    let mut jail = Jail::default();
+    let held = |n: u32| Offence { how: How::Held, run: Some(RunId::from_number(n)), ..tried("s", "database", n as u8) };
+    for n in 0..8 {
+        assert_eq!(count(&mut jail, n.into(), held(n)), None, "each is let through");
+        assert!(jail.forgive(RunId::from_number(n)) && !jail.forgive(RunId::from_number(n)));
+    }
+    // A ban that is shorter than what is counted lasts: what it was made of is paid.
+    let rules = Rules { find_minutes: 60, ban_minutes: 1, ..Rules::default() };
+    let mut tries = |from: i64, n: i64| -> Vec<i64> {
+        let made = |n: &i64| jail.count(at(from + n), tried("s", "database", 0), &rules, None).is_some();
+        (0..n).filter(made).collect()
+    };
+    assert_eq!(tries(10, 5), [4]);
+    assert_eq!(tries(100, 5), [4]);
+}
+
+#[test]
+fn what_the_log_tells_is_what_was_counted() {
+    let (mut kept, mut told) = (Jail::default(), Jail::default());
+    for n in 0..13 {
+        let ban = count(&mut kept, n, tried("s", "database", n as u8));
+        told.counted(at(n), tried("s", "database", n as u8));
+        if let Some(ban) = ban {
+            kept.said(ban.digest());
+            told.told(ban);
+        }
+    }
+    assert_eq!(told, kept);
+}
+
+#[test]
+fn how_a_run_counts_is_by_what_came_of_it_and_what_policy_alone_says() {
+    use Decision::{Ask, Deny, TwoPerson};
+    let law = |decision, rule: &str| Judgement::of(vec![Reason::new(decision, rule)]);
+    let free = || Judgement::of(Vec::new());
+    for (law, closed, came, expected) in [
+        (law(Deny, "protected"), false, Came::Denied, Some(How::Denied)),
+        (law(Deny, "repeats-denied"), false, Came::Denied, Some(How::Denied)),
+        (law(Deny, "policy-error"), false, Came::Denied, None),
+        (law(Deny, "policy-not-loaded"), false, Came::Denied, None),
+        (law(Ask, "outside"), true, Came::Denied, Some(How::Denied)),
+        (free(), true, Came::Denied, Some(How::Denied)),
+        (law(Ask, "outside"), false, Came::Denied, None),
+        (law(Ask, "outside"), false, Came::Waits, Some(How::Asked)),
+        (law(Ask, "outside"), false, Came::GivenUp, Some(How::Denied)),
+        (law(Ask, "outside"), false, Came::Through, None),
+        (law(TwoPerson, "database"), false, Came::Waits, Some(How::Held)),
+        (free(), false, Came::Waits, None),
+        (free(), false, Came::GivenUp, None),
+        (free(), false, Came::Through, None),
+    ] {
+        assert_eq!(How::of(&law, closed, came), expected, "{law:?} {closed} {came:?}");
+    }
 }
 
 #[test]
@@ -252,7 +334,7 @@ fn only_so_much_is_remembered() {
         let keys = [session(&n.to_string())].into();
         assert_eq!(count(&mut jail, 0, Offence { keys, ..tried("s", "database", 0) }), None);
     }
-    assert_eq!(jail.counted.len(), 4_096);
+    assert_eq!(jail.counted.len(), 1_024);
 }
 
 proptest! {

@@ -265,18 +265,8 @@ impl Engine {
             self.records.write(&[Body::ApprovalVoted { reason: reason.cloned(), request: digest, run, vote }])?;
             self.count(&mut request, &people)?;
             let pending = self.seen(&request, &people)?;
-            if let (Phase::Approved { .. }, Matter::People { change, .. }) = (pending.phase, &pending.question.matter) {
-                let change = change.clone();
-                let people = self.change_approved(request, &change)?;
-                return Ok(Decided::People(Pending { phase: Phase::Committed, ..pending }, people));
-            }
-            if let (Phase::Approved { .. }, Matter::Thaw { .. }) = (pending.phase, &pending.question.matter) {
-                let thawed = self.thaw_approved(request)?;
-                return Ok(Decided::Thawed(Pending { phase: Phase::Committed, ..pending }, thawed));
-            }
-            if let (Phase::Approved { .. }, Matter::Clear { ban, .. }) = (pending.phase, &pending.question.matter) {
-                let cleared = self.clear_approved(request, *ban)?;
-                return Ok(Decided::Cleared(Pending { phase: Phase::Committed, ..pending }, cleared));
+            if let Some(done) = self.carried_out(request, &pending)? {
+                return Ok(done);
             }
             (pending, run)
         };

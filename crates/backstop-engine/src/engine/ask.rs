@@ -16,7 +16,7 @@ use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
 
 use super::approve::Claim;
-use super::{Engine, FINDINGS, Offer, Outcome, Pending};
+use super::{Decided, Engine, FINDINGS, Offer, Outcome, Pending};
 use crate::approvals::{self, Request};
 use crate::clock;
 use crate::failure::{Failure, FailureKind};
@@ -158,6 +158,18 @@ impl Engine {
         // Where this fails, nobody knows here whether it is on record; whoever looks next finds out.
         let done = act(self, digest)?;
         Ok((done, self.executed(&mut claim, true).err().map(|failure| failure.what)))
+    }
+
+    /// Does what a quorum agreed to, where that is no run; none where it is one, or where it takes more people.
+    pub(super) fn carried_out(&mut self, request: Request, asked: &Pending) -> Result<Option<Decided>, Failure> {
+        let Phase::Approved { .. } = asked.phase else { return Ok(None) };
+        let done = Pending { phase: Phase::Committed, ..asked.clone() };
+        Ok(match &asked.question.matter {
+            Matter::Run { .. } => None,
+            Matter::People { change, .. } => Some(Decided::People(done, self.change_approved(request, change)?)),
+            Matter::Thaw { .. } => Some(Decided::Thawed(done, self.thaw_approved(request)?)),
+            Matter::Clear { ban, .. } => Some(Decided::Cleared(done, self.clear_approved(request, *ban)?)),
+        })
     }
 
     /// Ends a claim of which nothing came, for this reason.

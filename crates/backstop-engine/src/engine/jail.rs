@@ -8,25 +8,27 @@ use backstop_core::approval::display;
 use backstop_core::approval::life::Phase;
 use backstop_core::approval::matter::Matter;
 use backstop_core::approval::quorum::Quorum;
-use backstop_core::audit::Body;
+use backstop_core::audit::{Body, By};
 use backstop_core::digest::Digest;
 use backstop_core::facts::Findings;
 use backstop_core::id::RunId;
-use backstop_core::jail::{Ban, CLOSED, Class, Count, How, Jail, Key, Level, Offence, Rules};
+use backstop_core::jail::{Ban, CLOSED, Came, Class, Count, How, Jail, Key, Level, Offence, Rules};
 use backstop_core::policy::{Decision, Ground, Judgement};
 use backstop_core::request::Request;
 use backstop_core::run::RunRecord;
+use backstop_core::shell::lane;
 use serde::{Deserialize, Serialize};
 
 use super::approve::Pending;
 use super::freeze::stood_by;
-use super::{Answer, Engine, RunOptions};
+use super::{Engine, RunOptions};
 use crate::approvals;
 use crate::audit::entries;
 use crate::clock;
 use crate::failure::{Failure, FailureKind};
-use crate::freeze;
+use crate::freeze::{self, Mark, marks};
 use crate::jail::{self, Terms};
+use crate::reading;
 use crate::store::{Lock, StoreError};
 
 /// By what whoever asks is known to the jail, and what it may do to him.
@@ -94,32 +96,30 @@ pub struct Cleared {
 }
 
 impl Engine {
-    /// Who asks, for the jail. A person at a terminal is not an agent, whatever he asks for, where others than agents use
-    /// his account.
+    /// Who asks, for the jail. A person at a terminal is not an agent, whatever he asks for, where people use his account.
     pub(super) fn subject(&self, request: &Request, options: &RunOptions) -> Subject {
         let named = request.session.is_some() || request.asker.is_some();
-        let alone = options.jail.alone;
-        let keys = if options.person && !named && !alone {
-            BTreeSet::new()
-        } else {
-            Key::of(request, self.settings.login, alone)
-        };
-        Subject { keys, person: options.anew }
+        let person = options.person && !options.jail.alone;
+        let keys = if person && !named { BTreeSet::new() } else { Key::of(request, self.settings.login) };
+        Subject { keys, person: person && options.anew }
     }
 
-    /// The jail as it is; made anew from the log where its file can't be read.
+    /// The jail as it is; made anew from the log where its file is gone, or can't be read.
     fn remembered(&self) -> Result<Jail, Failure> {
         match jail::load(&self.store) {
-            Err(StoreError::Damaged { .. }) => self.by_the_log(),
-            other => Ok(other?),
+            Ok(Some(jail)) => Ok(jail),
+            Ok(None) | Err(StoreError::Damaged { .. }) => self.by_the_log(),
+            Err(other) => Err(other.into()),
         }
     }
 
-    /// The same, and the file is whole again: the log may be long.
-    fn mended(&self) -> Result<Jail, Failure> {
-        if !matches!(jail::load(&self.store), Err(StoreError::Damaged { .. })) {
-            return self.remembered();
+    /// The same, and the file is there and whole: the log may be long.
+    fn mended(&mut self) -> Result<Jail, Failure> {
+        if let Ok(Some(jail)) = jail::load(&self.store) {
+            return Ok(jail);
         }
+        // What a crash left at the end of the log is put right first.
+        self.records.open()?;
         let _lock = self.store.lock("jail")?;
         let jail = self.remembered()?;
         jail::keep(&self.store, &jail)?;
@@ -128,7 +128,11 @@ impl Engine {
 
     fn by_the_log(&self) -> Result<Jail, Failure> {
         let mut jail = Jail::default();
-        for entry in entries(&self.audit_dir(), 0) {
+        let dir = self.audit_dir();
+        if !dir.exists() {
+            return Ok(jail);
+        }
+        for entry in entries(&dir, 0) {
             let entry = entry.map_err(|e| {
                 Failure::because("who is banned can be told neither by the state directory nor by the log", &e)
                     .next("look into it: backstop audit verify")
@@ -136,29 +140,32 @@ impl Engine {
             match entry.body {
                 Body::JailBanned { ban, .. } => jail.told(ban),
                 Body::JailCleared { ban, .. } => _ = jail.clear(ban),
-                Body::JailCounted { offence } => _ = jail.remember(entry.at, offence),
+                Body::JailCounted { offence } => jail.counted(entry.at, offence),
+                Body::RunCommitting { by: By::Approved { .. } | By::Person { .. }, run, .. } => _ = jail.forgive(run),
                 _ => {}
             }
         }
         Ok(jail)
     }
 
-    /// Refuses what does not even begin under a ban; that it was tried counts.
-    pub(super) fn not_shut(&mut self, subject: &Subject, terms: &Terms) -> Result<(), Failure> {
+    /// Refuses what does not even begin under a ban; that it was tried counts, but for what would only look.
+    pub(super) fn not_shut(&mut self, request: &Request, subject: &Subject, terms: &Terms) -> Result<(), Failure> {
         if subject.stands_by().is_empty() {
             return Ok(());
         }
         let jail = self.mended()?;
         if !jail.unsaid().is_empty() {
+            let _lock = self.store.lock("jail")?;
             self.catch_up_with_bans()?;
         }
         let Some(ban) = jail.on(&subject.keys, clock::now()).filter(|ban| ban.level.shuts()).cloned() else {
             return Ok(());
         };
-        let raised = if ban.level.next().is_some() {
+        let looks = || lane::lane(&reading::script(request)) == lane::Lane::Read;
+        let raised = if ban.level.next().is_some() && !looks() {
             let keys = subject.keys.clone();
             let refused = Offence { classes: BTreeSet::new(), effect: None, how: How::Refused, keys, run: None };
-            self.offend(refused, terms, &mut Vec::new())?
+            self.offend(refused, terms, &mut Vec::new())??
         } else {
             None
         };
@@ -168,6 +175,29 @@ impl Engine {
     /// True where whoever asks is banned in whatever way: nothing of his goes unseen.
     pub(super) fn is_banned(&self, subject: &Subject) -> Result<bool, Failure> {
         Ok(!subject.keys.is_empty() && self.remembered()?.on(&subject.keys, clock::now()).is_some())
+    }
+
+    /// True where its command stands, and that is not because everything does.
+    pub(super) fn stands_by_a_ban(&self, id: RunId) -> bool {
+        let stands = |(of, mark): &(RunId, Mark)| *of == id && matches!(mark, Mark::Stands(..));
+        matches!(self.frozen(), Ok(None)) && marks(&self.store).is_ok_and(|all| all.iter().any(stands))
+    }
+
+    /// Why a run came to nothing by a ban.
+    pub(super) fn by_a_ban(&self, request: &Request) -> Option<Failure> {
+        let keys = Key::of(request, self.settings.login);
+        self.remembered().ok()?.on(&keys, clock::now()).filter(|ban| ban.level.shuts()).map(shut)
+    }
+
+    /// Refuses to whoever only sees his own what changes the disk, where he asked for it as somebody who changes nothing now.
+    pub(super) fn may_change(&self, request: &Request) -> Result<(), Failure> {
+        if self.sees_his_own().is_none() {
+            return Ok(());
+        }
+        let keys = Key::of(request, self.settings.login);
+        let jail = self.remembered()?;
+        let ban = jail.on(&keys, clock::now()).filter(|ban| ban.level >= Level::ReadOnly);
+        ban.map_or(Ok(()), |ban| Err(shut(ban)))
     }
 
     /// What a ban adds to what policy says.
@@ -191,51 +221,75 @@ impl Engine {
         Ok((Judgement { law: law.law, ..Judgement::of([law.reasons, reasons].concat()) }, tried))
     }
 
-    /// Counts what was tried and not let through, where it counts. What can't be counted takes nothing of the answer back.
+    /// Counts what was tried and not let through, where it counts, and puts it on record with what `log` has before it. What
+    /// can't be counted takes nothing of the answer back.
     pub(super) fn note_tried(
         &mut self,
         record: &mut RunRecord,
         (subject, terms): (&Subject, &Terms),
         tried: Option<Attempt>,
-        answer: Option<Answer>,
+        came: Came,
         log: &mut Vec<Body>,
-    ) {
-        let Some(Attempt { classes, effect, law }) = tried.filter(|_| !subject.stands_by().is_empty()) else { return };
+    ) -> Result<Option<String>, Failure> {
+        let Some(Attempt { classes, effect, law }) = tried.filter(|_| !subject.stands_by().is_empty()) else {
+            return Ok(None);
+        };
         let closed = record.judgement.as_ref().is_some_and(|j| j.reasons.iter().any(|r| r.rule == CLOSED));
-        let Some(how) = how(&law, closed, answer) else { return };
+        let Some(how) = How::of(&law, closed, came) else { return Ok(None) };
         let keys = subject.keys.clone();
-        match self.offend(Offence { classes, effect, how, keys, run: Some(record.id) }, terms, log) {
-            Ok(ban) => record.notes.extend(ban.map(|ban| banned(&ban))),
-            Err(failure) => record.notes.push(format!("it could not be counted: {}", failure.what)),
+        match self.offend(Offence { classes, effect, how, keys, run: Some(record.id) }, terms, log)? {
+            Ok(ban) => {
+                let note = ban.map(|ban| banned(&ban));
+                record.notes.extend(note.clone());
+                Ok(note)
+            }
+            Err(failure) => {
+                record.notes.push(format!("it could not be counted: {}", failure.what));
+                Ok(None)
+            }
         }
     }
 
-    /// Counts one, with what `log` has to say before it.
-    fn offend(&mut self, offence: Offence, terms: &Terms, log: &mut Vec<Body>) -> Result<Option<Ban>, Failure> {
+    /// Counts one, and puts it on record with what `log` has before it; both under one lock, so that the log has the bans in
+    /// the order in which they were made. The inner error: nothing was counted, and nothing of `log` written. The outer one:
+    /// nobody knows how much of `log` was.
+    fn offend(
+        &mut self,
+        offence: Offence,
+        terms: &Terms,
+        log: &mut Vec<Body>,
+    ) -> Result<Result<Option<Ban>, Failure>, Failure> {
         let people = self.people()?;
         let two = terms.quorum.clone().or_else(|| people.founded.then_some(Quorum::TWO));
         let _lock = self.store.lock("jail")?;
-        let mut jail = self.remembered()?;
-        let ban = jail.count(clock::now(), offence.clone(), &terms.rules, two.as_ref());
-        jail::keep(&self.store, &jail)?;
+        let counted = self.remembered().and_then(|mut jail| {
+            let ban = jail.count(clock::now(), offence.clone(), &terms.rules, two.as_ref());
+            jail::keep(&self.store, &jail)?;
+            Ok((jail, ban))
+        });
+        let (mut jail, ban) = match counted {
+            Ok(counted) => counted,
+            Err(failure) => return Ok(Err(failure)),
+        };
         log.push(Body::JailCounted { offence });
         log.extend(ban.clone().map(|ban| Body::JailBanned { ban, host: people.host }));
-        self.records.write(&std::mem::take(log))?;
+        self.records.write(log)?;
+        log.clear();
         if let Some(ban) = &ban {
             jail.said(ban.digest());
-            jail::keep(&self.store, &jail)?;
+            // Where that can't be noted, whoever looks next finds it in the log.
+            let _noted = jail::keep(&self.store, &jail);
             if ban.level.shuts() {
                 // Those beside its runs find out by themselves as well.
                 let _heard = freeze::ring(&self.store);
             }
         }
-        Ok(ban)
+        Ok(Ok(ban))
     }
 
-    /// Puts on record what a crash kept from it.
+    /// Puts on record what a crash kept from it; under the lock.
     fn catch_up_with_bans(&mut self) -> Result<(), Failure> {
         let host = self.people()?.host;
-        let _lock = self.store.lock("jail")?;
         let mut jail = self.remembered()?;
         for ban in jail.unsaid() {
             let named = ban.digest();
@@ -245,6 +299,22 @@ impl Engine {
             jail.said(named);
         }
         Ok(jail::keep(&self.store, &jail)?)
+    }
+
+    /// What people let through after all does not count against whoever asked.
+    pub(super) fn forgive(&mut self, record: &mut RunRecord) {
+        let forgive = || -> Result<(), Failure> {
+            if !jail::load(&self.store)?.is_some_and(|mut jail| jail.forgive(record.id)) {
+                return Ok(());
+            }
+            let _lock = self.store.lock("jail")?;
+            let mut jail = self.remembered()?;
+            jail.forgive(record.id);
+            Ok(jail::keep(&self.store, &jail)?)
+        };
+        if let Err(failure) = forgive() {
+            record.notes.push(format!("that it was tried still counts: {}", failure.what));
+        }
     }
 
     /// Who is banned, and what is counted; of others nothing for whoever sees only his own.
@@ -267,6 +337,7 @@ impl Engine {
                     tried.counted += 1;
                     tried.bans.extend(jail.count(entry.at, offence, rules, None));
                 }
+                Body::RunCommitting { by: By::Approved { .. } | By::Person { .. }, run, .. } => _ = jail.forgive(run),
                 Body::JailBanned { ban, .. } => {
                     tried.made += 1;
                     keys.insert(ban.digest(), ban.key);
@@ -289,7 +360,8 @@ impl Engine {
         let ban = self.ban(named)?;
         if self.ban_on_record(named)? == Some(false) {
             // Whoever began to end it was cut off.
-            return self.let_out(ban).map(Clear::Done);
+            let lock = self.store.lock("jail")?;
+            return self.let_out(ban, &lock).map(Clear::Done);
         }
         match ban.quorum.clone() {
             None => self.clear_now(ban, None).map(Clear::Done),
@@ -351,37 +423,25 @@ impl Engine {
         Ok(cleared)
     }
 
-    /// On record first, then it is so.
+    /// On record first, then it is so. Nobody raises it in between.
     fn clear_now(&mut self, ban: Ban, request: Option<Digest>) -> Result<Cleared, Failure> {
+        let lock = self.store.lock("jail")?;
         self.catch_up_with_bans()?;
         let (named, host) = (ban.digest(), self.people()?.host);
+        self.ban(named)?;
         self.records.write(&[Body::JailCleared { ban: named, host, request, uid: self.caller() }])?;
-        self.let_out(ban)
+        self.let_out(ban, &lock)
     }
 
-    fn let_out(&mut self, ban: Ban) -> Result<Cleared, Failure> {
+    fn let_out(&mut self, ban: Ban, _lock: &Lock) -> Result<Cleared, Failure> {
         let named = ban.digest();
         let runs = stood_by(&self.store, named)?;
-        let _lock = self.store.lock("jail")?;
         let mut jail = self.remembered()?;
         jail.clear(named);
         jail::keep(&self.store, &jail)?;
         let note = |e| format!("those beside the runs can't be told, and find out by themselves: {e}");
         let notes = freeze::ring(&self.store).err().map(note).into_iter().collect();
         Ok(Cleared { ban, notes, runs })
-    }
-}
-
-/// How a run that was judged counts; none where it does not: what takes effect, what could not be judged, and what is denied
-/// or asked about for nothing but a ban.
-fn how(law: &Judgement, closed: bool, answer: Option<Answer>) -> Option<How> {
-    match (law.decision, answer) {
-        (_, Some(Answer::Commit)) => None,
-        (_, None) => (closed || law.denies_what_is_tried()).then_some(How::Denied),
-        (Decision::Allow, _) => None,
-        (_, Some(Answer::Discard)) => Some(How::Denied),
-        (Decision::TwoPerson, Some(Answer::Hold)) => Some(How::Held),
-        (_, Some(Answer::Hold)) => Some(How::Asked),
     }
 }
 

@@ -7,6 +7,7 @@ use backstop_core::audit::{Body, By};
 use backstop_core::effect::EffectSet;
 use backstop_core::facts::Meaning;
 use backstop_core::id::RunId;
+use backstop_core::jail::Came;
 use backstop_core::plan::{Op, Place, Plan};
 use backstop_core::policy::{self, Decision, Ground, Judgement};
 use backstop_core::request::Request;
@@ -55,7 +56,7 @@ impl Engine {
         self.sound_for(request.asked_by())?;
         self.not_frozen()?;
         let subject = self.subject(&request, options);
-        self.not_shut(&subject, &options.jail)?;
+        self.not_shut(&request, &subject, &options.jail)?;
         let mut trace = Trace::start();
         // What the session's tools did so far comes before what this command does.
         let unsettled = match &request.session {
@@ -75,6 +76,10 @@ impl Engine {
         let (mut record, _alive) = self.begin(request, turn.as_ref())?;
         record.notes.extend(unsettled);
         trace.phase("begin");
+        if matches!(lane, Lane::InPlace(_)) && self.is_banned(&subject)? {
+            // In this very moment: what nobody sees does not begin.
+            return Err(self.fail(&mut record, &RehearseError::Banned { begun: false }));
+        }
         let reads = lane == Lane::Read;
         let rehearsal = match self.rehearse(&record, options, lane, &subject) {
             Ok(rehearsal) if record.request.in_place => return self.ran_in_place(&mut record, rehearsal, trace),
@@ -203,7 +208,12 @@ impl Engine {
 
     /// Ends a run that Backstop could not carry through. Nothing of it took effect.
     fn fail(&mut self, record: &mut RunRecord, error: &RehearseError) -> Failure {
-        let failure = rehearsal_failure(error);
+        let mut failure = rehearsal_failure(error);
+        if let RehearseError::Banned { .. } = error
+            && let Some(ban) = self.by_a_ban(&record.request)
+        {
+            failure = Failure { what: format!("{}; {error}, and nothing of it took effect", ban.what), ..ban };
+        }
         let leftovers = self.sweep(record.id, Leftover::All);
         self.fail_with(record, leftovers, failure)
     }
@@ -257,7 +267,7 @@ impl Engine {
             trace.phase("law");
             let judgement = law.judge(&findings, policy::floor(&effects, &ground));
             let (judgement, what) = self.under_ban(subject, &findings, &ground, judgement)?;
-            tried = Some(what).filter(|_| !options.dry_run && effects.conflicts.is_empty());
+            tried = Some(what).filter(|_| !options.dry_run);
             trace.phase("judge");
             judgement
         };
@@ -341,7 +351,15 @@ impl Engine {
             Decision::Allow => By::Rule,
             _ => By::Person { uid: self.caller() },
         };
-        self.note_tried(record, (subject, &options.jail), tried, answer, &mut entries);
+        let came = match answer {
+            None => Came::Denied,
+            Some(Answer::Discard) => Came::GivenUp,
+            Some(Answer::Hold) => Came::Waits,
+            Some(Answer::Commit) => Came::Through,
+        };
+        // Held for what somebody else changed, it is not known yet what people would say.
+        let tried = tried.filter(|_| came != Came::Waits || done.effects.conflicts.is_empty());
+        let banned = self.note_tried(record, (subject, &options.jail), tried, came, &mut entries)?;
         match answer {
             None if options.dry_run => {
                 record.state = State::DryRun;
@@ -380,6 +398,7 @@ impl Engine {
                     entries.push(Body::RunDiscarded { by: By::Rule, run: record.id });
                     self.close(record, done, Leftover::All, entries, trace)?;
                     first.record.notes.push(format!("tried again as {}, which was given up for this", record.id));
+                    first.record.notes.extend(banned);
                     return Ok(first);
                 }
                 record.state = State::Held;

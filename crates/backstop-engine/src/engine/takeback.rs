@@ -100,6 +100,7 @@ impl Engine {
         drop(lock);
         record = self.record(id)?;
         record.notes.extend(noted.err().map(|failure| failure.what));
+        self.forgive(&mut record);
         Ok(Outcome { record, effects })
     }
 
@@ -196,6 +197,9 @@ impl Engine {
         // What a tool has written meanwhile is taken back in its turn.
         let unsettled = self.settle_edits(None, Unchanged::Wait)?;
         let mut runs = self.chosen(which, State::Committed)?;
+        for id in &runs {
+            self.may_change(&self.record(*id)?.request)?;
+        }
         runs.sort_unstable();
         runs.reverse();
         let mut report = self.take(&runs, Kind::Undo, options, person)?;

@@ -50,7 +50,7 @@ pub(super) fn rehearsal_failure(error: &RehearseError) -> Failure {
         RehearseError::Frozen { .. } => crate::freeze::refused(format!("{error}; nothing of it took effect")),
         RehearseError::Banned { .. } => {
             Failure::new(FailureKind::Refused, format!("{error}; nothing of it took effect"))
-                .next("see by whom and why: backstop jail list")
+                .next("see why, and until when: backstop jail list")
         }
         RehearseError::Lost => Failure::because("nothing took effect", error),
         // Only of what ran in place, which is ended in other words.

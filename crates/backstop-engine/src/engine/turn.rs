@@ -38,6 +38,10 @@ impl Engine {
                 return Ok(None);
             }
             let holder = holder.map(|h| h.id);
+            // One that stands by a ban may do so for days, and nobody else is to wait for that.
+            if holder.is_some_and(|id| self.stands_by_a_ban(id)) {
+                return Ok(None);
+            }
             if !told && start.elapsed() >= TELL_AFTER {
                 person.waiting(holder);
                 told = true;

@@ -61,6 +61,8 @@ pub enum Audit {
     Verify(Verify),
     /// Print the log's public key, by which witnesses know it
     Key,
+    /// Print what stands in the log for the secret on standard input, to find where it was used
+    Commitment,
     /// Print what a witness is asked to cosign (C2SP tlog-witness): exit 1 when the log is not what was written
     Propose {
         /// How many entries the witness has seen

@@ -30,6 +30,16 @@ pub fn audit(what: &Audit) -> Done {
                 Err(error) => told(&error),
             }
         }
+        Audit::Commitment => {
+            inside::records_needed("audit commitment")?;
+            let secret = secret()?;
+            match AuditLog::redactor(&own(folder()?)?) {
+                Ok(redactor) => {
+                    out::print(&format!("{}\n", redactor.commitment(&secret))).map(|()| exit::OK).map_err(Into::into)
+                }
+                Err(error) => told(&error),
+            }
+        }
         Audit::Propose { since } => {
             inside::records_needed("audit propose")?;
             let dir = own(folder()?)?;
@@ -163,6 +173,20 @@ fn witnesses(named: &str) -> Result<Vec<Witness>, Failure> {
         Witness::parse(line).map_err(wrong)
     };
     keys.map(parse).collect()
+}
+
+/// A secret on standard input: never an argument, which others can see. Without the line's end, as `echo` writes it.
+fn secret() -> Result<Vec<u8>, Failure> {
+    let mut typed = Vec::new();
+    let read = io::stdin().lock().take(LONGEST as u64).read_to_end(&mut typed);
+    read.map_err(|e| Failure::because("cannot read standard input", &e))?;
+    if typed.last() == Some(&b'\n') {
+        typed.pop();
+    }
+    if typed.is_empty() {
+        return Err(Failure::usage("there is nothing on standard input").next("backstop audit commitment < FILE"));
+    }
+    Ok(typed)
 }
 
 /// A note or a proposal.

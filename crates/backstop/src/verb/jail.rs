@@ -45,16 +45,24 @@ fn clear(typed: &ClearArgs) -> Done {
         agrees(&alone, !typed.json)?;
     }
     let mut done: Vec<Clear> = Vec::new();
+    let mut failed = None;
     for ban in &bans {
-        done.push(house.clear(ban.digest())?);
+        match house.clear(ban.digest()) {
+            Ok(clear) => done.push(clear),
+            // Of the others it is said all the same what became of them.
+            Err(failure) => failed = failed.or(Some(failure)),
+        }
     }
     if typed.json {
         out::document(&ClearDocument::of(&done))?;
     } else {
         done.iter().for_each(|clear| out::say(&jail::cleared(clear, clock::now(), style)));
-        if done.is_empty() {
+        if bans.is_empty() {
             out::say("backstop: nobody is banned\n");
         }
+    }
+    if let Some(failure) = failed {
+        return Err(failure.into());
     }
     Ok(if done.iter().any(|clear| matches!(clear, Clear::Asked(_))) { exit::HELD } else { exit::OK })
 }

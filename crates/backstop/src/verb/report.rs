@@ -8,7 +8,7 @@ use backstop_core::bytes::Bytes;
 use backstop_core::id::RunId;
 use backstop_core::run::RunRecord;
 use backstop_core::time::Timestamp;
-use backstop_engine::audit::{Kept, entries, verify};
+use backstop_engine::audit::{AuditLog, Kept, entries, verify};
 use backstop_engine::{Doors, Failure, Filter};
 
 use super::records::folder;
@@ -28,7 +28,13 @@ pub fn report(typed: &ReportArgs) -> Done {
     let now = clock::now();
     let verdict = verify(&dir, &Kept::default());
     let house = verb::doors()?;
-    let (all, unread) = read(&dir);
+    // A report is for others, and what is a secret in a record, or in an entry of before they were taken out, is its
+    // owner's. Where the key can't be had, the verdict says so.
+    let redactor = AuditLog::redactor(&dir).ok();
+    let (mut all, unread) = read(&dir);
+    if let Some(redactor) = &redactor {
+        all.iter_mut().for_each(|entry| entry.body = redactor.body(&entry.body).into_owned());
+    }
     let wanted = Wanted::of(typed, now);
     let told = wanted.told_of(&all);
     let mut records = chosen(typed, &wanted, &told, &*house)?;
@@ -45,7 +51,10 @@ pub fn report(typed: &ReportArgs) -> Done {
     let from = wanted.since.or(records.first().map(|r| r.started)).unwrap_or(now);
     let to = if wanted.since.is_some() { now } else { records.iter().map(|r| r.updated).max().unwrap_or(now) };
     let mut cases = Vec::new();
-    for record in records {
+    for mut record in records {
+        if let Some(redactor) = &redactor {
+            record.request = redactor.request(&record.request);
+        }
         // One whole set of effects at a time: a report needs little of it.
         let effects = house.effects(record.id).map_err(|failure| failure.what);
         cases.push(Case::new(record, effects, &all));

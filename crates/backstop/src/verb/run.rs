@@ -99,7 +99,8 @@ pub fn retry(one: &OneRun) -> Done {
     inside::people_only("retry")?;
     let mut house = verb::doors()?;
     let id = house.find(&one.run)?;
-    let options = RunOptions { stdout_to_stderr: one.json, ..RunOptions::default() };
+    let person = io::stdin().is_terminal() && io::stderr().is_terminal();
+    let options = RunOptions { stdout_to_stderr: one.json, person, ..RunOptions::default() };
     let mut person = Terminal::new(false, !one.json);
     let outcome = house.retry(id, &options, &mut person)?;
     person.clear();

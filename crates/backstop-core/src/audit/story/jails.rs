@@ -13,24 +13,47 @@ use crate::time::Timestamp;
 /// The bans, as far as they have been told.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Jails {
-    bans: BTreeMap<Key, Ban>,
+    bans: BTreeMap<Key, Told>,
+    made: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Told {
+    ban: Ban,
+    /// It ended by itself, and stays so when the clock is set back.
+    over: bool,
+    /// The same when it is raised, and another when it is made anew.
+    nth: u64,
+}
+
+/// That somebody was banned at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Banned {
+    key: Key,
+    nth: u64,
 }
 
 impl Jails {
     /// Takes the next entry.
     pub fn tell(&mut self, at: Timestamp, body: &Body, approvals: &mut Approvals) -> Result<(), (Asks, String)> {
+        for told in self.bans.values_mut() {
+            told.over |= !told.ban.stands(at);
+        }
         match body {
             Body::JailBanned { ban, .. } => {
-                let before = self.bans.insert(ban.key.clone(), ban.clone());
-                let stricter = |b: Ban| b.stands(at) && (b.level > ban.level || !b.classes.is_subset(&ban.classes));
-                if before.is_some_and(stricter) {
+                let before = self.bans.get(&ban.key).filter(|told| !told.over);
+                let milder = before.is_some_and(|b| b.ban.level > ban.level || !b.ban.classes.is_subset(&ban.classes));
+                self.made += u64::from(before.is_none());
+                let nth = before.map_or(self.made, |told| told.nth);
+                self.bans.insert(ban.key.clone(), Told { ban: ban.clone(), over: !ban.stands(at), nth });
+                if milder {
                     return Err((Asks::Authorisation, "a ban was made milder, and nobody had ended it".to_owned()));
                 }
                 Ok(())
             }
             Body::JailCleared { ban, request, .. } => {
-                let named = self.bans.values().find(|b| b.digest() == *ban).map(|b| b.key.clone());
-                let Some(ends) = named.and_then(|key| self.bans.remove(&key)) else {
+                let named = self.bans.values().find(|told| told.ban.digest() == *ban).map(|told| told.ban.key.clone());
+                let Some(Told { ban: ends, .. }) = named.and_then(|key| self.bans.remove(&key)) else {
                     let what = "a ban was ended that the log does not show";
                     return Err((Asks::Completeness, what.to_owned()));
                 };
@@ -43,25 +66,30 @@ impl Jails {
         }
     }
 
-    /// True while a ban on this stands.
-    pub fn stands(&self, at: Timestamp, key: &Key) -> bool {
-        self.bans.get(key).is_some_and(|ban| ban.stands(at))
+    /// True while that very ban stands, raised or not.
+    pub fn stands(&self, banned: &Banned) -> bool {
+        self.bans.get(&banned.key).is_some_and(|told| told.nth == banned.nth && !told.over)
     }
 
-    /// By what whoever asks for a run is banned, as far as the entry tells: of one that names neither session nor agent a
-    /// person may have asked.
-    pub fn on(&self, at: Timestamp, body: &Body) -> Option<Key> {
+    /// By what whoever asks for a run is banned, as far as the entry tells: one that names neither session nor agent may be
+    /// a person's.
+    pub fn on(&self, body: &Body) -> Option<Banned> {
         let Body::RunRequested { asker, by, session, uid, workspace, .. } = body else { return None };
+        if session.is_none() && asker.is_none() {
+            return None;
+        }
         let who = by.unwrap_or(*uid);
-        let named = session.is_some() || asker.is_some();
         let agent = asker.as_ref().map(|a| a.agent.clone()).unwrap_or_default();
+        let place = workspace.clone().unwrap_or_default();
         let is_it = |key: &&Key| match key {
             Key::Account { uid } => *uid == who,
             Key::Session { session: s, uid } => session.as_ref() == Some(s) && *uid == who,
-            Key::Agent { agent: a, uid } => named && *a == agent && *uid == who,
-            Key::Workspace { uid, workspace: w } => named && workspace.clone().unwrap_or_default() == *w && *uid == who,
+            Key::Agent { agent: a, uid } => *a == agent && *uid == who,
+            Key::Workspace { uid, workspace } => *workspace == place && *uid == who,
+            // Who had logged in is in no entry.
             Key::Starter { .. } => false,
         };
-        self.bans.keys().filter(is_it).find(|key| self.stands(at, key)).cloned()
+        let of = |key: &Key| Some(Banned { key: key.clone(), nth: self.bans.get(key)?.nth });
+        self.bans.keys().filter(is_it).filter_map(of).find(|banned| self.stands(banned))
     }
 }

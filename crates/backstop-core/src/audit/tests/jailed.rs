@@ -6,7 +6,7 @@ use crate::approval::matter::Matter;
 use crate::jail::{Class, Does, How, Key, Level};
 
 fn lost() -> Class {
-    Class { does: Does::Loses, to: "database".to_owned() }
+    Class { does: Does::Loses, own: false, to: "database".to_owned() }
 }
 
 fn session() -> Key {
@@ -57,10 +57,23 @@ fn what_is_banned_lets_nothing_take_effect_by_rules_alone() {
     }
     assert_eq!(complaints(&[&stands[..], &ask, &asked].concat()), none, "by a person's word");
     assert_eq!(complaints(&[&ask[..], &stands, &allowed].concat()), none, "asked for before it");
-    let ends = [cleared(&ban(None), None)];
+    // Made anew meanwhile, it is another ban.
+    let (ends, again) = ([cleared(&ban(None), None)], [banned(Ban { times: 1, ..ban(None) })]);
+    let anew = [&stands[..], &ask, &allowed[..2], &ends, &again, &allowed[2..]].concat();
+    assert_eq!(complaints(&anew), none, "judged between two bans");
+    let raised = [banned(Ban { level: Level::ReadOnly, ..ban(None) })];
+    assert_eq!(complaints(&[&stands[..], &ask, &raised, &allowed].concat()), wrong, "raised meanwhile");
     assert_eq!(complaints(&[&stands[..], &ends, &ask, &allowed].concat()), none, "after its end");
     let over = Ban { until: Some(at()), ..ban(None) };
     assert_eq!(complaints(&[&[banned(over)][..], &ask, &allowed].concat()), none, "ended by itself");
+    // A clock that was ahead, and was set back, brings none back; nor does it make the next one milder.
+    let (ahead, back) = (Timestamp::new(at().secs + 3_601, 0), at());
+    let late = [(at(), banned(Ban { level: Level::ReadOnly, ..ban(None) })), (ahead, Body::RunHeld { run: run() })];
+    let after = [banned(ban(None)), cleared(&ban(None), None)].into_iter().chain(ask.clone()).chain(allowed.clone());
+    let mut story = Story::default();
+    let all = late.into_iter().chain(after.map(|body| (back, body)));
+    let wrong: Vec<String> = all.flat_map(|(at, body)| story.tell(at, &body)).map(|c| c.what).collect();
+    assert_eq!(wrong, ["run.held without its request"]);
     // A person at a terminal names neither session nor agent.
     let Body::RunRequested { by, command, cwd, gid, net, run, uid, workspace, .. } = requested() else { panic!() };
     let (asker, session, reason, in_place) = (None, None, None, false);

@@ -1,0 +1,158 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::audit::tests::requested_as;
+
+fn redactor() -> Redactor {
+    Redactor::new([7; 32])
+}
+
+/// With each commitment as `[#]`.
+fn plain(text: &Bytes) -> String {
+    let text = String::from_utf8(text.as_slice().to_vec()).expect("UTF-8");
+    let mut parts = text.split("[secret:");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |all, part| {
+        let (digits, rest) = part.split_once(']').expect("an end");
+        assert!(digits.len() == 2 * BYTES && digits.bytes().all(|b| b.is_ascii_hexdigit()), "{digits}");
+        format!("{all}[#]{rest}")
+    })
+}
+
+fn line(text: &str) -> String {
+    let text = Bytes::from(text);
+    plain(&redactor().text(&text).unwrap_or(text))
+}
+
+fn argv(words: &[&str]) -> String {
+    let command = Command::Argv(words.iter().map(|w| Bytes::from(*w)).collect());
+    let redacted = redactor().command(&command).unwrap_or(command);
+    redacted.argv().iter().map(plain).collect::<Vec<_>>().join("|")
+}
+
+#[test]
+fn a_secret_in_a_line_is_found_and_nothing_else_of_it_goes() {
+    for (text, expected) in [
+        ("PGPASSWORD=hunter2 psql -c 'drop table x'", "PGPASSWORD=[#] psql -c 'drop table x'"),
+        ("export DB_PASSWORD='a b'; ls", "export DB_PASSWORD='[#]'; ls"),
+        ("mysqldump --password=\"s;t\" db > out", "mysqldump --password=\"[#]\" db > out"),
+        ("tool --password hunter2 --user anna", "tool --password [#] --user anna"),
+        ("mysql -u root -phunter2 db", "mysql -u root -p[#] db"),
+        ("mysql -u root -p db", "mysql -u root -p db"),
+        ("sshpass -p hunter2 ssh host", "sshpass -p [#] ssh host"),
+        ("redis-cli -h x -a hunter2 flushall", "redis-cli -h x -a [#] flushall"),
+        ("docker login -u me -p hunter2 reg", "docker login -u me -p [#] reg"),
+        ("curl -u anna:hunter2 https://x", "curl -u anna:[#] https://x"),
+        (
+            "curl -H 'Authorization: Bearer abc.def-1' -d '{\"a\": 1}' x",
+            "curl -H 'Authorization: Bearer [#]' -d '{\"a\": 1}' x",
+        ),
+        ("curl -H \"X-Api-Key: abcdef12\" -o \"f\"", "curl -H \"X-Api-Key: [#]\" -o \"f\""),
+        ("git clone https://me:hunter2@example.org/x", "git clone https://me:[#]@example.org/x"),
+        ("psql postgres://me:hunter2@db/x -c 'select 1'", "psql postgres://me:[#]@db/x -c 'select 1'"),
+        ("curl 'https://x/?token=abcdefgh&page=2'", "curl 'https://x/?token=[#]&page=2'"),
+        (
+            "echo '{\"db_password\": \"hunter2\", \"note\": \"hi\"}'",
+            "echo '{\"db_password\": \"[#]\", \"note\": \"hi\"}'",
+        ),
+        ("AWS_SECRET_ACCESS_KEY=abcdefghij aws s3 ls", "AWS_SECRET_ACCESS_KEY=[#] aws s3 ls"),
+        ("echo ghp_0123456789abcdefghijABCDEFGHIJ012345 | gh auth login", "echo [#] | gh auth login"),
+        ("openssl rsa -passin pass:hunter2 -in k", "openssl rsa -passin pass:[#] -in k"),
+        ("curl https://hooks.slack.com/services/T0/B0/xyz -d a", "curl https://hooks.slack.com/services/[#] -d a"),
+        (
+            "cat > k <<E\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----\nE",
+            "cat > k <<E\n-----BEGIN OPENSSH PRIVATE KEY-----[#]-----END OPENSSH PRIVATE KEY-----\nE",
+        ),
+        // No secrets.
+        ("rm -rf build && make", "rm -rf build && make"),
+        ("PASSWORD=$DB_PASSWORD cmd --token \"$TOKEN\"", "PASSWORD=$DB_PASSWORD cmd --token \"$TOKEN\""),
+        ("cmd --password=$(cat f)", "cmd --password=$(cat f)"),
+        ("PWD=/tmp OLDPWD=/x ls", "PWD=/tmp OLDPWD=/x ls"),
+        (
+            "llm --max_token=512 --tokenizer=fast --token-file=/x",
+            "llm --max_token=512 --tokenizer=fast --token-file=/x",
+        ),
+        ("docker build --secret id=npm,src=.npmrc .", "docker build --secret id=npm,src=.npmrc ."),
+        ("docker run -u 1000:1000 x", "docker run -u 1000:1000 x"),
+        ("kubectl get secret db -o yaml", "kubectl get secret db -o yaml"),
+        ("grep -r password src", "grep -r password src"),
+        ("ssh-keygen -p -f key", "ssh-keygen -p -f key"),
+        ("curl http://localhost:8080/x", "curl http://localhost:8080/x"),
+        ("scp a host:b", "scp a host:b"),
+    ] {
+        assert_eq!(line(text), expected);
+    }
+}
+
+#[test]
+fn an_argument_is_a_whole_value_whatever_is_in_it() {
+    for (words, expected) in [
+        (&["tool", "--password", "a b;c", "x"][..], "tool|--password|[#]|x"),
+        (&["tool", "--password=a b;c", "x"], "tool|--password=[#]|x"),
+        (&["tool", "--password", "--verbose"], "tool|--password|--verbose"),
+        (&["/usr/bin/mysql", "-phunter2", "db"], "/usr/bin/mysql|-p[#]|db"),
+        (&["mysql", "-p", "db"], "mysql|-p|db"),
+        (&["sshpass", "-p", "hunter2", "ssh"], "sshpass|-p|[#]|ssh"),
+        (&["sshpass", "-phunter2", "ssh"], "sshpass|-p[#]|ssh"),
+        (&["curl", "-u", "anna:hunter2", "x"], "curl|-u|anna:[#]|x"),
+        (&["docker", "login", "-p", "hunter2"], "docker|login|-p|[#]"),
+        (&["docker", "run", "-p", "8080:80"], "docker|run|-p|8080:80"),
+        (&["env", "DB_PASSWORD=hunter2", "x"], "env|DB_PASSWORD=[#]|x"),
+        (&["bash", "-c", "PGPASSWORD=hunter2 psql -c 'drop'"], "bash|-c|PGPASSWORD=[#] psql -c 'drop'"),
+        (&["tool", "--api-key", "abcdefgh12"], "tool|--api-key|[#]"),
+        (&["tool", "--token", "/run/secrets/x"], "tool|--token|/run/secrets/x"),
+        (&["rm", "-rf", "build"], "rm|-rf|build"),
+    ] {
+        assert_eq!(argv(words), expected, "{words:?}");
+    }
+}
+
+/// RFC 2104 by another implementation: `printf hunter2 | openssl dgst -sha256 -mac HMAC -macopt hexkey:0707…`.
+#[test]
+fn a_commitment_is_an_hmac_and_another_key_makes_another() {
+    let of = |key: u8, secret: &[u8]| Redactor::new([key; 32]).commitment(secret);
+    assert_eq!(of(7, b"hunter2"), HUNTER2);
+    assert_ne!(of(8, b"hunter2"), HUNTER2);
+    assert_ne!(of(7, b"hunter3"), HUNTER2);
+    let both = redactor().text(&"A_PASSWORD=hunter2 B_PASSWORD='hunter2'".into()).expect("two");
+    let expected = format!("A_PASSWORD={HUNTER2} B_PASSWORD='{HUNTER2}'");
+    assert_eq!(both, Bytes::from(expected.as_str()), "the same secret is the same text");
+}
+
+const HUNTER2: &str = "[secret:326eb4f6783e519f198c32929bd28e66]";
+
+#[test]
+fn an_entry_loses_secrets_and_nothing_else() {
+    let secret = Command::Line("PGPASSWORD=hunter2 psql".into());
+    let body = requested_as(secret, Some("because token=abcdefgh12 is old".into()));
+    let redacted = redactor().body(&body).into_owned();
+    let text = String::from_utf8(crate::canon::line(&redacted)).expect("JSON");
+    assert!(!text.contains("hunter2") && !text.contains("abcdefgh12") && text.contains(HUNTER2), "{text}");
+    let Body::RunRequested { command, reason, .. } = &redacted else { panic!("{redacted:?}") };
+    let same = requested_as(command.clone(), reason.clone());
+    assert_eq!(same, redacted, "all else is as it was");
+    let none = requested_as(Command::Line("make".into()), Some("why".into()));
+    assert!(matches!(redactor().body(&none), Cow::Borrowed(_)));
+}
+
+proptest! {
+    /// Redacted once more it is the same, and what is not a secret's is all there, in its order.
+    #[test]
+    fn redacting_twice_is_redacting_once(words in prop::collection::vec(
+        prop::sample::select(&[
+            "--password", "hunter2", "PGPASSWORD=x1y2z3w4", "mysql", "-pabc", "://u:p@h", "token=", "'", "\"", "a b", "=", ":",
+            "Authorization:", "Bearer", "abcdefghijkl", "-u", "a:b", "ls", ";", "[secret:", "]", "\n",
+        ][..]), 0..12), glue in prop::sample::select(&[" ", ""][..])
+    ) {
+        let text = Bytes::from(words.join(glue).as_str());
+        let once = redactor().text(&text).unwrap_or_else(|| text.clone());
+        let twice = redactor().text(&once).unwrap_or_else(|| once.clone());
+        prop_assert_eq!(&once, &twice, "{}", text.quoted());
+        let all: Vec<Bytes> = words.iter().map(|w| Bytes::from(*w)).collect();
+        for at in 0..all.len() {
+            let found = found::in_word(&all, at);
+            prop_assert!(found.iter().all(|r| r.end <= all[at].as_slice().len() && !r.is_empty()));
+            prop_assert!(found.windows(2).all(|w| w[0].end <= w[1].start));
+        }
+    }
+}
