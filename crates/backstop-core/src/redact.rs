@@ -2,11 +2,13 @@
 //! copied to witnesses and sent to other systems; a password in it could not be taken out again.
 //!
 //! A commitment is HMAC-SHA-256 (RFC 2104) under a key of the log's own, cut to 128 bits: the same secret is the same text in
-//! all of a log, whoever knows a secret and has the key can tell where it was used, and nobody can try passwords without it.
+//! all of a log, whoever knows a secret and has the key can tell where it was used, and a copy of the log alone is of no help
+//! to whoever would try passwords.
 //! What is found are well-known shapes (names that say it, options, headers, addresses with a password, tokens with a known
 //! beginning). What nothing tells apart from other words is not found: no secret belongs into a command.
 
 mod found;
+mod lex;
 
 use std::borrow::Cow;
 
@@ -81,10 +83,10 @@ impl Redactor {
     /// None where nothing is found.
     fn command(&self, command: &Command) -> Option<Command> {
         match command {
-            Command::Line(line) => self.text(line).map(Command::Line),
+            Command::Line(line) => self.within(line, &found::in_line(line.as_slice())).map(Command::Line),
             Command::Argv(argv) => {
                 let all: Vec<Option<Bytes>> =
-                    (0..argv.len()).map(|at| self.within(&argv[at], &found::in_word(argv, at))).collect();
+                    (0..argv.len()).map(|at| self.within(&argv[at], &found::in_argument(argv, at))).collect();
                 let found = all.iter().any(Option::is_some);
                 let both = all.into_iter().zip(argv).map(|(redacted, word)| redacted.unwrap_or_else(|| word.clone()));
                 found.then(|| Command::Argv(both.collect()))
@@ -92,7 +94,8 @@ impl Redactor {
         }
     }
 
-    fn text(&self, text: &Bytes) -> Option<Bytes> {
+    /// None where nothing is found.
+    pub fn text(&self, text: &Bytes) -> Option<Bytes> {
         self.within(text, &found::in_text(text.as_slice()))
     }
 

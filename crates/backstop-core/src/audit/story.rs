@@ -90,8 +90,8 @@ struct Life {
     quorum: Quorum,
     /// The account that asked.
     uid: u32,
-    /// Whoever asked was banned then, as this.
-    banned: Option<Banned>,
+    /// Whoever asked was banned then, by these.
+    banned: Vec<Banned>,
 }
 
 /// The runs as far as they have been told.
@@ -153,7 +153,7 @@ impl Story {
             let what = "what a crash had cut off was brought to its end while everything was frozen";
             complain(Question::Authorisation, what.to_owned());
         }
-        if by_rules_alone(body) && life.banned.as_ref().is_some_and(|banned| self.jails.stands(banned)) {
+        if by_rules_alone(body) && self.jails.stands(&life.banned) {
             let what = "took effect by rules alone, and whoever asked was banned";
             complain(Question::Authorisation, what.to_owned());
         }

@@ -93,7 +93,7 @@ impl Jail {
     }
 
     fn raise(&mut self, at: Timestamp, keys: &BTreeSet<Key>, rules: &Rules, quorum: Option<&Quorum>) -> Option<Ban> {
-        let standing = narrowest(&mut self.bans, keys)?;
+        let standing = narrowest(&mut self.bans, keys, at)?;
         standing.again = standing.again.saturating_add(1);
         let level = standing.ban.level.next().filter(|_| standing.again >= rules.most_of(&standing.ban.key))?;
         let since = standing.ban.at;
@@ -224,17 +224,20 @@ impl Jail {
         let (keys, weighs) = (offence.keys.clone(), self.weighs(&offence));
         if self.remember(at, offence)
             && weighs
-            && let Some(standing) = narrowest(&mut self.bans, &keys)
+            && let Some(standing) = narrowest(&mut self.bans, &keys, at)
         {
             standing.again = standing.again.saturating_add(1);
         }
     }
 
-    /// What people let through after all does not count; true where it did.
+    /// What people let through after all does not count, nor that it was tried before by the same; true where it did.
     pub fn forgive(&mut self, run: RunId) -> bool {
-        let before = self.counted.len();
-        self.counted.retain(|c| c.offence.run != Some(run));
-        self.counted.len() < before
+        let Some(through) = self.counted.iter().find(|c| c.offence.run == Some(run)).map(|c| c.offence.clone()) else {
+            return false;
+        };
+        let same = |o: &Offence| o.effect.is_some() && o.effect == through.effect && !o.keys.is_disjoint(&through.keys);
+        self.counted.retain(|c| c.offence.run != Some(run) && !same(&c.offence));
+        true
     }
 
     /// A ban as the log tells of it: it takes the place of what stood for the same.
@@ -244,9 +247,10 @@ impl Jail {
     }
 }
 
-/// The ban on the narrowest of these.
-fn narrowest<'a>(bans: &'a mut [Standing], keys: &BTreeSet<Key>) -> Option<&'a mut Standing> {
-    bans.iter_mut().filter(|s| keys.contains(&s.ban.key)).min_by(|a, b| a.ban.key.cmp(&b.ban.key))
+/// The ban on the narrowest of these that stands.
+fn narrowest<'a>(bans: &'a mut [Standing], keys: &BTreeSet<Key>, now: Timestamp) -> Option<&'a mut Standing> {
+    let its = bans.iter_mut().filter(|s| s.ban.stands(now) && keys.contains(&s.ban.key));
+    its.min_by(|a, b| a.ban.key.cmp(&b.ban.key))
 }
 
 fn after(at: Timestamp, seconds: i64) -> Timestamp {

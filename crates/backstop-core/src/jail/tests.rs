@@ -250,6 +250,11 @@ fn what_people_let_through_after_all_and_what_a_ban_was_made_of_counts_no_more()
         assert_eq!(count(&mut jail, n.into(), held(n)), None, "each is let through");
         assert!(jail.forgive(RunId::from_number(n)) && !jail.forgive(RunId::from_number(n)));
     }
+    for n in 0..4 {
+        assert_eq!(count(&mut jail, 9, Offence { effect: Some(Digest([99; 32])), ..held(n) }), None, "tried again");
+    }
+    assert!(jail.forgive(RunId::from_number(3)));
+    assert_eq!(jail.counted.len(), 0, "the same, by the same");
     // A ban that is shorter than what is counted lasts: what it was made of is paid.
     let rules = Rules { find_minutes: 60, ban_minutes: 1, ..Rules::default() };
     let mut tries = |from: i64, n: i64| -> Vec<i64> {

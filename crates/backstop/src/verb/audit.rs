@@ -34,9 +34,9 @@ pub fn audit(what: &Audit) -> Done {
             inside::records_needed("audit commitment")?;
             let secret = secret()?;
             match AuditLog::redactor(&own(folder()?)?) {
-                Ok(redactor) => {
-                    out::print(&format!("{}\n", redactor.commitment(&secret))).map(|()| exit::OK).map_err(Into::into)
-                }
+                Ok(redactor) => out::print(&format!("{}\n", redactor.commitment(secret.as_bytes())))
+                    .map(|()| exit::OK)
+                    .map_err(Into::into),
                 Err(error) => told(&error),
             }
         }
@@ -175,18 +175,16 @@ fn witnesses(named: &str) -> Result<Vec<Witness>, Failure> {
     keys.map(parse).collect()
 }
 
-/// A secret on standard input: never an argument, which others can see. Without the line's end, as `echo` writes it.
-fn secret() -> Result<Vec<u8>, Failure> {
-    let mut typed = Vec::new();
-    let read = io::stdin().lock().take(LONGEST as u64).read_to_end(&mut typed);
-    read.map_err(|e| Failure::because("cannot read standard input", &e))?;
-    if typed.last() == Some(&b'\n') {
-        typed.pop();
-    }
-    if typed.is_empty() {
+/// A secret on standard input: never an argument, which others can see. Without the line's end, as `echo` writes it; of a
+/// private key that which is between its first line and its last.
+fn secret() -> Result<String, Failure> {
+    let typed = standard_input()?;
+    let of_key = typed.split_once("PRIVATE KEY-----").and_then(|(_, rest)| rest.split_once("-----END"));
+    let secret = of_key.map_or_else(|| typed.strip_suffix('\n').unwrap_or(&typed), |(body, _)| body.trim());
+    if secret.is_empty() {
         return Err(Failure::usage("there is nothing on standard input").next("backstop audit commitment < FILE"));
     }
-    Ok(typed)
+    Ok(secret.to_owned())
 }
 
 /// A note or a proposal.
@@ -196,7 +194,7 @@ pub fn standard_input() -> Result<String, Failure> {
     match read {
         Ok(n) if n <= LONGEST => Ok(text),
         Ok(_) => Err(Failure::usage(format!("standard input has more than {LONGEST} bytes, which no such text has"))
-            .next("give what `audit propose` or a witness printed")),
-        Err(e) => Err(Failure::because("cannot read standard input", &e).next("give what `audit propose` printed")),
+            .next("give it what it asks for: backstop help audit")),
+        Err(e) => Err(Failure::because("cannot read standard input", &e).next("give it what it asks for, as text")),
     }
 }

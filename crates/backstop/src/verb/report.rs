@@ -8,7 +8,7 @@ use backstop_core::bytes::Bytes;
 use backstop_core::id::RunId;
 use backstop_core::run::RunRecord;
 use backstop_core::time::Timestamp;
-use backstop_engine::audit::{AuditLog, Kept, entries, verify};
+use backstop_engine::audit::{self, AuditLog, Kept, entries, verify};
 use backstop_engine::{Doors, Failure, Filter};
 
 use super::records::folder;
@@ -29,12 +29,10 @@ pub fn report(typed: &ReportArgs) -> Done {
     let verdict = verify(&dir, &Kept::default());
     let house = verb::doors()?;
     // A report is for others, and what is a secret in a record, or in an entry of before they were taken out, is its
-    // owner's. Where the key can't be had, the verdict says so.
-    let redactor = AuditLog::redactor(&dir).ok();
+    // owner's. Where the key can't be had, which the verdict says, by one that nobody has.
+    let redactor = AuditLog::redactor(&dir).or_else(|_| audit::some_redactor())?;
     let (mut all, unread) = read(&dir);
-    if let Some(redactor) = &redactor {
-        all.iter_mut().for_each(|entry| entry.body = redactor.body(&entry.body).into_owned());
-    }
+    all.iter_mut().for_each(|entry| entry.body = redactor.body(&entry.body).into_owned());
     let wanted = Wanted::of(typed, now);
     let told = wanted.told_of(&all);
     let mut records = chosen(typed, &wanted, &told, &*house)?;
@@ -52,9 +50,11 @@ pub fn report(typed: &ReportArgs) -> Done {
     let to = if wanted.since.is_some() { now } else { records.iter().map(|r| r.updated).max().unwrap_or(now) };
     let mut cases = Vec::new();
     for mut record in records {
-        if let Some(redactor) = &redactor {
-            record.request = redactor.request(&record.request);
-        }
+        record.request = redactor.request(&record.request);
+        let calm = |note: &String| {
+            redactor.text(&note.as_str().into()).map_or_else(|| note.clone(), |n| n.quoted().to_string())
+        };
+        record.notes = record.notes.iter().map(calm).collect();
         // One whole set of effects at a time: a report needs little of it.
         let effects = house.effects(record.id).map_err(|failure| failure.what);
         cases.push(Case::new(record, effects, &all));

@@ -66,17 +66,18 @@ impl Jails {
         }
     }
 
-    /// True while that very ban stands, raised or not.
-    pub fn stands(&self, banned: &Banned) -> bool {
-        self.bans.get(&banned.key).is_some_and(|told| told.nth == banned.nth && !told.over)
+    /// True while one of these very bans stands, raised or not.
+    pub fn stands(&self, banned: &[Banned]) -> bool {
+        let stands = |b: &Banned| self.bans.get(&b.key).is_some_and(|told| told.nth == b.nth && !told.over);
+        banned.iter().any(stands)
     }
 
     /// By what whoever asks for a run is banned, as far as the entry tells: one that names neither session nor agent may be
     /// a person's.
-    pub fn on(&self, body: &Body) -> Option<Banned> {
-        let Body::RunRequested { asker, by, session, uid, workspace, .. } = body else { return None };
-        if session.is_none() && asker.is_none() {
-            return None;
+    pub fn on(&self, body: &Body) -> Vec<Banned> {
+        let Body::RunRequested { asker, by, session, uid, workspace, .. } = body else { return Vec::new() };
+        if self.bans.is_empty() || session.is_none() && asker.is_none() {
+            return Vec::new();
         }
         let who = by.unwrap_or(*uid);
         let agent = asker.as_ref().map(|a| a.agent.clone()).unwrap_or_default();
@@ -89,7 +90,7 @@ impl Jails {
             // Who had logged in is in no entry.
             Key::Starter { .. } => false,
         };
-        let of = |key: &Key| Some(Banned { key: key.clone(), nth: self.bans.get(key)?.nth });
-        self.bans.keys().filter(is_it).filter_map(of).find(|banned| self.stands(banned))
+        let its = self.bans.iter().filter(|(key, told)| is_it(key) && !told.over);
+        its.map(|(key, told)| Banned { key: key.clone(), nth: told.nth }).collect()
     }
 }
