@@ -235,7 +235,7 @@ impl Incident {
         all.push(Block::Text(
             "The log was verified by its own key, before this was written; what was rewritten whole is found by a witness \
              elsewhere alone (backstop help witness). Each entry of the timeline stands in the log under its number. \
-             Secrets in commands are left out where they look like one ([secret:…]): look through the rest before this is passed on."
+             Secrets in commands are left out where they look like one: look through the rest before this is passed on."
                 .to_owned(),
         ));
         all

@@ -192,10 +192,10 @@ fn in_word(words: &[&[u8]], at: usize, value: &dyn Fn(usize) -> (Range<usize>, b
         take(is + 1, soft);
     }
     let tool = |name: &[u8]| words[..at].iter().enumerate().any(|(n, w)| runs(words, n, w, name));
-    if word.starts_with(b"-p") && word.len() > 2 && (tool(b"mysql") || tool(b"mariadb") || tool(b"sshpass")) {
-        if !word[2..].iter().all(|b| b.is_ascii_digit() || matches!(b, b':' | b'.')) {
-            take(2, false);
-        }
+    let port = |b: &u8| b.is_ascii_digit() || matches!(b, b':' | b'.');
+    let glued = word.starts_with(b"-p") && word.len() > 2 && !word[2..].iter().all(port);
+    if glued && (tool(b"mysql") || tool(b"mariadb") || tool(b"sshpass")) {
+        take(2, false);
     }
     let logs_in = |name: &[u8]| !matches!(name, b"docker" | b"podman") || words[..at].contains(&&b"login"[..]);
     // What follows it may have such an option as well.

@@ -156,7 +156,7 @@ fn a_report_says_what_happened_who_decided_and_what_came_back() {
     | entries | 12 (12 signed) |
     | root | `sha256:0707070707070707070707070707070707070707070707070707070707070707` |
 
-    The log was verified by its own key, before this was written; what was rewritten whole is found by a witness elsewhere alone (backstop help witness). Each entry of the timeline stands in the log under its number. Secrets in commands are left out where they look like one ([secret:…]): look through the rest before this is passed on.
+    The log was verified by its own key, before this was written; what was rewritten whole is found by a witness elsewhere alone (backstop help witness). Each entry of the timeline stands in the log under its number. Secrets in commands are left out where they look like one: look through the rest before this is passed on.
     ");
 }
 
