@@ -25,6 +25,9 @@ const BEGIN: &[u8] = b"[secret:";
 /// How many bytes of the HMAC it has.
 const BYTES: usize = 16;
 
+/// So often a text is looked at again.
+const TIMES: usize = 16;
+
 /// Replaces secrets.
 #[derive(Clone)]
 pub struct Redactor {
@@ -82,6 +85,10 @@ impl Redactor {
 
     /// None where nothing is found.
     fn command(&self, command: &Command) -> Option<Command> {
+        until_none(command, |command| self.command_once(command))
+    }
+
+    fn command_once(&self, command: &Command) -> Option<Command> {
         match command {
             Command::Line(line) => self.within(line, &found::in_line(line.as_slice())).map(Command::Line),
             Command::Argv(argv) => {
@@ -96,7 +103,7 @@ impl Redactor {
 
     /// None where nothing is found.
     pub fn text(&self, text: &Bytes) -> Option<Bytes> {
-        self.within(text, &found::in_text(text.as_slice()))
+        until_none(text, |text| self.within(text, &found::in_text(text.as_slice())))
     }
 
     /// With these places, in order and apart, replaced; none where there are none.
@@ -113,6 +120,19 @@ impl Redactor {
         out.extend_from_slice(&text[at..]);
         Some(Bytes::new(out))
     }
+}
+
+/// What was taken out may bring what was around it together; what comes out is the same when it is redacted once more, as a
+/// report does. Each time there is less left, and nobody types what takes more than a few times but to keep us at it.
+fn until_none<T>(first: &T, once: impl Fn(&T) -> Option<T>) -> Option<T> {
+    let mut last = once(first)?;
+    for _ in 0..TIMES {
+        match once(&last) {
+            Some(next) => last = next,
+            None => break,
+        }
+    }
+    Some(last)
 }
 
 #[cfg(test)]
