@@ -25,6 +25,8 @@ expect by-many-at-once 0 . python3 -c 'import re; t = open("/w/memory").read(); 
 
 # A thousand questions wait for people: they are listed, and one is decided. How long it takes is told, not claimed.
 own_etc
+# A thousand at once are far more than an account may try before it is banned.
+echo 'jail = { most = 1000000 }' > /etc/backstop/settings.toml
 outside_needs_two
 chown 1000 /srv
 took() { agent /usr/bin/python3 -c '
