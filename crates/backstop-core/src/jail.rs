@@ -234,7 +234,7 @@ impl Ban {
     /// that is only told no looks for another spelling.
     pub fn judge(&self, classes: &BTreeSet<Class>) -> Reason {
         let hit: BTreeSet<Class> = classes.intersection(&self.classes).filter(|c| !c.own).cloned().collect();
-        let lasts = self.until.map_or_else(|| "people end it".to_owned(), |at| format!("until {}", calm(at)));
+        let lasts = self.until.map_or_else(|| "people end it".to_owned(), |at| format!("until {}", at.whole()));
         let who = self.key.in_words();
         let (decision, rule, why) = if !hit.is_empty() {
             let and = if self.level >= Level::ReadOnly { ", and so is every change" } else { "" };
@@ -272,10 +272,6 @@ pub const ASKS: &str = "jail-asks";
 fn words(classes: &BTreeSet<Class>) -> String {
     let all: Vec<String> = classes.iter().map(ToString::to_string).collect();
     if all.is_empty() { "what it may not".to_owned() } else { all.join(", ") }
-}
-
-fn calm(at: Timestamp) -> Timestamp {
-    Timestamp::new(at.secs, 0)
 }
 
 /// So many within so many minutes, in words.

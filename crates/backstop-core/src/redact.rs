@@ -92,11 +92,11 @@ impl Redactor {
         match command {
             Command::Line(line) => self.within(line, &found::in_line(line.as_slice())).map(Command::Line),
             Command::Argv(argv) => {
-                let all: Vec<Option<Bytes>> =
-                    (0..argv.len()).map(|at| self.within(&argv[at], &found::in_argument(argv, at))).collect();
-                let found = all.iter().any(Option::is_some);
-                let both = all.into_iter().zip(argv).map(|(redacted, word)| redacted.unwrap_or_else(|| word.clone()));
-                found.then(|| Command::Argv(both.collect()))
+                let all = found::in_arguments(argv);
+                let found = all.iter().any(|secrets| !secrets.is_empty());
+                let each = argv.iter().zip(&all);
+                let redacted = each.map(|(word, secrets)| self.within(word, secrets).unwrap_or_else(|| word.clone()));
+                found.then(|| Command::Argv(redacted.collect()))
             }
         }
     }

@@ -171,6 +171,16 @@ impl Script {
     }
 }
 
+/// True for the name of a program that starts what it is given: `sudo`, `env`, `docker`, `ssh`, a shell.
+pub fn starts_another(name: &[u8]) -> bool {
+    launch::of(name).is_some()
+}
+
+/// True for the name of a shell.
+pub fn is_a_shell(name: &[u8]) -> bool {
+    launch::of(name).is_some_and(|launch| launch.wrapper == Wrapper::Shell)
+}
+
 /// Reads the text of a `bash -c`.
 pub fn read(line: &[u8]) -> Script {
     let mut out = peel::Out::default();

@@ -19,6 +19,12 @@ impl Timestamp {
         Self { secs, nanos }
     }
 
+    /// The second it is in, for people to read.
+    #[must_use]
+    pub const fn whole(self) -> Self {
+        Self { nanos: 0, ..self }
+    }
+
     /// Whole seconds from `earlier` to here; negative when `earlier` is later.
     pub const fn seconds_since(self, earlier: Self) -> i64 {
         self.secs - earlier.secs

@@ -13,14 +13,15 @@ use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
 use backstop_core::freeze::Freeze;
 use backstop_core::id::RunId;
+use backstop_core::jail::Rules;
 use backstop_core::machine::{Machine, Mode};
 use backstop_core::notice::{Delivery, Mark, Notice};
 use backstop_core::run::RunRecord;
 
 use crate::daemon::SOCKET;
 use crate::engine::{
-    Beneath, Button, Clear, Decided, Engine, Filter, Frozen, Jailed, Listed, Notices, Offer, Outcome, Pending, Person,
-    Recovered, RunOptions, Side, Thaw, Unchanged, UndoOptions, UndoReport, Waiting, Which, Wish, press,
+    Beneath, Button, Cleared, Decided, Engine, Filter, Frozen, Jailed, Listed, Notices, Offer, Outcome, Pending,
+    Person, Recovered, RunOptions, Side, Thaw, Unchanged, UndoOptions, UndoReport, Waiting, Which, Wish, press,
 };
 use crate::failure::Failure;
 use crate::jail::Terms;
@@ -143,7 +144,7 @@ pub trait Doors {
     /// Who may approve.
     fn people(&self) -> Result<People, Failure>;
     /// Changes that, or asks two people.
-    fn change_people(&mut self, change: &Change) -> Result<Wish, Failure>;
+    fn change_people(&mut self, change: &Change) -> Result<Wish<People>, Failure>;
     /// What stands; none where nothing does.
     fn frozen(&self) -> Result<Option<Freeze>, Failure>;
     /// Stops everything of every agent.
@@ -153,7 +154,7 @@ pub trait Doors {
     /// Who is banned, and what is counted.
     fn jail(&self) -> Result<Jailed, Failure>;
     /// Ends the ban that this names, or asks two people.
-    fn clear(&mut self, named: Digest) -> Result<Clear, Failure>;
+    fn clear(&mut self, named: Digest) -> Result<Wish<Cleared>, Failure>;
     /// What people are to be told from an entry of the log on; waits for something at most so long.
     fn notices(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Notices, Failure>;
     /// A notice that tells nothing.
@@ -343,7 +344,7 @@ impl Doors for House {
         self.engine.people()
     }
 
-    fn change_people(&mut self, change: &Change) -> Result<Wish, Failure> {
+    fn change_people(&mut self, change: &Change) -> Result<Wish<People>, Failure> {
         self.engine.change_people(change)
     }
 
@@ -362,11 +363,17 @@ impl Doors for House {
     }
 
     fn jail(&self) -> Result<Jailed, Failure> {
-        // What can't be used of the settings keeps nobody from looking.
-        self.engine.jail(&porch::machine().map(|machine| machine.jail).unwrap_or_default())
+        let machine = porch::machine();
+        let mut jailed =
+            self.engine.jail(&machine.as_ref().map_or_else(|_| Rules::default(), |machine| machine.jail))?;
+        // What can't be used of them keeps nobody from looking.
+        let note =
+            |failure: Failure| format!("from how many on it is a ban is what holds without settings: {}", failure.what);
+        jailed.notes.extend(machine.err().map(note));
+        Ok(jailed)
     }
 
-    fn clear(&mut self, named: Digest) -> Result<Clear, Failure> {
+    fn clear(&mut self, named: Digest) -> Result<Wish<Cleared>, Failure> {
         self.engine.clear(named)
     }
 

@@ -23,12 +23,12 @@ mod vault;
 mod whose;
 
 pub use approve::{Decided, Pending, Waiting, standing};
+pub use ask::Wish;
 pub use edit::Unchanged;
 pub(crate) use freeze::press;
 pub use freeze::{Button, Frozen, Pressed, Thaw, Thawed};
-pub use jail::{Clear, Cleared, Jailed, Tried};
+pub use jail::{Cleared, Jailed, Tried};
 pub use notices::Notices;
-pub use people::Wish;
 
 use std::path::Path;
 

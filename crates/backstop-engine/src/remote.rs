@@ -28,8 +28,8 @@ use self::session::Session;
 use crate::daemon::wire::{Around, Ask, Event, Hello, Kind, LONGEST_ANSWER, Message, NUMBERS, VERSION, Wire};
 use crate::doors::Doors;
 use crate::engine::{
-    Beneath, Clear, Decided, Filter, Frozen, Jailed, Listed, Notices, Outcome, Pending, Person, RunOptions, Side, Thaw,
-    Unchanged, UndoOptions, UndoReport, Waiting, Which, Wish,
+    Beneath, Cleared, Decided, Filter, Frozen, Jailed, Listed, Notices, Outcome, Pending, Person, RunOptions, Side,
+    Thaw, Unchanged, UndoOptions, UndoReport, Waiting, Which, Wish,
 };
 use crate::failure::{Failure, FailureKind};
 use crate::porch::Wanted;
@@ -323,7 +323,7 @@ impl Doors for Remote {
         self.call(&Ask::People)
     }
 
-    fn change_people(&mut self, change: &Change) -> Result<Wish, Failure> {
+    fn change_people(&mut self, change: &Change) -> Result<Wish<People>, Failure> {
         self.call(&Ask::ChangePeople { change: change.clone() })
     }
 
@@ -343,7 +343,7 @@ impl Doors for Remote {
         self.call(&Ask::Jail)
     }
 
-    fn clear(&mut self, named: Digest) -> Result<Clear, Failure> {
+    fn clear(&mut self, named: Digest) -> Result<Wish<Cleared>, Failure> {
         self.call(&Ask::Clear { named })
     }
 

@@ -26,7 +26,7 @@ Start here:
   backstop undo --last 1           take the last one back
 
 Topics: backstop help exit-codes | states | undo | policy | classes | settings | approvals
-        backstop help system";
+        backstop help system | notify | freeze | jail | witness";
 
 /// Rehearses a command on a copy-on-write view of this machine, shows what it would really change,
 /// commits the rehearsed bytes or holds them for a person, and can undo what it committed.

@@ -252,7 +252,7 @@ fn whole(verdict: &Verdict) -> &'static str {
 }
 
 fn second(at: Timestamp) -> String {
-    Timestamp::new(at.secs, 0).to_string()
+    at.whole().to_string()
 }
 
 /// A text of anybody's length, with what is left out counted.

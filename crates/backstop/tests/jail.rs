@@ -279,6 +279,41 @@ fn what_it_runs_stands_goes_on_when_people_say_so_and_is_ended() {
     holds(&place);
 }
 
+/// A rehearsal that stands by a ban may do so for days: nobody waits for its turn.
+#[test]
+fn nobody_waits_in_a_workspace_for_what_stands_by_a_ban() {
+    let place = place();
+    let mut stands = place.command(&["run", "--session", "s", "-c", "echo up > up; sleep 300"]);
+    let _stands = Running(stands.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts"));
+    until("it has its turn", || place.ids().len() == 1);
+    for line in &WAYS[..15] {
+        place.say(&["run", "--parallel", "--profile", "production", "--session", "s", "-c", line], 77);
+    }
+    assert_eq!(bans(&place)[0]["ban"]["level"], "frozen");
+    let began = std::time::Instant::now();
+    place.say(&["run", "--session", "other", "-c", "echo theirs > theirs"], 0);
+    assert!(began.elapsed() < Duration::from_secs(60), "the limit for a turn is ten minutes");
+    holds(&place);
+}
+
+#[test]
+fn what_people_let_through_in_the_end_counts_no_more() {
+    let place = place();
+    let hook = place.at("w/.git/hooks/post-merge");
+    for _ in 0..4 {
+        place.say(
+            &["run", "--session", "s", "-c", "echo x > .git/hooks/post-merge; chmod 755 .git/hooks/post-merge"],
+            75,
+        );
+    }
+    let counts = || place.json(&["jail", "list", "--json"], 0)["counts"].as_array().expect("a list").clone();
+    let of_session = |c: &Value| c["key"].get("session").map(|_| c["times"].clone());
+    assert_eq!(counts().iter().find_map(of_session), Some(3.into()), "the first question was none too many");
+    place.say(&["commit", "@last"], 0);
+    assert_eq!((counts().len(), hook.exists()), (0, true));
+    holds(&place);
+}
+
 #[test]
 fn where_two_people_are_enrolled_they_end_what_nothing_else_ends() {
     let scene = Scene::new();

@@ -349,7 +349,7 @@ impl Ballot {
             summary: q.summary.clone(),
             person: person.to_owned(),
             credential: credential.to_owned(),
-            prepared_at: Timestamp::new(now.secs, 0),
+            prepared_at: now.whole(),
             expires: q.expires,
             nonce,
             ticket,

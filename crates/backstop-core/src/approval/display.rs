@@ -18,7 +18,6 @@ use crate::quoted::Quoted;
 use crate::run::RunRecord;
 use crate::size;
 use crate::summary::{self, Tense, loss};
-use crate::time::Timestamp;
 
 /// So many effects are listed; all of them are in the request by their digest.
 const EFFECTS: usize = 200;
@@ -150,7 +149,7 @@ pub fn run(question: &Question, people: &People, record: &RunRecord, set: &Effec
     if request.by.is_some() {
         page.line("runs as", &format!("user account {}, with its rights", request.uid));
     }
-    page.line("asked at", &Timestamp::new(record.started.secs, 0).to_string());
+    page.line("asked at", &record.started.whole().to_string());
     let owner = people.of_account(request.asked_by()).map(|m| format!("{} owns that account", m.id));
     page.line("asker", &owner.unwrap_or_else(|| "nobody who may approve owns that account".to_owned()));
     let excluded: Vec<&str> = question.excluded.people.iter().map(String::as_str).collect();
@@ -325,7 +324,7 @@ pub fn change(question: &Question, people: &People, change: &Change, asked_by: u
 
 /// The one line about a thaw that is part of each statement.
 pub fn thaw_summary(freeze: &Freeze) -> String {
-    statement::summary(&format!("what is frozen since {} goes on", Timestamp::new(freeze.at.secs, 0)))
+    statement::summary(&format!("what is frozen since {} goes on", freeze.at.whole()))
 }
 
 /// The display of a thaw.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ban, Class, How, Key, Level, Offence, Rules};
 use crate::approval::quorum::Quorum;
+use crate::audit::{Body, By};
 use crate::digest::Digest;
 use crate::id::RunId;
 use crate::time::Timestamp;
@@ -219,8 +220,19 @@ impl Jail {
         covered
     }
 
-    /// One that was counted, as the log tells of it; what it made of a ban the log tells as well.
-    pub fn counted(&mut self, at: Timestamp, offence: Offence) {
+    /// Takes the next entry of a log: makes the jail anew from all of them.
+    pub fn tell(&mut self, at: Timestamp, body: Body) {
+        match body {
+            Body::JailBanned { ban, .. } => self.told(ban),
+            Body::JailCleared { ban, .. } => _ = self.clear(ban),
+            Body::JailCounted { offence } => self.counted(at, offence),
+            Body::RunCommitting { by: By::Approved { .. } | By::Person { .. }, run, .. } => _ = self.forgive(run),
+            _ => {}
+        }
+    }
+
+    /// One that was counted; what it made of a ban the log tells as well.
+    fn counted(&mut self, at: Timestamp, offence: Offence) {
         let (keys, weighs) = (offence.keys.clone(), self.weighs(&offence));
         if self.remember(at, offence)
             && weighs
@@ -240,8 +252,8 @@ impl Jail {
         true
     }
 
-    /// A ban as the log tells of it: it takes the place of what stood for the same.
-    pub fn told(&mut self, ban: Ban) {
+    /// A ban takes the place of what stood for the same.
+    fn told(&mut self, ban: Ban) {
         self.bans.retain(|s| s.ban.key != ban.key);
         self.bans.push(Standing { again: 0, ban, said: true });
     }

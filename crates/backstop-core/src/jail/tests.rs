@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::audit::Body;
 use crate::bytes::Bytes;
 use crate::classes::Classes;
 use crate::facts::Facts;
@@ -270,10 +271,10 @@ fn what_the_log_tells_is_what_was_counted() {
     let (mut kept, mut told) = (Jail::default(), Jail::default());
     for n in 0..13 {
         let ban = count(&mut kept, n, tried("s", "database", n as u8));
-        told.counted(at(n), tried("s", "database", n as u8));
+        told.tell(at(n), Body::JailCounted { offence: tried("s", "database", n as u8) });
         if let Some(ban) = ban {
             kept.said(ban.digest());
-            told.told(ban);
+            told.tell(at(n), Body::JailBanned { ban, host: "db-1".to_owned() });
         }
     }
     assert_eq!(told, kept);

@@ -9,12 +9,14 @@ use regex::bytes::Regex;
 use super::lex;
 use super::{BEGIN, BYTES};
 use crate::bytes::Bytes;
+use crate::shell;
 
-/// A value that is longer, or has more than one line, is no password.
-const LONGEST: usize = 256;
+/// A value that is longer, or has more than one line, is no secret; with spaces in it, not even a short text is. Or whole
+/// scripts could be hidden as one.
+const LONGEST: usize = 4_096;
 
-/// A value in a header, which may be a signed token.
-const LONGEST_TOKEN: usize = 4_096;
+/// The same with spaces: a passphrase, a header.
+const LONGEST_WORDS: usize = 512;
 
 /// Names of which the value is a password, whatever it looks like.
 const STRICT: &str = r"(?:[a-z0-9_.-]*(?:passw(?:or)?d|passphrase)|(?:[a-z0-9]+[_.-])?pass|[a-z0-9]+[_.-]pwd)";
@@ -50,26 +52,41 @@ const HINTS: [&[u8]; 20] = [
     b"signature",
 ];
 
-/// Programs of which an option is followed by a password.
-const TOOLS: [(&[u8], &[u8]); 5] =
-    [(b"sshpass", b"-p"), (b"redis-cli", b"-a"), (b"ldap", b"-w"), (b"docker", b"-p"), (b"podman", b"-p")];
+/// A program that is given a password in a way of its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tool {
+    /// `-u user:password`.
+    Client,
+    /// After `login`: `-p password`.
+    Container,
+    /// `-w password`.
+    Ldap,
+    /// `-a password`.
+    Redis,
+    /// `-ppassword`.
+    Sql,
+    /// `-p password` or `-ppassword`, before what it starts.
+    Sshpass,
+}
 
-/// Programs that take `-u user:password`.
-const CLIENTS: [&[u8]; 5] = [b"curl", b"wget", b"http", b"https", b"xh"];
-
-/// Programs that run the one that follows them.
-const WRAPPERS: [&[u8]; 14] = [
-    b"sudo", b"doas", b"env", b"exec", b"time", b"timeout", b"nice", b"nohup", b"xargs", b"watch", b"docker",
-    b"podman", b"kubectl", b"ssh",
-];
-
-/// Shells, of which an argument is a line.
-const SHELLS: [&[u8]; 6] = [b"sh", b"bash", b"dash", b"zsh", b"ksh", b"ash"];
+impl Tool {
+    fn of(name: &[u8]) -> Option<Self> {
+        match name {
+            b"curl" | b"wget" | b"http" | b"https" | b"xh" => Some(Self::Client),
+            b"docker" | b"podman" => Some(Self::Container),
+            b"redis-cli" => Some(Self::Redis),
+            b"sshpass" => Some(Self::Sshpass),
+            // Of one family: mysqldump, mariadb-admin, ldapsearch.
+            _ if name.starts_with(b"mysql") || name.starts_with(b"mariadb") => Some(Self::Sql),
+            _ if name.starts_with(b"ldap") => Some(Self::Ldap),
+            _ => None,
+        }
+    }
+}
 
 struct Shape {
     pattern: Regex,
     soft: bool,
-    longest: usize,
     /// After a colon stand words as well, in any text.
     words: bool,
 }
@@ -78,33 +95,29 @@ struct Shape {
 static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
     // In quotes, which may be escaped, or up to what ends a value in JSON, YAML, a query and a header.
     let value = r#"(?:\\?"(?P<d>[^"\\\n]*)\\?"|'(?P<q>[^'\n]*)'|(?P<v>[^\s"'\\,;&|}<>()]+))"#;
-    let named = |name: &str| {
-        [
-            format!(r"(?i-u)(?:^|[^a-z0-9_.-])-{{0,2}}{name}[ \t]*=[ \t]*{value}"),
-            format!(r#"(?i-u)(?:^|[^a-z0-9_.-]){name}\\?["']?[ \t]*:[ \t]*{value}"#),
-        ]
+    let begin = r"(?i-u)(?:^|[^a-z0-9_.-])";
+    let mut all = Vec::new();
+    let mut add = |text: &str, soft, words| {
+        all.push(Shape { pattern: Regex::new(text).expect("a test reads it"), soft, words });
     };
-    let shape = |soft, longest| {
-        move |text: String| {
-            let words = soft && text.contains(":[ ");
-            Shape { pattern: Regex::new(&text).expect("a test reads it"), soft, longest, words }
-        }
-    };
-    let header =
-        r#"(?i-u)authorization\\?["']?[ \t]*[:=][ \t]*\\?["']?(?:[a-z][a-z0-9-]*[ \t]+)?(?P<v>[^\s"'\\]+[^"'\\\n]*)"#;
-    let token = r"(?-u)\b(?P<v>gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}|sk-[\w-]{20,}|AIza[\w-]{35}|npm_[A-Za-z0-9]{30,}|hf_[A-Za-z0-9]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|AGE-SECRET-KEY-1[0-9A-Z]{40,})";
-    let tokens = [
-        header,
+    for (name, soft) in [(STRICT, false), (SOFT, true)] {
+        add(&format!(r"{begin}-{{0,2}}(?P<n>{name})[ \t]*=[ \t]*{value}"), soft, false);
+        add(&format!(r#"{begin}(?P<n>{name})\\?["']?[ \t]*:[ \t]*{value}"#), soft, soft);
+    }
+    for text in [
+        r#"(?i-u)authorization\\?["']?[ \t]*[:=][ \t]*\\?["']?(?:[a-z][a-z0-9-]*[ \t]+)?(?P<v>[^\s"'\\]+[^"'\\\n]*)"#,
         r"(?i-u)\bbearer[ \t]+(?P<v>[A-Za-z0-9._~+/-]{8,}=*)",
-        token,
-        r"(?-u)hooks\.slack\.com/services/(?P<v>[\w/]+)",
         r"(?i-u)\bsignature=(?P<v>[a-z0-9%+/=]{16,})",
-    ];
-    let others = [r#"(?i-u)://[^/\s:@'"]*:(?P<v>[^/\s'"]+)@"#, r#"(?-u)\bpass:(?P<v>[^\s'"]+)"#];
-    let strict = named(STRICT).into_iter().map(shape(false, LONGEST));
-    let soft = named(SOFT).into_iter().map(shape(true, LONGEST));
-    let tokens = tokens.map(str::to_owned).into_iter().map(shape(false, LONGEST_TOKEN));
-    strict.chain(soft).chain(tokens).chain(others.map(str::to_owned).into_iter().map(shape(false, LONGEST))).collect()
+        r#"(?i-u)://[^/\s:@'"]*:(?P<v>[^/\s'"]+)@"#,
+        r#"(?-u)\bpass:(?P<v>[^\s'"]+)"#,
+        r"(?-u)hooks\.slack\.com/services/(?P<v>[\w/]+)",
+        r"(?-u)\b(?P<v>gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,})",
+        r"(?-u)\b(?P<v>sk-[\w-]{20,}|AIza[\w-]{35}|npm_[A-Za-z0-9]{30,}|hf_[A-Za-z0-9]{30,})",
+        r"(?-u)\b(?P<v>SG\.[\w-]{16,}\.[\w-]{16,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|AGE-SECRET-KEY-1[0-9A-Z]{40,})",
+    ] {
+        add(text, false, false);
+    }
+    all
 });
 
 /// A private key may have many lines, and each of them is nothing but base64.
@@ -127,11 +140,15 @@ fn hints(text: &[u8]) -> bool {
     (0..text.len()).any(begins)
 }
 
+/// True for a name that says that there is none.
+fn denies(name: &[u8]) -> bool {
+    let bare = name.iter().position(|b| *b != b'-').map_or(&name[..0], |at| &name[at..]);
+    NONE.iter().any(|n| bare.get(..n.len()).is_some_and(|b| b.eq_ignore_ascii_case(n)))
+}
+
 /// Whether a name says that its value is a secret, and whether the value may be something else.
 fn says(name: &[u8]) -> Option<bool> {
-    let bare = name.iter().position(|b| *b != b'-').map_or(&name[..0], |at| &name[at..]);
-    let none = NONE.iter().any(|n| bare.get(..n.len()).is_some_and(|b| b.eq_ignore_ascii_case(n)));
-    if none || !hints(name) {
+    if !hints(name) || denies(name) {
         return None;
     }
     if STRICT_NAME.is_match(name) {
@@ -140,101 +157,129 @@ fn says(name: &[u8]) -> Option<bool> {
     SOFT_NAME.is_match(name).then_some(true)
 }
 
+/// The words of one command, and what of it is known.
+struct Typed<'t> {
+    words: Vec<&'t [u8]>,
+    /// Where a program is that is given a password in a way of its own.
+    tools: Vec<(usize, Tool)>,
+    /// From here on an argument may be a line for a shell.
+    shell: Option<usize>,
+}
+
+impl<'t> Typed<'t> {
+    fn new(words: Vec<&'t [u8]>) -> Self {
+        let (mut tools, mut shell) = (Vec::new(), None);
+        let (mut first, mut started) = (true, false);
+        for (at, word) in words.iter().enumerate() {
+            let name = word.rsplit(|b| *b == b'/').next().unwrap_or_default();
+            // The program itself, or what a program that starts others may start; other paths are what it works on.
+            let program = !word.contains(&b'/') || word.windows(4).any(|w| w == b"bin/");
+            if first || started && program {
+                tools.extend(Tool::of(name).map(|tool| (at, tool)));
+                shell = shell.or(Some(at).filter(|_| shell::is_a_shell(name)));
+                started |= first && shell::starts_another(name);
+            }
+            first &= word.contains(&b'=') && !word.starts_with(b"-");
+        }
+        Self { words, tools, shell }
+    }
+
+    fn runs(&self, tool: Tool, before: usize) -> bool {
+        self.tools.iter().any(|(at, known)| *at < before && *known == tool)
+    }
+
+    /// True where a shell gets the word as a line.
+    fn is_a_line(&self, at: usize) -> bool {
+        let option = at.checked_sub(1).map(|at| self.words[at]).unwrap_or_default();
+        let c = option.starts_with(b"-") && !option.starts_with(b"--") && option.ends_with(b"c");
+        c && self.shell.is_some_and(|shell| shell < at)
+    }
+
+    /// In one word. `value` gives the range of what follows a place in it, without quotes around, and whether a shell leaves
+    /// it as it is.
+    fn in_word(&self, at: usize, value: &dyn Fn(usize) -> (Range<usize>, bool)) -> Vec<Range<usize>> {
+        let (word, before) = (self.words[at], at.checked_sub(1).map(|at| self.words[at]).unwrap_or_default());
+        if self.is_a_line(at) {
+            return in_line(word);
+        }
+        let mut all = shapes(word);
+        let mut take = |from: usize, soft: bool| {
+            let (range, literal) = value(from);
+            if is_one(&word[range.clone()], soft, literal) {
+                all.push(range);
+            }
+        };
+        if let Some(soft) = says(before).filter(|_| before.starts_with(b"-") && !word.starts_with(b"-")) {
+            take(0, soft);
+        }
+        if let Some(is) = word.iter().position(|b| *b == b'=')
+            && let Some(soft) = says(&word[..is])
+        {
+            take(is + 1, soft);
+        }
+        if let Some(from) = self.own_way(at, before, word) {
+            take(from, false);
+        }
+        all
+    }
+
+    /// From where on the word is a password, in a way of the program's own.
+    fn own_way(&self, at: usize, before: &[u8], word: &[u8]) -> Option<usize> {
+        let port = |b: &u8| b.is_ascii_digit() || matches!(b, b':' | b'.');
+        let glued = word.starts_with(b"-p") && word.len() > 2 && !word[2..].iter().all(port);
+        if glued && (self.runs(Tool::Sql, at) || self.runs(Tool::Sshpass, at)) {
+            return Some(2);
+        }
+        let whole = match before {
+            b"-a" => self.runs(Tool::Redis, at),
+            b"-w" => self.runs(Tool::Ldap, at),
+            // What sshpass starts may have such an option as well.
+            b"-p" => {
+                let options = self.words[..at].iter().rev().take_while(|w| w.starts_with(b"-")).count();
+                let own = options < at && self.tools.contains(&(at - 1 - options, Tool::Sshpass));
+                own || self.runs(Tool::Container, at) && self.words[..at].contains(&&b"login"[..])
+            }
+            _ => false,
+        };
+        if whole {
+            return Some(0);
+        }
+        let short = before.starts_with(b"-") && !before.starts_with(b"--") && before.ends_with(b"u");
+        let user = match before {
+            b"--user" | b"--proxy-user" | b"-U" => Some(0),
+            _ if short => Some(0),
+            _ => (word.starts_with(b"-u") && word.len() > 2).then_some(2),
+        };
+        let from = user.filter(|_| !word.starts_with(b"http") && self.runs(Tool::Client, at))?;
+        word[from..].iter().position(|b| *b == b':').map(|colon| from + colon + 1)
+    }
+}
+
 /// In a line for a shell: in order and apart.
 pub(super) fn in_line(line: &[u8]) -> Vec<Range<usize>> {
     let mut all = keys(line);
     for command in lex::commands(line) {
-        let words: Vec<&[u8]> = command.iter().map(|word| word.bare(line)).collect();
+        let typed = Typed::new(command.iter().map(|word| word.bare(line)).collect());
         for (at, word) in command.iter().enumerate() {
-            let value = |from: usize| word.value(line, from);
-            all.extend(in_word(&words, at, &value).iter().map(|range| word.place(range)));
+            all.extend(typed.in_word(at, &|from| word.value(line, from)).iter().map(|range| word.place(range)));
         }
     }
     apart(line, all)
 }
 
-/// In one of a program's arguments, by those before it.
-pub(super) fn in_argument(argv: &[Bytes], at: usize) -> Vec<Range<usize>> {
-    let words: Vec<&[u8]> = argv.iter().map(Bytes::as_slice).collect();
-    let mut all = keys(words[at]);
-    // No shell reads it.
-    all.extend(in_word(&words, at, &|from| (from..words[at].len(), true)));
-    apart(words[at], all)
+/// In each of a program's arguments. No shell reads them.
+pub(super) fn in_arguments(argv: &[Bytes]) -> Vec<Vec<Range<usize>>> {
+    let typed = Typed::new(argv.iter().map(Bytes::as_slice).collect());
+    let of = |(at, word): (usize, &Bytes)| {
+        let word = word.as_slice();
+        apart(word, [keys(word), typed.in_word(at, &|from| (from..word.len(), true))].concat())
+    };
+    argv.iter().enumerate().map(of).collect()
 }
 
 /// In a text that is no command.
 pub(super) fn in_text(text: &[u8]) -> Vec<Range<usize>> {
-    let mut all = keys(text);
-    all.extend(shapes(text));
-    apart(text, all)
-}
-
-/// In one word of a command. `value` gives the range of what follows a place in it, without quotes around, and whether a
-/// shell leaves it as it is.
-fn in_word(words: &[&[u8]], at: usize, value: &dyn Fn(usize) -> (Range<usize>, bool)) -> Vec<Range<usize>> {
-    let (word, before) = (words[at], at.checked_sub(1).map(|at| words[at]).unwrap_or_default());
-    if is_a_line(words, at) {
-        return in_line(word);
-    }
-    let mut all = shapes(word);
-    let mut take = |from: usize, soft: bool| {
-        let (range, literal) = value(from);
-        if is_one(&word[range.clone()], soft, literal) {
-            all.push(range);
-        }
-    };
-    if let Some(soft) = says(before).filter(|_| before.starts_with(b"-") && !word.starts_with(b"-")) {
-        take(0, soft);
-    }
-    if let Some(is) = word.iter().position(|b| *b == b'=')
-        && let Some(soft) = says(&word[..is])
-    {
-        take(is + 1, soft);
-    }
-    let tool = |name: &[u8]| words[..at].iter().enumerate().any(|(n, w)| runs(words, n, w, name));
-    let port = |b: &u8| b.is_ascii_digit() || matches!(b, b':' | b'.');
-    let glued = word.starts_with(b"-p") && word.len() > 2 && !word[2..].iter().all(port);
-    if glued && (tool(b"mysql") || tool(b"mariadb") || tool(b"sshpass")) {
-        take(2, false);
-    }
-    let logs_in = |name: &[u8]| !matches!(name, b"docker" | b"podman") || words[..at].contains(&&b"login"[..]);
-    // What follows it may have such an option as well.
-    let own = |name: &[u8]| {
-        name != b"sshpass" || words[..at].iter().rev().take_while(|w| w.starts_with(b"-")).count() + 1 >= at
-    };
-    if TOOLS.iter().any(|(name, option)| before == *option && tool(name) && logs_in(name) && own(name)) {
-        take(0, false);
-    }
-    if CLIENTS.iter().any(|name| tool(name)) {
-        let short = before.starts_with(b"-") && !before.starts_with(b"--") && before.ends_with(b"u");
-        let user = if short || matches!(before, b"--user" | b"--proxy-user" | b"-U") {
-            Some(0)
-        } else {
-            (word.starts_with(b"-u") && word.len() > 2).then_some(2)
-        };
-        let colon = user.and_then(|from| word[from..].iter().position(|b| *b == b':').map(|colon| from + colon));
-        if let Some(colon) = colon.filter(|_| !word.starts_with(b"http")) {
-            take(colon + 1, false);
-        }
-    }
-    all
-}
-
-/// True where this word is the program that runs, or one that another runs.
-fn runs(words: &[&[u8]], at: usize, word: &[u8], name: &[u8]) -> bool {
-    let base = |w: &[u8]| w.rsplit(|b| *b == b'/').next().unwrap_or_default().to_vec();
-    let own = base(word);
-    // Of one family: mysqldump, mariadb-admin, ldapsearch.
-    let is_it = if matches!(name, b"mysql" | b"mariadb" | b"ldap") { own.starts_with(name) } else { own == name };
-    let assigns = |w: &[u8]| w.contains(&b'=') && !w.starts_with(b"-");
-    is_it && (words[..at].iter().all(|w| assigns(w)) || words[..at].iter().any(|w| WRAPPERS.contains(&&base(w)[..])))
-}
-
-/// True where a shell gets it as a line.
-fn is_a_line(words: &[&[u8]], at: usize) -> bool {
-    let option = at.checked_sub(1).map(|at| words[at]).unwrap_or_default();
-    let c = option.starts_with(b"-") && !option.starts_with(b"--") && option.ends_with(b"c");
-    c && words[..at].iter().any(|w| SHELLS.contains(&w.rsplit(|b| *b == b'/').next().unwrap_or_default()))
+    apart(text, [keys(text), shapes(text)].concat())
 }
 
 fn keys(text: &[u8]) -> Vec<Range<usize>> {
@@ -249,17 +294,15 @@ fn shapes(text: &[u8]) -> Vec<Range<usize>> {
         return Vec::new();
     }
     let mut all = Vec::new();
-    for Shape { pattern, soft, longest, words } in SHAPES.iter() {
+    for Shape { pattern, soft, words } in SHAPES.iter() {
         for found in pattern.captures_iter(text) {
-            let Some((group, value)) = ["d", "q", "v"].iter().find_map(|g| found.name(g).map(|m| (*g, m))) else {
-                continue;
-            };
-            let named = found.get(0).map_or(&text[..0], |m| &text[m.start()..value.start()]);
-            let says_none = NONE.iter().any(|n| named.windows(n.len()).any(|w| w.eq_ignore_ascii_case(n)));
+            let quoted = found.name("q");
+            let Some(value) = found.name("d").or(quoted).or(found.name("v")) else { continue };
             // A word with nothing that a generated one has, after a name that may mean anything.
-            let word = group == "v" && *words && value.as_bytes().iter().all(|b| b.is_ascii_lowercase() || *b == b'-');
-            let fits = value.as_bytes().len() <= *longest && !says_none && !word;
-            if fits && is_one(&text[value.range()], *soft, group == "q") {
+            let plain = |b: &u8| b.is_ascii_lowercase() || *b == b'-';
+            let word = *words && found.name("v").is_some_and(|v| v.as_bytes().iter().all(plain));
+            let none = word || found.name("n").is_some_and(|name| denies(name.as_bytes()));
+            if !none && is_one(value.as_bytes(), *soft, quoted.is_some()) {
                 all.push(value.range());
             }
         }
@@ -285,7 +328,8 @@ fn is_one(value: &[u8], soft: bool, literal: bool) -> bool {
     });
     let stands_for = whole || !literal && (variable || value.starts_with(b"`"));
     let nothing = value.iter().all(|b| matches!(b, b'*' | b'.' | b'<' | b'>'));
-    let several = value.len() > LONGEST_TOKEN || value.contains(&b'\n');
+    let longest = if value.contains(&b' ') { LONGEST_WORDS } else { LONGEST };
+    let several = value.len() > longest || value.contains(&b'\n');
     let is = |words: &[&[u8]]| words.iter().any(|w| value.eq_ignore_ascii_case(w));
     let word =
         is(&[b"true", b"false", b"none", b"null", b"yes", b"no", b"required", b"optional", b"string", b"str", b"text"]);

@@ -90,6 +90,10 @@ fn a_secret_in_a_line_is_found_and_nothing_else_of_it_goes() {
         ("psql postgres://me:p@ss@db/x", "psql postgres://me:[#]@db/x"),
         ("bash -c 'PGPASSWORD=hunter2 psql; ls'", "bash -c 'PGPASSWORD=[#] psql; ls'"),
         ("PASSWORD=\"hunter2[secret:00000000000000000000000000000000]\" x", "PASSWORD=\"[#]\" x"),
+        ("casino-token=abcdefgh12 x", "casino-token=[#] x"),
+        ("find . -exec mysql -phunter2 ';'", "find . -exec mysql -p[#] ';'"),
+        ("nice -n 5 timeout 9 /usr/bin/mysqldump -phunter2 db", "nice -n 5 timeout 9 /usr/bin/mysqldump -p[#] db"),
+        ("sudo bash -c 'DB_PASSWORD=hunter2 x; ls'", "sudo bash -c 'DB_PASSWORD=[#] x; ls'"),
         // No secrets, and nothing that an auditor needs goes.
         ("rm -rf build && make", "rm -rf build && make"),
         ("PASSWORD=$DB_PASSWORD cmd --token \"$TOKEN\"", "PASSWORD=$DB_PASSWORD cmd --token \"$TOKEN\""),
@@ -163,6 +167,18 @@ fn an_argument_is_a_whole_value_whatever_is_in_it() {
     ] {
         assert_eq!(argv(words), expected, "{words:?}");
     }
+}
+
+/// What is no password can be hidden as one only as far as a passphrase goes.
+#[test]
+fn a_script_is_no_secret_whatever_it_is_called() {
+    let with = |n: usize| format!("A_PASSWORD='{}'; eval \"$A_PASSWORD\"", "rm x ".repeat(n));
+    assert_eq!(line(&with(200)), with(200));
+    let lines = "A_PASSWORD='rm a\nrm b'; eval \"$A_PASSWORD\"";
+    assert_eq!(line(lines), lines);
+    let token = "a1".repeat(1_000);
+    assert_eq!(line(&format!("x --token {token}")), "x --token [#]");
+    assert_eq!(argv(&["x", "--token", &token]), "x|--token|[#]");
 }
 
 /// RFC 2104 by another implementation: `printf hunter2 | openssl dgst -sha256 -mac HMAC -macopt hexkey:0707…`.

@@ -14,6 +14,7 @@ use backstop_core::effect::EffectSet;
 use backstop_core::policy::Judgement;
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::approve::Claim;
 use super::{Decided, Engine, FINDINGS, Offer, Outcome, Pending};
@@ -22,6 +23,15 @@ use crate::clock;
 use crate::failure::{Failure, FailureKind};
 use crate::store::Lock;
 use crate::transaction::plan_digest;
+
+/// What became of a wish that may take two people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Wish<T> {
+    /// It is done.
+    Done(T),
+    /// They are asked.
+    Asked(Box<Pending>),
+}
 
 impl Engine {
     /// Asks people about a run that is about to be held; gives the entry that says so, and a remark where
@@ -82,16 +92,16 @@ impl Engine {
         one.then(|| (Quorum::LONE, Excluded::default(), Terms { glass: false, opens }))
     }
 
-    /// Asks people, without anybody left out, about what is no run; where they are asked the same already, gives that.
-    pub(super) fn ask_once(
+    /// Asks people, without anybody left out, about what is no run, and once where they are asked the same already; does it
+    /// where they have agreed, and whoever came last was cut off.
+    pub(super) fn wish<T>(
         &mut self,
-        people: &People,
-        lock: &Lock,
+        (people, lock): (&People, &Lock),
         same: impl Fn(&Matter) -> bool,
         (matter, quorum): (Matter, Quorum),
-        summary: String,
-        display: impl Fn(&Question) -> String,
-    ) -> Result<(Request, Pending), Failure> {
+        (summary, display): (String, impl Fn(&Question) -> String),
+        carry_out: impl FnOnce(&mut Self, Request) -> Result<T, Failure>,
+    ) -> Result<Wish<T>, Failure> {
         let before = self.pending()?.requests.into_iter().find(|p| same(&p.question.matter));
         let request = match before {
             Some(before) => self.current(before.question.request, people, lock)?,
@@ -108,8 +118,11 @@ impl Engine {
                 request
             }
         };
-        let seen = self.seen(&request, people)?;
-        Ok((request, seen))
+        let asked = self.seen(&request, people)?;
+        match asked.phase {
+            Phase::Approved { .. } => carry_out(self, request).map(Wish::Done),
+            _ => Ok(Wish::Asked(Box::new(asked))),
+        }
     }
 
     /// The claim on what a quorum agreed to that is no run, the request's digest, and the right to it.

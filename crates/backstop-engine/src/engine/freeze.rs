@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use backstop_core::approval::ballot::Question;
 use backstop_core::approval::display;
-use backstop_core::approval::life::Phase;
 use backstop_core::approval::matter::Matter;
 use backstop_core::approval::quorum::Quorum;
 use backstop_core::audit::Body;
@@ -20,8 +19,8 @@ use backstop_sys::process::{self, SIGCONT, SIGSTOP};
 use backstop_sys::rights::signal_all_of;
 use serde::{Deserialize, Serialize};
 
-use super::Engine;
 use super::approve::Pending;
+use super::{Engine, Wish};
 use crate::approvals::{self, Request};
 use crate::failure::{Failure, FailureKind};
 use crate::freeze::{self, Mark, marks};
@@ -207,13 +206,12 @@ impl Engine {
         let (now, by) = (clock::now(), self.caller());
         let matter = Matter::Thaw { asked_at: now, asked_by: by, freeze: named };
         let display = |question: &Question| display::thaw(question, &people, freeze, by);
-        let (request, asked) =
-            self.ask_once(&people, lock, same, (matter, quorum), display::thaw_summary(freeze), display)?;
-        match asked.phase {
-            // Both have said so; whoever came last was cut off.
-            Phase::Approved { .. } => self.thaw_approved(request).map(Thaw::Done),
-            _ => Ok(Thaw::Asked(Box::new(asked))),
-        }
+        let shown = (display::thaw_summary(freeze), display);
+        let wish = self.wish((&people, lock), same, (matter, quorum), shown, Self::thaw_approved)?;
+        Ok(match wish {
+            Wish::Done(thawed) => Thaw::Done(thawed),
+            Wish::Asked(asked) => Thaw::Asked(asked),
+        })
     }
 
     /// Lets go on what a quorum agreed to.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use backstop_core::approval::ballot::Question;
 use backstop_core::approval::display;
-use backstop_core::approval::life::Phase;
 use backstop_core::approval::matter::Matter;
 use backstop_core::approval::quorum::Quorum;
 use backstop_core::audit::{Body, By};
@@ -19,9 +18,8 @@ use backstop_core::run::RunRecord;
 use backstop_core::shell::lane;
 use serde::{Deserialize, Serialize};
 
-use super::approve::Pending;
 use super::freeze::stood_by;
-use super::{Engine, RunOptions};
+use super::{Engine, RunOptions, Wish};
 use crate::approvals;
 use crate::audit::entries;
 use crate::clock;
@@ -62,6 +60,8 @@ pub struct Jailed {
     pub bans: Vec<Ban>,
     /// What is counted now.
     pub counts: Vec<Count>,
+    /// What a person should know.
+    pub notes: Vec<String>,
 }
 
 /// What rules would have made of what was counted.
@@ -73,15 +73,6 @@ pub struct Tried {
     pub counted: u64,
     /// How many bans and raises there really were.
     pub made: u64,
-}
-
-/// What came of a wish to end a ban.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Clear {
-    /// It is over.
-    Done(Cleared),
-    /// Two people are asked.
-    Asked(Box<Pending>),
 }
 
 /// A ban that people ended.
@@ -137,13 +128,7 @@ impl Engine {
                 Failure::because("who is banned can be told neither by the state directory nor by the log", &e)
                     .next("look into it: backstop audit verify")
             })?;
-            match entry.body {
-                Body::JailBanned { ban, .. } => jail.told(ban),
-                Body::JailCleared { ban, .. } => _ = jail.clear(ban),
-                Body::JailCounted { offence } => jail.counted(entry.at, offence),
-                Body::RunCommitting { by: By::Approved { .. } | By::Person { .. }, run, .. } => _ = jail.forgive(run),
-                _ => {}
-            }
+            jail.tell(entry.at, entry.body);
         }
         Ok(jail)
     }
@@ -328,7 +313,7 @@ impl Engine {
         let seen = |key: &Key| self.sees_his_own().is_none_or(|who| who.uid == key.uid());
         let bans = jail.bans(now).filter(|ban| seen(&ban.key)).cloned().collect();
         let counts = jail.counts(now, rules).into_iter().filter(|count| seen(&count.key)).collect();
-        Ok(Jailed { bans, counts })
+        Ok(Jailed { bans, counts, notes: Vec::new() })
     }
 
     /// What these rules would have made of all that the log says was counted.
@@ -359,17 +344,17 @@ impl Engine {
     }
 
     /// Ends the ban that this names, or asks two people where that is what it takes. One person's word is taken before this.
-    pub fn clear(&mut self, named: Digest) -> Result<Clear, Failure> {
+    pub fn clear(&mut self, named: Digest) -> Result<Wish<Cleared>, Failure> {
         self.sound()?;
         let lock = self.lock_runs()?;
         let ban = self.ban(named)?;
         if self.ban_on_record(named)? == Some(false) {
             // Whoever began to end it was cut off.
             let lock = self.store.lock("jail")?;
-            return self.let_out(ban, &lock).map(Clear::Done);
+            return self.let_out(ban, &lock).map(Wish::Done);
         }
         match ban.quorum.clone() {
-            None => self.clear_now(ban, None).map(Clear::Done),
+            None => self.clear_now(ban, None).map(Wish::Done),
             Some(quorum) => self.ask_to_clear(&ban, quorum, &lock),
         }
     }
@@ -401,19 +386,16 @@ impl Engine {
         })?)
     }
 
-    fn ask_to_clear(&mut self, ban: &Ban, quorum: Quorum, lock: &Lock) -> Result<Clear, Failure> {
+    fn ask_to_clear(&mut self, ban: &Ban, quorum: Quorum, lock: &Lock) -> Result<Wish<Cleared>, Failure> {
         let people = self.founded(&quorum, "to end this ban", lock)?;
         let (named, now, by) = (ban.digest(), clock::now(), self.caller());
         let same = |matter: &Matter| matches!(matter, Matter::Clear { ban, .. } if *ban == named);
         let matter = Matter::Clear { asked_at: now, asked_by: by, ban: named };
         let display = |question: &Question| display::clear(question, &people, ban, by);
-        let (request, asked) =
-            self.ask_once(&people, lock, same, (matter, quorum), display::clear_summary(ban), display)?;
-        match asked.phase {
-            // Both have said so; whoever came last was cut off.
-            Phase::Approved { .. } => self.clear_approved(request, named).map(Clear::Done),
-            _ => Ok(Clear::Asked(Box::new(asked))),
-        }
+        let shown = (display::clear_summary(ban), display);
+        self.wish((&people, lock), same, (matter, quorum), shown, |engine, request| {
+            engine.clear_approved(request, named)
+        })
     }
 
     /// Ends what a quorum agreed to.

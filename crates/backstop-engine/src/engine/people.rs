@@ -3,30 +3,19 @@
 
 use backstop_core::approval::ballot::Question;
 use backstop_core::approval::display;
-use backstop_core::approval::life::Phase;
 use backstop_core::approval::matter::Matter;
 use backstop_core::approval::people::{Change, Footing, People, PeopleError};
 use backstop_core::approval::quorum::Quorum;
 use backstop_core::audit::Body;
 use backstop_core::digest::Digest;
 use backstop_core::time::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::Engine;
-use super::approve::Pending;
+use super::Wish;
 use crate::approvals::{self, Request};
 use crate::failure::Failure;
 use crate::store::Lock;
 use crate::{clock, host};
-
-/// What became of a wish to change who may approve.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Wish {
-    /// It is done: nobody could have been asked yet.
-    Done(People),
-    /// Two people are asked.
-    Asked(Box<Pending>),
-}
 
 impl Engine {
     /// Who may approve; nobody, under this machine's name, where none were enrolled.
@@ -45,7 +34,7 @@ impl Engine {
     }
 
     /// Wishes a change of who may approve: done at once where nobody could be asked, else two people are.
-    pub fn change_people(&mut self, change: &Change) -> Result<Wish, Failure> {
+    pub fn change_people(&mut self, change: &Change) -> Result<Wish<People>, Failure> {
         self.sound()?;
         let lock = self.lock_runs()?;
         self.settle_people(&lock)?;
@@ -62,13 +51,10 @@ impl Engine {
         let by = self.caller();
         let matter = people.matter(change, by, now);
         let display = |question: &Question| display::change(question, &people, change, by);
-        let summary = display::change_summary(change);
-        let (request, asked) = self.ask_once(&people, &lock, same, (matter, Quorum::TWO), summary, display)?;
-        match asked.phase {
-            // Both have said so; whoever came last was cut off.
-            Phase::Approved { .. } => self.change_approved(request, change).map(Wish::Done),
-            _ => Ok(Wish::Asked(Box::new(asked))),
-        }
+        let shown = (display::change_summary(change), display);
+        self.wish((&people, &lock), same, (matter, Quorum::TWO), shown, |engine, request| {
+            engine.change_approved(request, change)
+        })
     }
 
     /// Makes a change that a quorum agreed to.

@@ -3,7 +3,7 @@
 use backstop_core::digest::Digest;
 use backstop_core::id::RunId;
 use backstop_core::jail::{Ban, Count, Rules};
-use backstop_engine::{Clear, Jailed, Tried};
+use backstop_engine::{Cleared, Failure, Jailed, Tried, Wish};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -34,6 +34,8 @@ pub struct JailDocument {
     pub bans: Vec<NamedBan>,
     /// What is counted now.
     pub counts: Vec<Count>,
+    /// What a person should know.
+    pub notes: Vec<String>,
     /// The document's version: 1.
     pub version: u32,
 }
@@ -42,7 +44,7 @@ impl JailDocument {
     /// Of both.
     pub fn of(jailed: &Jailed) -> Self {
         let bans = jailed.bans.iter().map(NamedBan::of).collect();
-        Self { bans, counts: jailed.counts.clone(), version: VERSION }
+        Self { bans, counts: jailed.counts.clone(), notes: jailed.notes.clone(), version: VERSION }
     }
 }
 
@@ -66,25 +68,28 @@ pub struct OneCleared {
 pub struct ClearDocument {
     /// One each.
     pub cleared: Vec<OneCleared>,
+    /// Why others did not end; the exit code is 1 then.
+    pub failed: Vec<String>,
     /// The document's version: 1.
     pub version: u32,
 }
 
 impl ClearDocument {
     /// Of what came of each.
-    pub fn of(all: &[Clear]) -> Self {
-        let of = |clear: &Clear| match clear {
-            Clear::Done(done) => OneCleared {
+    pub fn of(all: &[Wish<Cleared>], failed: &[Failure]) -> Self {
+        let of = |clear: &Wish<Cleared>| match clear {
+            Wish::Done(done) => OneCleared {
                 ban: Some(NamedBan::of(&done.ban)),
                 notes: done.notes.clone(),
                 request: None,
                 runs: done.runs.clone(),
             },
-            Clear::Asked(asked) => {
+            Wish::Asked(asked) => {
                 OneCleared { ban: None, notes: Vec::new(), request: Some(RequestDocument::of(asked)), runs: Vec::new() }
             }
         };
-        Self { cleared: all.iter().map(of).collect(), version: VERSION }
+        let failed = failed.iter().map(|failure| failure.what.clone()).collect();
+        Self { cleared: all.iter().map(of).collect(), failed, version: VERSION }
     }
 }
 

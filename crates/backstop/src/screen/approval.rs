@@ -202,7 +202,7 @@ pub fn decided(decided: &Decided, choice: Choice, now: Timestamp, style: Style) 
 }
 
 /// What became of a wish to change who may approve.
-pub fn wish(wish: &Wish, change: &Change, now: Timestamp, style: Style) -> String {
+pub fn wish(wish: &Wish<People>, change: &Change, now: Timestamp, style: Style) -> String {
     let mut out = String::new();
     let what = tame(in_words(change).as_bytes());
     match wish {
@@ -239,7 +239,7 @@ pub fn people(people: &People, now: Timestamp, style: Style) -> String {
     push(&mut out, format_args!("{count} on {}, revision {}\n", people.host, people.revision));
     for member in &people.members {
         let settles = |from: Timestamp| {
-            if from <= now { String::new() } else { format!(" (counts from {} on)", Timestamp::new(from.secs, 0)) }
+            if from <= now { String::new() } else { format!(" (counts from {} on)", from.whole()) }
         };
         let groups: Vec<String> =
             member.groups.iter().map(|(group, from)| format!("{group}{}", settles(*from))).collect();

@@ -30,7 +30,7 @@ fn way_back(freeze: &Freeze) -> String {
 
 /// What stands, and how it goes on.
 pub fn standing(freeze: &Freeze, style: Style) -> String {
-    let at = Timestamp::new(freeze.at.secs, 0);
+    let at = freeze.at.whole();
     let mut out = format!("backstop: {} since {at} by user {}\n", style.ink(Ink::Lost, "frozen"), freeze.by);
     if let Some(reason) = &freeze.reason {
         line(&mut out, style, "reason", &reason.quoted().to_string());

@@ -3,7 +3,7 @@
 use backstop_core::approval::quorum::Quorum;
 use backstop_core::jail::{Ban, Level, Rules, in_words};
 use backstop_core::time::Timestamp;
-use backstop_engine::{Clear, Jailed, Tried};
+use backstop_engine::{Cleared, Jailed, Tried, Wish};
 
 use super::approval::{name, state};
 use super::message::{line, push, tame};
@@ -12,10 +12,6 @@ use super::style::{Ink, Style};
 
 /// So much of what is counted is shown.
 const SHOWN: usize = 12;
-
-fn calm(at: Timestamp) -> Timestamp {
-    Timestamp::new(at.secs, 0)
-}
 
 fn ink(level: Level) -> Ink {
     if level.shuts() { Ink::Lost } else { Ink::Changed }
@@ -35,8 +31,8 @@ fn lines(out: &mut String, ban: &Ban, style: Style) {
         0 => String::new(),
         n => format!(", banned {} before in a week", size::counted(u64::from(n), "time", "times")),
     };
-    let until = ban.until.map_or_else(|| "until people end it".to_owned(), |until| format!("until {}", calm(until)));
-    line(out, style, "time", &format!("since {}, {until}{earlier}", calm(ban.at)));
+    let until = ban.until.map_or_else(|| "until people end it".to_owned(), |until| format!("until {}", until.whole()));
+    line(out, style, "time", &format!("since {}, {until}{earlier}", ban.at.whole()));
 }
 
 /// One that a person is about to end.
@@ -81,14 +77,17 @@ pub fn list(jailed: &Jailed, now: Timestamp, style: Style) -> String {
     if let Some(more) = counts.len().checked_sub(SHOWN).filter(|more| *more > 0) {
         push(&mut out, format_args!("  and {more} more: backstop jail list --json\n"));
     }
+    for note in &jailed.notes {
+        line(&mut out, style, "note", &tame(note.as_bytes()));
+    }
     out
 }
 
 /// What came of the wish to end one.
-pub fn cleared(clear: &Clear, now: Timestamp, style: Style) -> String {
+pub fn cleared(clear: &Wish<Cleared>, now: Timestamp, style: Style) -> String {
     let mut out = String::new();
     match clear {
-        Clear::Done(cleared) => {
+        Wish::Done(cleared) => {
             let (word, who) = (style.ink(Ink::Made, "unbanned"), cleared.ban.key.in_words());
             let runs = match cleared.runs.len() as u64 {
                 0 => String::new(),
@@ -99,7 +98,7 @@ pub fn cleared(clear: &Clear, now: Timestamp, style: Style) -> String {
                 line(&mut out, style, "note", &tame(note.as_bytes()));
             }
         }
-        Clear::Asked(asked) => {
+        Wish::Asked(asked) => {
             let name = name(asked);
             let (word, code) = (style.ink(Ink::Changed, "asked as"), style.ink(Ink::Strong, &name));
             push(&mut out, format_args!("backstop: {word} {code}: that the ban ends\n"));
@@ -127,7 +126,7 @@ pub fn tried(tried: &Tried, rules: &Rules, style: Style) -> String {
     for ban in &tried.bans {
         let level = style.ink(ink(ban.level), ban.level.name());
         let tried = tame(ban.closed().as_bytes());
-        push(&mut out, format_args!("  {}  {level}  {}: {tried}\n", calm(ban.at), ban.key.in_words()));
+        push(&mut out, format_args!("  {}  {level}  {}: {tried}\n", ban.at.whole(), ban.key.in_words()));
     }
     out
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use backstop_core::jail::{Ban, Rules};
-use backstop_engine::{Clear, Failure, FailureKind, porch};
+use backstop_engine::{Cleared, Failure, FailureKind, Wish, porch};
 
 use super::{self as verb};
 use crate::args::{ClearArgs, Jail, JailRules};
@@ -44,27 +44,37 @@ fn clear(typed: &ClearArgs) -> Done {
     if !alone.is_empty() {
         agrees(&alone, !typed.json)?;
     }
-    let mut done: Vec<Clear> = Vec::new();
-    let mut failed = None;
+    let (mut done, mut failed): (Vec<Wish<Cleared>>, Vec<Failure>) = (Vec::new(), Vec::new());
     for ban in &bans {
+        // One that does not end is no reason to leave the others.
         match house.clear(ban.digest()) {
             Ok(clear) => done.push(clear),
-            // Of the others it is said all the same what became of them.
-            Err(failure) => failed = failed.or(Some(failure)),
+            Err(failure) => failed.push(failure),
         }
     }
+    if done.is_empty()
+        && let Some(last) = failed.pop()
+    {
+        failed.iter().for_each(out::failure);
+        return Err(last.into());
+    }
     if typed.json {
-        out::document(&ClearDocument::of(&done))?;
+        out::document(&ClearDocument::of(&done, &failed))?;
     } else {
         done.iter().for_each(|clear| out::say(&jail::cleared(clear, clock::now(), style)));
+        failed.iter().for_each(out::failure);
         if bans.is_empty() {
             out::say("backstop: nobody is banned\n");
         }
     }
-    if let Some(failure) = failed {
-        return Err(failure.into());
-    }
-    Ok(if done.iter().any(|clear| matches!(clear, Clear::Asked(_))) { exit::HELD } else { exit::OK })
+    let asked = done.iter().any(|clear| matches!(clear, Wish::Asked(_)));
+    Ok(if !failed.is_empty() {
+        exit::FOUND
+    } else if asked {
+        exit::HELD
+    } else {
+        exit::OK
+    })
 }
 
 /// The bans that were named, each once.

@@ -63,10 +63,7 @@ pub fn help(topic: Option<&str>) -> Done {
         Some(verb) => out::print(&verb.render_long_help().to_string())?,
         None => {
             return Err(Failure::usage(format!("no help about {topic}"))
-                .next(
-                    "backstop help, or one of: exit-codes, states, undo, policy, classes, settings, approvals, system, \
-                     notify",
-                )
+                .next(format!("backstop help, or one of: {}", TOPICS.map(|(name, _)| name).join(", ")))
                 .into());
         }
     }
@@ -75,4 +72,19 @@ pub fn help(topic: Option<&str>) -> Done {
 
 fn visible<'a>(whole: &'a mut Command, name: &str) -> Option<&'a mut Command> {
     whole.find_subcommand_mut(name).filter(|c| !c.is_hide_set())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_topic_is_named_where_people_look_for_one() {
+        let mut whole = Backstop::command();
+        let first = whole.render_help().to_string();
+        let help = whole.find_subcommand("help").and_then(Command::get_about).expect("it has one").to_string();
+        for (topic, _) in TOPICS {
+            assert!(first.contains(topic) && help.contains(topic), "{topic}");
+        }
+    }
 }

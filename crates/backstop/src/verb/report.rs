@@ -115,7 +115,7 @@ impl Wanted {
     }
 
     fn about(&self, typed: &ReportArgs) -> String {
-        let since = self.since.map(|since| Timestamp::new(since.secs, 0));
+        let since = self.since.map(Timestamp::whole);
         match (&self.session, since) {
             (Some(session), Some(since)) => format!("session {}, since {since}", session.quoted()),
             (Some(session), None) => format!("session {}", session.quoted()),

@@ -122,7 +122,7 @@ fn an_end_that_was_cut_off_is_brought_about_and_not_said_twice() {
     let end = Body::JailCleared { ban: named, host: "db-1".to_owned(), request: None, uid: 7 };
     engine.records.write(&[end]).expect("written");
     assert!(engine.is_banned_by(named).expect("readable"));
-    assert!(matches!(engine.clear(named), Ok(Clear::Done(_))));
+    assert!(matches!(engine.clear(named), Ok(Wish::Done(_))));
     assert!(!engine.is_banned_by(named).expect("readable"));
     let gone = engine.clear(named).expect_err("it is over");
     assert_eq!(gone.kind, FailureKind::Conflict);
@@ -178,7 +178,7 @@ fn what_takes_two_is_ended_by_two_and_by_nothing_else() {
     let refused = engine.clear(ban.digest()).expect_err("nobody is enrolled");
     assert!(refused.what.contains("they are not enrolled"), "{refused:?}");
     founded(&mut engine);
-    let Ok(Clear::Asked(asked)) = engine.clear(ban.digest()) else { panic!("two are asked") };
+    let Ok(Wish::Asked(asked)) = engine.clear(ban.digest()) else { panic!("two are asked") };
     let digest = asked.question.request;
     let mut decided = Vec::new();
     for voter in [Voter::new(1), Voter::new(2)] {
@@ -192,7 +192,7 @@ fn what_takes_two_is_ended_by_two_and_by_nothing_else() {
     holds(&engine);
     // Raised while people are asked about it, it is another one, and their word is good for nothing.
     let ban = tries(&mut engine, 15);
-    let Ok(Clear::Asked(asked)) = engine.clear(ban.digest()) else { panic!("two are asked") };
+    let Ok(Wish::Asked(asked)) = engine.clear(ban.digest()) else { panic!("two are asked") };
     tries(&mut engine, 5);
     let late = engine.statement(asked.question.request, &Choice::ApproveOnce.into(), &Voter::new(1).key());
     let late = late.expect_err("nobody is asked any more");
