@@ -88,7 +88,7 @@ impl Arena {
             script.push_str("chown 1000:1000 w w/work w/outside home/agent state\n");
         }
         if let Some(guard) = &arena.plan.guard {
-            for name in ["backstop", "backstopd", "backstop-notify"] {
+            for name in ["backstop", "backstopd", "backstop-export", "backstop-notify"] {
                 let program = quote(&guard.with_file_name(name).display().to_string());
                 script.push_str(&format!(
                     "if [ -e {program} ]; then touch guard/{name}; mount --bind {program} guard/{name}; \

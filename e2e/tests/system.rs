@@ -42,6 +42,7 @@ fn main() {
         claim("a-daemon-killed-anywhere-loses-nothing", &missing, killed),
         claim("people-decide-at-a-screen", &missing, || plays(include_str!("../system/review.sh"), None).map(drop)),
         claim("people-are-told", &missing, told),
+        claim("the-log-is-where-others-look-at-it", &missing, exported),
         claim("one-alone-breaks-the-glass-and-is-reviewed", &missing, glass),
         claim("a-broken-glass-is-reviewed-wherever-it-is-cut-off", &missing, glass_killed),
         claim("one-alone-waits-a-day", &missing, || by_clock(include_str!("../system/alone.sh"))),
@@ -152,6 +153,21 @@ fn told() -> Result<(), Failed> {
     let script = include_str!("../system/notify.sh");
     let server = include_str!("../system/notified.py");
     plays(&format!("cat > /tmp/notified <<'END_OF_PROGRAM'\n{server}\nEND_OF_PROGRAM\n{script}"), None).map(drop)
+}
+
+/// The exporter, against real receivers and doubles of others.
+fn exported() -> Result<(), Failed> {
+    let ours = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("../integrations").join(name);
+    let borrowed = vec![
+        (guard::unpacked("clients")?, "/opt/clients".to_owned()),
+        (guard::unpacked("rsyslog")?, "/opt/rsyslog".to_owned()),
+        (ours("elasticsearch"), "/opt/elasticsearch".to_owned()),
+        (ours("opensearch"), "/opt/opensearch".to_owned()),
+    ];
+    let program = |name: &str, text: &str| format!("cat > {name} <<'END_OF_PROGRAM'\n{text}\nEND_OF_PROGRAM\n");
+    let doubles = program("/tmp/sinks-py", include_str!("../system/sinks.py"));
+    let clients = program("/tmp/sinks-clients", include_str!("../system/sinks-clients.py"));
+    plays_with(&format!("{doubles}{clients}{}", include_str!("../system/export.sh")), None, borrowed).map(drop)
 }
 
 /// With a security key that is software.

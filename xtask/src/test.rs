@@ -152,7 +152,7 @@ fn faults() -> Result<(), String> {
 }
 
 /// What a machine has installed of Backstop.
-const PROGRAMS: [&str; 3] = ["backstop", "backstopd", "backstop-notify"];
+const PROGRAMS: [&str; 4] = ["backstop", "backstopd", "backstop-export", "backstop-notify"];
 
 /// The tests that lead real coding agents.
 const AGENTS: &str = "package(backstop-e2e) & binary(agents)";

@@ -26,6 +26,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "getfacl", package: "acl" },
     Tool { program: "getfattr", package: "attr" },
     Tool { program: "git", package: "git" },
+    Tool { program: "journalctl", package: "systemd" },
     Tool { program: "jq", package: "jq" },
     Tool { program: "make", package: "make" },
     Tool { program: "mkfs.btrfs", package: "btrfs-progs" },
@@ -63,16 +64,52 @@ fn there(program: &str) -> bool {
     }
 }
 
-/// Packages that are unpacked below the target directory, and not installed: their service would begin, and this one bans.
-const UNPACKED: &[&str] = &["fail2ban"];
+/// Packages that are unpacked below the target directory, and not installed: their services would begin, and one of them
+/// bans. Each is what it is called there, with those that it needs beside it.
+const UNPACKED: &[(&str, &[&str])] = &[
+    ("fail2ban", &["fail2ban"]),
+    ("rsyslog", &["rsyslog", "rsyslog-openssl", "libestr0", "libfastjson4", "liblognorm5"]),
+];
 
-fn unpack(package: &str) -> Result<(), String> {
+/// Client libraries of services that logs are exported to, as their makers publish them: they say whether the doubles in
+/// `e2e/system` are what they stand for.
+const CLIENTS: &[&str] = &[
+    "cloudevents==1.12.0",
+    "opensearch-py==3.2.0",
+    "opentelemetry-proto==1.45.2",
+    "pygelf==0.4.3",
+    "standardwebhooks==1.1.0",
+];
+
+/// A virtual environment of the distribution's Python with the clients in it.
+fn clients() -> Result<(), String> {
+    let place = workspace::target().join("unpacked").join("clients");
+    let stamp = place.join("installed");
+    if std::fs::read_to_string(&stamp).is_ok_and(|text| text == CLIENTS.join("\n")) {
+        return Ok(());
+    }
+    let run = |program: &Path, args: &[&str]| {
+        println!("$ {} {}", program.display(), args.join(" "));
+        match Command::new(program).args(args).status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("`{}` ended with {status}", program.display())),
+            Err(error) => Err(format!("cannot start `{}`: {error}", program.display())),
+        }
+    };
+    let text = place.display().to_string();
+    run(Path::new("/usr/bin/python3"), &["-m", "venv", "--clear", &text])?;
+    let install = ["install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
+    run(&place.join("bin/pip"), &[&install, CLIENTS].concat())?;
+    std::fs::write(&stamp, CLIENTS.join("\n")).map_err(|e| format!("cannot write {}: {e}", stamp.display()))
+}
+
+fn unpack(name: &str, packages: &[&str]) -> Result<(), String> {
     if find("apt-get").is_none() {
-        println!("{package}: where there is no apt-get, what needs it fails, and says so");
+        println!("{name}: where there is no apt-get, what needs it fails, and says so");
         return Ok(());
     }
     let all = workspace::target().join("unpacked");
-    let place = all.join(package);
+    let place = all.join(name);
     if place.is_dir() {
         return Ok(());
     }
@@ -95,13 +132,16 @@ fn unpack(package: &str) -> Result<(), String> {
         std::fs::remove_dir_all(&fresh).map_err(io("remove"))?;
     }
     std::fs::create_dir_all(&fresh).map_err(io("make"))?;
-    let download = format!("apt-get download -q {package}");
+    let download = format!("apt-get download -q {}", packages.join(" "));
     // The list of packages may be none, or old.
     run(&download).or_else(|_| run("apt-get update -q").and_then(|()| run(&download)))?;
     let names = std::fs::read_dir(&fresh).map_err(io("look into"))?.flatten();
-    let mut names = names.filter_map(|e| e.file_name().into_string().ok());
-    let deb = names.find(|name| name.ends_with(".deb")).ok_or_else(|| format!("`{download}` left nothing"))?;
-    run(&format!("dpkg -x {deb} whole"))?;
+    let names = names.filter_map(|e| e.file_name().into_string().ok());
+    let debs: Vec<String> = names.filter(|name| name.ends_with(".deb")).collect();
+    if debs.len() < packages.len() {
+        return Err(format!("`{download}` left {} of {}", debs.len(), packages.len()));
+    }
+    debs.iter().try_for_each(|deb| run(&format!("dpkg -x {deb} whole")))?;
     std::fs::rename(fresh.join("whole"), &place).map_err(io("move what is in"))?;
     std::fs::remove_dir_all(&fresh).map_err(io("remove"))
 }
@@ -109,7 +149,8 @@ fn unpack(package: &str) -> Result<(), String> {
 /// Makes sure every program of the list is there.
 pub fn packages() -> Result<String, String> {
     let installed = install()?;
-    UNPACKED.iter().try_for_each(|package| unpack(package))?;
+    UNPACKED.iter().try_for_each(|(name, packages)| unpack(name, packages))?;
+    clients()?;
     Ok(installed)
 }
 

@@ -6,6 +6,7 @@
 mod kinds;
 mod story;
 mod watch;
+mod words;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use crate::bytes::Bytes;
 use crate::canon;
 use crate::digest::Digest;
 use crate::effect::Totals;
+use crate::export::Span;
 use crate::freeze::Freeze;
 use crate::id::RunId;
 use crate::jail::{Ban, Offence};
@@ -145,6 +147,34 @@ pub enum Body {
     AuditStarted {
         /// The public key that signs its checkpoints, in the format of signed notes.
         key: String,
+    },
+    /// Entries arrive by an exporter's sink again.
+    #[serde(rename = "export.resumed")]
+    ExportResumed {
+        /// The index of the first that did.
+        entry: u64,
+        /// Which sink.
+        sink: String,
+    },
+    /// A sink refuses entries for good, and they are not tried any more.
+    #[serde(rename = "export.skipped")]
+    ExportSkipped {
+        /// Which, by their indices.
+        entries: Span,
+        /// Which sink.
+        sink: String,
+        /// Why.
+        why: String,
+    },
+    /// Entries wait, and have not arrived for long.
+    #[serde(rename = "export.stalled")]
+    ExportStalled {
+        /// The index of the first that waits.
+        entry: u64,
+        /// Which sink.
+        sink: String,
+        /// Why.
+        why: String,
     },
     /// The daemon watches from here on.
     #[serde(rename = "guard.started")]

@@ -14,6 +14,17 @@ pub enum Standing {
     Other,
     /// The notifier's: a program that speaks to a network, and so has no right but to hear what is told.
     Notifier,
+    /// The exporter's: a program that speaks to networks as well, and has no right but to read the audit log.
+    Exporter,
+}
+
+/// The accounts of programs that speak to networks, as the machine's settings name them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Services {
+    /// The exporter's.
+    pub exporter: Option<u32>,
+    /// The notifier's.
+    pub notifier: Option<u32>,
 }
 
 /// What is asked, as far as it matters who asks.
@@ -35,12 +46,23 @@ pub enum Deed {
     Stop,
     /// Hearing what people are to be told, and saying that they were.
     Notify,
+    /// Reading the audit log as it is, and saying what became of it elsewhere.
+    Export,
 }
 
 impl Deed {
     /// Every deed.
-    pub const ALL: [Self; 8] =
-        [Self::Run, Self::Look, Self::TakeBack, Self::LetThrough, Self::Decide, Self::Govern, Self::Stop, Self::Notify];
+    pub const ALL: [Self; 9] = [
+        Self::Run,
+        Self::Look,
+        Self::TakeBack,
+        Self::LetThrough,
+        Self::Decide,
+        Self::Govern,
+        Self::Stop,
+        Self::Notify,
+        Self::Export,
+    ];
 }
 
 /// Why not.
@@ -53,10 +75,11 @@ pub struct Refusal {
 }
 
 /// What a user is to the machine.
-pub fn standing(uid: u32, people: &People, notifier: Option<u32>) -> Standing {
+pub fn standing(uid: u32, people: &People, services: Services) -> Standing {
     match uid {
         0 => Standing::Root,
-        _ if notifier == Some(uid) => Standing::Notifier,
+        _ if services.notifier == Some(uid) => Standing::Notifier,
+        _ if services.exporter == Some(uid) => Standing::Exporter,
         _ if people.members.iter().any(|m| m.uids.contains(&uid)) => Standing::Approver,
         _ => Standing::Other,
     }
@@ -70,6 +93,7 @@ pub const fn may(standing: Standing, deed: Deed) -> Result<(), Refusal> {
     match (standing, deed) {
         (Standing::Root, _)
         | (Standing::Notifier, Deed::Notify)
+        | (Standing::Exporter, Deed::Export)
         | (Standing::Approver | Standing::Other, Deed::Run | Deed::Look | Deed::TakeBack)
         | (Standing::Approver, Deed::LetThrough | Deed::Decide | Deed::Stop) => Ok(()),
         (Standing::Other, Deed::LetThrough) => Err(Refusal {
@@ -87,6 +111,14 @@ pub const fn may(standing: Standing, deed: Deed) -> Result<(), Refusal> {
         (Standing::Notifier, _) => Err(Refusal {
             why: "this is the notifier's account, which hears what people are told and does nothing else",
             next: "use an account of your own; which one is the notifier's: backstop help settings",
+        }),
+        (Standing::Exporter, _) => Err(Refusal {
+            why: "this is the exporter's account, which reads the audit log and does nothing else",
+            next: "use an account of your own; which one is the exporter's: backstop help settings",
+        }),
+        (Standing::Approver | Standing::Other, Deed::Export) => Err(Refusal {
+            why: "only the exporter reads the audit log as a whole",
+            next: "have root do it, or write its account into /etc/backstop/settings.toml: exporter = \"NAME\"",
         }),
         (Standing::Approver | Standing::Other, Deed::Notify) => Err(Refusal {
             why: "only the notifier hears what people are told",
@@ -117,5 +149,13 @@ mod tests {
         assert!(may(Standing::Approver, Deed::Govern).is_err());
         let notifiers: Vec<Deed> = Deed::ALL.into_iter().filter(|d| may(Standing::Notifier, *d).is_ok()).collect();
         assert_eq!(notifiers, [Deed::Notify]);
+        let exporters: Vec<Deed> = Deed::ALL.into_iter().filter(|d| may(Standing::Exporter, *d).is_ok()).collect();
+        assert_eq!(exporters, [Deed::Export]);
+        let services = Services { exporter: Some(8), notifier: Some(7) };
+        let standing = |uid| standing(uid, &People::new("db-1").expect("people"), services);
+        assert_eq!(
+            [0, 7, 8, 9].map(standing),
+            [Standing::Root, Standing::Notifier, Standing::Exporter, Standing::Other]
+        );
     }
 }

@@ -11,6 +11,7 @@ pub mod canon;
 pub mod classes;
 pub mod digest;
 pub mod effect;
+pub mod export;
 pub mod facts;
 pub mod freeze;
 pub mod hook;

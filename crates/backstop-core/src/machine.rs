@@ -25,6 +25,8 @@ pub struct Machine {
     pub mode: Mode,
     /// The account of the notifier, which hears what people are asked, and may do nothing else.
     pub notifier: Option<String>,
+    /// The account of the exporter, which reads the audit log, and may do nothing else.
+    pub exporter: Option<String>,
     /// The accounts that agents alone use: all of theirs is stopped where everything is.
     pub agents: BTreeSet<String>,
     /// True where one person alone may let through what takes two, in an emergency.
@@ -78,6 +80,7 @@ impl Default for Machine {
             background: None,
             mode: Mode::Personal,
             notifier: None,
+            exporter: None,
             agents: BTreeSet::new(),
             break_glass: false,
             alone: Alone::Refuse,
@@ -146,6 +149,7 @@ struct Raw {
     #[serde(default)]
     mode: Mode,
     notifier: Option<String>,
+    exporter: Option<String>,
     #[serde(default)]
     agents: BTreeSet<String>,
     #[serde(default)]
@@ -197,6 +201,7 @@ impl Machine {
             background: raw.background,
             mode: raw.mode,
             notifier: raw.notifier,
+            exporter: raw.exporter,
             agents: raw.agents,
             break_glass: raw.break_glass,
             alone: raw.alone,

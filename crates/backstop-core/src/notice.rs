@@ -128,6 +128,18 @@ pub enum What {
     },
     /// People ended a ban.
     Cleared,
+    /// The audit log has not arrived for long where it is exported to.
+    Stalled {
+        /// By which sink.
+        sink: String,
+        /// Why.
+        why: String,
+    },
+    /// It arrives again.
+    Resumed {
+        /// By which sink.
+        sink: String,
+    },
     /// Nothing: somebody tries whether notices arrive.
     Test,
 }
@@ -189,7 +201,7 @@ impl Delivery {
 
 impl What {
     /// Which kind it is; none for what every channel is told: that the glass was broken, that everything stands or goes
-    /// on, that somebody is banned or is not any more, and what is only tried.
+    /// on, that somebody is banned or is not any more, that the log does not arrive or does again, and what is only tried.
     pub const fn kind(&self) -> Option<Kind> {
         match self {
             Self::Asked { .. } => Some(Kind::Asked),
@@ -203,6 +215,8 @@ impl What {
             | Self::Thawed
             | Self::Banned { .. }
             | Self::Cleared
+            | Self::Stalled { .. }
+            | Self::Resumed { .. }
             | Self::Test => None,
         }
     }
@@ -246,6 +260,8 @@ impl Notice {
                 until: ban.until,
             },
             Body::JailCleared { .. } => What::Cleared,
+            Body::ExportStalled { sink, why, .. } => What::Stalled { sink: calm(sink), why: calm(why) },
+            Body::ExportResumed { sink, .. } => What::Resumed { sink: calm(sink) },
             _ => return None,
         };
         let (host, summary) = match (&entry.body, question) {
@@ -260,6 +276,10 @@ impl Notice {
             (Body::JailCleared { ban, host, uid, .. }, _) => {
                 (host.clone(), format!("the ban {} ended, by user account {uid}", code(*ban)))
             }
+            (Body::ExportStalled { entry, sink, .. }, _) => {
+                (String::new(), format!("the audit log does not arrive by {sink}, from entry {entry} on"))
+            }
+            (Body::ExportResumed { sink, .. }, _) => (String::new(), format!("the audit log arrives again by {sink}")),
             (_, Some(question)) => (question.host.clone(), question.summary.clone()),
             (_, None) => (String::new(), "a request that is not kept any more".to_owned()),
         };
@@ -314,6 +334,8 @@ impl Notice {
             What::Thawed => "thawed".to_owned(),
             What::Banned { .. } => "BANNED".to_owned(),
             What::Cleared => "unbanned".to_owned(),
+            What::Stalled { .. } => "EXPORT STALLED".to_owned(),
+            What::Resumed { .. } => "export goes on".to_owned(),
             What::Test => "test".to_owned(),
         };
         format!("[{}] {what}: {}", self.host, self.summary)
@@ -368,7 +390,11 @@ impl Notice {
                 line("until", &until.map_or_else(|| "people end it".to_owned(), |until| until.to_string()));
                 line("look", &format!("on {}: backstop jail list, backstop jail clear {ban}", self.host));
             }
-            What::Thawed | What::Cleared => {}
+            What::Stalled { why, .. } => {
+                line("why", why);
+                line("look", &format!("on {}: backstop export status", self.host));
+            }
+            What::Thawed | What::Cleared | What::Resumed { .. } => {}
             What::Decided { .. } | What::Approved { .. } | What::Ended { .. } | What::Test => {}
         }
         if let Some(link) = link {

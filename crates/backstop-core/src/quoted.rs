@@ -40,6 +40,13 @@ pub fn repaints(c: char) -> bool {
             | 0x1bca0..=0x1bca3 | 0x1d173..=0x1d17a | 0xe0000..=0xe0fff | 0xf0000..=0x10ffff)
 }
 
+/// Bytes from outside that are not a place: a command, a reason, a line of a file. Harmless as well,
+/// but with its own backslashes single, since nobody compares it with another by its spelling.
+pub fn tame(text: &[u8]) -> String {
+    let parts: Vec<String> = text.split(|b| *b == b'\\').map(|p| Quoted(p).to_string()).collect();
+    parts.join("\\")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

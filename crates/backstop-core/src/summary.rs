@@ -21,6 +21,30 @@ pub fn sentence(set: &EffectSet, tense: Tense) -> String {
     }
 }
 
+/// `-41,210 +3 ~1 12.4 GB`.
+pub fn brief(t: &Totals) -> String {
+    let mut parts = Vec::new();
+    for (n, sign) in [
+        (t.deleted.entries(), "-"),
+        (t.created.entries(), "+"),
+        (t.changed.entries(), "~"),
+        (t.renamed.entries(), "»"),
+        (t.linked.entries(), "="),
+    ] {
+        if n > 0 {
+            parts.push(format!("{sign}{}", size::count(n)));
+        }
+    }
+    if parts.is_empty() && t.metadata.entries() > 0 {
+        parts.push(format!("·{}", size::count(t.metadata.entries())));
+    }
+    let bytes = t.deleted.bytes + t.created.bytes + t.changed.bytes;
+    if bytes > 0 {
+        parts.push(size::bytes(bytes));
+    }
+    parts.join(" ")
+}
+
 /// Kinds of change that a sentence spells out.
 const KINDS: usize = 3;
 

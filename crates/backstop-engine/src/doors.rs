@@ -11,6 +11,7 @@ use backstop_core::approval::statement::{Choice, Statement, Word};
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
+use backstop_core::export::Remark;
 use backstop_core::freeze::Freeze;
 use backstop_core::id::RunId;
 use backstop_core::jail::Rules;
@@ -20,7 +21,7 @@ use backstop_core::run::RunRecord;
 
 use crate::daemon::SOCKET;
 use crate::engine::{
-    Beneath, Button, Cleared, Decided, Engine, Filter, Frozen, Jailed, Listed, Notices, Offer, Outcome, Pending,
+    Beneath, Button, Cleared, Decided, Engine, Filter, Frozen, Jailed, Lines, Listed, Notices, Offer, Outcome, Pending,
     Person, Recovered, RunOptions, Side, Thaw, Unchanged, UndoOptions, UndoReport, Waiting, Which, Wish, press,
 };
 use crate::failure::Failure;
@@ -161,6 +162,10 @@ pub trait Doors {
     fn test_notice(&self) -> Result<Notice, Failure>;
     /// Puts on record what became of a notice.
     fn delivered(&mut self, delivery: &Delivery) -> Result<(), Failure>;
+    /// The audit log's lines from an entry on; waits for one at most so long.
+    fn lines(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Lines, Failure>;
+    /// Puts on record what is said of a sink of them.
+    fn exported(&mut self, remark: Remark) -> Result<(), Failure>;
     /// True where the last command had a terminal of its own: what a key of that one sent to the command did not
     /// reach whoever waits beside this process.
     fn had_own_terminal(&self) -> bool {
@@ -387,5 +392,13 @@ impl Doors for House {
 
     fn delivered(&mut self, delivery: &Delivery) -> Result<(), Failure> {
         self.engine.delivered(delivery)
+    }
+
+    fn lines(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Lines, Failure> {
+        self.engine.lines(from, wait)
+    }
+
+    fn exported(&mut self, remark: Remark) -> Result<(), Failure> {
+        self.engine.exported(remark)
     }
 }

@@ -39,7 +39,7 @@ pub mod witness;
 pub use backstop_sys::child;
 pub use doors::{Doors, House, by_daemon, freeze as freeze_all, open};
 pub use engine::{
-    Answer, Beneath, Button, Cleared, Decided, Engine, Filter, Frozen, Jailed, Listed, Notices, Offer, Outcome,
+    Answer, Beneath, Button, Cleared, Decided, Engine, Filter, Frozen, Jailed, Lines, Listed, Notices, Offer, Outcome,
     Pending, Person, Pruned, Recovered, RunOptions, Side, Step, Thaw, Thawed, Tried, Unchanged, UndoOptions,
     UndoReport, Unreachable, Unreadable, VaultStatus, VolumeStatus, Waiting, Which, Wish, standing,
 };

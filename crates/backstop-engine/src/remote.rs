@@ -17,6 +17,7 @@ use backstop_core::approval::statement::{Statement, Word};
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
+use backstop_core::export::Remark;
 use backstop_core::freeze::Freeze;
 use backstop_core::id::RunId;
 use backstop_core::notice::{Delivery, Mark, Notice};
@@ -28,8 +29,8 @@ use self::session::Session;
 use crate::daemon::wire::{Around, Ask, Event, Hello, Kind, LONGEST_ANSWER, Message, NUMBERS, VERSION, Wire};
 use crate::doors::Doors;
 use crate::engine::{
-    Beneath, Cleared, Decided, Filter, Frozen, Jailed, Listed, Notices, Outcome, Pending, Person, RunOptions, Side,
-    Thaw, Unchanged, UndoOptions, UndoReport, Waiting, Which, Wish,
+    Beneath, Cleared, Decided, Filter, Frozen, Jailed, Lines, Listed, Notices, Outcome, Pending, Person, RunOptions,
+    Side, Thaw, Unchanged, UndoOptions, UndoReport, Waiting, Which, Wish,
 };
 use crate::failure::{Failure, FailureKind};
 use crate::porch::Wanted;
@@ -358,6 +359,15 @@ impl Doors for Remote {
 
     fn delivered(&mut self, delivery: &Delivery) -> Result<(), Failure> {
         self.call(&Ask::Delivered { delivery: delivery.clone() })
+    }
+
+    fn lines(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Lines, Failure> {
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        self.call(&Ask::Lines { from: from.cloned(), wait_ms })
+    }
+
+    fn exported(&mut self, remark: Remark) -> Result<(), Failure> {
+        self.call(&Ask::Exported { remark })
     }
 
     fn had_own_terminal(&self) -> bool {

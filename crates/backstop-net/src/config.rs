@@ -253,7 +253,8 @@ pub fn address(url: &str) -> Result<(), String> {
     }
 }
 
-fn is_here(host: &str) -> bool {
+/// True for a name of this machine.
+pub fn is_here(host: &str) -> bool {
     let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
 }

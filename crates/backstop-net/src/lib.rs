@@ -1,10 +1,14 @@
-//! Speaks to networks, and decides nothing. Tells people what waits for their approval: reads notices at the doors,
-//! sends each by every channel that wants it, at least once, and says what became of it.
+//! Speaks to networks, and decides nothing. Tells people what waits for their approval, and copies the audit log to where
+//! others look at it; each by the doors alone, at least once, and says what became of it.
 #![forbid(unsafe_code)]
 
 pub mod channel;
 pub mod config;
 pub mod deliver;
+pub mod export;
+pub mod http;
 pub mod payload;
 pub mod place;
+pub mod secret;
 pub mod serve;
+pub mod trust;

@@ -53,6 +53,8 @@ pub fn of(notice: &Notice, link: Option<&str>) -> Vec<u8> {
         What::Thawed => "host.thawed",
         What::Banned { .. } => "jail.banned",
         What::Cleared => "jail.cleared",
+        What::Stalled { .. } => "export.stalled",
+        What::Resumed { .. } => "export.resumed",
         What::Test => "test",
     };
     let data = Data { link, notice, text: notice.text(link), title: notice.title() };

@@ -1,5 +1,5 @@
-//! Where the notifier finds its settings, and keeps how far it has told what: a place in the audit log for each channel,
-//! durable before it goes on.
+//! Where the notifier and the exporter find their settings, and keep how far they are: a place in the audit log for each
+//! channel or sink, durable before it goes on.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
@@ -7,23 +7,32 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use backstop_core::notice::Mark;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// The administrator's settings.
-pub const CONFIG: &str = "/etc/backstop/notify.toml";
+/// Where the machine's settings are.
+pub const CONFIGS: &str = "/etc/backstop";
 
-/// Settings: the machine's where there are any, else the person's own, where rules are as well: no run reaches them.
-pub fn config() -> PathBuf {
-    let machine = PathBuf::from(CONFIG);
-    let own = home().map(|home| home.join(".config/backstop/notify.toml"));
+/// Who holds it writes.
+const LOCK: &str = "lock";
+
+/// A program's settings (`notify`, `export`): the machine's where there are any, else the person's own, where rules are as
+/// well: no run reaches them.
+pub fn config(program: &str) -> PathBuf {
+    let machine = Path::new(CONFIGS).join(format!("{program}.toml"));
+    let own = home().map(|home| home.join(format!(".config/backstop/{program}.toml")));
     if machine.exists() { machine } else { own.unwrap_or(machine) }
 }
 
-/// Where the cursors are kept: the service manager's directory (of several the first), else beside the person's own
-/// records, where no run reaches them.
-pub fn state() -> Option<PathBuf> {
-    let managed = std::env::var_os("STATE_DIRECTORY").and_then(|dirs| std::env::split_paths(&dirs).next());
-    managed.or_else(|| home().map(|home| home.join(".local/state/backstop/notify")))
+/// The service manager's directory for this process; of several the first.
+pub fn managed() -> Option<PathBuf> {
+    std::env::var_os("STATE_DIRECTORY").and_then(|dirs| std::env::split_paths(&dirs).next())
+}
+
+/// Where a program's cursors are kept: in the service manager's directory, else beside the person's own records, where no run
+/// reaches them.
+pub fn state(program: &str) -> Option<PathBuf> {
+    managed().or_else(|| home().map(|home| home.join(format!(".local/state/backstop/{program}"))))
 }
 
 /// By the account, as everywhere: whoever sets `HOME` gets no other settings to be believed.
@@ -33,71 +42,85 @@ fn home() -> Option<PathBuf> {
     accounts.iter().find(|a| a.uid == uid).map(|a| a.home.as_path().to_owned())
 }
 
-/// The directory of the cursors, which one process has at a time.
+/// The directory of the cursors, which one process writes at a time, and others may read.
 #[derive(Debug)]
 pub struct Cursors {
     dir: PathBuf,
     _alone: File,
 }
 
-#[derive(Serialize, Deserialize)]
+/// How far a channel was told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Cursor {
+pub struct Told {
     /// From where on it was not told yet.
-    next: Mark,
+    pub next: Mark,
     /// The format's version: 1.
-    version: u32,
+    pub version: u32,
 }
 
 impl Cursors {
-    /// Opens the directory, and makes it where it is missing.
+    /// Opens the directory to write, and makes it where it is missing.
     ///
     /// # Errors
-    /// Where that fails, or another notifier has it.
+    /// Where that fails, or another has it.
     pub fn open(dir: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        let lock = File::options().create(true).append(true).open(dir.join("lock"))?;
+        let lock = File::options().create(true).append(true).open(dir.join(LOCK))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { dir: dir.to_owned(), _alone: lock }),
             Err(fs::TryLockError::WouldBlock) => {
-                Err(io::Error::new(io::ErrorKind::ResourceBusy, "another notifier is at work there"))
+                Err(io::Error::new(io::ErrorKind::ResourceBusy, "another of this program is at work there"))
             }
             Err(fs::TryLockError::Error(e)) => Err(e),
         }
     }
 
-    fn path(&self, channel: &str) -> PathBuf {
-        self.dir.join(format!("{channel}.json"))
-    }
-
-    /// From where on a channel was not told; none where it is new.
+    /// What is kept under a name; none where it is new.
     ///
     /// # Errors
-    /// A file that can't be read or understood: then nobody knows what was told.
-    pub fn read(&self, channel: &str) -> io::Result<Option<Mark>> {
-        let bytes = match fs::read(self.path(channel)) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
-        let cursor: Cursor = serde_json::from_slice(&bytes).map_err(io::Error::from)?;
-        if cursor.version != 1 {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, format!("it is of version {}", cursor.version)));
-        }
-        Ok(Some(cursor.next))
+    /// A file that can't be read or understood: then nobody knows how far it was.
+    pub fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
+        read(&self.dir, name)
     }
 
-    /// Keeps from where on a channel is to be told; durable when it returns.
+    /// Keeps it; durable when it returns.
     ///
     /// # Errors
-    /// Where that fails: then what was told is told once more.
-    pub fn write(&self, channel: &str, next: &Mark) -> io::Result<()> {
-        let (path, new) = (self.path(channel), self.dir.join(format!("{channel}.new")));
+    /// Where that fails: then what was sent since is sent once more.
+    pub fn write<T: Serialize>(&self, name: &str, kept: &T) -> io::Result<()> {
+        let (path, new) = (path(&self.dir, name), self.dir.join(format!("{name}.new")));
         let mut file = File::create(&new)?;
-        file.write_all(&serde_json::to_vec(&Cursor { next: next.clone(), version: 1 })?)?;
+        file.write_all(&serde_json::to_vec(kept)?)?;
         file.sync_all()?;
         fs::rename(&new, &path)?;
         File::open(&self.dir)?.sync_all()
     }
+}
+
+fn path(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("{name}.json"))
+}
+
+/// True where somebody has the directory open to write.
+pub fn is_at_work(dir: &Path) -> bool {
+    File::open(dir.join(LOCK)).is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+}
+
+/// What is kept under a name, for whoever only looks.
+///
+/// # Errors
+/// As for [`Cursors::read`].
+pub fn read<T: DeserializeOwned>(dir: &Path, name: &str) -> io::Result<Option<T>> {
+    let bytes = match fs::read(path(dir, name)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let kept: serde_json::Value = serde_json::from_slice(&bytes)?;
+    if kept["version"] != 1 {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, format!("it is of version {}", kept["version"])));
+    }
+    Ok(Some(serde_json::from_value(kept)?))
 }
 
 #[cfg(test)]
@@ -109,17 +132,22 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let state = dir.path().join("a/b");
         let cursors = Cursors::open(&state).expect("opened");
-        assert_eq!(cursors.read("oncall").expect("read"), None);
-        let mark = |entry: u64| Mark { entry, log: "db-1".to_owned() };
+        assert!(is_at_work(&state) && !is_at_work(dir.path()));
+        assert_eq!(cursors.read::<Told>("oncall").expect("read"), None);
+        let mark = |entry: u64| Told { next: Mark { entry, log: "db-1".to_owned() }, version: 1 };
         cursors.write("oncall", &mark(7)).expect("written");
         cursors.write("oncall", &mark(8)).expect("written");
         assert_eq!(Cursors::open(&state).expect_err("taken").kind(), io::ErrorKind::ResourceBusy);
         drop(cursors);
         let cursors = Cursors::open(&state).expect("free again");
-        assert_eq!((cursors.read("oncall").expect("read"), cursors.read("mail").expect("read")), (Some(mark(8)), None));
+        assert_eq!(
+            (cursors.read("oncall").expect("read"), cursors.read::<Told>("mail").expect("read")),
+            (Some(mark(8)), None)
+        );
+        assert_eq!(read(&state, "oncall").expect("read"), Some(mark(8)));
         for bad in ["", "{}", "{\"next\":1,\"version\":1}", "{\"next\":{\"entry\":1,\"log\":\"x\"},\"version\":2}"] {
             fs::write(state.join("oncall.json"), bad).expect("written");
-            assert!(cursors.read("oncall").is_err(), "{bad}");
+            assert!(cursors.read::<Told>("oncall").is_err(), "{bad}");
         }
     }
 }

@@ -12,7 +12,7 @@ use backstop_engine::{Doors, FailureKind, Notices, Recovered, clock};
 use crate::channel::Channel;
 use crate::config::Config;
 use crate::deliver::{Miss, Outcome, Pace, deliver, wanted};
-use crate::place::Cursors;
+use crate::place::{Cursors, Told};
 
 /// How long is waited for something to tell, at a time.
 const WAIT: Duration = Duration::from_secs(20);
@@ -51,8 +51,9 @@ pub fn serve(config: &Config, channels: &[Channel], cursors: &Cursors, say: &(dy
     for channel in channels {
         let name = &channel.config.name;
         let next = cursors
-            .read(name)
-            .map_err(|e| io::Error::new(e.kind(), format!("how far {name} was told can't be read: {e}")))?;
+            .read::<Told>(name)
+            .map_err(|e| io::Error::new(e.kind(), format!("how far {name} was told can't be read: {e}")))?
+            .map(|told| told.next);
         let kept = next.clone();
         tellers.push(Teller { config, channel, cursors, say, next, kept, unsaid: None, told: false, trouble: None });
     }
@@ -142,7 +143,7 @@ impl Teller<'_> {
 
     fn keep(&mut self) -> Result<(), String> {
         let Some(next) = &self.next else { return Ok(()) };
-        let kept = self.cursors.write(&self.channel.config.name, next);
+        let kept = self.cursors.write(&self.channel.config.name, &Told { next: next.clone(), version: 1 });
         kept.map_err(|e| format!("how far it was told can't be kept: {e}"))?;
         self.kept = self.next.clone();
         self.told = false;
@@ -191,8 +192,8 @@ impl Teller<'_> {
     }
 }
 
-/// The real clock.
-struct Clock(Instant);
+/// The real clock: the time since it was made.
+pub struct Clock(pub Instant);
 
 impl Pace for Clock {
     fn now(&self) -> Duration {

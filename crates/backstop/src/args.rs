@@ -26,7 +26,7 @@ Start here:
   backstop undo --last 1           take the last one back
 
 Topics: backstop help exit-codes | states | undo | policy | classes | settings | approvals
-        backstop help system | notify | freeze | jail | witness";
+        backstop help system | notify | export | freeze | jail | witness";
 
 /// Rehearses a command on a copy-on-write view of this machine, shows what it would really change,
 /// commits the rehearsed bytes or holds them for a person, and can undo what it committed.
@@ -95,6 +95,13 @@ pub enum Verb {
     /// Check the records
     #[command(subcommand)]
     Audit(Audit),
+    /// Copy the audit log elsewhere: status | test | backfill | check | run (backstop export --help)
+    #[command(disable_help_flag = true)]
+    Export {
+        /// What the exporter is to do: see `backstop export --help`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "VERB")]
+        args: Vec<OsString>,
+    },
     /// Show what this machine can and can't do, proven by doing it
     Doctor(Json),
     /// Look at the rules, check them, try them
@@ -132,7 +139,7 @@ pub enum Verb {
         #[arg(value_hint = ValueHint::DirPath)]
         dir: PathBuf,
     },
-    /// Explain a command or a topic: exit-codes, states, undo, policy, classes, settings, approvals, system, notify, freeze, jail, witness
+    /// Explain a command or a topic: exit-codes, states, undo, policy, classes, settings, approvals, system, notify, export, freeze, jail, witness
     Help {
         /// A command or a topic
         topic: Option<String>,
@@ -171,7 +178,7 @@ impl Verb {
                 None => a.json,
             },
             Self::Review(a) => a.json,
-            Self::Drill(_) | Self::Hook { .. } | Self::Mcp(_) | Self::Report(_) => false,
+            Self::Drill(_) | Self::Export { .. } | Self::Hook { .. } | Self::Mcp(_) | Self::Report(_) => false,
             Self::Completions { .. } | Self::Man { .. } | Self::Help { .. } => false,
         }
     }

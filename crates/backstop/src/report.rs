@@ -21,7 +21,7 @@ use backstop_core::time::Timestamp;
 use backstop_engine::audit::{Answer, Report as Verdict, Weight};
 
 use crate::screen::message::{quoted, tame};
-use crate::screen::{records, size};
+use crate::screen::size;
 use told::{Came, Told};
 
 /// So many effects of a run are listed.
@@ -190,7 +190,7 @@ impl Incident {
     fn timeline(&self) -> Block {
         let row = |e: &Entry| {
             let run = e.body.run().map_or_else(String::new, |run| run.to_string());
-            let (said, _) = records::said(&e.body);
+            let said = e.body.in_words();
             vec![second(e.at), run, e.body.name().to_owned(), cut(&tame(said.as_bytes())), e.index.to_string()]
         };
         Block::Table(vec!["when (UTC)", "run", "what", "", "entry"], self.entries.iter().map(row).collect())

@@ -3,6 +3,7 @@
 mod approve;
 mod audit;
 mod doctor;
+mod export;
 mod freeze;
 mod hook;
 mod install;
@@ -87,6 +88,7 @@ pub fn dispatch(verb: Verb) -> Done {
         Verb::Log(typed) => records::log(&typed),
         Verb::Report(typed) => report::report(&typed),
         Verb::Audit(what) => audit::audit(&what),
+        Verb::Export { args } => export::export(&args),
         Verb::Doctor(json) => doctor::doctor(json.json),
         Verb::Drill(Drill::Incident(typed)) => crate::drill::incident(&typed),
         Verb::Hook { agent } => hook::hook(agent),

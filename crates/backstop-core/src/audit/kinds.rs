@@ -5,7 +5,7 @@ use crate::id::RunId;
 
 impl Body {
     /// The names of all types.
-    pub const NAMES: [&'static str; 39] = [
+    pub const NAMES: [&'static str; 42] = [
         "approval.asked",
         "approval.claimed",
         "approval.ended",
@@ -13,6 +13,9 @@ impl Body {
         "audit.heartbeat",
         "audit.recovered",
         "audit.started",
+        "export.resumed",
+        "export.skipped",
+        "export.stalled",
         "guard.started",
         "guard.stopped",
         "host.frozen",
@@ -57,6 +60,9 @@ impl Body {
             Self::AuditHeartbeat { .. } => "audit.heartbeat",
             Self::AuditRecovered { .. } => "audit.recovered",
             Self::AuditStarted { .. } => "audit.started",
+            Self::ExportResumed { .. } => "export.resumed",
+            Self::ExportSkipped { .. } => "export.skipped",
+            Self::ExportStalled { .. } => "export.stalled",
             Self::GuardStarted { .. } => "guard.started",
             Self::GuardStopped { .. } => "guard.stopped",
             Self::HostFrozen { .. } => "host.frozen",
@@ -118,6 +124,9 @@ impl Body {
             Self::AuditHeartbeat { .. }
             | Self::AuditRecovered { .. }
             | Self::AuditStarted { .. }
+            | Self::ExportResumed { .. }
+            | Self::ExportSkipped { .. }
+            | Self::ExportStalled { .. }
             | Self::GuardStarted { .. }
             | Self::GuardStopped { .. }
             | Self::HostFrozen { .. }

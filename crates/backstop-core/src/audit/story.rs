@@ -255,6 +255,9 @@ fn may_follow(body: &Body, door: Door) -> bool {
         | Body::AuditHeartbeat { .. }
         | Body::AuditRecovered { .. }
         | Body::AuditStarted { .. }
+        | Body::ExportResumed { .. }
+        | Body::ExportSkipped { .. }
+        | Body::ExportStalled { .. }
         | Body::GuardStarted { .. }
         | Body::GuardStopped { .. }
         | Body::HostFrozen { .. }
@@ -379,6 +382,9 @@ impl Life {
             | Body::AuditHeartbeat { .. }
             | Body::AuditRecovered { .. }
             | Body::AuditStarted { .. }
+            | Body::ExportResumed { .. }
+            | Body::ExportSkipped { .. }
+            | Body::ExportStalled { .. }
             | Body::GuardStarted { .. }
             | Body::GuardStopped { .. }
             | Body::HostFrozen { .. }

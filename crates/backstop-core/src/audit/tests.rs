@@ -105,6 +105,9 @@ fn one_of_each() -> Vec<Body> {
         Body::AuditRecovered { adopted: 1, cut: Some(digest()), cut_bytes: 3 },
         Body::AuditRecovered { adopted: 1, cut: None, cut_bytes: 0 },
         Body::AuditStarted { key: "k".to_owned() },
+        Body::ExportResumed { entry: 9, sink: "siem".to_owned() },
+        Body::ExportSkipped { entries: Span { first: 4, last: 5 }, sink: "siem".to_owned(), why: "400".to_owned() },
+        Body::ExportStalled { entry: 6, sink: "siem".to_owned(), why: "no route".to_owned() },
         Body::GuardStarted { clocks: clocks(), version: "1.0.0".to_owned() },
         Body::GuardStopped { clocks: clocks() },
         Body::Nested {

@@ -58,6 +58,7 @@ mod tests {
             Ask::Find { text: "@last".into() },
             Ask::Pending,
             Ask::Notices { from: None, wait_ms: 20_000 },
+            Ask::Lines { from: None, wait_ms: 20_000 },
             Ask::Content {
                 id: backstop_core::id::RunId::from_number(7),
                 path: "/srv/\u{202e}x".into(),

@@ -15,6 +15,7 @@ use backstop_core::authority::Deed;
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
+use backstop_core::export::Remark;
 use backstop_core::id::RunId;
 use backstop_core::notice::{Delivery, Mark};
 use backstop_core::run::RunRecord;
@@ -28,7 +29,7 @@ use crate::porch::{Account, Wanted};
 use crate::rehearse::Lane;
 
 /// The version of these messages; others are refused.
-pub(crate) const VERSION: u32 = 5;
+pub(crate) const VERSION: u32 = 6;
 
 /// The longest message that the daemon takes: as much as the kernel lets a command's arguments and environment be,
 /// as JSON.
@@ -177,6 +178,8 @@ pub(crate) enum Ask {
     Notices { from: Option<Mark>, wait_ms: u64 },
     TestNotice,
     Delivered { delivery: Delivery },
+    Lines { from: Option<Mark>, wait_ms: u64 },
+    Exported { remark: Remark },
 }
 
 impl Ask {
@@ -207,6 +210,7 @@ impl Ask {
             Self::Pending | Self::Statement { .. } | Self::Decide { .. } => Deed::Decide,
             Self::ChangePeople { .. } => Deed::Govern,
             Self::Notices { .. } | Self::TestNotice | Self::Delivered { .. } => Deed::Notify,
+            Self::Lines { .. } | Self::Exported { .. } => Deed::Export,
         }
     }
 }

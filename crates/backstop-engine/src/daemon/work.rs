@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backstop_core::approval::key::Key;
-use backstop_core::authority::{self, Deed, Standing};
+use backstop_core::authority::{self, Deed, Services, Standing};
 use backstop_core::bytes::Bytes;
 use backstop_core::identity::Identity;
+use backstop_core::machine::Machine;
 use backstop_sys::inherit;
 use backstop_sys::process::{self, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, Signals};
 use backstop_sys::socket::Peer;
@@ -233,6 +234,8 @@ impl<'a> Worker<'a> {
             Ask::Notices { from, wait_ms } => json(self.house.notices(from.as_ref(), Duration::from_millis(wait_ms))),
             Ask::TestNotice => json(self.house.test_notice()),
             Ask::Delivered { delivery } => json(self.house.delivered(&delivery)),
+            Ask::Lines { from, wait_ms } => json(self.house.lines(from.as_ref(), Duration::from_millis(wait_ms))),
+            Ask::Exported { remark } => json(self.house.exported(remark)),
         }
     }
 
@@ -305,10 +308,10 @@ fn open(who: &Identity, login: Option<u32>) -> Result<(House, Standing), Failure
     let caller = Caller { uid: who.uid, gid: who.gid };
     let (settings, accounts) = porch::settings_for(who, login, STATE.as_ref());
     let mut house = House::with(caller, settings, accounts)?;
-    let notifier = porch::machine()?.notifier;
-    let notifier =
-        notifier.and_then(|name| Some(house.accounts.iter().find(|a| a.name.as_slice() == name.as_bytes())?.uid));
-    let standing = authority::standing(who.uid, &house.engine.people()?, notifier);
+    let Machine { exporter, notifier, .. } = porch::machine()?;
+    let uid = |name: String| Some(house.accounts.iter().find(|a| a.name.as_slice() == name.as_bytes())?.uid);
+    let services = Services { exporter: exporter.and_then(uid), notifier: notifier.and_then(uid) };
+    let standing = authority::standing(who.uid, &house.engine.people()?, services);
     if authority::may(standing, Deed::Decide).is_ok() {
         house.engine.sees_all();
     }

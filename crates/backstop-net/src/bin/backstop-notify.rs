@@ -64,7 +64,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<ExitCode, Trouble> {
-    let load = || load(&args.config.clone().unwrap_or_else(place::config));
+    let load = || load(&args.config.clone().unwrap_or_else(|| place::config("notify")));
     match &args.verb {
         Verb::SendMail => Ok(mail::send_one()),
         Verb::Check => {
@@ -82,7 +82,7 @@ fn run(args: &Args) -> Result<ExitCode, Trouble> {
             let here = "name a directory of its own: backstop-notify run --state DIR";
             let state = state
                 .clone()
-                .or_else(place::state)
+                .or_else(|| place::state("notify"))
                 .ok_or_else(|| ("it has no place to remember".to_owned(), here, CONFIG))?;
             let cursors = Cursors::open(&state).map_err(|e| (format!("{}: {e}", state.display()), here, PASSING))?;
             eprintln!("backstop-notify: tells people by {}", names(&channels));

@@ -15,9 +15,10 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::{SmtpTransport, Transport as _};
 use serde::{Deserialize, Serialize};
 
-use super::{PATIENCE, Sender, secret};
+use super::{PATIENCE, Sender};
 use crate::config::{self, Security};
 use crate::deliver::Miss;
+use crate::secret::secret;
 
 /// The verb by which this program sends one mail, for itself alone.
 const VERB: &str = "send-mail";

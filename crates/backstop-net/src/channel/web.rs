@@ -1,62 +1,29 @@
 //! The ways that are an HTTP POST: a webhook, Slack, ntfy.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use backstop_core::notice::{Notice, What};
 use serde_json::json;
-use ureq::Agent;
-use ureq::http::{HeaderMap, StatusCode};
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
-use super::{PATIENCE, Sender, secret};
+use super::{PATIENCE, Sender};
 use crate::config;
 use crate::deliver::Miss;
+use crate::http::{Http, judge};
 use crate::payload::{self, Key};
+use crate::secret::secret;
+use crate::trust::Trust;
 
 /// A POST that is no more than its answer's status.
-struct Post {
-    agent: Agent,
-    url: String,
-}
+struct Post(Http);
 
 impl Post {
     fn new(url: &str) -> Self {
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .root_certs(RootCerts::PlatformVerifier)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
-        let agent = Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
-            // Somewhere else than the settings say nothing is sent.
-            .max_redirects(0)
-            .http_status_as_error(false)
-            // What is told is told to whom the settings name, past nobody else.
-            .proxy(None)
-            .user_agent(concat!("backstop-notify/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls)
-            .build();
-        Self { agent: agent.new_agent(), url: url.to_owned() }
+        Self(Http::new(url, "backstop-notify", PATIENCE, &Trust::default()))
     }
 
     fn send(&self, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Miss> {
-        let request = self.agent.post(&self.url).header("content-type", "application/json");
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let answer = request.send(body).map_err(|e| Miss::again(hide(&e.to_string(), &self.url)))?;
-        judge(answer.status(), answer.headers())
-    }
-}
-
-/// Whether a message has arrived, by the answer (RFC 9110, RFC 6585). Final is only what speaks of the message itself, or
-/// says that nobody is there any more: a token that expired, or a page in between, may be mended within the day.
-fn judge(status: StatusCode, headers: &HeaderMap) -> Result<(), Miss> {
-    let why = format!("the server answers {status}");
-    let after = headers.get("retry-after").and_then(|v| v.to_str().ok()?.parse().ok()).map(Duration::from_secs);
-    match status.as_u16() {
-        200..=299 => Ok(()),
-        400 | 410 | 413 | 415 | 422 => Err(Miss::never(why)),
-        _ => Err(Miss { after, ..Miss::again(why) }),
+        let answer = self.0.post(headers, "application/json", body)?;
+        judge(answer.status, &answer.headers)
     }
 }
 
@@ -109,11 +76,6 @@ impl Sender for Slack {
     }
 }
 
-/// Some errors of the library name the address, which may be a secret.
-fn hide(text: &str, secret: &str) -> String {
-    text.replace(secret, "(the address)")
-}
-
 /// Slack's three characters of markup.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
@@ -155,34 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_say_whether_to_try_again() {
-        for (status, permanent) in [
-            (408, false),
-            (429, false),
-            (500, false),
-            (503, false),
-            (301, false),
-            (401, false),
-            (404, false),
-            (400, true),
-            (410, true),
-            (422, true),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert("retry-after", "7".parse().expect("a value"));
-            let miss = judge(StatusCode::from_u16(status).expect("a status"), &headers).expect_err("a miss");
-            assert_eq!(
-                (miss.permanent, miss.after),
-                (permanent, (!permanent).then_some(Duration::from_secs(7))),
-                "{status}"
-            );
-        }
-        assert!(judge(StatusCode::NO_CONTENT, &HeaderMap::new()).is_ok());
-    }
-
-    #[test]
-    fn what_is_secret_is_said_to_nobody_and_markup_is_none() {
-        assert_eq!(hide("no route to https://s/T0/x", "https://s/T0/x"), "no route to (the address)");
+    fn markup_is_none() {
         assert_eq!(escaped("<!channel> & <http://x|y>"), "&lt;!channel&gt; &amp; &lt;http://x|y&gt;");
     }
 }

@@ -96,7 +96,11 @@ fn tells(script: &str, refuses: u32, takes: bool) -> (Vec<String>, Book, Vec<u64
             break;
         }
     }
-    assert_eq!(cursors.read("p").expect("read").map(|m| m.entry), Some(3), "it is kept how far it was told");
+    assert_eq!(
+        cursors.read::<Told>("p").expect("read").map(|told| told.next.entry),
+        Some(3),
+        "it is kept how far it was told"
+    );
     let told = std::fs::read_to_string(&out).unwrap_or_default().lines().map(str::to_owned).collect();
     (told, book.into_inner().expect("a book"), pace.1)
 }

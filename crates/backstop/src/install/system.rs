@@ -23,15 +23,38 @@ const UNIT: &str = include_str!("backstop.service");
 /// Where the unit goes.
 const UNIT_AT: &str = "etc/systemd/system/backstop.service";
 
-const NOTIFIER_UNIT: &str = include_str!("backstop-notify.service");
+/// A program that speaks to networks, with an account of its own, by which it has no other right than it needs.
+struct Service {
+    /// The account; its program and its unit have that name as well.
+    account: &'static str,
+    /// What it is, for whoever reads the list of accounts.
+    about: &'static str,
+    /// Where its unit goes.
+    at: &'static str,
+    /// The key in the machine's settings that names its account.
+    key: &'static str,
+    unit: &'static str,
+}
 
-/// Where the notifier's goes.
-const NOTIFIER_UNIT_AT: &str = "etc/systemd/system/backstop-notify.service";
+/// System mode works without them. What they say to whom is the administrator's to write.
+const SERVICES: [Service; 2] = [
+    Service {
+        account: "backstop-notify",
+        about: "Backstop notifier",
+        at: "etc/systemd/system/backstop-notify.service",
+        key: "notifier",
+        unit: include_str!("backstop-notify.service"),
+    },
+    Service {
+        account: "backstop-export",
+        about: "Backstop exporter",
+        at: "etc/systemd/system/backstop-export.service",
+        key: "exporter",
+        unit: include_str!("backstop-export.service"),
+    },
+];
 
-/// The account of the notifier, by which it has no right but to hear what people are told.
-const NOTIFIER: &str = "backstop-notify";
-
-/// How the service manager makes that account (sysusers.d(5)).
+/// How the service manager makes their accounts (sysusers.d(5)).
 const ACCOUNT_AT: &str = "etc/sysusers.d/backstop.conf";
 
 /// What does so.
@@ -84,8 +107,6 @@ pub struct Ground {
     pub root: PathBuf,
     /// The daemon's program.
     pub daemon: PathBuf,
-    /// The notifier's; system mode works without it.
-    pub notifier: PathBuf,
     /// Write nothing.
     pub dry_run: bool,
 }
@@ -93,6 +114,16 @@ pub struct Ground {
 impl Ground {
     fn at(&self, path: &str) -> PathBuf {
         self.root.join(path)
+    }
+
+    /// A service's program, which stands beside the daemon.
+    fn program(&self, service: &Service) -> PathBuf {
+        self.daemon.with_file_name(service.account)
+    }
+
+    /// The services whose programs are there.
+    fn services(&self) -> impl Iterator<Item = &'static Service> {
+        SERVICES.iter().filter(|service| self.program(service).is_file())
     }
 
     /// True where a service manager runs the machine that is meant.
@@ -146,7 +177,7 @@ impl Ground {
         }
     }
 
-    /// Sets or takes out mode and notifier, and leaves all else in the settings as it is, comments too.
+    /// Sets or takes out mode and services, and leaves all else in the settings as it is, comments too.
     fn settings(&self, system: bool) -> Result<Done, Failure> {
         let at = self.at(SETTINGS);
         let found = disk::find(&at)?;
@@ -155,17 +186,20 @@ impl Ground {
         let mut document: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| {
             Failure::because(format!("{} can't be used", shown(&at)), &e).next("mend it: backstop help settings")
         })?;
-        // Another account than ours is the administrator's own choice.
-        let ours = document.get("notifier").is_none_or(|item| item.as_str() == Some(NOTIFIER));
         if system {
             document["mode"] = toml_edit::value("system");
-            if ours && self.notifier.is_file() {
-                document["notifier"] = toml_edit::value(NOTIFIER);
-            }
         } else {
             document.remove("mode");
-            if ours {
-                document.remove("notifier");
+        }
+        for service in &SERVICES {
+            // Another account than ours is the administrator's own choice.
+            if document.get(service.key).is_some_and(|item| item.as_str() != Some(service.account)) {
+                continue;
+            }
+            if !system {
+                document.remove(service.key);
+            } else if self.program(service).is_file() {
+                document[service.key] = toml_edit::value(service.account);
             }
         }
         let after = document.to_string();
@@ -213,21 +247,29 @@ impl Ground {
         Ok(Done { did: Did::Told, what, note: None })
     }
 
-    /// The notifier's account and service. What it tells whom is the administrator's to write.
-    fn notifier(&self, tell: &mut dyn FnMut(Done)) -> Result<(), Failure> {
-        let program = self.notifier.to_str().ok_or_else(|| Failure::usage("the notifier's path is no text"))?;
-        let managed = self.is_managed() && Path::new(SYSUSERS).is_file();
-        let text = format!("{MARK}u {NOTIFIER} - \"Backstop notifier\"\n");
-        let mut account = self.file(ACCOUNT_AT, &text)?;
-        if !managed {
-            account.note = Some(format!("nobody makes the account here: useradd --system {NOTIFIER}"));
+    /// The services' accounts and units.
+    fn accounts(&self, tell: &mut dyn FnMut(Done)) -> Result<(), Failure> {
+        let all: Vec<&Service> = self.services().collect();
+        if all.is_empty() {
+            return Ok(());
         }
-        tell(account);
+        let managed = self.is_managed() && Path::new(SYSUSERS).is_file();
+        let lines: String = all.iter().map(|s| format!("u {} - \"{}\"\n", s.account, s.about)).collect();
+        let mut accounts = self.file(ACCOUNT_AT, &format!("{MARK}{lines}"))?;
+        if !managed {
+            let adds: Vec<String> = all.iter().map(|s| format!("useradd --system {}", s.account)).collect();
+            accounts.note = Some(format!("nobody makes the accounts here: {}", adds.join("; ")));
+        }
+        tell(accounts);
         if managed {
             tell(self.told(SYSUSERS, &[&format!("/{ACCOUNT_AT}")])?);
         }
         if self.at("etc/systemd").is_dir() {
-            tell(self.file(NOTIFIER_UNIT_AT, &format!("{MARK}{}", NOTIFIER_UNIT.replace("@NOTIFIER@", program)))?);
+            for service in all {
+                let program = self.program(service);
+                let program = program.to_str().ok_or_else(|| Failure::usage("a program's path is no text"))?;
+                tell(self.file(service.at, &format!("{MARK}{}", service.unit.replace("@PROGRAM@", program)))?);
+            }
         }
         Ok(())
     }
@@ -246,9 +288,7 @@ pub fn install(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failur
     if ground.at("etc/systemd").is_dir() {
         tell(ground.file(UNIT_AT, &format!("{MARK}{}", UNIT.replace("@DAEMON@", daemon)))?);
     }
-    if ground.notifier.is_file() {
-        ground.notifier(tell)?;
-    }
+    ground.accounts(tell)?;
     for (shell, dir, name) in COMPLETIONS {
         if ground.at(dir).is_dir() {
             tell(ground.file(&format!("{dir}/{name}"), &completions(shell))?);
@@ -257,8 +297,8 @@ pub fn install(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failur
     if ground.is_managed() {
         tell(ground.manager(&["daemon-reload"])?);
         tell(ground.manager(&["enable", "--now", "backstop.service"])?);
-        if ground.notifier.is_file() {
-            tell(ground.manager(&["enable", "--now", "backstop-notify.service"])?);
+        for service in ground.services() {
+            tell(ground.manager(&["enable", "--now", &format!("{}.service", service.account)])?);
         }
     }
     // Last: from then on nobody but root gets past the daemon.
@@ -270,8 +310,8 @@ pub fn install(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failur
     if ground.is_managed() {
         // Also where they run: by the programs and settings of now. What a run's own process has begun it finishes.
         tell(ground.manager(&["restart", "backstop.service"])?);
-        if ground.notifier.is_file() {
-            tell(ground.manager(&["restart", "backstop-notify.service"])?);
+        for service in ground.services() {
+            tell(ground.manager(&["restart", &format!("{}.service", service.account)])?);
         }
     }
     Ok(())
@@ -280,9 +320,10 @@ pub fn install(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failur
 /// Takes it out again. Records, rules and what undo needs stay.
 pub fn uninstall(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failure> {
     tell(ground.settings(false)?);
-    for (unit, at) in [("backstop-notify.service", NOTIFIER_UNIT_AT), ("backstop.service", UNIT_AT)] {
+    let services = SERVICES.iter().map(|service| (format!("{}.service", service.account), service.at));
+    for (unit, at) in services.chain([("backstop.service".to_owned(), UNIT_AT)]) {
         if ground.is_managed() && ground.at(at).is_file() {
-            tell(ground.manager(&["disable", "--now", unit])?);
+            tell(ground.manager(&["disable", "--now", &unit])?);
         }
         if let Some(done) = ground.take_away(at)? {
             tell(done);
@@ -350,10 +391,11 @@ mod tests {
         }
         let daemon = dir.path().join("usr/bin/backstopd");
         fs::write(&daemon, "").expect("written");
-        let notifier = dir.path().join("usr/bin/backstop-notify");
-        fs::write(&notifier, "").expect("written");
+        for service in &SERVICES {
+            fs::write(daemon.with_file_name(service.account), "").expect("written");
+        }
         let root = dir.path().canonicalize().expect("real");
-        (dir, Ground { root, daemon, notifier, dry_run: false })
+        (dir, Ground { root, daemon, dry_run: false })
     }
 
     type Steps = fn(&Ground, &mut dyn FnMut(Done)) -> Result<(), Failure>;
@@ -382,13 +424,15 @@ mod tests {
         let text = fs::read_to_string(&settings).expect("settings");
         let machine = backstop_core::machine::Machine::parse(&text).expect("settings that can be used");
         assert_eq!(machine.mode, backstop_core::machine::Mode::System);
-        assert_eq!(machine.notifier.as_deref(), Some(NOTIFIER));
-        let unit = fs::read_to_string(ground.at(NOTIFIER_UNIT_AT)).expect("a unit");
-        assert!(unit.contains(&format!("ExecStart={} run", ground.notifier.display())), "{unit}");
-        assert!(unit.contains(&format!("User={NOTIFIER}\n")) && !unit.contains("@NOTIFIER@"), "{unit}");
+        assert_eq!([machine.notifier.as_deref(), machine.exporter.as_deref()], SERVICES.map(|s| Some(s.account)));
+        for service in &SERVICES {
+            let unit = fs::read_to_string(ground.at(service.at)).expect("a unit");
+            assert!(unit.contains(&format!("ExecStart={} run", ground.program(service).display())), "{unit}");
+            assert!(unit.contains(&format!("User={}\n", service.account)) && !unit.contains('@'), "{unit}");
+        }
         fs::write(ground.at("var/lib/backstop/record"), "kept").expect("written");
         let gone = acts(&ground, uninstall);
-        assert_eq!(gone[..5], [Did::Place(Act::Remove); 5], "{gone:?}");
+        assert_eq!(gone[..6], [Did::Place(Act::Remove); 6], "{gone:?}");
         assert!(!settings.exists() && !ground.at(UNIT_AT).exists());
         assert!(ground.at("var/lib/backstop/record").exists());
     }

@@ -156,6 +156,9 @@ impl Told {
             | Body::AuditHeartbeat { .. }
             | Body::AuditRecovered { .. }
             | Body::AuditStarted { .. }
+            | Body::ExportResumed { .. }
+            | Body::ExportSkipped { .. }
+            | Body::ExportStalled { .. }
             | Body::GuardStarted { .. }
             | Body::GuardStopped { .. }
             | Body::HostFrozen { .. }

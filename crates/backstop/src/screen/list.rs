@@ -1,7 +1,7 @@
 //! Takes run records, gives the list that `runs` prints: newest first, one line a run.
 
-use backstop_core::effect::Totals;
 use backstop_core::run::RunRecord;
+use backstop_core::summary::brief;
 use backstop_core::time::Timestamp;
 
 use super::message;
@@ -28,28 +28,4 @@ pub fn runs(all: &[RunRecord], now: Timestamp, style: Style) -> String {
         out.push('\n');
     }
     out
-}
-
-/// `-41,210 +3 ~1 12.4 GB`.
-pub fn brief(t: &Totals) -> String {
-    let mut parts = Vec::new();
-    for (n, sign) in [
-        (t.deleted.entries(), "-"),
-        (t.created.entries(), "+"),
-        (t.changed.entries(), "~"),
-        (t.renamed.entries(), "»"),
-        (t.linked.entries(), "="),
-    ] {
-        if n > 0 {
-            parts.push(format!("{sign}{}", size::count(n)));
-        }
-    }
-    if parts.is_empty() && t.metadata.entries() > 0 {
-        parts.push(format!("·{}", size::count(t.metadata.entries())));
-    }
-    let bytes = t.deleted.bytes + t.created.bytes + t.changed.bytes;
-    if bytes > 0 {
-        parts.push(size::bytes(bytes));
-    }
-    parts.join(" ")
 }

@@ -7,7 +7,7 @@ use backstop_core::approval::quorum::Quorum;
 use backstop_core::effect::{Cover, CrossingKind, Door, EffectSet, Mount};
 use backstop_core::facts::Meaning;
 use backstop_core::policy::{Decision, Judgement, Reason};
-use backstop_core::quoted::Quoted;
+pub use backstop_core::quoted::tame;
 use backstop_core::run::{RunRecord, State};
 use backstop_engine::{Failure, FailureKind, Outcome, Recovered};
 
@@ -291,13 +291,6 @@ fn few<T>(out: &mut String, style: Style, key: &str, items: &[T], show: impl Fn(
 /// of these texts quoted their names already.
 pub fn quoted(text: &str) -> String {
     tame(text.as_bytes())
-}
-
-/// Bytes from outside that are not a place: a command, a reason, a line of a file. Harmless as well,
-/// but with its own backslashes single, since nobody compares it with another by its spelling.
-pub fn tame(text: &[u8]) -> String {
-    let parts: Vec<String> = text.split(|b| *b == b'\\').map(|p| Quoted(p).to_string()).collect();
-    parts.join("\\")
 }
 
 /// A failure with its rule and next steps; `rule` where the kind doesn't say it already.

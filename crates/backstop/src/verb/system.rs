@@ -53,7 +53,6 @@ fn ground(root: Option<PathBuf>, dry_run: bool) -> Result<Ground, Failure> {
     Ok(Ground {
         root,
         daemon: own.with_file_name("backstopd"),
-        notifier: own.with_file_name("backstop-notify"),
         dry_run,
     })
 }

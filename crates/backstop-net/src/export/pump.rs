@@ -1,0 +1,150 @@
+//! Hands records to a sink until each is taken or refused: in order, with longer pauses while nothing is taken, with smaller
+//! batches where a batch as a whole is refused, until the record that it is for is alone.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::time::Duration;
+
+use backstop_core::export::Span;
+
+use super::sink::{Fate, Shaped, Sink, fitting};
+use crate::deliver::Pace;
+
+/// The first pause.
+const FIRST: Duration = Duration::from_secs(1);
+/// The longest pause of our own.
+const LONGEST: Duration = Duration::from_secs(300);
+/// The longest that a server may make us wait.
+const ASKED: Duration = Duration::from_secs(3_600);
+
+/// What became of some of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The first that was taken.
+    pub first: Option<u64>,
+    /// The sink had them before.
+    pub known: u64,
+    /// It refused them for good.
+    pub skipped: u64,
+    /// It took them.
+    pub taken: u64,
+}
+
+/// Hears how it goes.
+pub trait Book {
+    /// All before `next` is done with.
+    ///
+    /// # Errors
+    /// Where that can't be kept, as a sentence fragment; nothing more is sent then.
+    fn settled(&mut self, next: u64, counts: Counts) -> Result<(), String>;
+    /// These are refused for good. Gives false where they may not be skipped.
+    ///
+    /// # Errors
+    /// Where that can't be put on record, as a sentence fragment.
+    fn skips(&mut self, entries: Span, why: &str) -> Result<bool, String>;
+    /// It takes none from this one on, and is tried again after so long; `now` is the time since whenever.
+    fn fails(&mut self, entry: u64, why: &str, wait: Duration, now: Duration);
+}
+
+/// A sink with its pauses.
+pub struct Pump<'a> {
+    sink: &'a mut dyn Sink,
+    pace: &'a mut dyn Pace,
+    /// How many go together at most.
+    most: usize,
+    pause: Duration,
+}
+
+impl<'a> Pump<'a> {
+    /// One that has not failed yet.
+    pub fn new(sink: &'a mut dyn Sink, pace: &'a mut dyn Pace) -> Self {
+        Self { sink, pace, most: usize::MAX, pause: FIRST }
+    }
+
+    /// The sink.
+    pub fn sink(&self) -> &dyn Sink {
+        self.sink
+    }
+
+    /// The clock.
+    pub fn pace(&mut self) -> &mut dyn Pace {
+        self.pace
+    }
+
+    /// Returns when each is taken, or refused and on record as that.
+    ///
+    /// # Errors
+    /// Where it can't be kept how far it is.
+    pub fn deliver(&mut self, batch: Vec<Shaped>, book: &mut dyn Book) -> Result<(), String> {
+        let mut todo: VecDeque<Shaped> = batch.into();
+        while let Some(last) = todo.back().map(|one| one.index) {
+            let limits = self.sink.limits();
+            let count = fitting(todo.make_contiguous(), limits, self.most);
+            let mut fates = Vec::new();
+            let sent = self.sink.send(&todo.make_contiguous()[..count], &mut fates);
+            let (mut counts, mut left, mut wrong) = (Counts::default(), Vec::new(), None);
+            let mut skips = Vec::new();
+            for (one, fate) in todo.drain(..fates.len().min(count)).zip(fates) {
+                match fate {
+                    Fate::Taken => {
+                        counts.taken += 1;
+                        counts.first = counts.first.or(Some(one.index));
+                    }
+                    Fate::Known => counts.known += 1,
+                    Fate::Again(why) => {
+                        wrong = wrong.or(Some((why, None)));
+                        left.push(one);
+                    }
+                    Fate::Refused(why) => skips.push((one, why)),
+                }
+            }
+            let moved = counts.taken + counts.known > 0;
+            // All of them, or one of them: the half is tried.
+            match sent {
+                Err(miss) if miss.permanent && count > 1 => self.most = count.div_ceil(2),
+                Err(miss) if miss.permanent => skips.extend(todo.pop_front().map(|one| (one, miss.why))),
+                Err(miss) => wrong = wrong.or(Some((miss.why, miss.after))),
+                Ok(()) => self.most = self.most.saturating_mul(2),
+            }
+            for (one, why) in skips {
+                let span = Span { first: one.index, last: one.index };
+                match book.skips(span, &why) {
+                    Ok(true) => {
+                        counts.skipped += 1;
+                        self.most = self.most.saturating_mul(2);
+                        continue;
+                    }
+                    Ok(false) => wrong = wrong.or(Some((format!("it refuses too much: {why}"), None))),
+                    Err(e) => wrong = wrong.or(Some((format!("{e}, and it refuses entry {}: {why}", one.index), None))),
+                }
+                left.push(one);
+            }
+            left.sort_by_key(|one| one.index);
+            left.into_iter().rev().for_each(|one| todo.push_front(one));
+            let next = todo.front().map_or(last + 1, |one| one.index);
+            if counts != Counts::default() {
+                book.settled(next, counts)?;
+            }
+            if moved {
+                self.pause = FIRST;
+            }
+            if let Some((why, after)) = wrong {
+                let wait = after.map_or(self.pause, |after| after.clamp(self.pause, ASKED));
+                let wait = jittered(wait);
+                book.fails(next, &why, wait, self.pace.now());
+                self.pace.wait(wait);
+                self.pause = (self.pause * 2).min(LONGEST);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// So long, more or less: those that failed together must not all come back together.
+fn jittered(pause: Duration) -> Duration {
+    let dice = u32::try_from(RandomState::new().build_hasher().finish() % 500).unwrap_or_default();
+    pause * (750 + dice) / 1_000
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

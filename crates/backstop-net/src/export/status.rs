@@ -1,0 +1,236 @@
+//! How the sinks stand, for people and as a document: from what the exporter keeps, and where the log ends.
+
+use std::path::Path;
+use std::time::Duration;
+
+use backstop_core::audit::Entry;
+use backstop_core::size;
+use backstop_core::time::Timestamp;
+use backstop_engine::Lines;
+use serde::Serialize;
+
+use super::config::Config;
+use super::cursor::{Cursor, Failing};
+use super::serve::Log;
+use crate::place;
+
+/// How they stand.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// Whether an exporter is at work.
+    pub at_work: bool,
+    /// How many entries the log has; none where it can't be read.
+    pub end: Option<u64>,
+    /// The sinks.
+    pub sinks: Vec<One>,
+    /// What keeps whoever asks from reading the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// The format's version: 1.
+    pub version: u32,
+}
+
+/// How one stands.
+#[derive(Debug, Serialize)]
+pub struct One {
+    /// How many entries it does not have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behind: Option<u64>,
+    /// What is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing: Option<Failing>,
+    /// What it is.
+    pub kind: &'static str,
+    /// How many entries it had before: they were sent again.
+    pub known: u64,
+    /// When it took something last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<Timestamp>,
+    /// Its name.
+    pub name: String,
+    /// From where on it has nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+    /// For how many seconds the oldest entry that it does not have has been there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_s: Option<i64>,
+    /// How many it took.
+    pub sent: u64,
+    /// How many it refused.
+    pub skipped: u64,
+}
+
+/// What comes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing is wrong.
+    Well,
+    /// Something is.
+    Ill,
+}
+
+impl Status {
+    /// Looks.
+    pub fn look(
+        config: &Config,
+        state: &Path,
+        open: &mut dyn FnMut() -> Result<Box<dyn Log>, String>,
+        now: Timestamp,
+    ) -> Self {
+        let mut log = open();
+        let whole = log.as_mut().map_err(|why| why.clone()).and_then(|log| log.lines(None, Duration::ZERO));
+        let (end, of) = match &whole {
+            Ok(Lines { end, next, .. }) => (Some(*end), Some(next.log.clone())),
+            Err(_) => (None, None),
+        };
+        let mut sinks = Vec::new();
+        for sink in &config.sinks {
+            let kept = place::read::<Cursor>(state, &sink.name);
+            let unread =
+                kept.as_ref().err().map(|e| Failing { since: now, why: format!("how it stands can't be read: {e}") });
+            let cursor = kept.ok().flatten();
+            let next = cursor.as_ref().map(|c| if Some(&c.next.log) == of.as_ref() { c.next.entry } else { 0 });
+            let behind = end.map(|end| end.saturating_sub(next.unwrap_or(0)));
+            let mut oldest_s = None;
+            if let (Some(cursor), Some(1..), Ok(log)) = (&cursor, behind, &mut log) {
+                let first =
+                    log.lines(Some(&cursor.next), Duration::ZERO).ok().and_then(|lines| lines.lines.into_iter().next());
+                let at = first.and_then(|line| Entry::parse(line.as_bytes())).map(|entry| entry.at);
+                oldest_s = at.map(|at| now.seconds_since(at).max(0));
+            }
+            let counts = cursor.as_ref().map_or((0, 0, 0), |c| (c.sent, c.known, c.skipped));
+            sinks.push(One {
+                behind,
+                failing: unread.or_else(|| cursor.as_ref().and_then(|c| c.failing.clone())),
+                kind: sink.to.kind(),
+                known: counts.1,
+                last: cursor.as_ref().and_then(|c| c.last),
+                name: sink.name.clone(),
+                next,
+                oldest_s,
+                sent: counts.0,
+                skipped: counts.2,
+            });
+        }
+        Self { at_work: place::is_at_work(state), end, sinks, trouble: whole.err(), version: 1 }
+    }
+
+    /// Whether all is well: an exporter is at work, the log can be read, and each sink takes what comes.
+    pub fn standing(&self) -> Standing {
+        let well = self.at_work && self.trouble.is_none() && self.sinks.iter().all(|one| one.failing.is_none());
+        if well { Standing::Well } else { Standing::Ill }
+    }
+
+    /// As a document.
+    pub fn document(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut out = Vec::new();
+        let width = self.sinks.iter().map(|one| one.name.chars().count()).max().unwrap_or(0);
+        for one in &self.sinks {
+            let state = match (one.behind, one.oldest_s) {
+                (None, _) => "how far is not known".to_owned(),
+                (Some(0), _) => "has all of the log".to_owned(),
+                (Some(behind), None) => format!("{} behind", size::count(behind)),
+                (Some(behind), Some(oldest)) => {
+                    format!("{} behind, the oldest for {}", size::count(behind), span(oldest))
+                }
+            };
+            let mut line = format!("{:width$}  {:13}  {state}; {} sent", one.name, one.kind, size::count(one.sent));
+            for (count, word) in [(one.known, "sent again"), (one.skipped, "refused")] {
+                if count > 0 {
+                    line.push_str(&format!(", {} {word}", size::count(count)));
+                }
+            }
+            if let Some(last) = one.last {
+                line.push_str(&format!(", last {}", last.whole()));
+            }
+            out.push(line);
+            if let Some(Failing { since, why }) = &one.failing {
+                out.push(format!("{:width$}  fails since {}: {why}", "", since.whole()));
+            }
+        }
+        if let Some(trouble) = &self.trouble {
+            out.push(format!("the log can't be read: {trouble}"));
+        }
+        if !self.at_work {
+            out.push("no exporter is at work: backstop-export run, or systemctl start backstop-export".to_owned());
+        }
+        out.join("\n")
+    }
+}
+
+/// `40 s`, `3 min`, `2 h`, `5 days`.
+fn span(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use backstop_core::notice::Mark;
+
+    use super::super::record::tests::whole;
+    use super::*;
+    use crate::place::Cursors;
+
+    struct Shelf;
+
+    impl Log for Shelf {
+        fn lines(&mut self, from: Option<&Mark>, _: Duration) -> Result<Lines, String> {
+            let all = whole();
+            let skipped = from.map_or(0, |mark| mark.entry as usize);
+            let lines = all.iter().skip(skipped).map(|r| r.line.clone()).collect();
+            let next = Mark { entry: all.len() as u64, log: "backstop/34".to_owned() };
+            Ok(Lines { end: all.len() as u64, host: "db-1".to_owned(), lines, next })
+        }
+        fn exported(&mut self, _: backstop_core::export::Remark) -> Result<bool, String> {
+            Ok(true)
+        }
+    }
+
+    #[test]
+    fn a_person_sees_how_far_each_sink_is_and_what_is_wrong() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let text = "[[sink]]\nname = 'siem'\nsplunk = { url = 'https://x', token_file = '/k' }\n\
+                    [[sink]]\nname = 'j'\njournald = {}\n[[sink]]\nname = 'new'\njournald = {}\n";
+        let config = Config::parse(text).expect("settings");
+        let end = whole().len() as u64;
+        let mark = |entry| Mark { entry, log: "backstop/34".to_owned() };
+        let now = Timestamp::new(whole()[5].entry.at.secs + 300, 0);
+        let cursors = Cursors::open(dir.path()).expect("cursors");
+        let failing = Some(Failing { since: Timestamp::new(1_800_000_000, 5), why: "429".to_owned() });
+        cursors.write("siem", &Cursor { failing, sent: 1_234, skipped: 2, ..Cursor::new(mark(5)) }).expect("written");
+        cursors.write("j", &Cursor { sent: end, known: 3, ..Cursor::new(mark(end)) }).expect("written");
+        let look =
+            |open: &mut dyn FnMut() -> Result<Box<dyn Log>, String>| Status::look(&config, dir.path(), open, now);
+        let status = look(&mut || Ok(Box::new(Shelf)));
+        let behind = end - 5;
+        assert_eq!(
+            status.text(),
+            format!(
+                "siem  splunk         {behind} behind, the oldest for 5 min; 1,234 sent, 2 refused\n      \
+                 fails since 2027-01-15T08:00:00Z: 429\n\
+                 j     journald       has all of the log; {end} sent, 3 sent again\n\
+                 new   journald       {end} behind; 0 sent"
+            )
+        );
+        assert_eq!(status.standing(), Standing::Ill);
+        cursors.write("siem", &Cursor::new(mark(end))).expect("written");
+        assert_eq!(look(&mut || Ok(Box::new(Shelf))).standing(), Standing::Well);
+        let away = look(&mut || Err("the daemon is away".to_owned()));
+        assert_eq!(away.standing(), Standing::Ill);
+        assert!(away.text().contains("how far is not known") && away.text().ends_with("the daemon is away"));
+        drop(cursors);
+        let stopped = look(&mut || Ok(Box::new(Shelf)));
+        assert!(stopped.text().contains("no exporter is at work") && stopped.standing() == Standing::Ill);
+        assert_eq!([40, 300, 8_000, 200_000].map(span), ["40 s", "5 min", "2 h", "2 days"]);
+    }
+}
