@@ -83,10 +83,13 @@ rsyslog_up() {
 }
 rsyslog_up
 mkdir -p /run/systemd/journal
+# It asks which of its services a sender is of.
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
 echo 0123456789abcdef0123456789abcdef > /etc/machine-id
 /usr/lib/systemd/systemd-journald > /w/journald.log 2>&1 &
 for _ in $(seq 200); do [ -e /tmp/sinks/ready ] && [ -S /run/systemd/journal/socket ] && break; sleep 0.05; done
 chmod 1777 /tmp/sinks
+expect the-journal-listens 0 "" bash -c "pgrep -a systemd-journal || { cat /w/journald.log; false; }"
 expect real-clients-find-the-doubles-real 0 '^as real$' /opt/clients/bin/python /tmp/sinks-clients
 rm -f /tmp/sinks/es /tmp/sinks/os /tmp/sinks/gelf /tmp/sinks/gelf-http /tmp/sinks/otlp /tmp/sinks/*.wrong
 
@@ -179,7 +182,7 @@ expect nothing-was-wrong-with-any-of-it 1 '' bash -c 'cat /tmp/sinks/*.wrong'
 expect it-is-well 0 'es +elasticsearch +has all of the log' exporter backstop export --state /tmp/cursors status
 expect a-document-says-so 0 '"at_work": true' exporter backstop export --state /tmp/cursors status --json
 expect the-line-is-in-the-journal 0 "$run" bash -c 'journalctl --directory=/run/log/journal -o json -t backstop BACKSTOP_TYPE=run.committed | jq -r .BACKSTOP_LINE'
-expect rsyslog-has-names-as-they-are 0 'session="a\\"\\\]b\\\\\\\\"' grep 'run.requested' /tmp/rsyslog/tls
+expect rsyslog-has-names-as-they-are 0 'session="a\\"\\\]b\\\\"' grep 'run.requested' /tmp/rsyslog/tls
 expect rsyslog-knows-facility-and-severity 0 ' run.held local3.notice ' grep 'run.held' /tmp/rsyslog/plain
 expect its-own-files-are-nobodys 0 '^640$' bash -c 'stat -c %a /tmp/ocsf/*.jsonl'
 

@@ -92,7 +92,8 @@ class Bulk:
     def __call__(self, path, headers, body):
         if headers["authorization"] not in (f"ApiKey {KEYS['es']}", "Basic " + base64.b64encode(b"backstop:pass").decode()):
             raise Odd(401, {"error": "who"})
-        if not re.match(r"^/logs-backstop\.audit-default/_bulk(\?.*)?$", path):
+        stream = re.match(r"^(/[^/]+)?/_bulk(\?.*)?$", path)
+        if not stream:
             raise Odd(404, {"error": path})
         if headers["content-type"] not in ("application/x-ndjson", "application/json"):
             raise Odd(406, {"error": "content type"})
@@ -104,6 +105,8 @@ class Bulk:
         items = []
         for action, source in zip(lines[::2], lines[1::2], strict=True):
             (kind, meta), document = next(iter(json.loads(action).items())), json.loads(source)
+            if (stream[1] or "/" + meta.get("_index", "")) != "/logs-backstop.audit-default":
+                raise Odd(404, {"error": "no such index"})
             if kind != "create" or not isinstance(document.get("@timestamp"), str):
                 raise Odd(400, {"error": "only write ops with an op_type of create are allowed in data streams"})
             error = ", ".join(unmapped(self.properties, document))
@@ -111,7 +114,7 @@ class Bulk:
                 if error:
                     wrong(self.name, error)
                 items.append({"create": {"status": 400, "error": {"type": "document_parsing_exception", "reason": "poison"}}})
-            elif read(f"/tmp/full.{self.name}") and len(items) % 3 == 1:
+            elif read(f"/tmp/full.{self.name}") is not None and document["event"]["sequence"] % 2 == 0:
                 items.append({"create": {"status": 429, "error": {"type": "es_rejected_execution_exception", "reason": "full"}}})
             elif meta["_id"] in self.documents:
                 items.append({"create": {"status": 409, "error": {"type": "version_conflict_engine_exception", "reason": "there"}}})

@@ -364,7 +364,12 @@ impl To {
                 _ => Err("either `url`, for HTTP, or `to`, for TCP".to_owned()),
             },
             Self::Datadog(to) if to.site.is_some() && to.url.is_some() => Err("either `site` or `url`".to_owned()),
-            Self::Datadog(to) => address(&to.address()),
+            Self::Datadog(to) => {
+                let plain = |b: u8| b.is_ascii_alphanumeric() || b".-".contains(&b);
+                let site = to.site.as_deref().unwrap_or("datadoghq.com");
+                site.bytes().all(plain).then_some(()).ok_or_else(|| format!("{site:?} is no site: datadoghq.eu"))?;
+                address(&to.address())
+            }
             Self::Otlp(to) => address(&to.url),
             Self::Splunk(to) => address(&to.url),
             Self::Syslog(to) => to.facility().and_then(|_| to.to.address().map(drop)),
@@ -421,7 +426,7 @@ mod tests {
             (one("gelf = { to = { server = 'graylog' } }"), "HOST:PORT"),
             (one("gelf = { to = { server = 'graylog:12201', plain = true } }"), "without TLS"),
             (one("datadog = { api_key_file = '/k', site = 'x', url = 'https://y' }"), "either `site`"),
-            (one("datadog = { api_key_file = '/k', site = 'x/y@z:1' }"), "no address"),
+            (one("datadog = { api_key_file = '/k', site = 'x/y@z:1' }"), "no site"),
             (one("otlp = { url = 'grpc://x' }"), "no address"),
             (one("splunk = { url = 'https://x', token = 'k' }"), "unknown field `token`"),
             (one("syslog = { to = { server = 'x:6514' }, facility = 'local8' }"), "no facility"),

@@ -77,7 +77,9 @@ impl<'a> Pump<'a> {
     /// Where it can't be kept how far it is.
     pub fn deliver(&mut self, batch: Vec<Shaped>, book: &mut dyn Book) -> Result<(), String> {
         let mut todo: VecDeque<Shaped> = batch.into();
-        while let Some(last) = todo.back().map(|one| one.index) {
+        // What is refused, or taken later, stands in front alone when all behind it was taken.
+        let end = todo.back().map_or(0, |one| one.index + 1);
+        while !todo.is_empty() {
             let limits = self.sink.limits();
             let count = fitting(todo.make_contiguous(), limits, self.most);
             let mut fates = Vec::new();
@@ -121,7 +123,7 @@ impl<'a> Pump<'a> {
             }
             left.sort_by_key(|one| one.index);
             left.into_iter().rev().for_each(|one| todo.push_front(one));
-            let next = todo.front().map_or(last + 1, |one| one.index);
+            let next = todo.front().map_or(end, |one| one.index);
             if counts != Counts::default() {
                 book.settled(next, counts)?;
             }

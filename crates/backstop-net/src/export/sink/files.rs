@@ -87,12 +87,13 @@ impl Files {
                 written = Some((log.to_owned(), at));
             }
         }
-        let mut open: Option<(String, File)> = None;
+        let (mut open, mut known): (Option<(String, File)>, usize) = (None, 0);
         for one in batch {
             let event: Value = serde_json::from_slice(&one.bytes)?;
             let log = event["metadata"]["log_name"].as_str().unwrap_or_default();
             if written.as_ref().is_some_and(|(of, at)| of == log && one.index <= *at) {
                 fates.push(Fate::Known);
+                known += 1;
                 continue;
             }
             today = today.max(day(&event));
@@ -113,7 +114,6 @@ impl Files {
             File::open(&self.dir)?.sync_all()?;
         }
         // Only now: what is not on the disk is not there.
-        let known = fates.len();
         fates.extend(batch[known..].iter().map(|_| Fate::Taken));
         Ok(())
     }
