@@ -95,7 +95,7 @@ pub enum Verb {
     /// Check the records
     #[command(subcommand)]
     Audit(Audit),
-    /// Copy the audit log elsewhere: status | test | backfill | check | run (backstop export --help)
+    /// Copy the audit log to where others look at it: status, test, backfill, check, run
     #[command(disable_help_flag = true)]
     Export {
         /// What the exporter is to do: see `backstop export --help`

@@ -39,6 +39,7 @@ fn help() {
       report       Write an incident report: what happened, what it did, who decided what, what came
                    back, and the proofs
       audit        Check the records
+      export       Copy the audit log to where others look at it: status, test, backfill, check, run
       doctor       Show what this machine can and can't do, proven by doing it
       policy       Look at the rules, check them, try them
       vault        Look after what undo needs

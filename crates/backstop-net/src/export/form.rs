@@ -95,13 +95,15 @@ mod tests {
     use super::super::record::tests::{of, several};
     use super::*;
 
+    type Form = fn(&Record, Room) -> Vec<u8>;
+
     #[test]
     fn what_is_cut_is_short_and_says_so() {
         let long = "é".repeat(400_000);
         let record = of(&format!(
             r#"{{"run.requested":{{"command":{{"line":"{long}"}},"cwd":"/{long}","gid":1,"net":"none","reason":"{long}","run":"r-000000","session":"{long}","uid":1}}}}"#
         ));
-        let forms: [(&str, fn(&Record, Room) -> Vec<u8>); 9] = [
+        let forms: [(&str, Form); 9] = [
             ("cloudevents", |r, room| cloudevents::event(r, room).to_string().into_bytes()),
             ("datadog", |r, room| datadog::log(r, room, r.entry.at).to_string().into_bytes()),
             ("ecs", |r, room| ecs::document(r, room).to_string().into_bytes()),

@@ -50,9 +50,5 @@ fn ground(root: Option<PathBuf>, dry_run: bool) -> Result<Ground, Failure> {
             Failure::because("cannot take that directory for /", &e).next("name a directory that exists")
         })?,
     };
-    Ok(Ground {
-        root,
-        daemon: own.with_file_name("backstopd"),
-        dry_run,
-    })
+    Ok(Ground { root, daemon: own.with_file_name("backstopd"), dry_run })
 }

@@ -18,9 +18,12 @@ impl Pace for Still {
     }
 }
 
+/// What a service says to a batch.
+type Answer = dyn FnMut(&[u64], &mut Vec<Fate>) -> Result<(), Miss> + Send;
+
 /// A service that says what it is told to, and keeps what it took.
 pub(crate) struct Told {
-    pub answer: Box<dyn FnMut(&[u64], &mut Vec<Fate>) -> Result<(), Miss> + Send>,
+    pub answer: Box<Answer>,
     pub took: Vec<u64>,
     pub batches: Vec<usize>,
     pub records: usize,
