@@ -76,6 +76,32 @@ def ntfy(headers, body, document, path):
     return None if path == "/" and right and document["topic"] == "backstop" else "the form"
 
 
+def pagerduty(headers, body, document, path):
+    # https://developer.pagerduty.com/docs/events-api-v2/trigger-events/
+    known = {"routing_key", "event_action", "dedup_key", "client", "client_url", "payload", "links", "images"}
+    payload = document["payload"]
+    detail = {"summary", "source", "severity", "timestamp", "component", "group", "class", "custom_details"}
+    right = document["routing_key"] == "pd_secret" and document["event_action"] in ("trigger", "acknowledge", "resolve")
+    fits = len(payload["summary"]) <= 1024 and len(document["dedup_key"]) <= 255
+    severe = payload["severity"] in ("critical", "error", "warning", "info")
+    all_known = set(document) <= known and set(payload) <= detail
+    return None if path == "/v2/enqueue" and right and fits and severe and all_known else "the form"
+
+
+def discord(headers, body, document, path):
+    # https://discord.com/developers/docs/resources/webhook#execute-webhook
+    right = 0 < len(document["content"]) <= 2000 and document["allowed_mentions"] == {"parse": []}
+    return None if path == "/api/webhooks/1/secret" and right and document["content"].count("```") == 2 else "the form"
+
+
+def teams(headers, body, document, path):
+    # https://adaptivecards.io/explorer/ at version 1.4
+    card = document["attachments"][0]
+    runs = [run for block in card["content"]["body"] for run in block["inlines"]]
+    right = card["contentType"] == "application/vnd.microsoft.card.adaptive" and document["type"] == "message"
+    return None if right and all(run["type"] == "TextRun" and run["text"] for run in runs) and len(body) < 28_000 else "the form"
+
+
 class Box:
     async def handle_DATA(self, server, session, envelope):
         try:
@@ -108,6 +134,10 @@ for name, port, check, secure in [
     ("webhook", 4430, webhook, True),
     ("slack", 8001, slack, False),
     ("ntfy", 8002, ntfy, False),
+    ("pagerduty", 8003, pagerduty, False),
+    ("discord", 8004, discord, False),
+    ("teams", 8005, teams, False),
+    ("heartbeat", 8006, lambda *_: None, False),
 ]:
     server = ThreadingHTTPServer(("localhost", port), handler(name, check))
     if secure:

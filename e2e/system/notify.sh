@@ -8,6 +8,7 @@ notifier = "backstop-notify"
 END_OF_FILE
 cat > /etc/backstop/notify.toml << 'END_OF_FILE'
 link = "https://backstop.example/{request}"
+heartbeat = { url_file = "/tmp/keys/heartbeat" }
 [[channel]]
 name = "hook"
 webhook = { url = "https://localhost:4430/hook", secret_file = "/tmp/keys/hook" }
@@ -19,6 +20,21 @@ slack = { url_file = "/tmp/keys/slack" }
 name = "phone"
 events = ["asked"]
 ntfy = { server = "http://localhost:8002", topic = "backstop", token_file = "/tmp/keys/ntfy" }
+[[channel]]
+name = "pager"
+least = "warning"
+pagerduty = { key_file = "/tmp/keys/pagerduty", server = "http://localhost:8003" }
+[[channel]]
+name = "alarms"
+alertmanager = { url = "http://localhost:9093" }
+[[channel]]
+name = "discord"
+events = ["asked", "denied", "policy", "guard"]
+discord = { url_file = "/tmp/keys/discord" }
+[[channel]]
+name = "teams"
+events = ["asked"]
+teams = { url_file = "/tmp/keys/teams" }
 [[channel]]
 name = "mail"
 events = ["asked"]
@@ -33,8 +49,22 @@ echo 127.0.0.1 localhost > /etc/hosts
 expect a-key-is-never-everybodys 0 '^640$' stat -c %a /tmp/keys/hook
 echo http://localhost:8001/services/T0/B0/secret > /tmp/keys/slack
 echo tk_secret > /tmp/keys/ntfy
-chown 990 /tmp/keys/hook /tmp/keys/slack /tmp/keys/ntfy
-chmod 600 /tmp/keys/hook /tmp/keys/slack /tmp/keys/ntfy
+echo pd_secret > /tmp/keys/pagerduty
+echo http://localhost:8004/api/webhooks/1/secret > /tmp/keys/discord
+echo http://localhost:8005/workflows/secret > /tmp/keys/teams
+echo http://localhost:8006/ping > /tmp/keys/heartbeat
+for key in hook slack ntfy pagerduty discord teams heartbeat; do
+    chown 990 /tmp/keys/$key
+    chmod 600 /tmp/keys/$key
+done
+# A real Alertmanager, which groups and closes by itself.
+printf 'route: { receiver: none }\nreceivers: [{ name: none }]\n' > /tmp/alertmanager.yml
+/opt/alertmanager/usr/bin/prometheus-alertmanager --config.file=/tmp/alertmanager.yml --storage.path=/tmp/alertmanager \
+    --web.listen-address=127.0.0.1:9093 --cluster.listen-address= > /w/alertmanager.log 2>&1 &
+for _ in $(seq 200); do (: < /dev/tcp/127.0.0.1/9093) 2> /dev/null && break; sleep 0.05; done
+# What Alertmanager has: name, matter, state.
+alarms() { curl -s http://127.0.0.1:9093/api/v2/alerts | jq -r '.[] | .labels.alertname + " " + .labels.matter + " " + .status.state'; }
+wait_alarms() { for _ in $(seq 100); do alarms > /tmp/alarms; [ "$(grep -c "$1" /tmp/alarms)" = "$2" ] && break; sleep 0.2; done; cat /tmp/alarms; [ "$(grep -c "$1" /tmp/alarms)" = "$2" ]; }
 # An authority, what it vouches for, and one that vouches for nothing here.
 for ca in ca other; do
     openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=$ca -keyout /tmp/keys/$ca.key -out /tmp/keys/$ca.pem 2> /dev/null
@@ -68,6 +98,7 @@ expect it-sees-nothing-that-waits 77 "the notifier's account" as 990 backstop pe
 printf '[[channel]]\nname = "p"\ncommand = { argv = ["/bin/true"] }\n' > /tmp/other.toml
 expect an-agent-hears-nothing 1 'only the notifier hears' agent backstop-notify --config /tmp/other.toml test
 expect its-settings-hold 0 'hook: ready' notify check
+expect the-heartbeat-is-ready 0 "heartbeat: ready" notify check
 expect a-test-arrives-everywhere 0 'program: arrived' notify test
 expect at-the-webhook 0 '"type": "test"' told webhook
 expect by-mail-with-tls 0 '"Subject": "\[.*\] test.*"tls": true' told mail
@@ -88,6 +119,11 @@ expect with-the-run 0 "$run" told webhook
 expect and-the-link 0 'https://backstop.example/[0-9a-f]{8}' told webhook
 expect slack-hears-of-it 0 'approval needed' wait_for 20 /tmp/told/slack 'approval needed'
 expect the-phone-hears-of-it 0 '"priority": 4' wait_for 20 /tmp/told/ntfy 'approval needed'
+expect the-pager-wakes-people 0 '"event_action": "trigger".*"severity": "warning"' wait_for 20 /tmp/told/pagerduty 'approval needed'
+expect alertmanager-has-an-alarm 0 'Backstop_request request [0-9a-f]{8} active' wait_alarms Backstop_request 1
+expect discord-hears-of-it 0 'approval needed' wait_for 20 /tmp/told/discord 'approval needed'
+expect teams-hears-of-it 0 'approval needed' wait_for 20 /tmp/told/teams 'approval needed'
+expect somebody-elsewhere-knows-that-we-live 0 '' wait_for 20 /tmp/told/heartbeat 'answered'
 expect mail-hears-of-it 0 'auto-generated' wait_for 20 /tmp/told/mail 'approval needed'
 expect the-program-hears-of-it 0 'approval needed' wait_for 20 /tmp/program/told 'approval needed'
 sign 1001 anna "$run" /tmp/keys/a1
@@ -96,7 +132,22 @@ expect who-decided-is-told 0 'anna approves' wait_for 20 /tmp/told/webhook 'anna
 sign 1002 ben "$run" /tmp/keys/b1
 as 1002 backstop approve "$run" --signature /tmp/keys/b1.sig > /dev/null 2>&1
 expect what-begins-is-told 0 'approved by anna, ben' wait_for 20 /tmp/told/webhook 'approved by anna, ben'
+expect the-pager-is-quiet-again 0 '"event_action": "resolve"' wait_for 20 /tmp/told/pagerduty 'approved by anna, ben'
+expect and-so-is-alertmanager 0 '' wait_alarms Backstop_request 0
+expect the-pager-has-nothing-of-little-matter 1 '' grep 'anna approves' /tmp/told/pagerduty
 expect it-is-on-record 0 'people were told of entry' wait_log 20 'people were told of entry [0-9]+ by phone'
+
+# Rules that can't be loaded, and what is denied for it, are told; and that they are there again.
+cp /etc/backstop/policy/two.cedar /tmp/two.cedar
+echo 'forbid (' > /etc/backstop/policy/two.cedar
+expect nothing-goes-by-bad-rules 77 '' agent backstop run -- touch /home/agent/x
+expect that-is-an-alarm 0 'Backstop_rules rules active' wait_alarms Backstop_rules 1
+expect and-told-where-it-is-asked-for 0 'RULES REFUSED' wait_for 20 /tmp/told/discord 'RULES REFUSED'
+expect what-is-denied-as-well 0 'denied: r-' wait_for 20 /tmp/told/discord 'denied: r-'
+expect but-not-where-nobody-asked 1 '' grep 'denied: r-' /tmp/told/webhook
+cp /tmp/two.cedar /etc/backstop/policy/two.cedar
+agent backstop run -- true > /dev/null 2>&1
+expect and-that-it-is-over 0 '' wait_alarms Backstop_rules 0
 
 # Away: the server, the notifier, the daemon. Nothing is lost, and what is said twice has the same id.
 echo 503 > /tmp/answer.webhook
@@ -146,7 +197,8 @@ chown 990 /tmp/keys/away
 chmod 600 /tmp/keys/away
 expect where-nobody-listens-it-says-so 1 'away: .*refused' notify --config /tmp/away.toml test
 expect and-not-where-that-is 1 '' grep -E 'services/T0' /tmp/said
-expect no-secret-is-said 1 '' grep -E 'tk_secret|services/T0|whsec_' /w/notify.log /w/daemon.log /tmp/log
+expect nobody-was-told-what-he-does-not-take 1 '' grep -hv '"wrong": null' /tmp/told/webhook /tmp/told/slack /tmp/told/ntfy /tmp/told/pagerduty /tmp/told/discord /tmp/told/teams
+expect no-secret-is-said 1 '' grep -E 'tk_secret|pd_secret|services/T0|whsec_|webhooks/1/secret|workflows/secret|8006/ping' /w/notify.log /w/daemon.log /tmp/log
 expect the-log-holds 0 '' backstop audit verify
 notifier_down
 daemon_down

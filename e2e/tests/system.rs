@@ -152,7 +152,9 @@ fn many() -> Result<(), Failed> {
 fn told() -> Result<(), Failed> {
     let script = include_str!("../system/notify.sh");
     let server = include_str!("../system/notified.py");
-    plays(&format!("cat > /tmp/notified <<'END_OF_PROGRAM'\n{server}\nEND_OF_PROGRAM\n{script}"), None).map(drop)
+    let borrowed = vec![(guard::unpacked("alertmanager")?, "/opt/alertmanager".to_owned())];
+    let script = format!("cat > /tmp/notified <<'END_OF_PROGRAM'\n{server}\nEND_OF_PROGRAM\n{script}");
+    plays_with(&script, None, borrowed).map(drop)
 }
 
 /// The exporter, against real receivers and doubles of others.

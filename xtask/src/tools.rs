@@ -67,6 +67,7 @@ fn there(program: &str) -> bool {
 /// Packages that are unpacked below the target directory, and not installed: their services would begin, and one of them
 /// bans. Each is what it is called there, with those that it needs beside it.
 const UNPACKED: &[(&str, &[&str])] = &[
+    ("alertmanager", &["prometheus-alertmanager"]),
     ("fail2ban", &["fail2ban"]),
     ("rsyslog", &["rsyslog", "rsyslog-openssl", "libestr0", "libfastjson4", "liblognorm5"]),
 ];

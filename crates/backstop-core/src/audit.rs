@@ -4,6 +4,7 @@
 //! Fields stand in alphabetical order, so that the JSON is canonical; a test holds that for every type.
 
 mod kinds;
+mod severity;
 mod story;
 mod watch;
 mod words;
@@ -28,6 +29,7 @@ use crate::request::{Asker, Command, Net, Request};
 use crate::run::{Exit, LeftBehind};
 use crate::time::Timestamp;
 
+pub use severity::Severity;
 pub use story::{Complaint, Question, Story};
 pub use watch::{Clocks, Watch};
 

@@ -11,7 +11,7 @@ use crate::approval::is_name;
 use crate::approval::matter::code;
 use crate::approval::quorum::Quorum;
 use crate::approval::statement::Choice;
-use crate::audit::{Body, Entry};
+use crate::audit::{Body, Entry, Severity};
 use crate::canon;
 use crate::digest::Digest;
 use crate::id::RunId;
@@ -43,6 +43,8 @@ pub struct Notice {
     /// The run, where it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
+    /// How much it matters.
+    pub severity: Severity,
     /// The effect, or the change of people, in one line.
     pub summary: String,
     /// What happened.
@@ -127,7 +129,11 @@ pub enum What {
         until: Option<Timestamp>,
     },
     /// People ended a ban.
-    Cleared,
+    Cleared {
+        /// What people call it by.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        ban: String,
+    },
     /// The audit log has not arrived for long where it is exported to.
     Stalled {
         /// By which sink.
@@ -139,6 +145,22 @@ pub enum What {
     Resumed {
         /// By which sink.
         sink: String,
+    },
+    /// Other rules are in force, or could not be loaded.
+    Rules {
+        /// True where they could not.
+        refused: bool,
+    },
+    /// A command was denied.
+    Denied,
+    /// The guard was stopped.
+    Stopped,
+    /// What a crash left at the end of the audit log was put right.
+    Mended,
+    /// The guard has not answered the notifier for long; or, with `back`, does again. Of this there is no entry.
+    Away {
+        /// True where it is over.
+        back: bool,
     },
     /// Nothing: somebody tries whether notices arrive.
     Test,
@@ -158,6 +180,18 @@ pub enum Kind {
     Ended,
     /// Who may approve was changed.
     PeopleChanged,
+    /// Other rules are in force, or could not be loaded.
+    Policy,
+    /// The guard was stopped, put its log right, or does not answer.
+    Guard,
+    /// A command was denied.
+    Denied,
+}
+
+impl Kind {
+    /// What a channel is told that names none: all but what agents meet with every day.
+    pub const USUAL: [Self; 7] =
+        [Self::Asked, Self::Decided, Self::Approved, Self::Ended, Self::PeopleChanged, Self::Policy, Self::Guard];
 }
 
 /// A place in a log: what comes from there on was not told yet.
@@ -209,12 +243,15 @@ impl What {
             Self::Approved { .. } => Some(Kind::Approved),
             Self::Ended { .. } => Some(Kind::Ended),
             Self::PeopleChanged { .. } => Some(Kind::PeopleChanged),
+            Self::Rules { .. } => Some(Kind::Policy),
+            Self::Stopped | Self::Mended | Self::Away { .. } => Some(Kind::Guard),
+            Self::Denied => Some(Kind::Denied),
             Self::BrokeGlass { .. }
             | Self::Reviewed { .. }
             | Self::Frozen { .. }
             | Self::Thawed
             | Self::Banned { .. }
-            | Self::Cleared
+            | Self::Cleared { .. }
             | Self::Stalled { .. }
             | Self::Resumed { .. }
             | Self::Test => None,
@@ -234,8 +271,9 @@ impl Notice {
         }
     }
 
-    /// What people are told of an entry; none where that is nothing. `question` is what the entry's request asks.
-    pub fn of(entry: &Entry, question: Option<&Question>) -> Option<Self> {
+    /// What people are told of an entry; none where that is nothing. `question` is what the entry's request asks, `host` the
+    /// machine where the entry itself does not say that.
+    pub fn of(entry: &Entry, question: Option<&Question>, host: &str) -> Option<Self> {
         let what = match &entry.body {
             Body::ApprovalAsked { question } => What::Asked { needs: question.quorum.in_words() },
             Body::ApprovalVoted { vote, .. } => decided(vote),
@@ -259,9 +297,14 @@ impl Notice {
                 tried: calm(&ban.closed()),
                 until: ban.until,
             },
-            Body::JailCleared { .. } => What::Cleared,
+            Body::JailCleared { ban, .. } => What::Cleared { ban: code(*ban) },
             Body::ExportStalled { sink, why, .. } => What::Stalled { sink: calm(sink), why: calm(why) },
             Body::ExportResumed { sink, .. } => What::Resumed { sink: calm(sink) },
+            Body::PolicyLoaded { .. } => What::Rules { refused: false },
+            Body::PolicyRefused { .. } => What::Rules { refused: true },
+            Body::RunDenied { .. } => What::Denied,
+            Body::GuardStopped { .. } => What::Stopped,
+            Body::AuditRecovered { .. } => What::Mended,
             _ => return None,
         };
         let (host, summary) = match (&entry.body, question) {
@@ -277,9 +320,19 @@ impl Notice {
                 (host.clone(), format!("the ban {} ended, by user account {uid}", code(*ban)))
             }
             (Body::ExportStalled { entry, sink, .. }, _) => {
-                (String::new(), format!("the audit log does not arrive by {sink}, from entry {entry} on"))
+                (host.to_owned(), format!("the audit log does not arrive by {sink}, from entry {entry} on"))
             }
-            (Body::ExportResumed { sink, .. }, _) => (String::new(), format!("the audit log arrives again by {sink}")),
+            (Body::ExportResumed { sink, .. }, _) => {
+                (host.to_owned(), format!("the audit log arrives again by {sink}"))
+            }
+            (Body::RunDenied { run }, _) => (host.to_owned(), format!("{run}, nothing of it took effect")),
+            (
+                Body::PolicyLoaded { .. }
+                | Body::PolicyRefused { .. }
+                | Body::GuardStopped { .. }
+                | Body::AuditRecovered { .. },
+                _,
+            ) => (host.to_owned(), entry.body.in_words()),
             (_, Some(question)) => (question.host.clone(), question.summary.clone()),
             (_, None) => (String::new(), "a request that is not kept any more".to_owned()),
         };
@@ -291,6 +344,7 @@ impl Notice {
             host: calm(&host),
             id: format!("n-{}-{}", entry.index, &Digest::of("backstop/notice/1", &[&canon::line(entry)]).hex()[..16]),
             run: entry.body.run(),
+            severity: entry.body.severity(),
             summary: calm(&summary),
             what,
         })
@@ -306,8 +360,55 @@ impl Notice {
             host: calm(host),
             id: format!("n-test-{}", now.secs),
             run: None,
+            severity: Severity::Info,
             summary: "somebody tries whether notices arrive; nothing happened".to_owned(),
             what: What::Test,
+        }
+    }
+
+    /// One of the guard itself, which does not answer since that moment; or does again.
+    pub fn away(host: &str, since: Timestamp, back: bool, now: Timestamp) -> Self {
+        let summary = if back {
+            format!("the guard answers again; it did not since {}", since.whole())
+        } else {
+            format!(
+                "the guard does not answer since {}: nothing is recorded, and no agent's command begins",
+                since.whole()
+            )
+        };
+        Self {
+            at: now,
+            id: format!("n-{}-{}", if back { "back" } else { "away" }, since.secs),
+            severity: if back { Severity::Notice } else { Severity::Alert },
+            summary,
+            what: What::Away { back },
+            ..Self::test(host, now)
+        }
+    }
+
+    /// What goes on until something says that it is over, and whether this does: for services that open and close alarms.
+    /// None for what is over when it happens.
+    pub fn matter(&self) -> Option<(String, bool)> {
+        let request = || self.code.as_ref().map(|code| format!("request {code}"));
+        match &self.what {
+            What::Asked { .. } => Some((request()?, false)),
+            What::Approved { .. } | What::Ended { .. } => Some((request()?, true)),
+            What::Frozen { .. } => Some(("frozen".to_owned(), false)),
+            What::Thawed => Some(("frozen".to_owned(), true)),
+            What::Stalled { sink, .. } => Some((format!("export {sink}"), false)),
+            What::Resumed { sink } => Some((format!("export {sink}"), true)),
+            What::Away { back } => Some(("guard".to_owned(), *back)),
+            What::Rules { refused } => Some(("rules".to_owned(), !refused)),
+            What::Banned { ban, .. } => Some((format!("ban {ban}"), false)),
+            What::Cleared { ban } => Some((format!("ban {ban}"), true)),
+            What::Decided { .. }
+            | What::BrokeGlass { .. }
+            | What::Reviewed { .. }
+            | What::PeopleChanged { .. }
+            | What::Denied
+            | What::Stopped
+            | What::Mended
+            | What::Test => None,
         }
     }
 
@@ -333,9 +434,16 @@ impl Notice {
             What::Frozen { .. } => "FROZEN".to_owned(),
             What::Thawed => "thawed".to_owned(),
             What::Banned { .. } => "BANNED".to_owned(),
-            What::Cleared => "unbanned".to_owned(),
+            What::Cleared { .. } => "unbanned".to_owned(),
             What::Stalled { .. } => "EXPORT STALLED".to_owned(),
             What::Resumed { .. } => "export goes on".to_owned(),
+            What::Rules { refused: true } => "RULES REFUSED".to_owned(),
+            What::Rules { .. } => "rules changed".to_owned(),
+            What::Denied => "denied".to_owned(),
+            What::Stopped => "GUARD STOPPED".to_owned(),
+            What::Mended => "log put right".to_owned(),
+            What::Away { back: false } => "GUARD AWAY".to_owned(),
+            What::Away { .. } => "guard back".to_owned(),
             What::Test => "test".to_owned(),
         };
         format!("[{}] {what}: {}", self.host, self.summary)
@@ -394,7 +502,16 @@ impl Notice {
                 line("why", why);
                 line("look", &format!("on {}: backstop export status", self.host));
             }
-            What::Thawed | What::Cleared | What::Resumed { .. } => {}
+            What::Denied => {
+                if let Some(name) = &name {
+                    line("look", &format!("on {}: backstop show {name}", self.host));
+                }
+            }
+            What::Rules { .. } => line("look", &format!("on {}: backstop policy show", self.host)),
+            What::Stopped | What::Mended | What::Away { .. } => {
+                line("look", &format!("on {}: backstop audit verify", self.host));
+            }
+            What::Thawed | What::Cleared { .. } | What::Resumed { .. } => {}
             What::Decided { .. } | What::Approved { .. } | What::Ended { .. } | What::Test => {}
         }
         if let Some(link) = link {
@@ -455,7 +572,7 @@ mod tests {
             revision: 3,
             uid: 0,
         };
-        let told = |(n, body)| Notice::of(&entry(n, body), Some(&question)).expect("it is told");
+        let told = |(n, body)| Notice::of(&entry(n, body), Some(&question), "db-1").expect("it is told");
         (7..).zip(bodies.into_iter().chain([ended, changed])).map(told).collect()
     }
 
@@ -477,7 +594,7 @@ mod tests {
             assert!(asked.contains(part), "{part}: {asked}");
         }
         assert!(!all()[3].text(None).contains("backstop approve"));
-        assert!(Notice::of(&entry(1, Body::RunHeld { run: RunId::from_number(7) }), None).is_none());
+        assert!(Notice::of(&entry(1, Body::RunHeld { run: RunId::from_number(7) }), None, "db-1").is_none());
     }
 
     #[test]
@@ -491,7 +608,7 @@ mod tests {
             stopped: vec![RunId::from_number(7)],
         };
         let thawed = Body::HostThawed { freeze: Digest([1; 32]), host: "db-1".to_owned(), request: None, uid: 7 };
-        let told = |body| Notice::of(&entry(7, body), None).expect("it is told");
+        let told = |body| Notice::of(&entry(7, body), None, "db-1").expect("it is told");
         let [alone, two, over] = [frozen(None), frozen(Some(Quorum::TWO)), thawed].map(told);
         assert!([&alone, &two, &over].iter().all(|notice| notice.what.kind().is_none()));
         assert_eq!(
@@ -523,7 +640,7 @@ mod tests {
         let host = || "db-1".to_owned();
         let banned = |until| Body::JailBanned { ban: ban(until), host: host() };
         let cleared = Body::JailCleared { ban: ban(None).digest(), host: host(), request: None, uid: 7 };
-        let told = |body| Notice::of(&entry(7, body), None).expect("it is told");
+        let told = |body| Notice::of(&entry(7, body), None, "db-1").expect("it is told");
         let [mild, strict, over] = [banned(Some(NOON)), banned(None), cleared].map(told);
         assert!([&mild, &strict, &over].iter().all(|notice| notice.what.kind().is_none()));
         let (of_mild, of_strict) = (ban(Some(NOON)).code(), ban(None).code());
@@ -563,7 +680,7 @@ mod tests {
         };
         let glass = alone(Choice::BreakGlass, Some("INC-7"));
         let voted = |vote: Vote| Body::ApprovalVoted { reason: None, request, run, vote };
-        let told = |body| Notice::of(&entry(7, body), Some(&question)).expect("it is told");
+        let told = |body| Notice::of(&entry(7, body), Some(&question), "db-1").expect("it is told");
         let broken = told(voted(glass.clone()));
         assert_eq!(broken.title(), "[db-1] BREAK GLASS by anna alone (INC-7): would delete a file");
         assert!(broken.text(None).contains("reason   the disk is full\n"), "{}", broken.text(None));

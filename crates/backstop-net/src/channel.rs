@@ -1,8 +1,9 @@
 //! Sends one notice by one way, once. Knows protocols; when to try again is not decided here.
 
+mod alarm;
 mod command;
 pub mod mail;
-mod web;
+pub(crate) mod web;
 
 use std::time::Duration;
 
@@ -35,6 +36,10 @@ impl Channel {
         let sender: Box<dyn Sender> = match &config.way {
             Way::Webhook(webhook) => Box::new(web::Webhook::new(webhook)?),
             Way::Slack(slack) => Box::new(web::Slack::new(slack)?),
+            Way::Discord(to) => Box::new(alarm::Discord::new(to)?),
+            Way::Teams(to) => Box::new(alarm::Teams::new(to)?),
+            Way::Pagerduty(to) => Box::new(alarm::Pagerduty::new(to)?),
+            Way::Alertmanager(to) => Box::new(alarm::Alertmanager::new(to)?),
             Way::Ntfy(ntfy) => Box::new(web::Ntfy::new(ntfy)?),
             Way::Mail(mail) => Box::new(mail::Mail::new(mail)?),
             Way::Command(command) => Box::new(command::Command::new(command)),

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use backstop_core::approval::is_name;
-use backstop_core::notice::{Kind, Notice};
+use backstop_core::audit::Severity;
+use backstop_core::notice::{Kind, Notice, What};
 use serde::{Deserialize, Serialize};
 
 /// More channels nobody looks after.
@@ -21,6 +22,23 @@ pub struct Config {
     pub link: Option<String>,
     /// The channels.
     pub channels: Vec<Channel>,
+    /// Who elsewhere is told that the guard lives.
+    pub heartbeat: Option<HeartbeatConfig>,
+}
+
+/// An address that raises an alarm by itself where nothing comes: a dead man's switch.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeartbeatConfig {
+    /// The file with the address, which is the secret.
+    pub url_file: PathBuf,
+    /// How often.
+    #[serde(default = "five")]
+    pub minutes: u64,
+}
+
+const fn five() -> u64 {
+    5
 }
 
 /// One way to tell people.
@@ -30,6 +48,8 @@ pub struct Channel {
     pub name: String,
     /// What is told by it.
     pub events: BTreeSet<Kind>,
+    /// What matters less is not.
+    pub least: Severity,
     /// Which way it is.
     pub way: Way,
 }
@@ -41,6 +61,14 @@ pub enum Way {
     Webhook(Webhook),
     /// An incoming webhook of Slack's.
     Slack(Slack),
+    /// A webhook of Discord's.
+    Discord(Slack),
+    /// A workflow of Teams'.
+    Teams(Slack),
+    /// A service of PagerDuty's, by its Events API, version 2.
+    Pagerduty(Pagerduty),
+    /// Prometheus' Alertmanager, by its API, version 2.
+    Alertmanager(Alertmanager),
     /// A topic of an ntfy server.
     Ntfy(Ntfy),
     /// E-mail by SMTP.
@@ -59,12 +87,39 @@ pub struct Webhook {
     pub secret_file: PathBuf,
 }
 
-/// See [`Way::Slack`].
+/// See [`Way::Slack`], [`Way::Discord`], [`Way::Teams`].
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Slack {
     /// The file with the address, which is the secret.
     pub url_file: PathBuf,
+}
+
+/// See [`Way::Pagerduty`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pagerduty {
+    /// The file with the integration key.
+    pub key_file: PathBuf,
+    /// Another address than PagerDuty's own: its European one.
+    #[serde(default = "pagerduty")]
+    pub server: String,
+}
+
+fn pagerduty() -> String {
+    "https://events.pagerduty.com".to_owned()
+}
+
+/// See [`Way::Alertmanager`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alertmanager {
+    /// The server.
+    pub url: String,
+    /// As whom to log in.
+    pub user: Option<String>,
+    /// The file with the password.
+    pub password_file: Option<PathBuf>,
 }
 
 /// See [`Way::Ntfy`].
@@ -125,6 +180,7 @@ pub struct Command {
 #[serde(deny_unknown_fields)]
 struct Raw {
     link: Option<String>,
+    heartbeat: Option<HeartbeatConfig>,
     #[serde(default)]
     channel: Vec<toml::Spanned<RawChannel>>,
 }
@@ -134,8 +190,13 @@ struct Raw {
 struct RawChannel {
     name: String,
     events: Option<BTreeSet<Kind>>,
+    least: Option<Severity>,
     webhook: Option<Webhook>,
     slack: Option<Slack>,
+    discord: Option<Slack>,
+    teams: Option<Slack>,
+    pagerduty: Option<Pagerduty>,
+    alertmanager: Option<Alertmanager>,
     ntfy: Option<Ntfy>,
     mail: Option<Mail>,
     command: Option<Command>,
@@ -169,7 +230,10 @@ impl Config {
         if raw.link.as_ref().is_some_and(|link| !link.starts_with("https://") && !link.starts_with("http://")) {
             return Err("line 1: `link` is no address of a page".to_owned());
         }
-        Ok(Self { link: raw.link, channels })
+        if raw.heartbeat.as_ref().is_some_and(|sign| !(1..=1_440).contains(&sign.minutes)) {
+            return Err("line 1: a heartbeat comes every 1 to 1440 minutes".to_owned());
+        }
+        Ok(Self { link: raw.link, channels, heartbeat: raw.heartbeat })
     }
 
     /// Where a notice's request can be looked at.
@@ -182,32 +246,54 @@ impl Config {
 
 impl Channel {
     fn of(raw: RawChannel) -> Result<Self, String> {
-        let RawChannel { name, events, webhook, slack, ntfy, mail, command } = raw;
+        let RawChannel {
+            name,
+            events,
+            least,
+            webhook,
+            slack,
+            discord,
+            teams,
+            ntfy,
+            pagerduty,
+            alertmanager,
+            mail,
+            command,
+        } = raw;
         if !is_name(&name) {
             return Err(format!("{name:?} is no name: letters, digits and . _ - @"));
         }
         let ways = [
             webhook.map(Way::Webhook),
             slack.map(Way::Slack),
+            discord.map(Way::Discord),
+            teams.map(Way::Teams),
             ntfy.map(Way::Ntfy),
+            pagerduty.map(Way::Pagerduty),
+            alertmanager.map(Way::Alertmanager),
             mail.map(Way::Mail),
             command.map(Way::Command),
         ];
         let mut ways: Vec<Way> = ways.into_iter().flatten().collect();
         let (Some(way), true) = (ways.pop(), ways.is_empty()) else {
-            return Err(format!("the channel {name} needs one of webhook, slack, ntfy, mail, command, and only one"));
+            return Err(format!(
+                "the channel {name} needs one of webhook, slack, discord, teams, ntfy, pagerduty, alertmanager, mail, command, and \
+                 only one"
+            ));
         };
         way.check().map_err(|why| format!("the channel {name}: {why}"))?;
         if events.as_ref().is_some_and(BTreeSet::is_empty) {
             return Err(format!("the channel {name} is told nothing; leave `events` out to tell it all"));
         }
-        let all = || [Kind::Asked, Kind::Decided, Kind::Approved, Kind::Ended, Kind::PeopleChanged].into();
-        Ok(Self { name, events: events.unwrap_or_else(all), way })
+        let events = events.unwrap_or_else(|| Kind::USUAL.into());
+        Ok(Self { name, events, least: least.unwrap_or(Severity::Debug), way })
     }
 
-    /// True where a notice is told by it.
+    /// True where a notice is told by it. Whoever hears that something begins hears of its end, however little that matters.
     pub fn wants(&self, notice: &Notice) -> bool {
-        notice.what.kind().is_none_or(|kind| self.events.contains(&kind))
+        let over = notice.matter().is_some_and(|(_, over)| over);
+        let matters = notice.severity <= self.least || over || notice.what == What::Test;
+        matters && notice.what.kind().is_none_or(|kind| self.events.contains(&kind))
     }
 }
 
@@ -221,6 +307,11 @@ impl Way {
                 topic.then_some(()).ok_or_else(|| format!("{:?} is no topic", ntfy.topic))?;
                 address(&ntfy.server)
             }
+            Self::Pagerduty(pagerduty) => address(&pagerduty.server),
+            Self::Alertmanager(to) if to.user.is_some() != to.password_file.is_some() => {
+                Err("`user` and `password_file` go together".to_owned())
+            }
+            Self::Alertmanager(to) => address(&to.url),
             Self::Mail(mail) if mail.to.is_empty() => Err("nobody to send mail to".to_owned()),
             Self::Mail(mail) if mail.to.len() > READERS => Err(format!("more than {READERS} addresses; use a list's")),
             Self::Mail(mail) if mail.security == Security::Plain && !is_here(&mail.server) => {
@@ -232,7 +323,7 @@ impl Way {
             Self::Command(command) if !command.argv.first().is_some_and(|p| p.starts_with('/')) => {
                 Err("`argv` begins with the whole path of a program".to_owned())
             }
-            Self::Mail(_) | Self::Command(_) | Self::Slack(_) => Ok(()),
+            Self::Mail(_) | Self::Command(_) | Self::Slack(_) | Self::Discord(_) | Self::Teams(_) => Ok(()),
         }
     }
 }
@@ -261,8 +352,6 @@ pub fn is_here(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use backstop_core::notice::What;
-
     use super::*;
 
     const MAIL: &str = "[[channel]]\nname = 'm'\nmail = { server = 'mx.example', from = 'a@x', to = ['b@x'] }\n";
@@ -274,7 +363,7 @@ mod tests {
              webhook = {{ url = 'https://h.example/x', secret_file = '/k' }}\n"
         );
         let config = Config::parse(&text).expect("read");
-        assert_eq!(config.channels.iter().map(|c| c.events.len()).collect::<Vec<_>>(), [5, 1]);
+        assert_eq!(config.channels.iter().map(|c| c.events.len()).collect::<Vec<_>>(), [7, 1]);
         let notice = Notice::test("db-1", backstop_core::time::Timestamp::new(0, 0));
         assert!(config.channels.iter().all(|c| c.wants(&notice)) && config.link(&notice).is_none());
         let what = |justified| What::Reviewed { justified, person: "ben".to_owned(), reason: "x".to_owned() };
@@ -300,6 +389,10 @@ mod tests {
             (one("webhook = { url = 'ftp://h.example', secret_file = '/k' }"), "no address"),
             (one("webhook = { url = 'nonsense', secret_file = '/k' }"), "no address"),
             (one("webhook = { url = 'https://h', secret = 'k' }"), "unknown field `secret`"),
+            (format!("heartbeat = {{ url_file = '/k', minutes = 0 }}\n{MAIL}"), "1 to 1440"),
+            (one("least = 'loud'\nslack = { url_file = '/k' }"), "unknown variant"),
+            (one("pagerduty = { key_file = '/k', server = 'http://x' }"), "without TLS"),
+            (one("alertmanager = { url = 'https://a', user = 'u' }"), "go together"),
             (one("ntfy = { server = 'https://n', topic = 'a/b' }"), "no topic"),
             (one("mail = { server = 'mx', security = 'plain', from = 'a@x', to = ['b@x'] }"), "unprotected"),
             (one("mail = { server = 'mx', from = 'a@x', to = [] }"), "nobody to send"),

@@ -6,6 +6,7 @@ pub mod channel;
 pub mod config;
 pub mod deliver;
 pub mod export;
+pub mod heartbeat;
 pub mod http;
 pub mod payload;
 pub mod place;

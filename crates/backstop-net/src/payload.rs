@@ -21,7 +21,7 @@ pub struct Payload<'a> {
     pub data: Data<'a>,
     /// When it happened.
     pub timestamp: Timestamp,
-    /// Which kind: `approval.asked`, `approval.decided`, `approval.approved`, `approval.ended`, `people.changed`, `test`.
+    /// Which kind, as `docs/format/json.md` lists them.
     pub r#type: &'static str,
 }
 
@@ -52,7 +52,14 @@ pub fn of(notice: &Notice, link: Option<&str>) -> Vec<u8> {
         What::Frozen { .. } => "host.frozen",
         What::Thawed => "host.thawed",
         What::Banned { .. } => "jail.banned",
-        What::Cleared => "jail.cleared",
+        What::Cleared { .. } => "jail.cleared",
+        What::Rules { refused: true } => "policy.refused",
+        What::Rules { .. } => "policy.loaded",
+        What::Denied => "run.denied",
+        What::Stopped => "guard.stopped",
+        What::Mended => "audit.recovered",
+        What::Away { back: false } => "guard.away",
+        What::Away { .. } => "guard.back",
         What::Stalled { .. } => "export.stalled",
         What::Resumed { .. } => "export.resumed",
         What::Test => "test",

@@ -12,12 +12,18 @@ use backstop_engine::{Doors, FailureKind, Notices, Recovered, clock};
 use crate::channel::Channel;
 use crate::config::Config;
 use crate::deliver::{Miss, Outcome, Pace, deliver, wanted};
+use crate::heartbeat::Heartbeat;
 use crate::place::{Cursors, Told};
 
 /// How long is waited for something to tell, at a time.
 const WAIT: Duration = Duration::from_secs(20);
 /// The pause after something went wrong with the records: at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// So long the records may not answer before people are told: twice what the guard's signs of life are apart, and more than a
+/// restart takes.
+const AWAY: Duration = Duration::from_secs(180);
+/// So long it is tried to tell that, before it is looked whether they answer again.
+const URGENT: Duration = Duration::from_secs(600);
 /// A cursor is kept when it is so many entries old, though nothing of these was told.
 const STEP: u64 = 1_000;
 
@@ -46,7 +52,13 @@ impl Records for Box<dyn Doors> {
 ///
 /// # Errors
 /// Cursors that can't be read: what was told already is not known then.
-pub fn serve(config: &Config, channels: &[Channel], cursors: &Cursors, say: &(dyn Fn(&str) + Sync)) -> io::Result<()> {
+pub fn serve(
+    config: &Config,
+    channels: &[Channel],
+    heartbeat: Option<&Heartbeat>,
+    cursors: &Cursors,
+    say: &(dyn Fn(&str) + Sync),
+) -> io::Result<()> {
     let mut tellers = Vec::new();
     for channel in channels {
         let name = &channel.config.name;
@@ -55,20 +67,52 @@ pub fn serve(config: &Config, channels: &[Channel], cursors: &Cursors, say: &(dy
             .map_err(|e| io::Error::new(e.kind(), format!("how far {name} was told can't be read: {e}")))?
             .map(|told| told.next);
         let kept = next.clone();
-        tellers.push(Teller { config, channel, cursors, say, next, kept, unsaid: None, told: false, trouble: None });
+        tellers.push(Teller {
+            config,
+            channel,
+            cursors,
+            say,
+            next,
+            kept,
+            unsaid: None,
+            told: false,
+            trouble: None,
+            silent: None,
+        });
     }
     thread::scope(|scope| {
         for mut teller in tellers {
             scope.spawn(move || {
-                let mut pause = PAUSES.0;
-                let mut open = || backstop_engine::open(recovered).map_err(|failure| failure.what);
+                let (mut pause, mut clock) = (PAUSES.0, Clock(Instant::now()));
                 loop {
-                    teller.go_on(&mut open, &mut Clock(Instant::now()), &mut pause);
+                    teller.go_on(&mut reach, &mut clock, &mut pause);
+                }
+            });
+        }
+        if let Some(sign) = heartbeat {
+            scope.spawn(move || {
+                loop {
+                    sign.give(&mut reach, say);
+                    thread::sleep(sign.every());
                 }
             });
         }
     });
     Ok(())
+}
+
+fn reach() -> Result<Box<dyn Doors>, String> {
+    backstop_engine::open(recovered).map_err(|failure| failure.what)
+}
+
+impl Heartbeat {
+    /// Tells somebody elsewhere that guard and notifier live; where the guard does not answer, by saying nothing.
+    fn give<R: Records>(&self, open: &mut dyn FnMut() -> Result<R, String>, say: &(dyn Fn(&str) + Sync)) {
+        let given = open().and_then(|mut records| records.notices(None)).and_then(|_| self.send());
+        if let Err(why) = given {
+            say(&format!("no heartbeat: {why}"));
+        }
+    }
 }
 
 /// Says what a crash had left, and was put right by opening the records.
@@ -93,6 +137,16 @@ struct Teller<'a> {
     told: bool,
     /// What was wrong with the requests, as it was said last.
     trouble: Option<String>,
+    /// The records do not answer.
+    silent: Option<Silence>,
+}
+
+/// See [`Teller::silent`].
+struct Silence {
+    /// Since when, by both clocks.
+    since: (Timestamp, Duration),
+    /// People were told.
+    told: bool,
 }
 
 impl Teller<'_> {
@@ -115,13 +169,51 @@ impl Teller<'_> {
                     return Ok::<_, String>(());
                 }
                 *pause = PAUSES.0;
+                self.answered(pace);
             }
         };
         if let Err(why) = by_one() {
+            self.is_silent(pace);
             self.say(&format!("{why}; again in {} s", pause.as_secs()));
             pace.wait(*pause);
             *pause = (*pause * 2).min(PAUSES.1);
         }
+    }
+
+    /// Tells people where the records have not answered for long.
+    fn is_silent(&mut self, pace: &mut dyn Pace) {
+        let silence = self.silent.get_or_insert(Silence { since: (clock::now(), pace.now()), told: false });
+        let (since, begun) = silence.since;
+        if !silence.told && pace.now().saturating_sub(begun) >= AWAY {
+            let told = self.urgent(&Notice::away(&host(), since, false, clock::now()), pace);
+            if let Some(silence) = &mut self.silent {
+                silence.told = told;
+            }
+        }
+    }
+
+    /// They answer: whoever was told that they don't is told.
+    fn answered(&mut self, pace: &mut dyn Pace) {
+        if let Some(Silence { since: (since, _), told: true }) = self.silent.take() {
+            self.urgent(&Notice::away(&host(), since, true, clock::now()), pace);
+        }
+    }
+
+    /// Tells what no entry says. True where nothing of it is left to do.
+    fn urgent(&self, notice: &Notice, pace: &mut dyn Pace) -> bool {
+        if !self.channel.config.wants(notice) {
+            return true;
+        }
+        let (attempts, failed) = deliver(
+            &mut || self.channel.send(notice, None),
+            pace,
+            &mut |miss, wait| self.say(&format!("{}, again in {} s: {}", notice.id, wait.as_secs(), miss.why)),
+            URGENT,
+        );
+        if let Some(why) = &failed {
+            self.say(&format!("given up after {attempts} attempts, {}: {why}", notice.id));
+        }
+        failed.is_none()
     }
 
     /// Puts on record what is not yet, and keeps how far it has told.
@@ -190,6 +282,11 @@ impl Teller<'_> {
         };
         deliver(&mut send, pace, &mut told, over)
     }
+}
+
+/// The machine's name, where the records can't be asked for it.
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// The real clock: the time since it was made.

@@ -125,6 +125,7 @@ impl Engine {
     /// Takes up what is signed. Before what can't be read it stops, and says so only where nothing stands before it.
     fn tell(&self, reader: &mut Entries, told: &mut Notices) -> Result<(), Failure> {
         let (_, size) = signed_end(&self.audit_dir())?;
+        let host = self.people()?.host;
         while told.next.entry < size && told.notices.len() < MOST {
             let entry = match reader.next() {
                 None => break,
@@ -137,7 +138,7 @@ impl Engine {
                 (_, Some(request)) => self.question(request),
                 (_, None) => None,
             };
-            told.notices.extend(Notice::of(&entry, question.as_ref()));
+            told.notices.extend(Notice::of(&entry, question.as_ref(), &host));
         }
         Ok(())
     }
@@ -184,7 +185,7 @@ impl Engine {
             return Err(refused("the channel's name, or the reason, is not plain text, or too long"));
         }
         let entry = entries(&self.audit_dir(), delivery.entry).next().transpose()?;
-        if entry.is_none_or(|entry| Notice::of(&entry, None).is_none()) {
+        if entry.is_none_or(|entry| Notice::of(&entry, None, "").is_none()) {
             return Err(refused("people are not told of that entry"));
         }
         let _one = self.store.lock("told")?;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use backstop_net::channel::{Channel, mail};
 use backstop_net::config::Config;
+use backstop_net::heartbeat::Heartbeat;
 use backstop_net::place::{self, Cursors};
 use backstop_net::serve;
 use clap::{Parser, Subcommand, ValueHint};
@@ -68,8 +69,12 @@ fn run(args: &Args) -> Result<ExitCode, Trouble> {
     match &args.verb {
         Verb::SendMail => Ok(mail::send_one()),
         Verb::Check => {
-            for channel in &load()?.1 {
+            let (config, channels) = load()?;
+            for channel in &channels {
                 println!("{}: ready", channel.config.name);
+            }
+            if heartbeat(&config)?.is_some() {
+                println!("heartbeat: ready");
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -86,7 +91,9 @@ fn run(args: &Args) -> Result<ExitCode, Trouble> {
                 .ok_or_else(|| ("it has no place to remember".to_owned(), here, CONFIG))?;
             let cursors = Cursors::open(&state).map_err(|e| (format!("{}: {e}", state.display()), here, PASSING))?;
             eprintln!("backstop-notify: tells people by {}", names(&channels));
-            let said = serve::serve(&config, &channels, &cursors, &|text| eprintln!("backstop-notify: {text}"));
+            let sign = heartbeat(&config)?;
+            let said =
+                serve::serve(&config, &channels, sign.as_ref(), &cursors, &|text| eprintln!("backstop-notify: {text}"));
             said.map_err(|e| (e.to_string(), "take the file away: then what comes from now on is told", CONFIG))?;
             Ok(ExitCode::SUCCESS)
         }
@@ -104,6 +111,11 @@ fn load(path: &Path) -> Result<(Config, Vec<Channel>), Trouble> {
         channels.push(ready);
     }
     Ok((config, channels))
+}
+
+fn heartbeat(config: &Config) -> Result<Option<Heartbeat>, Trouble> {
+    let wrong = |why| (format!("the heartbeat: {why}"), "mend it: backstop help notify", CONFIG);
+    config.heartbeat.as_ref().map(Heartbeat::new).transpose().map_err(wrong)
 }
 
 fn names(channels: &[Channel]) -> String {

@@ -14,14 +14,14 @@ use crate::secret::secret;
 use crate::trust::Trust;
 
 /// A POST that is no more than its answer's status.
-struct Post(Http);
+pub(crate) struct Post(Http);
 
 impl Post {
-    fn new(url: &str) -> Self {
+    pub fn new(url: &str) -> Self {
         Self(Http::new(url, "backstop-notify", PATIENCE, &Trust::default()))
     }
 
-    fn send(&self, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Miss> {
+    pub fn send(&self, headers: &[(&str, &str)], body: &[u8]) -> Result<(), Miss> {
         let answer = self.0.post(headers, "application/json", body)?;
         judge(answer.status, &answer.headers)
     }
@@ -53,12 +53,17 @@ impl Sender for Webhook {
 
 pub(super) struct Slack(Post);
 
+/// To an address that is a secret.
+pub(crate) fn hidden(config: &config::Slack) -> Result<Post, String> {
+    let url = secret(&config.url_file)?;
+    // Without the address itself.
+    config::address(&url).map_err(|_| format!("{} holds no https address", config.url_file.display()))?;
+    Ok(Post::new(&url))
+}
+
 impl Slack {
     pub fn new(config: &config::Slack) -> Result<Self, String> {
-        let url = secret(&config.url_file)?;
-        // Without the address itself: it is the secret.
-        config::address(&url).map_err(|_| format!("{} holds no https address", config.url_file.display()))?;
-        Ok(Self(Post::new(&url)))
+        hidden(config).map(Self)
     }
 }
 

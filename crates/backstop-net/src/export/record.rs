@@ -1,8 +1,7 @@
 //! One entry of the audit log, with what every form of it has in common: what it is called, how much it matters, who and
 //! what it speaks of. A form makes fields of this; none of them reads the entry in a way of its own.
 
-use backstop_core::approval::statement::Choice;
-use backstop_core::audit::{Body, By, Entry};
+use backstop_core::audit::{Body, By, Entry, Severity};
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use backstop_core::merkle;
@@ -22,37 +21,6 @@ pub struct Record {
     pub line: String,
     /// Which log: the name in its checkpoints.
     pub log: String,
-}
-
-/// How much it matters, as RFC 5424 numbers it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Somebody has to look at once.
-    Alert = 1,
-    /// Something is broken.
-    Error = 3,
-    /// Something was stopped, or is not as it should be.
-    Warning = 4,
-    /// Somebody should know of it.
-    Notice = 5,
-    /// The everyday.
-    Info = 6,
-    /// Signs of life.
-    Debug = 7,
-}
-
-impl Severity {
-    /// Its name in RFC 5424.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Alert => "alert",
-            Self::Error => "err",
-            Self::Warning => "warning",
-            Self::Notice => "notice",
-            Self::Info => "info",
-            Self::Debug => "debug",
-        }
-    }
 }
 
 /// Whether something came about that was wanted.
@@ -132,6 +100,11 @@ impl Record {
         self.entry.body.name()
     }
 
+    /// How much it matters.
+    pub const fn severity(&self) -> Severity {
+        self.entry.body.severity()
+    }
+
     /// Its type and what it says, on one line.
     pub fn message(&self) -> String {
         let run = self.entry.body.run().map_or_else(String::new, |run| format!(" {run}"));
@@ -149,60 +122,6 @@ impl Record {
     pub fn seconds(&self) -> f64 {
         // Exact for thousands of years: a millisecond count is far below 2^53.
         (self.nanos() / 1_000_000) as f64 / 1_000.0
-    }
-
-    /// How much it matters.
-    pub const fn severity(&self) -> Severity {
-        match &self.entry.body {
-            Body::ApprovalVoted { vote, .. } => match vote.choice {
-                Choice::BreakGlass | Choice::Unjustified => Severity::Alert,
-                _ => Severity::Notice,
-            },
-            Body::HostFrozen { .. } => Severity::Alert,
-            Body::ExportStalled { .. }
-            | Body::NoticeFailed { .. }
-            | Body::PolicyRefused { .. }
-            | Body::RunFailed { .. } => Severity::Error,
-            Body::AuditRecovered { .. }
-            | Body::ExportSkipped { .. }
-            | Body::GuardStopped { .. }
-            | Body::JailBanned { .. }
-            | Body::Recovered { .. }
-            | Body::RunDenied { .. } => Severity::Warning,
-            Body::RunJudged { judgement, .. } => match judgement.decision {
-                Decision::Allow => Severity::Info,
-                Decision::Ask => Severity::Notice,
-                Decision::TwoPerson | Decision::Deny => Severity::Warning,
-            },
-            Body::ApprovalAsked { .. }
-            | Body::ApprovalClaimed { .. }
-            | Body::ApprovalEnded { .. }
-            | Body::AuditStarted { .. }
-            | Body::ExportResumed { .. }
-            | Body::GuardStarted { .. }
-            | Body::HostThawed { .. }
-            | Body::JailCleared { .. }
-            | Body::JailCounted { .. }
-            | Body::PeopleChanged { .. }
-            | Body::PolicyLoaded { .. }
-            | Body::RunConflict { .. }
-            | Body::RunHeld { .. }
-            | Body::RunRedone { .. }
-            | Body::RunUndone { .. }
-            | Body::VaultPruned { .. } => Severity::Notice,
-            Body::Nested { .. }
-            | Body::RunCommitted { .. }
-            | Body::RunCommitting { .. }
-            | Body::RunDiscarded { .. }
-            | Body::RunDryRun { .. }
-            | Body::RunInPlace { .. }
-            | Body::RunObserved { .. }
-            | Body::RunRedoing { .. }
-            | Body::RunRehearsed { .. }
-            | Body::RunRequested { .. }
-            | Body::RunUndoing { .. } => Severity::Info,
-            Body::AuditHeartbeat { .. } | Body::NoticeDelivered { .. } => Severity::Debug,
-        }
     }
 
     /// Whether what was wanted came about.

@@ -84,6 +84,7 @@ fn tells(script: &str, refuses: u32, takes: bool) -> (Vec<String>, Book, Vec<u64
         unsaid: None,
         told: false,
         trouble: None,
+        silent: None,
     };
     let (mut pace, mut pause) = (Still::default(), PAUSES.0);
     for _ in 0..40 {
@@ -129,4 +130,72 @@ fn what_the_records_refuse_for_good_silences_nobody() {
     let (told, book, pauses) = tells("echo $BACKSTOP_NOTICE >> OUT", 0, false);
     // The one pause is the end of the book.
     assert_eq!((told.len(), book.said.len(), pauses), (3, 3, vec![1]));
+}
+
+#[test]
+fn that_the_guard_is_away_for_long_is_told_once_and_so_is_its_return() {
+    for (fails, told) in [(3, vec![]), (40, vec!["n-away", "n-back"])] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let out = dir.path().join("out");
+        let text = format!(
+            "[[channel]]\nname = 'p'\ncommand = {{ argv = ['/bin/sh', '-c', 'echo ${{BACKSTOP_NOTICE%-*}} >> {}'] }}",
+            out.display()
+        );
+        let config = config::Config::parse(&text).expect("settings");
+        let channel = Channel::new(config.channels[0].clone()).expect("a channel");
+        let cursors = Cursors::open(&dir.path().join("state")).expect("cursors");
+        let book = Mutex::new(Book { notices: vec![notice(0)], takes: true, ..Book::default() });
+        let begin = Some(Mark { entry: 1, log: "l".to_owned() });
+        let mut teller = Teller {
+            config: &config,
+            channel: &channel,
+            cursors: &cursors,
+            say: &|_| (),
+            next: begin.clone(),
+            kept: begin,
+            unsaid: None,
+            told: false,
+            trouble: None,
+            silent: None,
+        };
+        let (mut pace, mut pause, mut tries) = (Still::default(), PAUSES.0, 0);
+        while tries <= fails {
+            let mut open = || {
+                tries += 1;
+                if tries <= fails { Err("no such socket".to_owned()) } else { Ok(Page(&book)) }
+            };
+            teller.go_on(&mut open, &mut pace, &mut pause);
+        }
+        let heard = std::fs::read_to_string(&out).unwrap_or_default();
+        assert_eq!(heard.lines().collect::<Vec<_>>(), told, "after {fails} failures");
+    }
+}
+
+#[test]
+fn a_heartbeat_is_given_only_while_the_guard_answers() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("set");
+    let dir = tempfile::tempdir().expect("a directory");
+    let url = dir.path().join("url");
+    std::fs::write(&url, format!("http://{}/ping", listener.local_addr().expect("an address"))).expect("written");
+    std::fs::set_permissions(&url, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("set");
+    let sign = Heartbeat::new(&config::HeartbeatConfig { url_file: url, minutes: 5 }).expect("ready");
+    let said = Mutex::new(Vec::new());
+    let say = |text: &str| said.lock().expect("words").push(text.to_owned());
+    sign.give(&mut || Err::<Page<'_>, _>("no such socket".to_owned()), &say);
+    assert!(listener.accept().is_err(), "the guard does not answer, and nobody is told that it lives");
+    let book = Mutex::new(Book { notices: vec![notice(0)], ..Book::default() });
+    std::thread::scope(|scope| {
+        let heard = scope.spawn(|| {
+            listener.set_nonblocking(false).expect("set");
+            let mut stream = listener.accept().expect("a caller").0;
+            let mut head = [0; 10];
+            std::io::Read::read_exact(&mut stream, &mut head).expect("read");
+            std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").expect("said");
+            head
+        });
+        sign.give(&mut || Ok(Page(&book)), &say);
+        assert_eq!(&heard.join().expect("heard"), b"POST /ping");
+    });
+    assert_eq!(said.into_inner().expect("words"), ["no heartbeat: no such socket"]);
 }

@@ -428,7 +428,7 @@ mod tests {
         for service in &SERVICES {
             let unit = fs::read_to_string(ground.at(service.at)).expect("a unit");
             assert!(unit.contains(&format!("ExecStart={} run", ground.program(service).display())), "{unit}");
-            assert!(unit.contains(&format!("User={}\n", service.account)) && !unit.contains('@'), "{unit}");
+            assert!(unit.contains(&format!("User={}\n", service.account)) && !unit.contains("@PROGRAM@"), "{unit}");
         }
         fs::write(ground.at("var/lib/backstop/record"), "kept").expect("written");
         let gone = acts(&ground, uninstall);

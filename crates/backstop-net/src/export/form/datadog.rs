@@ -1,11 +1,12 @@
 //! Datadog's log intake, v2 (<https://docs.datadoghq.com/api/latest/logs/#send-logs>). What is older than 18 hours is thrown
 //! away there without a word: such a record is sent without its moment, so that it is taken as of now, and says its own.
 
+use backstop_core::audit::Severity;
 use backstop_core::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Room, object, own};
-use crate::export::record::{Record, Severity};
+use crate::export::record::Record;
 
 /// From so many seconds on a record is old; an hour before Datadog says so, which may be what the way takes.
 const OLD: i64 = 17 * 3_600;

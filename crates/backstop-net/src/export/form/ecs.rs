@@ -1,10 +1,11 @@
 //! Elastic Common Schema 8.17 (<https://www.elastic.co/guide/en/ecs/8.17/ecs-field-reference.html>), for Elasticsearch and
 //! OpenSearch. What it has no field for stands under `backstop`; the entry itself there as well, as `body`.
 
+use backstop_core::audit::Severity;
 use serde_json::{Value, json};
 
 use super::{Room, object, own};
-use crate::export::record::{Record, Severity};
+use crate::export::record::Record;
 
 /// The version of the schema.
 const VERSION: &str = "8.17.0";

@@ -1,10 +1,11 @@
 //! OCSF 1.3.0 (<https://schema.ocsf.io/1.3.0/>): a command is a Process Activity, what was denied or banned a Detection Finding, a
 //! change of who may approve an Entity Management event; all else is a Base Event. The entry is in `unmapped`.
 
+use backstop_core::audit::Severity;
 use serde_json::{Value, json};
 
 use super::{Room, object, own};
-use crate::export::record::{Outcome, Record, Severity};
+use crate::export::record::{Outcome, Record};
 
 /// The version of the schema.
 const VERSION: &str = "1.3.0";

@@ -1,10 +1,11 @@
 //! OTLP logs as JSON (<https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>), by the data model of
 //! <https://opentelemetry.io/docs/specs/otel/logs/data-model/>: 64-bit numbers are strings.
 
+use backstop_core::audit::Severity;
 use serde_json::{Map, Value, json};
 
 use super::{Room, own};
-use crate::export::record::{Record, Severity};
+use crate::export::record::Record;
 
 /// The request that carries these records, all of which are of one log.
 pub fn request(host: &str, records: &[Value]) -> Value {

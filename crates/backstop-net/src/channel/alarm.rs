@@ -1,0 +1,234 @@
+//! Services that wake people, and rooms where they talk: PagerDuty, Alertmanager, Discord, Teams. What goes on until something
+//! says that it is over opens an alarm there, and closes it.
+
+use backstop_core::audit::Severity;
+use backstop_core::notice::Notice;
+use backstop_core::time::Timestamp;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::Sender;
+use super::web::{Post, hidden};
+use crate::config;
+use crate::deliver::Miss;
+use crate::secret::secret;
+
+/// So long, in seconds, an alarm that nothing closes is open: that of a single moment, and that of what goes on.
+const MOMENT: i64 = 3_600;
+const GOES_ON: i64 = 86_400;
+
+/// By <https://developer.pagerduty.com/docs/events-api-v2-overview>.
+pub(super) struct Pagerduty {
+    post: Post,
+    key: String,
+}
+
+impl Pagerduty {
+    pub fn new(to: &config::Pagerduty) -> Result<Self, String> {
+        let url = format!("{}/v2/enqueue", to.server.trim_end_matches('/'));
+        Ok(Self { post: Post::new(&url), key: secret(&to.key_file)? })
+    }
+}
+
+impl Sender for Pagerduty {
+    fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
+        self.post.send(&[], event(notice, link, &self.key).to_string().as_bytes())
+    }
+}
+
+fn event(notice: &Notice, link: Option<&str>, key: &str) -> Value {
+    let (matter, over) = notice.matter().unwrap_or_else(|| (notice.id.clone(), false));
+    let mut event = json!({
+        "routing_key": key,
+        "event_action": if over { "resolve" } else { "trigger" },
+        // The same for what opens it, what is sent again, and what closes it. At most 255 characters.
+        "dedup_key": format!("backstop/{}/{matter}", notice.host).chars().take(255).collect::<String>(),
+        "client": "Backstop",
+        "payload": {
+            "summary": notice.title().chars().take(1_024).collect::<String>(),
+            "source": source(notice),
+            "severity": match notice.severity {
+                Severity::Alert => "critical",
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+                Severity::Notice | Severity::Info | Severity::Debug => "info",
+            },
+            "timestamp": notice.at,
+            "component": "backstop",
+            "custom_details": { "text": notice.text(link) },
+        },
+    });
+    if let Some(link) = link {
+        event["links"] = json!([{ "href": link, "text": "look" }]);
+    }
+    event
+}
+
+/// By <https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml>.
+pub(super) struct Alertmanager {
+    post: Post,
+    authorization: Option<String>,
+}
+
+impl Alertmanager {
+    pub fn new(to: &config::Alertmanager) -> Result<Self, String> {
+        let authorization = match (&to.user, &to.password_file) {
+            (Some(user), Some(password)) => {
+                Some(format!("Basic {}", STANDARD.encode(format!("{user}:{}", secret(password)?))))
+            }
+            _ => None,
+        };
+        let url = format!("{}/api/v2/alerts", to.url.trim_end_matches('/'));
+        Ok(Self { post: Post::new(&url), authorization })
+    }
+}
+
+impl Sender for Alertmanager {
+    fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
+        let headers: Vec<(&str, &str)> = self.authorization.iter().map(|v| ("authorization", v.as_str())).collect();
+        self.post.send(&headers, json!([alert(notice, link)]).to_string().as_bytes())
+    }
+}
+
+/// The labels say which alert it is, so what closes one has those of what opened it.
+fn alert(notice: &Notice, link: Option<&str>) -> Value {
+    let after = |seconds: i64| Timestamp::new(notice.at.secs.saturating_add(seconds), 0);
+    let (matter, ends) = match notice.matter() {
+        Some((matter, true)) => (matter, notice.at),
+        Some((matter, false)) => (matter, notice.expires.unwrap_or_else(|| after(GOES_ON))),
+        None => (notice.id.clone(), after(MOMENT)),
+    };
+    let name = matter.split(' ').next().unwrap_or_default();
+    let name = if notice.matter().is_some() { name } else { "event" };
+    let mut alert = json!({
+        "labels": { "alertname": format!("Backstop_{name}"), "instance": source(notice), "job": "backstop", "matter": matter },
+        "annotations": {
+            "severity": notice.severity.name(),
+            "summary": notice.title(),
+            "description": notice.text(link),
+        },
+        "startsAt": notice.at,
+        "endsAt": ends,
+    });
+    if let Some(link) = link {
+        alert["generatorURL"] = json!(link);
+    }
+    // What closes one began before; when, Alertmanager knows.
+    if notice.matter().is_some_and(|(_, over)| over) {
+        alert["startsAt"] = json!(Timestamp::new(notice.at.secs.saturating_sub(1), 0));
+    }
+    alert
+}
+
+fn source(notice: &Notice) -> &str {
+    if notice.host.is_empty() { "unknown" } else { &notice.host }
+}
+
+/// By <https://discord.com/developers/docs/resources/webhook#execute-webhook>.
+pub(super) struct Discord(Post);
+
+impl Discord {
+    pub fn new(to: &config::Slack) -> Result<Self, String> {
+        hidden(to).map(Self)
+    }
+}
+
+impl Sender for Discord {
+    fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
+        self.0.send(&[], discord(notice, link).to_string().as_bytes())
+    }
+}
+
+fn discord(notice: &Notice, link: Option<&str>) -> Value {
+    // In a block of code no name is markup; nothing in it can end the block, and nobody is called by it.
+    let text: String = notice.text(link).replace('`', "'").chars().take(1_900).collect();
+    json!({ "content": format!("```\n{text}\n```"), "allowed_mentions": { "parse": [] }, "flags": 4 })
+}
+
+/// By <https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using>: a card in a message.
+pub(super) struct Teams(Post);
+
+impl Teams {
+    pub fn new(to: &config::Slack) -> Result<Self, String> {
+        hidden(to).map(Self)
+    }
+}
+
+impl Sender for Teams {
+    fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
+        self.0.send(&[], teams(notice, link).to_string().as_bytes())
+    }
+}
+
+fn teams(notice: &Notice, link: Option<&str>) -> Value {
+    // Runs of text have no markup, unlike a block of it.
+    let line = |text: &str| json!({ "type": "RichTextBlock", "inlines": [{ "type": "TextRun", "text": text, "fontType": "Monospace" }] });
+    let body: Vec<Value> = notice.text(link).lines().map(line).collect();
+    json!({
+        "type": "message",
+        "attachments": [{
+            "contentType": "application/vnd.microsoft.card.adaptive",
+            "contentUrl": null,
+            "content": {
+                "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+                "type": "AdaptiveCard",
+                "version": "1.4",
+                "body": body,
+            },
+        }],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use backstop_core::notice::What;
+
+    use super::*;
+
+    fn notice(what: What) -> Notice {
+        let at = Timestamp::new(1_800_000_000, 0);
+        Notice { code: Some("0a1b2c3d".to_owned()), severity: Severity::Warning, what, ..Notice::test("db-1", at) }
+    }
+
+    #[test]
+    fn what_is_over_closes_what_it_opened() {
+        let asked = Notice {
+            expires: Some(Timestamp::new(1_800_001_800, 0)),
+            ..notice(What::Asked { needs: "2 people".to_owned() })
+        };
+        let ended = notice(What::Ended { how: "denied".to_owned() });
+        let [opens, closes] = [&asked, &ended].map(|notice| event(notice, Some("https://c"), "k"));
+        assert_eq!((&opens["event_action"], &closes["event_action"]), (&json!("trigger"), &json!("resolve")));
+        assert_eq!(opens["dedup_key"], closes["dedup_key"]);
+        assert_eq!(opens["payload"]["severity"], "warning");
+        let [opens, closes] = [&asked, &ended].map(|notice| alert(notice, None));
+        assert_eq!(opens["labels"], closes["labels"]);
+        assert_eq!(
+            (&opens["endsAt"], &closes["endsAt"]),
+            (&json!("2027-01-15T08:30:00Z"), &json!("2027-01-15T08:00:00Z"))
+        );
+        assert_eq!(opens["labels"]["alertname"], "Backstop_request");
+        let away = |back| Notice::away("db-1", Timestamp::new(9, 0), back, Timestamp::new(300, 0));
+        assert_eq!(event(&away(false), None, "k")["dedup_key"], event(&away(true), None, "k")["dedup_key"]);
+        assert_eq!(event(&away(false), None, "k")["payload"]["severity"], "critical");
+        // A moment is an alarm of its own.
+        let once = event(&notice(What::Denied), None, "k");
+        assert_eq!(
+            (&once["event_action"], &once["dedup_key"]),
+            (&json!("trigger"), &json!("backstop/db-1/n-test-1800000000"))
+        );
+    }
+
+    #[test]
+    fn no_name_is_markup_or_calls_anybody() {
+        let notice = Notice { summary: "``` @everyone **x** <@1>".to_owned(), ..notice(What::Test) };
+        let said = discord(&notice, None);
+        let text = said["content"].as_str().expect("text");
+        assert_eq!(text.matches("```").count(), 2);
+        assert!(text.len() < 2_000 && text.starts_with("```\n") && text.ends_with("\n```"));
+        assert_eq!(said["allowed_mentions"], json!({ "parse": [] }));
+        let card = teams(&notice, None).to_string();
+        assert!(!card.contains("TextBlock\",\"text\"") && card.contains("TextRun"), "{card}");
+    }
+}
