@@ -36,7 +36,9 @@ impl Span {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Remark {
-    /// Which, by its name.
+    /// Of which log the entries are: the name in its checkpoints.
+    pub log: String,
+    /// Which sink, by its name.
     pub sink: String,
     /// What.
     pub what: Said,
@@ -89,7 +91,7 @@ impl Remark {
 
     /// What is put on record.
     pub fn body(self) -> Body {
-        let Self { sink, what } = self;
+        let Self { sink, what, .. } = self;
         match what {
             Said::Resumed { entry } => Body::ExportResumed { entry, sink },
             Said::Skipped { entries, why } => Body::ExportSkipped { entries, sink, why },
@@ -119,7 +121,7 @@ mod tests {
             ("a b", Said::Resumed { entry: 1 }, false),
             ("a", Said::Resumed { entry: 1 }, true),
         ] {
-            let remark = Remark { sink: sink.to_owned(), what };
+            let remark = Remark { log: "l".to_owned(), sink: sink.to_owned(), what };
             assert_eq!(remark.is_sound(), sound, "{remark:?}");
         }
     }

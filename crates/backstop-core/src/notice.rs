@@ -15,6 +15,7 @@ use crate::audit::{Body, Entry, Severity};
 use crate::canon;
 use crate::digest::Digest;
 use crate::id::RunId;
+use crate::policy::law::Layer;
 use crate::quoted::Quoted;
 use crate::size;
 use crate::time::Timestamp;
@@ -136,10 +137,8 @@ pub enum What {
     },
     /// The audit log has not arrived for long where it is exported to.
     Stalled {
-        /// By which sink.
+        /// By which sink. Why, the log says: in a stranger's words, which are for no approver's eyes.
         sink: String,
-        /// Why.
-        why: String,
     },
     /// It arrives again.
     Resumed {
@@ -298,9 +297,14 @@ impl Notice {
                 until: ban.until,
             },
             Body::JailCleared { ban, .. } => What::Cleared { ban: code(*ban) },
-            Body::ExportStalled { sink, why, .. } => What::Stalled { sink: calm(sink), why: calm(why) },
+            Body::ExportStalled { sink, .. } => What::Stalled { sink: calm(sink) },
             Body::ExportResumed { sink, .. } => What::Resumed { sink: calm(sink) },
-            Body::PolicyLoaded { .. } => What::Rules { refused: false },
+            // Those of a project or a user, which agents may write, are not worth waking anybody.
+            Body::PolicyLoaded { sources, .. }
+                if sources.iter().all(|s| matches!(s.layer, Layer::Profile | Layer::System)) =>
+            {
+                What::Rules { refused: false }
+            }
             Body::PolicyRefused { .. } => What::Rules { refused: true },
             Body::RunDenied { .. } => What::Denied,
             Body::GuardStopped { .. } => What::Stopped,
@@ -395,16 +399,16 @@ impl Notice {
             What::Approved { .. } | What::Ended { .. } => Some((request()?, true)),
             What::Frozen { .. } => Some(("frozen".to_owned(), false)),
             What::Thawed => Some(("frozen".to_owned(), true)),
-            What::Stalled { sink, .. } => Some((format!("export {sink}"), false)),
+            What::Stalled { sink } => Some((format!("export {sink}"), false)),
             What::Resumed { sink } => Some((format!("export {sink}"), true)),
             What::Away { back } => Some(("guard".to_owned(), *back)),
-            What::Rules { refused } => Some(("rules".to_owned(), !refused)),
             What::Banned { ban, .. } => Some((format!("ban {ban}"), false)),
             What::Cleared { ban } => Some((format!("ban {ban}"), true)),
             What::Decided { .. }
             | What::BrokeGlass { .. }
             | What::Reviewed { .. }
             | What::PeopleChanged { .. }
+            | What::Rules { .. }
             | What::Denied
             | What::Stopped
             | What::Mended
@@ -498,10 +502,7 @@ impl Notice {
                 line("until", &until.map_or_else(|| "people end it".to_owned(), |until| until.to_string()));
                 line("look", &format!("on {}: backstop jail list, backstop jail clear {ban}", self.host));
             }
-            What::Stalled { why, .. } => {
-                line("why", why);
-                line("look", &format!("on {}: backstop export status", self.host));
-            }
+            What::Stalled { .. } => line("look", &format!("on {}: backstop export status", self.host)),
             What::Denied => {
                 if let Some(name) = &name {
                     line("look", &format!("on {}: backstop show {name}", self.host));

@@ -164,8 +164,8 @@ pub trait Doors {
     fn delivered(&mut self, delivery: &Delivery) -> Result<(), Failure>;
     /// The audit log's lines from an entry on; waits for one at most so long.
     fn lines(&mut self, from: Option<&Mark>, wait: Duration) -> Result<Lines, Failure>;
-    /// Puts on record what is said of a sink of them.
-    fn exported(&mut self, remark: Remark) -> Result<(), Failure>;
+    /// Puts on record what is said of a sink of them; false where it is of another log.
+    fn exported(&mut self, remark: &Remark) -> Result<bool, Failure>;
     /// True where the last command had a terminal of its own: what a key of that one sent to the command did not
     /// reach whoever waits beside this process.
     fn had_own_terminal(&self) -> bool {
@@ -398,7 +398,7 @@ impl Doors for House {
         self.engine.lines(from, wait)
     }
 
-    fn exported(&mut self, remark: Remark) -> Result<(), Failure> {
+    fn exported(&mut self, remark: &Remark) -> Result<bool, Failure> {
         self.engine.exported(remark)
     }
 }

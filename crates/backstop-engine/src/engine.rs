@@ -339,6 +339,8 @@ pub struct Engine {
     stuck: Option<Failure>,
     /// What of single runs can't be put right, and who asked for them where that is known.
     stuck_runs: Vec<(Option<u32>, Failure)>,
+    /// Where in the log its exporter reads on.
+    place: Option<exports::Place>,
 }
 
 use crate::transaction::RECORD;
@@ -360,7 +362,8 @@ impl Engine {
     pub fn open(settings: Settings) -> Result<Self, Failure> {
         let store = Store::open(&settings.state)?;
         let records = Records::new(settings.state.join("audit"));
-        let mut engine = Self { settings, store, records, recovered: Vec::new(), stuck: None, stuck_runs: Vec::new() };
+        let mut engine =
+            Self { settings, store, records, recovered: Vec::new(), stuck: None, stuck_runs: Vec::new(), place: None };
         match engine.recover() {
             Ok(recovered) => engine.recovered = recovered,
             // Records can still be looked at; nothing may change the disk before this is mended.

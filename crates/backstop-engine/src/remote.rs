@@ -366,8 +366,8 @@ impl Doors for Remote {
         self.call(&Ask::Lines { from: from.cloned(), wait_ms })
     }
 
-    fn exported(&mut self, remark: Remark) -> Result<(), Failure> {
-        self.call(&Ask::Exported { remark })
+    fn exported(&mut self, remark: &Remark) -> Result<bool, Failure> {
+        self.call(&Ask::Exported { remark: remark.clone() })
     }
 
     fn had_own_terminal(&self) -> bool {

@@ -7,11 +7,11 @@ use backstop_core::notice::{Delivery, Notice, What};
 use backstop_core::time::Timestamp;
 
 /// The first pause.
-const FIRST: Duration = Duration::from_secs(1);
+pub(crate) const FIRST: Duration = Duration::from_secs(1);
 /// The longest pause of our own.
-const LONGEST: Duration = Duration::from_secs(300);
+pub(crate) const LONGEST: Duration = Duration::from_secs(300);
 /// The longest that a server may make us wait.
-const ASKED: Duration = Duration::from_secs(3_600);
+pub(crate) const ASKED: Duration = Duration::from_secs(3_600);
 /// So old nobody wants to hear of it any more, in seconds.
 const OLD: i64 = 24 * 3_600;
 

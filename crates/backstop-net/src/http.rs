@@ -55,15 +55,27 @@ impl Http {
         Self { agent: agent.new_agent(), url: url.to_owned() }
     }
 
+    /// Asks whether something is there, and sends nothing.
+    ///
+    /// # Errors
+    /// As for [`Http::post`].
+    pub fn options(&self) -> Result<Answer, Miss> {
+        self.answered(self.agent.options(&self.url).call())
+    }
+
     /// Sends.
     ///
     /// # Errors
     /// Where there is no answer; it may be tried again.
     pub fn post(&self, headers: &[(&str, &str)], kind: &str, body: &[u8]) -> Result<Answer, Miss> {
-        let failed = |why: &dyn std::fmt::Display| Miss::again(hide(&why.to_string(), &self.url));
         let request = self.agent.post(&self.url).header("content-type", kind);
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let answer = request.send(body).map_err(|e| failed(&e))?;
+        self.answered(request.send(body))
+    }
+
+    fn answered(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Answer, Miss> {
+        let failed = |why: &dyn std::fmt::Display| Miss::again(hide(&why.to_string(), &self.url));
+        let answer = answer.map_err(|e| failed(&e))?;
         let (parts, body) = answer.into_parts();
         let mut bytes = Vec::new();
         body.into_reader().take(LONGEST).read_to_end(&mut bytes).map_err(|e| failed(&e))?;

@@ -1,4 +1,4 @@
-//! Secrets, and whom to trust, from files of their own.
+//! Secrets, from files of their own.
 
 use std::fs::File;
 use std::io::Read as _;

@@ -169,7 +169,6 @@ impl Teller<'_> {
                     return Ok::<_, String>(());
                 }
                 *pause = PAUSES.0;
-                self.answered(pace);
             }
         };
         if let Err(why) = by_one() {
@@ -245,6 +244,7 @@ impl Teller<'_> {
     /// Tells what there is; false where the connection was silent for long.
     fn round(&mut self, records: &mut dyn Records, pace: &mut dyn Pace) -> Result<bool, String> {
         let Notices { next, notices, trouble } = records.notices(self.next.as_ref())?;
+        self.answered(pace);
         if trouble != self.trouble {
             trouble
                 .iter()

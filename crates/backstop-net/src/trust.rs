@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -69,14 +70,18 @@ impl Trust {
                 builder.with_root_certificates(roots)
             }
         };
-        match &self.own {
-            None => Ok(builder.with_no_client_auth()),
+        let mut config = match &self.own {
+            None => builder.with_no_client_auth(),
             Some((certs, key)) => {
                 let key = PrivateKeyDer::try_from(key.der().to_vec())
                     .map_err(|e| format!("the private key can't be used: {e}"))?;
-                builder.with_client_auth_cert(certs.iter().map(der).collect(), key).map_err(say)
+                builder.with_client_auth_cert(certs.iter().map(der).collect(), key).map_err(say)?
             }
-        }
+        };
+        // OpenSSL's servers that ask for certificates answer a resumed session with an internal error, unless their makers
+        // thought of a session's context. rsyslog's did not.
+        config.resumption = Resumption::disabled();
+        Ok(config)
     }
 }
 

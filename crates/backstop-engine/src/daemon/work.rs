@@ -235,7 +235,7 @@ impl<'a> Worker<'a> {
             Ask::TestNotice => json(self.house.test_notice()),
             Ask::Delivered { delivery } => json(self.house.delivered(&delivery)),
             Ask::Lines { from, wait_ms } => json(self.house.lines(from.as_ref(), Duration::from_millis(wait_ms))),
-            Ask::Exported { remark } => json(self.house.exported(remark)),
+            Ask::Exported { remark } => json(self.house.exported(&remark)),
         }
     }
 

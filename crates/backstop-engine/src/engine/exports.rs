@@ -1,18 +1,17 @@
 //! The audit log as whoever copies it elsewhere reads it: signed lines, in order, from a mark on. He keeps how far he got;
 //! what he says of those who take it from him is put on record, within limits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use backstop_core::audit::Body;
-use backstop_core::export::{Remark, SKIPS, Said};
+use backstop_core::export::{PATIENCE, Remark, SKIPS, Said, Span};
 use backstop_core::notice::Mark;
 use backstop_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
-use crate::audit::{entries, signed_end};
+use crate::audit::{Entries, entries, signed_end};
 use crate::clock;
 use crate::failure::{Failure, FailureKind};
 use crate::store::Versioned;
@@ -39,8 +38,9 @@ const SILENT: i64 = 7 * 86_400;
 /// What is counted together, in seconds.
 const HOUR: i64 = 3_600;
 
-/// A sink says so seldom that it takes nothing, or does again: whatever speaks to networks must not fill the log.
-const SELDOM: i64 = 60;
+/// A sink says so seldom that it takes nothing: whatever speaks to networks must neither fill the log nor keep people from what
+/// matters. Nobody who waits his five minutes first says it more often.
+const SELDOM: i64 = PATIENCE as i64;
 
 /// Some of the log.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -73,8 +73,8 @@ struct Sink {
     at: Timestamp,
     /// When `skips` began.
     hour: Timestamp,
-    /// From where on it may say that it skips.
-    next: u64,
+    /// What it skipped last, as far as it is on record.
+    skipped: VecDeque<Span>,
     /// How often it skipped since.
     skips: u32,
     /// True between stalled and resumed.
@@ -86,50 +86,73 @@ impl Versioned for Heard {
 }
 
 impl Heard {
-    /// Takes that something is said; false where it was said before.
-    fn take(&mut self, remark: &Remark, now: Timestamp) -> Result<bool, Failure> {
+    /// Counts that something is about to be said; false where it is on record.
+    fn count(&mut self, remark: &Remark, now: Timestamp) -> Result<bool, Failure> {
+        // A clock that was set back makes nothing young.
+        let since = |at: Timestamp| match now.seconds_since(at) {
+            ..0 => i64::MAX,
+            age => age,
+        };
         if !self.sinks.contains_key(&remark.sink) && self.sinks.len() >= SINKS {
-            self.sinks.retain(|_, sink| now.seconds_since(sink.at) < SILENT);
+            self.sinks.retain(|_, sink| since(sink.at) < SILENT);
             if self.sinks.len() >= SINKS {
                 return Err(refused(&format!("of {SINKS} sinks something was said within a week")));
             }
         }
         let old = Timestamp::new(0, 0);
-        let new = || Sink { at: old, hour: old, next: 0, skips: 0, stalled: false };
+        let new = || Sink { at: old, hour: old, skipped: VecDeque::new(), skips: 0, stalled: false };
         let sink = self.sinks.entry(remark.sink.clone()).or_insert_with(new);
         match &remark.what {
             Said::Skipped { entries, .. } => {
-                if entries.first < sink.next {
+                if sink.skipped.contains(entries) {
                     return Ok(false);
                 }
-                if now.seconds_since(sink.hour) >= HOUR {
+                if since(sink.hour) >= HOUR {
                     (sink.hour, sink.skips) = (now, 0);
                 }
                 if sink.skips >= SKIPS {
                     return Err(refused(&format!("{} was refused {SKIPS} times within an hour", remark.sink)));
                 }
                 sink.skips += 1;
-                sink.next = entries.last.saturating_add(1);
             }
-            Said::Stalled { .. } | Said::Resumed { .. } => {
-                let stalled = matches!(remark.what, Said::Stalled { .. });
-                if sink.stalled == stalled {
-                    return Ok(false);
-                }
-                if stalled && now.seconds_since(sink.at) < SELDOM {
-                    return Err(refused(&format!("of {} something was said a moment ago", remark.sink)));
-                }
-                sink.stalled = stalled;
+            Said::Stalled { .. } if sink.stalled => return Ok(false),
+            Said::Stalled { .. } if since(sink.at) < SELDOM => {
+                return Err(refused(&format!("of {} something was said a moment ago", remark.sink)));
             }
+            Said::Resumed { .. } if !sink.stalled => return Ok(false),
+            Said::Stalled { .. } | Said::Resumed { .. } => {}
         }
         sink.at = now;
         Ok(true)
     }
+
+    /// Keeps that it is on record.
+    fn keep(&mut self, remark: &Remark) {
+        let Some(sink) = self.sinks.get_mut(&remark.sink) else { return };
+        match &remark.what {
+            Said::Skipped { entries, .. } => {
+                sink.skipped.push_back(*entries);
+                if sink.skipped.len() > SKIPS as usize {
+                    sink.skipped.pop_front();
+                }
+            }
+            Said::Stalled { .. } => sink.stalled = true,
+            Said::Resumed { .. } => sink.stalled = false,
+        }
+    }
+}
+
+/// Where in the log somebody reads on: what he has had of a segment is not looked through again.
+#[derive(Debug)]
+pub(super) struct Place {
+    log: String,
+    next: u64,
+    entries: Entries,
 }
 
 impl Engine {
-    /// The log's lines from `from` on; waits for one at most so long. Without `from`, or where that is of another log,
-    /// from the beginning.
+    /// The log's lines from `from` on; waits for one at most so long. Of another log than `from` says, from its beginning;
+    /// without `from` no line, but where it begins and ends.
     ///
     /// # Errors
     /// Where the log has fewer entries than `from` says were there; where it can't be read.
@@ -137,7 +160,11 @@ impl Engine {
         self.records.open()?;
         let dir = self.audit_dir();
         let (log, mut end) = signed_end(&dir)?;
-        let entry = from.filter(|mark| mark.log == log).map_or(0, |mark| mark.entry);
+        let host = self.people()?.host;
+        let Some(from) = from else {
+            return Ok(Lines { end, host, lines: Vec::new(), next: Mark { entry: 0, log } });
+        };
+        let entry = if from.log == log { from.entry } else { 0 };
         if entry > end {
             let what = format!("the audit log has {end} entries, and entry {} was there once", entry - 1);
             return Err(Failure::new(FailureKind::Refused, what)
@@ -148,30 +175,35 @@ impl Engine {
             thread::sleep(PAUSE.min(until.saturating_duration_since(Instant::now())));
             end = signed_end(&dir)?.1;
         }
+        let here = self.place.take().filter(|place| place.log == log && place.next == entry);
+        let mut here = here.unwrap_or_else(|| Place { entries: entries(&dir, entry), log: log.clone(), next: entry });
         let (mut lines, mut bytes) = (Vec::new(), 0);
-        for one in entries(&dir, entry) {
-            let one = one?;
-            if one.index >= end || lines.len() >= MOST || bytes >= BYTES {
-                break;
-            }
+        while here.next < end && lines.len() < MOST && bytes < BYTES {
+            let Some(one) = here.entries.next().transpose()? else { break };
             let line = String::from_utf8(one.line()).map_err(|e| Failure::because("an entry is no text", &e))?;
             bytes += line.len();
             lines.push(line);
+            here.next += 1;
         }
-        let next = Mark { entry: entry + lines.len() as u64, log };
-        Ok(Lines { end, host: self.people()?.host, lines, next })
+        let next = Mark { entry: here.next, log };
+        self.place = Some(here);
+        Ok(Lines { end, host, lines, next })
     }
 
-    /// Puts on record what is said of a sink. Said again it is no news.
+    /// Puts on record what is said of a sink; said again it is no news. Gives false where it is of another log than there is,
+    /// in which it would be of other entries.
     ///
     /// # Errors
     /// Where it is not sound, of an entry that is not there, or too much is said.
-    pub fn exported(&mut self, remark: Remark) -> Result<(), Failure> {
+    pub fn exported(&mut self, remark: &Remark) -> Result<bool, Failure> {
         if !remark.is_sound() {
             return Err(refused("the sink's name, the entries, or the reason, are none, not plain text, or too long"));
         }
         self.records.open()?;
         let (log, end) = signed_end(&self.audit_dir())?;
+        if remark.log != log {
+            return Ok(false);
+        }
         if remark.entry() >= end {
             return Err(refused(&format!("there is no entry {}", remark.entry())));
         }
@@ -179,13 +211,16 @@ impl Engine {
         let heard: Option<Heard> = self.store.read_own(EXPORTED)?;
         let new = || Heard { sinks: BTreeMap::new(), log: log.clone(), version: Heard::NEWEST };
         let mut heard = heard.filter(|heard| heard.log == log).unwrap_or_else(new);
-        if !heard.take(&remark, clock::now())? {
-            return Ok(());
+        if !heard.count(remark, clock::now())? {
+            return Ok(true);
         }
-        // First: where that fails again and again, the log must not grow by it.
+        // Counted first: where the next fails again and again, the log must not grow by it. Kept last: what is not on record
+        // must not pass for it.
         self.store.write_own(EXPORTED, &heard)?;
-        let body: Body = remark.body();
-        Ok(self.records.write(&[body])?)
+        self.records.write(&[remark.clone().body()])?;
+        heard.keep(remark);
+        self.store.write_own(EXPORTED, &heard)?;
+        Ok(true)
     }
 }
 

@@ -18,7 +18,7 @@ use backstop_net::export::pump::{Book, Counts, Pump};
 use backstop_net::export::record::Record;
 use backstop_net::export::serve::{self, Log, Ready};
 use backstop_net::export::sink::{self, shaped};
-use backstop_net::export::status::{Standing, Status};
+use backstop_net::export::status::Status;
 use backstop_net::place::{self, Cursors};
 use backstop_net::serve::Clock;
 use clap::{Parser, Subcommand, ValueHint};
@@ -113,7 +113,7 @@ fn run(args: &Args) -> Result<ExitCode, Trouble> {
         Verb::Status { json } => {
             let status = Status::look(&config, &state(args)?, &mut open, clock::now());
             println!("{}", if *json { status.document() } else { status.text() });
-            Ok(if status.standing() == Standing::Well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            Ok(if status.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Verb::Backfill { sink, from, since, to } => {
             let mut one = named(sinks(&path, config)?, std::slice::from_ref(sink))?;
@@ -198,7 +198,7 @@ fn backfill(
     since: Option<Timestamp>,
     to: Option<u64>,
 ) -> Result<ExitCode, Trouble> {
-    let failed = |why: String| (why, "run it by the exporter's account, or as root: backstop help export", PASSING);
+    let failed = |why: String| (why, "run it by the exporter's account: backstop help export", PASSING);
     let mut log = open().map_err(failed)?;
     let Lines { end, next, .. } = log.lines(None, Duration::ZERO).map_err(failed)?;
     let last = to.map_or(end, |to| to.saturating_add(1).min(end));
@@ -256,10 +256,12 @@ impl Book for Told {
         Ok(())
     }
 
-    fn skips(&mut self, entries: Span, why: &str) -> Result<bool, String> {
+    fn skips(&mut self, entries: Span, why: &str) -> Result<(), String> {
         eprintln!("backstop-export: {} refused: {why}", entries.in_words());
-        Ok(true)
+        Ok(())
     }
+
+    fn waits(&mut self, _: Duration) {}
 
     fn fails(&mut self, entry: u64, why: &str, wait: Duration, _: Duration) {
         eprintln!("backstop-export: entry {entry} did not arrive, again in {} s: {why}", wait.as_secs());

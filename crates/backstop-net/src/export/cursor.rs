@@ -1,5 +1,6 @@
 //! How far a sink has the log, and how it goes, as it is kept.
 
+use backstop_core::digest::Digest;
 use backstop_core::notice::Mark;
 use backstop_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,9 @@ pub struct Cursor {
     /// When it took something last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Timestamp>,
+    /// The leaf of the entry before `next`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaf: Option<Digest>,
     /// From where on it has nothing.
     pub next: Mark,
     /// How many entries it took.
@@ -42,6 +46,6 @@ pub struct Failing {
 impl Cursor {
     /// Of a sink that has nothing before `next`.
     pub const fn new(next: Mark) -> Self {
-        Self { failing: None, known: 0, last: None, next, sent: 0, skipped: 0, stalled: false, version: 1 }
+        Self { failing: None, known: 0, last: None, leaf: None, next, sent: 0, skipped: 0, stalled: false, version: 1 }
     }
 }

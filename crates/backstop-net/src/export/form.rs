@@ -61,6 +61,22 @@ pub fn object<const N: usize>(pairs: [(&str, Value); N]) -> Value {
     Value::Object(pairs.into_iter().filter(|(_, v)| !empty(v)).map(|(k, v)| (k.to_owned(), v)).collect())
 }
 
+/// What Backstop alone has, in forms without nested fields: names joined by `between`, and texts and numbers. The entry itself is
+/// not among it.
+pub fn flat(record: &Record, between: &str) -> Vec<(String, Value)> {
+    let Value::Object(own) = own(record, Room::Cut) else { return Vec::new() };
+    let mut all = Vec::new();
+    for (key, value) in own.into_iter().filter(|(key, _)| key != "cut") {
+        match value {
+            Value::Object(under) => {
+                all.extend(under.into_iter().map(|(name, value)| (format!("{key}{between}{name}"), value)))
+            }
+            value => all.push((key, value)),
+        }
+    }
+    all
+}
+
 /// What Backstop alone has, under its own name: the same in every form that has nested fields.
 pub fn own(record: &Record, room: Room) -> Value {
     let facts = record.facts();
@@ -105,7 +121,7 @@ mod tests {
         ));
         let forms: [(&str, Form); 9] = [
             ("cloudevents", |r, room| cloudevents::event(r, room).to_string().into_bytes()),
-            ("datadog", |r, room| datadog::log(r, room, r.entry.at).to_string().into_bytes()),
+            ("datadog", |r, room| datadog::log(r, room).to_string().into_bytes()),
             ("ecs", |r, room| ecs::document(r, room).to_string().into_bytes()),
             ("gelf", |r, room| gelf::message(r, room).to_string().into_bytes()),
             ("journal", journal::fields),
@@ -117,6 +133,10 @@ mod tests {
         for (name, form) in forms {
             let (whole, cut) = (form(&record, Room::Whole).len(), form(&record, Room::Cut));
             assert!(whole > 700_000 || name == "syslog", "{name}: {whole}");
+            assert!(
+                String::from_utf8_lossy(&cut).to_ascii_lowercase().contains("cut"),
+                "{name} does not say that it is cut"
+            );
             // Nothing that is sent anywhere may be longer than the least of the limits.
             let most = if name == "syslog" { 7_500 } else { 32_000 };
             assert!(cut.len() < most, "{name}: {}", cut.len());

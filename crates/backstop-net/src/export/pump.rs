@@ -8,14 +8,10 @@ use std::time::Duration;
 use backstop_core::export::Span;
 
 use super::sink::{Fate, Shaped, Sink, fitting};
-use crate::deliver::Pace;
+use crate::deliver::{ASKED, FIRST, LONGEST, Pace};
 
-/// The first pause.
-const FIRST: Duration = Duration::from_secs(1);
-/// The longest pause of our own.
-const LONGEST: Duration = Duration::from_secs(300);
-/// The longest that a server may make us wait.
-const ASKED: Duration = Duration::from_secs(3_600);
+/// So long is waited at a time.
+const SLICE: Duration = Duration::from_secs(20);
 
 /// What became of some of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,13 +33,15 @@ pub trait Book {
     /// # Errors
     /// Where that can't be kept, as a sentence fragment; nothing more is sent then.
     fn settled(&mut self, next: u64, counts: Counts) -> Result<(), String>;
-    /// These are refused for good. Gives false where they may not be skipped.
+    /// These are refused for good.
     ///
     /// # Errors
-    /// Where that can't be put on record, as a sentence fragment.
-    fn skips(&mut self, entries: Span, why: &str) -> Result<bool, String>;
+    /// Where that can't be put on record, as a sentence fragment: then they are tried again.
+    fn skips(&mut self, entries: Span, why: &str) -> Result<(), String>;
     /// It takes none from this one on, and is tried again after so long; `now` is the time since whenever.
     fn fails(&mut self, entry: u64, why: &str, wait: Duration, now: Duration);
+    /// It is waited still.
+    fn waits(&mut self, now: Duration);
 }
 
 /// A sink with its pauses.
@@ -111,12 +109,11 @@ impl<'a> Pump<'a> {
             for (one, why) in skips {
                 let span = Span { first: one.index, last: one.index };
                 match book.skips(span, &why) {
-                    Ok(true) => {
+                    Ok(()) => {
                         counts.skipped += 1;
                         self.most = self.most.saturating_mul(2);
                         continue;
                     }
-                    Ok(false) => wrong = wrong.or(Some((format!("it refuses too much: {why}"), None))),
                     Err(e) => wrong = wrong.or(Some((format!("{e}, and it refuses entry {}: {why}", one.index), None))),
                 }
                 left.push(one);
@@ -134,7 +131,13 @@ impl<'a> Pump<'a> {
                 let wait = after.map_or(self.pause, |after| after.clamp(self.pause, ASKED));
                 let wait = jittered(wait);
                 book.fails(next, &why, wait, self.pace.now());
-                self.pace.wait(wait);
+                // In slices, so that whoever waits for the end of patience does not wait for that of a pause.
+                let over = self.pace.now() + wait;
+                while let left @ 1.. = over.saturating_sub(self.pace.now()).as_millis() {
+                    let left = Duration::from_millis(u64::try_from(left).unwrap_or(u64::MAX));
+                    self.pace.wait(left.min(SLICE));
+                    book.waits(self.pace.now());
+                }
                 self.pause = (self.pause * 2).min(LONGEST);
             }
         }

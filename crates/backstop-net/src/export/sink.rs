@@ -14,6 +14,7 @@ mod webhook;
 
 use std::time::Duration;
 
+use backstop_core::time::Timestamp;
 use ureq::http::StatusCode;
 
 use super::config::{self, To};
@@ -42,12 +43,18 @@ pub struct Limits {
 /// A record in the form that a service takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shaped {
+    /// When it happened.
+    pub at: Timestamp,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The machine.
+    pub host: String,
     /// Its index in the log.
     pub index: u64,
     /// The digest of its leaf, in hex.
     pub leaf: String,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
+    /// Of which log it is.
+    pub log: String,
 }
 
 /// What became of one record.
@@ -99,17 +106,24 @@ pub fn ready(config: &config::Sink) -> Result<Box<dyn Sink>, String> {
         To::Syslog(to) => Box::new(syslog::Syslog::new(to)?),
         To::Journald(to) => Box::new(journald::Journald::new(to)),
         To::Webhook(to) => Box::new(webhook::Webhook::new(to)?),
-        To::Files(to) => Box::new(files::Files::new(to)?),
+        To::Files(to) => Box::new(files::Files::new(to)),
     })
 }
 
-/// A record in the form of a sink: whole where it fits, else cut.
+/// A record in the form of a sink: whole where it fits, else cut. One whose line alone is too long is not tried whole: all
+/// sinks get it at the same time, and it may be megabytes.
 pub fn shaped(sink: &dyn Sink, record: &Record) -> Shaped {
-    let mut bytes = sink.shape(record, Room::Whole);
-    if bytes.len() > sink.limits().each {
-        bytes = sink.shape(record, Room::Cut);
+    let each = sink.limits().each;
+    let whole = (record.line.len() <= each).then(|| sink.shape(record, Room::Whole));
+    let bytes = whole.filter(|bytes| bytes.len() <= each).unwrap_or_else(|| sink.shape(record, Room::Cut));
+    Shaped {
+        at: record.entry.at,
+        bytes,
+        host: record.host.clone(),
+        index: record.entry.index,
+        leaf: record.leaf.hex(),
+        log: record.log.clone(),
     }
-    Shaped { index: record.entry.index, leaf: record.leaf.hex(), bytes }
 }
 
 /// How many of these go together.
@@ -132,7 +146,9 @@ fn taken(batch: &[Shaped], fates: &mut Vec<Fate>, answer: &Answer) -> Result<(),
 /// Whether the answer is a good one; of a bad one, what the service says of it.
 fn settled(answer: &Answer) -> Result<(), Miss> {
     judge(answer.status, &answer.headers).map_err(|miss| {
-        let said = String::from_utf8_lossy(&answer.body[..answer.body.len().min(200)]).into_owned();
+        // Who does not let us in might say who we said we are.
+        let shown = if matches!(answer.status.as_u16(), 401 | 403 | 407) { 0 } else { answer.body.len().min(200) };
+        let said = String::from_utf8_lossy(&answer.body[..shown]).into_owned();
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         let why = if said.is_empty() { miss.why } else { Miss::again(format!("{}: {said}", miss.why)).why };
         Miss { why, permanent: miss.permanent && answer.status != StatusCode::GONE, ..miss }
@@ -140,13 +156,19 @@ fn settled(answer: &Answer) -> Result<(), Miss> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::super::record::tests::several;
     use super::*;
 
+    /// A record of which nothing is known but its index.
+    pub fn nothing(index: u64) -> Shaped {
+        let (host, leaf, log) = (String::new(), String::new(), "backstop/34".to_owned());
+        Shaped { at: Timestamp::new(0, 0), bytes: Vec::new(), host, index, leaf, log }
+    }
+
     #[test]
     fn as_many_go_together_as_a_service_takes() {
-        let one = |bytes: usize| Shaped { index: 0, leaf: String::new(), bytes: vec![0; bytes] };
+        let one = |bytes: usize| Shaped { bytes: vec![0; bytes], ..tests::nothing(0) };
         let limits = Limits { records: 3, bytes: 10, each: 5 };
         for (sizes, most, fit) in [
             (vec![1, 1, 1, 1], 9, 3),
@@ -170,7 +192,7 @@ mod tests {
                 Limits { records: 1, bytes: 99, each: self.0 }
             }
             fn shape(&self, _: &Record, room: Room) -> Vec<u8> {
-                if room == Room::Whole { vec![1; 10] } else { vec![2; 4] }
+                if room == Room::Whole { vec![1; 10_000] } else { vec![2; 4] }
             }
             fn send(&mut self, _: &[Shaped], _: &mut Vec<Fate>) -> Result<(), Miss> {
                 Ok(())
@@ -180,7 +202,8 @@ mod tests {
             }
         }
         let record = &several()[0];
-        assert_eq!(shaped(&Small(10), record).bytes, [1; 10]);
-        assert_eq!(shaped(&Small(9), record).bytes, [2; 4]);
+        assert_eq!(shaped(&Small(10_000), record).bytes, [1; 10_000]);
+        assert_eq!(shaped(&Small(9_999), record).bytes, [2; 4]);
+        assert_eq!(shaped(&Small(record.line.len() - 1), record).bytes, [2; 4]);
     }
 }

@@ -20,6 +20,7 @@ pub struct Status {
     /// Whether an exporter is at work.
     pub at_work: bool,
     /// How many entries the log has; none where it can't be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<u64>,
     /// The sinks.
     pub sinks: Vec<One>,
@@ -60,15 +61,6 @@ pub struct One {
     pub skipped: u64,
 }
 
-/// What comes of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Nothing is wrong.
-    Well,
-    /// Something is.
-    Ill,
-}
-
 impl Status {
     /// Looks.
     pub fn look(
@@ -91,6 +83,13 @@ impl Status {
             let cursor = kept.ok().flatten();
             let next = cursor.as_ref().map(|c| if Some(&c.next.log) == of.as_ref() { c.next.entry } else { 0 });
             let behind = end.map(|end| end.saturating_sub(next.unwrap_or(0)));
+            let short = match (end, next) {
+                (Some(end), Some(next)) if next > end => Some(Failing {
+                    since: now,
+                    why: format!("the audit log has {end} entries, and it has {next} of them: backstop audit verify"),
+                }),
+                _ => None,
+            };
             let mut oldest_s = None;
             if let (Some(cursor), Some(1..), Ok(log)) = (&cursor, behind, &mut log) {
                 let first =
@@ -101,7 +100,7 @@ impl Status {
             let counts = cursor.as_ref().map_or((0, 0, 0), |c| (c.sent, c.known, c.skipped));
             sinks.push(One {
                 behind,
-                failing: unread.or_else(|| cursor.as_ref().and_then(|c| c.failing.clone())),
+                failing: unread.or(short).or_else(|| cursor.as_ref().and_then(|c| c.failing.clone())),
                 kind: sink.to.kind(),
                 known: counts.1,
                 last: cursor.as_ref().and_then(|c| c.last),
@@ -116,9 +115,8 @@ impl Status {
     }
 
     /// Whether all is well: an exporter is at work, the log can be read, and each sink takes what comes.
-    pub fn standing(&self) -> Standing {
-        let well = self.at_work && self.trouble.is_none() && self.sinks.iter().all(|one| one.failing.is_none());
-        if well { Standing::Well } else { Standing::Ill }
+    pub fn is_well(&self) -> bool {
+        self.at_work && self.trouble.is_none() && self.sinks.iter().all(|one| one.failing.is_none())
     }
 
     /// As a document.
@@ -178,6 +176,7 @@ mod tests {
     use backstop_core::notice::Mark;
 
     use super::super::record::tests::whole;
+    use super::super::serve::Heard;
     use super::*;
     use crate::place::Cursors;
 
@@ -191,8 +190,8 @@ mod tests {
             let next = Mark { entry: all.len() as u64, log: "backstop/34".to_owned() };
             Ok(Lines { end: all.len() as u64, host: "db-1".to_owned(), lines, next })
         }
-        fn exported(&mut self, _: backstop_core::export::Remark) -> Result<bool, String> {
-            Ok(true)
+        fn exported(&mut self, _: &backstop_core::export::Remark) -> Result<Heard, String> {
+            Ok(Heard::Taken)
         }
     }
 
@@ -222,15 +221,18 @@ mod tests {
                  new   journald       {end} behind; 0 sent"
             )
         );
-        assert_eq!(status.standing(), Standing::Ill);
+        assert!(!status.is_well());
         cursors.write("siem", &Cursor::new(mark(end))).expect("written");
-        assert_eq!(look(&mut || Ok(Box::new(Shelf))).standing(), Standing::Well);
+        assert!(look(&mut || Ok(Box::new(Shelf))).is_well());
         let away = look(&mut || Err("the daemon is away".to_owned()));
-        assert_eq!(away.standing(), Standing::Ill);
+        assert!(!away.is_well());
         assert!(away.text().contains("how far is not known") && away.text().ends_with("the daemon is away"));
+        cursors.write("j", &Cursor::new(mark(end + 1))).expect("written");
+        let cut = look(&mut || Ok(Box::new(Shelf)));
+        assert!(!cut.is_well() && cut.text().contains(&format!("the audit log has {end} entries")), "{}", cut.text());
         drop(cursors);
         let stopped = look(&mut || Ok(Box::new(Shelf)));
-        assert!(stopped.text().contains("no exporter is at work") && stopped.standing() == Standing::Ill);
+        assert!(stopped.text().contains("no exporter is at work") && !stopped.is_well());
         assert_eq!([40, 300, 8_000, 200_000].map(span), ["40 s", "5 min", "2 h", "2 days"]);
     }
 }

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use backstop_core::audit::Entry;
+use backstop_core::audit::{Body, Entry};
 use backstop_core::export::Span;
 
 use super::super::tests::settings;
@@ -17,34 +17,40 @@ fn fill(engine: &mut Engine, count: u64) {
 }
 
 fn all(engine: &mut Engine) -> Vec<Entry> {
-    let (mut from, mut all) = (None, Vec::new());
+    let (mut from, mut all) = (engine.lines(None, Duration::ZERO).expect("read").next, Vec::new());
     loop {
-        let Lines { lines, next, .. } = engine.lines(from.as_ref(), Duration::ZERO).expect("read");
+        let Lines { lines, next, .. } = engine.lines(Some(&from), Duration::ZERO).expect("read");
         if lines.is_empty() {
             return all;
         }
         all.extend(lines.iter().map(|line| Entry::parse(line.as_bytes()).expect("an entry in its one spelling")));
-        from = Some(next);
+        from = next;
     }
 }
 
-fn skipped(sink: &str, first: u64) -> Remark {
-    let what = Said::Skipped { entries: Span { first, last: first }, why: "400".to_owned() };
-    Remark { sink: sink.to_owned(), what }
+fn said(engine: &mut Engine, sink: &str, what: Said) -> Result<bool, Failure> {
+    let log = engine.lines(None, Duration::ZERO).expect("read").next.log;
+    engine.exported(&Remark { log, sink: sink.to_owned(), what })
 }
 
-fn stalled(entry: u64) -> Remark {
-    Remark { sink: "siem".to_owned(), what: Said::Stalled { entry, why: "no route".to_owned() } }
+fn skipped(first: u64) -> Said {
+    Said::Skipped { entries: Span { first, last: first }, why: "400".to_owned() }
 }
 
-const RESUMED: fn() -> Remark = || Remark { sink: "siem".to_owned(), what: Said::Resumed { entry: 1 } };
+fn stalled(entry: u64) -> Said {
+    Said::Stalled { entry, why: "no route".to_owned() }
+}
+
+const RESUMED: Said = Said::Resumed { entry: 1 };
 
 #[test]
 fn the_log_is_given_whole_in_order_and_in_pieces() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut engine = engine(&dir.path().join("state"));
     fill(&mut engine, 2_300);
-    let first = engine.lines(None, Duration::ZERO).expect("read");
+    let begin = engine.lines(None, Duration::ZERO).expect("read");
+    assert_eq!((begin.lines.len(), begin.next.entry), (0, 0));
+    let first = engine.lines(Some(&begin.next), Duration::ZERO).expect("read");
     assert_eq!((first.lines.len(), first.next.entry), (MOST, MOST as u64));
     let all = all(&mut engine);
     assert_eq!(all.len() as u64, first.end);
@@ -55,6 +61,12 @@ fn the_log_is_given_whole_in_order_and_in_pieces() {
     assert!(begin.elapsed() >= PAUSE, "it was waited for");
     fill(&mut engine, 1);
     assert_eq!(engine.lines(Some(&end), LONGEST_WAIT).expect("read").lines.len(), 1);
+    // Read again from anywhere, it is the same.
+    for from in [7, 1_500, 3] {
+        let mark = Mark { entry: from, ..end.clone() };
+        let line = engine.lines(Some(&mark), Duration::ZERO).expect("read").lines.remove(0);
+        assert_eq!(line.as_bytes(), all[from as usize].line());
+    }
 }
 
 #[test]
@@ -69,6 +81,8 @@ fn fewer_entries_than_were_given_is_said_and_another_log_is_given_from_its_begin
     let other = Mark { entry: 7, log: "another".to_owned() };
     let whole = engine.lines(Some(&other), Duration::ZERO).expect("read");
     assert_eq!((whole.lines.len() as u64, whole.next.log), (end, next.log));
+    let of_another = Remark { log: "another".to_owned(), sink: "siem".to_owned(), what: skipped(1) };
+    assert!(!engine.exported(&of_another).expect("heard"), "its entries are others");
 }
 
 #[test]
@@ -77,26 +91,47 @@ fn what_is_said_of_a_sink_is_on_record_once_and_does_not_fill_the_log() {
     let mut engine = engine(&dir.path().join("state"));
     fill(&mut engine, 400);
     let end = |engine: &mut Engine| engine.lines(None, Duration::ZERO).expect("read").end;
-    for (remark, grows) in [
-        (skipped("siem", 3), 1),
-        (skipped("siem", 3), 0),
-        (skipped("siem", 2), 0),
-        (skipped("other", 2), 1),
-        (RESUMED(), 0),
+    for (sink, what, grows) in [
+        ("siem", skipped(5), 1),
+        ("siem", skipped(5), 0),
+        // What is refused later may stand before what was.
+        ("siem", skipped(3), 1),
+        ("siem", skipped(5), 0),
+        ("other", skipped(5), 1),
+        ("siem", RESUMED, 0),
     ] {
         let before = end(&mut engine);
-        engine.exported(remark.clone()).expect("taken");
-        assert_eq!(end(&mut engine) - before, grows, "{remark:?}");
+        assert!(said(&mut engine, sink, what.clone()).expect("taken"));
+        assert_eq!(end(&mut engine) - before, grows, "{what:?}");
     }
-    assert!(engine.exported(stalled(1)).is_err(), "something was said of it a moment ago");
-    assert!(engine.exported(skipped("siem", 99_999)).is_err(), "no such entry");
-    assert!(engine.exported(skipped("no name", 1)).is_err());
-    let taken = (4..300).filter(|n| engine.exported(skipped("siem", *n)).is_ok()).count();
-    assert_eq!(taken as u32, SKIPS - 1, "what refuses more is not wrong about an entry");
-    let sinks = (0..40).filter(|n| engine.exported(skipped(&format!("s{n}"), 1)).is_ok()).count();
+    assert!(said(&mut engine, "siem", stalled(1)).is_err(), "something was said of it a moment ago");
+    assert!(said(&mut engine, "siem", skipped(99_999)).is_err(), "no such entry");
+    assert!(said(&mut engine, "no name", skipped(1)).is_err());
+    let taken = (6..300).filter(|n| said(&mut engine, "siem", skipped(*n)).is_ok()).count();
+    assert_eq!(taken as u32, SKIPS - 2, "what refuses more is not wrong about an entry");
+    let sinks = (0..40).filter(|n| said(&mut engine, &format!("s{n}"), skipped(1)).is_ok()).count();
     assert_eq!(sinks, SINKS - 2);
     let names: Vec<&str> = all(&mut engine).iter().map(|e| e.body.name()).filter(|n| n.starts_with("export")).collect();
     assert_eq!(names.len(), SKIPS as usize + 1 + sinks);
+}
+
+#[test]
+fn what_could_not_be_put_on_record_does_not_pass_for_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = dir.path().join("state");
+    let mut engine = engine(&state);
+    fill(&mut engine, 3);
+    let log = engine.lines(None, Duration::ZERO).expect("read").next.log;
+    // Counted, and cut off before it was on record.
+    for what in [skipped(1), stalled(1)] {
+        let remark = Remark { log: log.clone(), sink: "siem".to_owned(), what };
+        let mut heard = Heard { sinks: BTreeMap::new(), log: log.clone(), version: Heard::NEWEST };
+        assert!(heard.count(&remark, Timestamp::new(1_800_000, 0)).expect("counted"));
+        engine.store.write_own(EXPORTED, &heard).expect("written");
+        let before = all(&mut engine).len();
+        assert!(engine.exported(&remark).expect("taken"));
+        assert_eq!(all(&mut engine).len(), before + 1, "{remark:?}");
+    }
 }
 
 #[test]
@@ -104,10 +139,10 @@ fn an_outage_is_two_entries_however_often_it_is_said() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut engine = engine(&dir.path().join("state"));
     fill(&mut engine, 3);
-    for remark in [stalled(1), stalled(1), stalled(2), RESUMED(), RESUMED()] {
-        engine.exported(remark).expect("taken");
+    for what in [stalled(1), stalled(1), stalled(2), RESUMED, RESUMED] {
+        assert!(said(&mut engine, "siem", what).expect("taken"));
     }
-    assert!(engine.exported(stalled(2)).is_err(), "an outage a second is none");
+    assert!(said(&mut engine, "siem", stalled(2)).is_err(), "an outage a second is none");
     let all = all(&mut engine);
     let names: Vec<&str> = all.iter().map(|e| e.body.name()).filter(|n| n.starts_with("export")).collect();
     assert_eq!(names, ["export.stalled", "export.resumed"]);

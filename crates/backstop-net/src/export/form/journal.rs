@@ -1,8 +1,6 @@
 //! Fields for systemd-journald, by its native protocol (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>).
 
-use serde_json::Value;
-
-use super::{Room, own};
+use super::{Room, flat};
 use crate::export::record::Record;
 
 /// The fields of one message. The entry's line is `BACKSTOP_LINE`, where there is room.
@@ -24,19 +22,9 @@ pub fn fields(record: &Record, room: Room) -> Vec<u8> {
     if let Some(uid) = facts.uid {
         put("BACKSTOP_UID", &uid.to_string());
     }
-    if let Value::Object(own) = own(record, Room::Cut) {
-        for (key, value) in own.iter().filter(|(key, _)| *key != "cut") {
-            let key = format!("BACKSTOP_{}", key.to_ascii_uppercase());
-            match value {
-                Value::String(text) => put(&key, text),
-                Value::Number(n) => put(&key, &n.to_string()),
-                Value::Object(all) => {
-                    all.iter()
-                        .for_each(|(key, n)| put(&format!("BACKSTOP_{}", key.to_ascii_uppercase()), &n.to_string()));
-                }
-                _ => {}
-            }
-        }
+    for (key, value) in flat(record, "_") {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        put(&format!("BACKSTOP_{}", key.to_ascii_uppercase()), &text);
     }
     match room {
         Room::Whole => put("BACKSTOP_LINE", &record.line),

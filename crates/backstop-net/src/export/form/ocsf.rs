@@ -1,7 +1,7 @@
 //! OCSF 1.3.0 (<https://schema.ocsf.io/1.3.0/>): a command is a Process Activity, what was denied or banned a Detection Finding, a
 //! change of who may approve an Entity Management event; all else is a Base Event. The entry is in `unmapped`.
 
-use backstop_core::audit::Severity;
+use backstop_core::audit::{Body, Severity};
 use serde_json::{Value, json};
 
 use super::{Room, object, own};
@@ -9,6 +9,9 @@ use crate::export::record::{Outcome, Record};
 
 /// The version of the schema.
 const VERSION: &str = "1.3.0";
+
+/// Detection Finding.
+const FINDING: u32 = 2_004;
 
 /// A class with its category and the activity in it.
 struct Class {
@@ -22,6 +25,10 @@ pub fn event(record: &Record, room: Room) -> Value {
     let facts = record.facts();
     let Class { category, class, activity } = sorted(record.kind());
     let user = |uid: Option<u32>| object([("uid", json!(uid.map(|uid| uid.to_string())))]);
+    let mut unmapped = own(record, room);
+    if let Some(cwd) = &facts.cwd {
+        unmapped["cwd"] = json!(room.text(cwd));
+    }
     let mut event = object([
         ("activity_id", json!(activity)),
         ("category_uid", json!(category)),
@@ -42,15 +49,18 @@ pub fn event(record: &Record, room: Room) -> Value {
         ("severity_id", json!(severity(record.severity()))),
         (
             "status_id",
-            json!(match record.outcome() {
-                Outcome::Unknown => 0,
-                Outcome::Success => 1,
-                Outcome::Failure => 2,
+            // Of a finding it is how far people are with it: new, or resolved.
+            json!(match (class, activity, record.outcome()) {
+                (FINDING, 1, _) => 1,
+                (FINDING, ..) => 4,
+                (_, _, Outcome::Unknown) => 0,
+                (_, _, Outcome::Success) => 1,
+                (_, _, Outcome::Failure) => 2,
             }),
         ),
         ("time", json!(i64::try_from(record.nanos() / 1_000_000).unwrap_or_default())),
         ("type_uid", json!(class * 100 + activity)),
-        ("unmapped", own(record, room)),
+        ("unmapped", unmapped),
         // 99: none of the kinds that the schema knows.
         ("device", json!({ "hostname": record.host, "type_id": 99, "type": "guarded host" })),
     ]);
@@ -61,12 +71,7 @@ pub fn event(record: &Record, room: Room) -> Value {
     match class {
         1_007 => {
             let command = facts.command.as_deref().map(|t| room.text(t));
-            let process = object([
-                ("cmd_line", json!(command)),
-                ("uid", json!(facts.run)),
-                ("user", user(facts.uid)),
-                ("working_directory", json!(facts.cwd.as_deref().map(|t| room.text(t)))),
-            ]);
+            let process = object([("cmd_line", json!(command)), ("uid", json!(facts.run)), ("user", user(facts.uid))]);
             put("process", process);
             let asked = facts.by.or(facts.uid);
             let actor = object([
@@ -80,11 +85,22 @@ pub fn event(record: &Record, room: Room) -> Value {
                 put("exit_code", json!(code));
             }
         }
-        2_004 => put("finding_info", json!({ "title": record.kind(), "uid": record.leaf.hex() })),
+        FINDING => put("finding_info", json!({ "title": record.kind(), "uid": finding(record) })),
         3_004 => put("entity", json!({ "name": "people who may approve", "type": "People" })),
-        _ => {}
+        _ => put("activity_name", json!(record.kind())),
     }
     event
+}
+
+/// What a finding is called: what closes one calls it as what opened it did.
+fn finding(record: &Record) -> String {
+    match &record.entry.body {
+        Body::JailBanned { ban, .. } => ban.digest().hex(),
+        Body::JailCleared { ban, .. } => ban.hex(),
+        Body::HostFrozen { freeze, .. } => freeze.digest().hex(),
+        Body::HostThawed { freeze, .. } => freeze.hex(),
+        _ => record.leaf.hex(),
+    }
 }
 
 fn sorted(kind: &str) -> Class {
@@ -92,8 +108,8 @@ fn sorted(kind: &str) -> Class {
     match kind {
         "run.requested" | "run.nested" => of(1, 1_007, 1),
         "run.rehearsed" | "run.in-place" => of(1, 1_007, 2),
-        "run.denied" | "jail.banned" | "host.frozen" => of(2, 2_004, 1),
-        "jail.cleared" | "host.thawed" => of(2, 2_004, 3),
+        "run.denied" | "jail.banned" | "host.frozen" => of(2, FINDING, 1),
+        "jail.cleared" | "host.thawed" => of(2, FINDING, 3),
         "people.changed" => of(3, 3_004, 3),
         _ => of(0, 0, 99),
     }
@@ -111,7 +127,7 @@ const fn severity(severity: Severity) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::record::tests::several;
+    use super::super::super::record::tests::{of, several};
     use super::*;
 
     #[test]
@@ -136,5 +152,17 @@ mod tests {
                     )
             );
         }
+    }
+
+    #[test]
+    fn what_closes_a_finding_calls_it_by_its_name() {
+        let frozen = r#"{"host.frozen":{"freeze":{"at":"2026-11-22T16:20:04Z","by":7},"host":"db-1"}}"#;
+        let opened = event(&of(frozen), Room::Whole);
+        let uid = opened["finding_info"]["uid"].as_str().expect("a name").to_owned();
+        let Body::HostFrozen { freeze, .. } = of(frozen).entry.body else { panic!("a freeze") };
+        let thawed = json!({ "host.thawed": { "freeze": freeze.digest(), "host": "db-1", "uid": 7 } }).to_string();
+        let closed = event(&of(&thawed), Room::Whole);
+        assert_eq!(closed["finding_info"]["uid"], uid.as_str());
+        assert_eq!([&opened, &closed].map(|e| e["status_id"].as_u64()), [Some(1), Some(4)]);
     }
 }

@@ -4,7 +4,7 @@
 use backstop_core::audit::Severity;
 use serde_json::{Map, Value, json};
 
-use super::{Room, own};
+use super::{Room, flat};
 use crate::export::record::Record;
 
 /// The request that carries these records, all of which are of one log.
@@ -47,17 +47,7 @@ pub fn record(record: &Record, room: Room) -> Value {
             put(key, value);
         }
     }
-    // Flat, as attributes are; the entry itself is there already.
-    if let Value::Object(own) = own(record, Room::Cut) {
-        for (key, value) in own.into_iter().filter(|(key, _)| key != "cut") {
-            match value {
-                Value::Object(all) => {
-                    all.into_iter().for_each(|(under, value)| put(&format!("backstop.{key}.{under}"), value));
-                }
-                value => put(&format!("backstop.{key}"), value),
-            }
-        }
-    }
+    flat(record, ".").into_iter().for_each(|(key, value)| put(&format!("backstop.{key}"), value));
     if room == Room::Cut {
         put("backstop.cut", json!(true));
     } else if !facts.rules.is_empty() {

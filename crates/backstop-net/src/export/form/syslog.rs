@@ -1,9 +1,10 @@
 //! Syslog messages (RFC 5424): the facts as structured data, what is said as the message. The entry itself is not in it: many
 //! receivers cut at 8 KiB, and say nothing.
 
+use backstop_core::quoted::repaints;
 use backstop_core::time::Timestamp;
 
-use super::{Room, own};
+use super::{Room, flat};
 use crate::export::record::Record;
 
 /// The name of the structured data. 32473 is the number for examples (RFC 5612): Backstop has none of its own.
@@ -15,25 +16,24 @@ const LONGEST: usize = 256;
 /// The message, with the facility by its number.
 pub fn message(record: &Record, facility: u8) -> String {
     let facts = record.facts();
-    let mut data = String::new();
+    let (mut data, mut cut) = (String::new(), false);
     let mut put = |key: &str, value: &str| {
-        data.push_str(&format!(" {key}=\"{}\"", escaped(value)));
+        let (value, short) = escaped(value);
+        cut |= short;
+        data.push_str(&format!(" {key}=\"{value}\""));
     };
     put("outcome", record.outcome().name());
     if let Some(uid) = facts.uid {
         put("uid", &uid.to_string());
     }
-    if let serde_json::Value::Object(own) = own(record, Room::Cut) {
-        for (key, value) in own.iter().filter(|(key, _)| *key != "cut") {
-            match value {
-                serde_json::Value::String(text) => put(key, text),
-                serde_json::Value::Number(n) => put(key, &n.to_string()),
-                serde_json::Value::Object(all) => all.iter().for_each(|(key, value)| put(key, &value.to_string())),
-                _ => {}
-            }
-        }
+    for (key, value) in flat(record, "_") {
+        put(&key, value.as_str().map_or_else(|| value.to_string(), str::to_owned).as_str());
     }
-    let said = Room::Cut.text(&record.message());
+    let message = record.message();
+    let said = Room::Cut.text(&message);
+    if cut || said != message {
+        data.push_str(" cut=\"true\"");
+    }
     let (priority, at) = (u16::from(facility) * 8 + record.severity() as u16, moment(record.entry.at));
     // A BOM says that it is UTF-8 (6.4).
     format!("<{priority}>1 {at} {} backstop - {} [{DATA}{data}] \u{feff}{said}", name(&record.host), record.kind())
@@ -51,17 +51,22 @@ fn name(text: &str) -> String {
     if name.is_empty() { "-".to_owned() } else { name }
 }
 
-/// A value of structured data (6.3.3): three characters are escaped. What could move a screen's cursor is left out.
-fn escaped(value: &str) -> String {
+/// A value of structured data (6.3.3), and whether it was cut: three characters are escaped. What could repaint a screen is
+/// replaced.
+fn escaped(value: &str) -> (String, bool) {
     let mut out = String::new();
     for c in value.chars().take(LONGEST) {
         match c {
             '"' | '\\' | ']' => out.extend(['\\', c]),
-            c if c.is_control() => out.push('?'),
+            c if repaints(c) => out.push('?'),
             c => out.push(c),
         }
     }
-    out
+    let cut = value.chars().nth(LONGEST).is_some();
+    if cut {
+        out.push('…');
+    }
+    (out, cut)
 }
 
 #[cfg(test)]

@@ -26,17 +26,25 @@ impl Log for Page {
         let log = self.0.lock().expect("a shelf").log.unwrap_or(LOG);
         let all: Vec<String> = whole().into_iter().map(|record| record.line).collect();
         let end = all.len() as u64;
-        let entry = from.filter(|mark| mark.log == log).map_or(0, |mark| mark.entry);
-        if entry == end && from.is_some() {
+        let Some(from) = from else {
+            let next = Mark { entry: 0, log: log.to_owned() };
+            return Ok(Lines { end, host: "db-1".to_owned(), lines: Vec::new(), next });
+        };
+        let entry = if from.log == log { from.entry } else { 0 };
+        if entry == end {
             return Err("done".to_owned());
         }
         let lines = all.into_iter().skip(entry as usize).collect();
         Ok(Lines { end, host: "db-1".to_owned(), lines, next: Mark { entry: end, log: log.to_owned() } })
     }
-    fn exported(&mut self, remark: Remark) -> Result<bool, String> {
+    fn exported(&mut self, remark: &Remark) -> Result<Heard, String> {
         assert!(remark.is_sound(), "{remark:?}");
-        self.0.lock().expect("a shelf").said.push(remark.what);
-        Ok(true)
+        let mut shelf = self.0.lock().expect("a shelf");
+        if remark.log != shelf.log.unwrap_or(LOG) {
+            return Ok(Heard::Other);
+        }
+        shelf.said.push(remark.what.clone());
+        Ok(Heard::Taken)
     }
 }
 
@@ -53,7 +61,7 @@ fn settings(from: &str) -> config::Sink {
 }
 
 /// Feeds a sink until the log has no more.
-fn plays(mut sink: Told, shelf: Shelf, mut kept: Option<Cursor>, from: &str) -> Played {
+fn plays(mut sink: Told, shelf: Shelf, kept: Option<Cursor>, from: &str) -> Played {
     let dir = tempfile::tempdir().expect("a directory");
     let cursors = Cursors::open(dir.path()).expect("cursors");
     let (config, shelf, mut still) = (settings(from), Arc::new(Mutex::new(shelf)), Still::default());
@@ -68,12 +76,17 @@ fn plays(mut sink: Told, shelf: Shelf, mut kept: Option<Cursor>, from: &str) -> 
     };
     let feed = Feed { config: &config, cursors: &cursors, open: &open, say: &|_| () };
     let (mut pump, mut pause) = (Pump::new(&mut sink, &mut still), PAUSES.0);
-    while feed.go_on(&mut pump, &mut kept, &mut pause).err().as_deref() != Some("done") {
-        pump.pace().wait(pause);
+    let mut state = State { cursor: kept, fresh: false };
+    loop {
+        match feed.go_on(&mut pump, &mut state, &mut pause).err().as_deref() {
+            Some("done") => break,
+            Some(why) if why.contains("not what was copied") => break,
+            _ => pump.pace().wait(pause),
+        }
     }
     let cursor: Option<Cursor> = cursors.read("siem").expect("read");
-    assert!(cursor.is_none() || cursor == kept, "what is kept is what is known");
-    Played { cursor: kept, still, shelf: std::mem::take(&mut *shelf.lock().expect("a shelf")), sink }
+    assert_eq!(cursor, state.cursor, "what is kept is what is known");
+    Played { cursor, still, shelf: std::mem::take(&mut *shelf.lock().expect("a shelf")), sink }
 }
 
 fn all() -> Vec<u64> {
@@ -104,6 +117,20 @@ fn what_a_sink_has_is_not_sent_again_and_another_log_is_from_its_beginning() {
     let played = plays(told(takes), shelf, Some(kept), "now");
     assert_eq!(played.sink.took, all());
     assert_eq!(played.cursor.expect("kept").next.log, "backstop/35");
+}
+
+#[test]
+fn a_log_that_was_changed_where_it_was_copied_is_copied_no_further() {
+    let leaf = whole()[3].leaf;
+    let at = |entry: u64| Cursor { leaf: Some(leaf), ..Cursor::new(Mark { entry, log: LOG.to_owned() }) };
+    let played = plays(told(takes), Shelf::default(), Some(at(4)), "beginning");
+    assert_eq!(played.sink.took, all()[4..], "it is as it was");
+    assert_eq!(played.cursor.and_then(|c| c.leaf), whole().last().map(|record| record.leaf));
+    let played = plays(told(takes), Shelf::default(), Some(at(5)), "beginning");
+    assert!(played.sink.took.is_empty());
+    let why = "entry 4 of the audit log is not what was copied".to_owned();
+    assert_eq!(played.shelf.said, [Said::Stalled { entry: 5, why: why.clone() }]);
+    assert_eq!(played.cursor.and_then(|c| c.failing).map(|failing| failing.why), Some(why));
 }
 
 #[test]

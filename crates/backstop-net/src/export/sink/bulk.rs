@@ -46,6 +46,15 @@ struct Why {
     reason: String,
 }
 
+impl Why {
+    /// Not what is wrong with the index, or the cluster: "maximum shards open" is a 400 as well.
+    fn is_of_the_document(&self) -> bool {
+        const TYPES: [&str; 3] =
+            ["document_parsing_exception", "mapper_parsing_exception", "strict_dynamic_mapping_exception"];
+        TYPES.contains(&self.r#type.as_str()) || self.reason.contains("immense term")
+    }
+}
+
 impl Bulk {
     pub fn new(to: &config::Bulk) -> Result<Self, String> {
         let trust = Trust::read(&to.tls)?;
@@ -93,9 +102,12 @@ impl Sink for Bulk {
     }
 
     fn probe(&mut self) -> Result<(), Miss> {
-        // Without a document it is asked for what it refuses, by whom it knows: 400 and not 401 or 403.
+        // Without a document it refuses, in its own words: so it is there, and knows who asks. Whether he may write, and whether
+        // the stream is there, the first document shows.
         let answer = self.probe.post(&self.headers(), "application/x-ndjson", b"\n")?;
-        if answer.status == 400 { Ok(()) } else { settled(&answer) }
+        let said = String::from_utf8_lossy(&answer.body);
+        let own = ["no requests added", "request body is required"].iter().any(|words| said.contains(words));
+        if answer.status == 400 && own { Ok(()) } else { settled(&answer) }
     }
 }
 
@@ -107,7 +119,8 @@ fn fate(created: &Created) -> Fate {
     match created.status {
         200..=299 => Fate::Taken,
         409 => Fate::Known,
-        400 | 413 => Fate::Refused(why(&created.status.to_string())),
+        400 if created.error.as_ref().is_some_and(Why::is_of_the_document) => Fate::Refused(why("400")),
+        413 => Fate::Refused(why("413")),
         other => Fate::Again(why(&other.to_string())),
     }
 }
@@ -120,13 +133,14 @@ mod tests {
     fn each_document_has_its_own_fate() {
         let text = r#"{"items":[{"create":{"status":201}},{"create":{"status":409,"error":{"type":"version_conflict_engine_exception"}}},
             {"create":{"status":400,"error":{"type":"document_parsing_exception","reason":"no date"}}},
-            {"create":{"status":429,"error":{"type":"es_rejected_execution_exception"}}},{"create":{"status":403}}]}"#;
+            {"create":{"status":429,"error":{"type":"es_rejected_execution_exception"}}},{"create":{"status":403}},
+            {"create":{"status":400,"error":{"type":"validation_exception","reason":"maximum shards open"}}}]}"#;
         let said: Answered = serde_json::from_str(text).expect("an answer");
         let fates: Vec<Fate> = said.items.iter().map(|item| fate(&item.create)).collect();
         assert_eq!(fates[..2], [Fate::Taken, Fate::Known]);
         assert_eq!(fates[2], Fate::Refused("400 document_parsing_exception: no date".to_owned()));
         assert!(matches!(&fates[3], Fate::Again(why) if why.starts_with("429")));
-        // Rights can be given.
-        assert!(matches!(&fates[4], Fate::Again(_)));
+        // Rights can be given, and shards.
+        assert!(matches!(&fates[4], Fate::Again(_)) && matches!(&fates[5], Fate::Again(_)));
     }
 }

@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 
+use rustix::fs::Access;
 use serde_json::Value;
 
 use super::{Fate, Limits, Shaped, Sink};
@@ -27,11 +28,16 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub fn new(to: &config::Files) -> Result<Self, String> {
-        let dir = to.dir.clone();
-        let make = || DirBuilder::new().recursive(true).mode(0o750).create(&dir);
-        make().map_err(|e| format!("{} can't be made: {e}", dir.display()))?;
-        Ok(Self { dir, days: to.days })
+    pub fn new(to: &config::Files) -> Self {
+        Self { dir: to.dir.clone(), days: to.days }
+    }
+
+    /// Nobody else writes there while this is held: what sends again what was lost may be at work beside the exporter.
+    fn alone(&self) -> io::Result<File> {
+        DirBuilder::new().recursive(true).mode(0o750).create(&self.dir)?;
+        let lock = File::options().create(true).append(true).mode(0o640).open(self.dir.join(".lock"))?;
+        lock.lock()?;
+        Ok(lock)
     }
 
     /// The files of days, oldest first.
@@ -70,6 +76,7 @@ impl Files {
     }
 
     fn write(&self, batch: &[Shaped], fates: &mut Vec<Fate>) -> io::Result<()> {
+        let _alone = self.alone()?;
         let mut written: Option<(String, u64)> = None;
         let newest = self.all()?.pop();
         // A file's name is never older than one that is there, also where the clock went back: what was written last is
@@ -89,14 +96,12 @@ impl Files {
         }
         let (mut open, mut known): (Option<(String, File)>, usize) = (None, 0);
         for one in batch {
-            let event: Value = serde_json::from_slice(&one.bytes)?;
-            let log = event["metadata"]["log_name"].as_str().unwrap_or_default();
-            if written.as_ref().is_some_and(|(of, at)| of == log && one.index <= *at) {
+            if written.as_ref().is_some_and(|(of, at)| *of == one.log && one.index <= *at) {
                 fates.push(Fate::Known);
                 known += 1;
                 continue;
             }
-            today = today.max(day(&event));
+            today = today.max(day(one));
             if open.as_ref().is_none_or(|(of, _)| *of != today) {
                 if let Some((_, file)) = &open {
                     file.sync_data()?;
@@ -132,9 +137,8 @@ fn of_day(name: &str) -> String {
 }
 
 /// The day of an event, by its own clock.
-fn day(event: &Value) -> String {
-    let seconds = event["time"].as_i64().unwrap_or_default().div_euclid(1_000);
-    backstop_core::time::Timestamp::new(seconds, 0).to_string().chars().take(10).collect()
+fn day(one: &Shaped) -> String {
+    one.at.to_string().chars().take(10).collect()
 }
 
 impl Sink for Files {
@@ -151,9 +155,11 @@ impl Sink for Files {
     }
 
     fn probe(&mut self) -> Result<(), Miss> {
-        let path = self.dir.join(".probe");
-        let tried = File::create(&path).and_then(|_| fs::remove_file(&path));
-        tried.map_err(|e| Miss::again(format!("{}: {e}", self.dir.display())))
+        // Nothing is made: what somebody else tries must not be in the exporter's way. A directory that is not there yet it makes
+        // itself.
+        let there = self.dir.ancestors().find(|dir| dir.exists()).unwrap_or(&self.dir);
+        let may = rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK);
+        may.map_err(|e| Miss::again(format!("{}: {e}", there.display())))
     }
 }
 
@@ -164,7 +170,7 @@ mod tests {
     use super::*;
 
     fn files(dir: &std::path::Path, days: Option<usize>) -> Files {
-        Files::new(&config::Files { dir: dir.to_owned(), days }).expect("ready")
+        Files::new(&config::Files { dir: dir.to_owned(), days })
     }
 
     fn batch(files: &Files) -> Vec<Shaped> {
@@ -199,13 +205,13 @@ mod tests {
         // A single line longer than what is read at once is found as well.
         let long = Shaped {
             index: 99,
-            leaf: String::new(),
             bytes: {
                 let mut event: Value = serde_json::from_slice(&batch[0].bytes).expect("JSON");
                 event["metadata"]["sequence"] = 99.into();
                 event["message"] = "x".repeat(200_000).into();
                 event.to_string().into_bytes()
             },
+            ..batch[0].clone()
         };
         fates.clear();
         files.send(std::slice::from_ref(&long), &mut fates).expect("written");
@@ -221,8 +227,8 @@ mod tests {
         let on = |index: u64, day: i64| {
             let mut event: Value = serde_json::from_slice(&one.bytes).expect("JSON");
             event["metadata"]["sequence"] = index.into();
-            event["time"] = (day * 86_400_000).into();
-            Shaped { index, leaf: String::new(), bytes: event.to_string().into_bytes() }
+            let at = backstop_core::time::Timestamp::new(day * 86_400, 0);
+            Shaped { at, index, bytes: event.to_string().into_bytes(), ..one.clone() }
         };
         // The fourth is of a day that was before.
         for (index, day) in [(1, 20_000), (2, 20_001), (3, 20_002), (4, 20_000), (4, 20_000)] {
@@ -231,6 +237,8 @@ mod tests {
         assert_eq!(files.all().expect("listed"), ["backstop-2024-10-05.ocsf.jsonl", "backstop-2024-10-06.ocsf.jsonl"]);
         let newest = fs::read_to_string(dir.path().join("backstop-2024-10-06.ocsf.jsonl")).expect("read");
         assert_eq!(newest.lines().count(), 2, "the clock went back, and nothing is lost or doubled");
-        assert!(files.probe().is_ok() && !dir.path().join(".probe").exists());
+        assert!(files.probe().is_ok());
+        let mut new = Files::new(&config::Files { dir: dir.path().join("not/yet"), days: None });
+        assert!(new.probe().is_ok() && !dir.path().join("not").exists(), "it is tried, and nothing is made");
     }
 }

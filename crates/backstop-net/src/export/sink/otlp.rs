@@ -16,7 +16,6 @@ use crate::trust::Trust;
 pub(super) struct Otlp {
     http: Http,
     headers: Vec<(String, String)>,
-    host: std::cell::RefCell<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -46,17 +45,20 @@ impl Otlp {
         let headers = to.header_files.iter().map(|(name, file)| Ok((name.clone(), secret(file)?)));
         let headers = headers.collect::<Result<_, String>>()?;
         let url = format!("{}/v1/logs", to.url.trim_end_matches('/'));
-        Ok(Self { http: Http::new(&url, NAME, PATIENCE, &trust), headers, host: Default::default() })
+        Ok(Self { http: Http::new(&url, NAME, PATIENCE, &trust), headers })
     }
 
-    fn request(&self, records: &[Value]) -> Result<Partial, Miss> {
+    fn request(&self, host: &str, records: &[Value]) -> Result<Partial, Miss> {
         let headers: Vec<(&str, &str)> = self.headers.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        let body = otlp::request(&self.host.borrow(), records).to_string();
+        let body = otlp::request(host, records).to_string();
         let answer = self.http.post(&headers, "application/json", body.as_bytes())?;
         settled(&answer)?;
-        // An empty answer says that all went well, and so does one that says nothing of the kind.
-        let said: Answered = serde_json::from_slice(&answer.body).unwrap_or_default();
-        Ok(said.partial_success)
+        // An empty answer says that all went well. What is no answer of the protocol's is a page in between.
+        if answer.body.is_empty() {
+            return Ok(Partial::default());
+        }
+        let said: Result<Answered, _> = serde_json::from_slice(&answer.body);
+        said.map(|said| said.partial_success).map_err(|e| Miss::again(format!("the answer is none of OTLP's: {e}")))
     }
 }
 
@@ -67,14 +69,14 @@ impl Sink for Otlp {
     }
 
     fn shape(&self, record: &Record, room: Room) -> Vec<u8> {
-        record.host.clone_into(&mut self.host.borrow_mut());
         otlp::record(record, room).to_string().into_bytes()
     }
 
     fn send(&mut self, batch: &[Shaped], fates: &mut Vec<Fate>) -> Result<(), Miss> {
         let parse = |one: &Shaped| serde_json::from_slice(&one.bytes).unwrap_or_default();
         let records: Vec<Value> = batch.iter().map(parse).collect();
-        let partial = self.request(&records)?;
+        let host = batch.first().map_or("", |one| one.host.as_str());
+        let partial = self.request(host, &records)?;
         match (partial.rejected(), batch.len()) {
             (0, _) => fates.extend(batch.iter().map(|_| Fate::Taken)),
             (_, 1) => fates.push(Fate::Refused(Miss::again(format!("refused: {}", partial.error_message)).why)),
@@ -83,7 +85,7 @@ impl Sink for Otlp {
             }
             _ => {
                 for record in &records {
-                    let partial = self.request(std::slice::from_ref(record))?;
+                    let partial = self.request(host, std::slice::from_ref(record))?;
                     let why = || Miss::again(format!("refused: {}", partial.error_message)).why;
                     fates.push(if partial.rejected() == 0 { Fate::Known } else { Fate::Refused(why()) });
                 }
@@ -93,6 +95,6 @@ impl Sink for Otlp {
     }
 
     fn probe(&mut self) -> Result<(), Miss> {
-        self.request(&[]).map(drop)
+        self.request("", &[]).map(drop)
     }
 }

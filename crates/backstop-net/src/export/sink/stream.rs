@@ -1,8 +1,9 @@
 //! A connection for protocols that answer nothing, by TCP or TLS. What is written is known to have come through when the
 //! other side, told that nothing follows, ends the connection without a complaint: it has read all of it, or the kernel would
-//! have reset it. So each batch has a connection of its own.
+//! have reset it. By TLS that end is a message of the protocol (`close_notify`, which RFC 5425 4.4 demands), that nobody in between
+//! can say. So each batch has a connection of its own.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,11 +46,11 @@ impl Stream {
         })
     }
 
-    fn connect(&self) -> io::Result<TcpStream> {
+    fn connect(&self, until: Instant) -> io::Result<Timed> {
         let mut failed = io::Error::new(io::ErrorKind::NotFound, "no such host");
         for address in (self.host.trim_matches(['[', ']']), self.port).to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, CONNECT) {
-                Ok(stream) => return Ok(stream),
+                Ok(stream) => return Ok(Timed { stream, until }),
                 Err(e) => failed = e,
             }
         }
@@ -57,32 +58,59 @@ impl Stream {
     }
 
     fn deliver(&self, bytes: &[u8]) -> io::Result<()> {
-        let until = Instant::now() + PATIENCE;
-        let mut tcp = self.connect()?;
-        tcp.set_read_timeout(Some(PATIENCE))?;
-        tcp.set_write_timeout(Some(PATIENCE))?;
-        if let Some(config) = &self.tls {
-            let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
-            let mut session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
-            let mut tls = rustls::Stream::new(&mut session, &mut tcp);
-            tls.write_all(bytes)?;
-            tls.flush()?;
-            session.send_close_notify();
-            while session.wants_write() {
-                session.write_tls(&mut tcp)?;
-            }
-        } else {
+        let mut tcp = self.connect(Instant::now() + PATIENCE)?;
+        let Some(config) = &self.tls else {
             tcp.write_all(bytes)?;
-        }
-        tcp.shutdown(Shutdown::Write)?;
-        // What it still says is read, and means nothing; its end does.
-        let mut buffer = [0; 4_096];
-        while tcp.read(&mut buffer)? > 0 {
-            if Instant::now() > until {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-        }
-        Ok(())
+            tcp.stream.shutdown(Shutdown::Write)?;
+            return drain(&mut tcp);
+        };
+        let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
+        let mut session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+        let mut tls = rustls::Stream::new(&mut session, &mut tcp);
+        tls.write_all(bytes)?;
+        tls.flush()?;
+        tls.conn.send_close_notify();
+        // Its own word that it ends: whoever stands between could end the connection as well. And in TLS 1.3 only here
+        // it says what it makes of our certificate.
+        drain(&mut tls)
+    }
+}
+
+/// What the other side still says is read, and means nothing; that it has ended does. An end that is none is an error.
+fn drain(from: &mut impl Read) -> io::Result<()> {
+    let mut buffer = [0; 4_096];
+    while from.read(&mut buffer)? > 0 {}
+    Ok(())
+}
+
+/// A connection that is over at a moment, however slowly the other side goes on.
+struct Timed {
+    stream: TcpStream,
+    until: Instant,
+}
+
+impl Timed {
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }
 
