@@ -320,6 +320,9 @@ pub enum Body {
         digest: Digest,
         /// True where the last good set holds, with what of today's tightens it.
         fallback: bool,
+        /// True where something is wrong with the files of this machine, which root alone writes.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        machine: bool,
         /// What is wrong with it.
         refusals: Vec<Refusal>,
     },

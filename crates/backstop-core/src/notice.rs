@@ -154,6 +154,8 @@ pub enum What {
     Denied,
     /// The guard was stopped.
     Stopped,
+    /// It watches again.
+    Started,
     /// What a crash left at the end of the audit log was put right.
     Mended,
     /// The guard has not answered the notifier for long; or, with `back`, does again. Of this there is no entry.
@@ -243,7 +245,7 @@ impl What {
             Self::Ended { .. } => Some(Kind::Ended),
             Self::PeopleChanged { .. } => Some(Kind::PeopleChanged),
             Self::Rules { .. } => Some(Kind::Policy),
-            Self::Stopped | Self::Mended | Self::Away { .. } => Some(Kind::Guard),
+            Self::Stopped | Self::Started | Self::Mended | Self::Away { .. } => Some(Kind::Guard),
             Self::Denied => Some(Kind::Denied),
             Self::BrokeGlass { .. }
             | Self::Reviewed { .. }
@@ -305,9 +307,10 @@ impl Notice {
             {
                 What::Rules { refused: false }
             }
-            Body::PolicyRefused { .. } => What::Rules { refused: true },
+            Body::PolicyRefused { machine: true, .. } => What::Rules { refused: true },
             Body::RunDenied { .. } => What::Denied,
             Body::GuardStopped { .. } => What::Stopped,
+            Body::GuardStarted { .. } => What::Started,
             Body::AuditRecovered { .. } => What::Mended,
             _ => return None,
         };
@@ -330,15 +333,20 @@ impl Notice {
                 (host.to_owned(), format!("the audit log arrives again by {sink}"))
             }
             (Body::RunDenied { run }, _) => (host.to_owned(), format!("{run}, nothing of it took effect")),
+            // In our own words: a file's name, and what is wrong with it, may be an agent's.
+            (Body::PolicyRefused { fallback, .. }, _) => {
+                let then = if *fallback { "the last good ones hold" } else { "everything is denied" };
+                (host.to_owned(), format!("this machine's rules can't be loaded, {then}"))
+            }
             (
                 Body::PolicyLoaded { .. }
-                | Body::PolicyRefused { .. }
                 | Body::GuardStopped { .. }
+                | Body::GuardStarted { .. }
                 | Body::AuditRecovered { .. },
                 _,
             ) => (host.to_owned(), entry.body.in_words()),
             (_, Some(question)) => (question.host.clone(), question.summary.clone()),
-            (_, None) => (String::new(), "a request that is not kept any more".to_owned()),
+            (_, None) => (host.to_owned(), "a request that is not kept any more".to_owned()),
         };
         Some(Self {
             at: entry.at,
@@ -401,7 +409,9 @@ impl Notice {
             What::Thawed => Some(("frozen".to_owned(), true)),
             What::Stalled { sink } => Some((format!("export {sink}"), false)),
             What::Resumed { sink } => Some((format!("export {sink}"), true)),
-            What::Away { back } => Some(("guard".to_owned(), *back)),
+            What::Away { back } => Some(("guard away".to_owned(), *back)),
+            What::Stopped => Some(("guard stopped".to_owned(), false)),
+            What::Started => Some(("guard stopped".to_owned(), true)),
             What::Banned { ban, .. } => Some((format!("ban {ban}"), false)),
             What::Cleared { ban } => Some((format!("ban {ban}"), true)),
             What::Decided { .. }
@@ -410,9 +420,21 @@ impl Notice {
             | What::PeopleChanged { .. }
             | What::Rules { .. }
             | What::Denied
-            | What::Stopped
             | What::Mended
             | What::Test => None,
+        }
+    }
+
+    /// Of what ends a matter, the kind and the severity of what began it.
+    pub const fn opener(&self) -> Option<(Option<Kind>, Severity)> {
+        match self.what {
+            What::Approved { .. } | What::Ended { .. } => Some((Some(Kind::Asked), Severity::Warning)),
+            What::Thawed => Some((None, Severity::Alert)),
+            What::Cleared { .. } => Some((None, Severity::Warning)),
+            What::Resumed { .. } => Some((None, Severity::Error)),
+            What::Away { back: true } => Some((Some(Kind::Guard), Severity::Alert)),
+            What::Started => Some((Some(Kind::Guard), Severity::Warning)),
+            _ => None,
         }
     }
 
@@ -445,6 +467,7 @@ impl Notice {
             What::Rules { .. } => "rules changed".to_owned(),
             What::Denied => "denied".to_owned(),
             What::Stopped => "GUARD STOPPED".to_owned(),
+            What::Started => "guard started".to_owned(),
             What::Mended => "log put right".to_owned(),
             What::Away { back: false } => "GUARD AWAY".to_owned(),
             What::Away { .. } => "guard back".to_owned(),
@@ -509,6 +532,7 @@ impl Notice {
                 }
             }
             What::Rules { .. } => line("look", &format!("on {}: backstop policy show", self.host)),
+            What::Started => {}
             What::Stopped | What::Mended | What::Away { .. } => {
                 line("look", &format!("on {}: backstop audit verify", self.host));
             }

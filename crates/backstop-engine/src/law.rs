@@ -112,6 +112,15 @@ impl Standing {
         }
     }
 
+    /// True where something is wrong with files that root alone writes.
+    fn is_the_machines(&self) -> bool {
+        let of = |source: &Source, at: &str| {
+            at.strip_prefix(&source.name).is_some_and(|line| line.is_empty() || line.starts_with(':'))
+        };
+        let own = self.sources.iter().filter(|s| matches!(s.layer, Layer::Profile | Layer::System));
+        own.into_iter().any(|source| self.refusals().iter().any(|refusal| of(source, &refusal.at)))
+    }
+
     /// A remark for the run's record: earlier rules than today's hold.
     pub fn note(&self) -> Option<String> {
         let first = self.law.as_ref().ok().and(self.refusals.first())?;
@@ -243,7 +252,13 @@ fn finish(law: Result<Law, Vec<Refusal>>, refusals: Vec<Refusal>, sources: Vec<S
                 Body::PolicyLoaded { digest, rules: law.rules().count() as u64, sources: standing.files() }
             }
             Ok(_) | Err(_) => {
-                Body::PolicyRefused { digest, fallback: standing.law.is_ok(), refusals: standing.refusals().to_vec() }
+                let refusals = standing.refusals().to_vec();
+                Body::PolicyRefused {
+                    digest,
+                    fallback: standing.law.is_ok(),
+                    machine: standing.is_the_machines(),
+                    refusals,
+                }
             }
         });
     }

@@ -289,11 +289,16 @@ impl Channel {
         Ok(Self { name, events, least: least.unwrap_or(Severity::Debug), way })
     }
 
-    /// True where a notice is told by it. Whoever hears that something begins hears of its end, however little that matters.
+    /// True where a notice is told by it. An end matters as much as its beginning did. Where alarms are opened, each that was is
+    /// closed, and nothing is one that is a moment and no more than worth knowing.
     pub fn wants(&self, notice: &Notice) -> bool {
-        let over = notice.matter().is_some_and(|(_, over)| over);
-        let matters = notice.severity <= self.least || over || notice.what == What::Test;
-        matters && notice.what.kind().is_none_or(|kind| self.events.contains(&kind))
+        let kind = |kind: Option<Kind>| kind.is_none_or(|kind| self.events.contains(&kind));
+        let alarms = matches!(self.way, Way::Pagerduty(_) | Way::Alertmanager(_));
+        let opener = notice.opener();
+        let severity = opener.map_or(notice.severity, |(_, severity)| severity);
+        let closes = alarms && opener.is_some_and(|(of, _)| kind(of));
+        let idle = alarms && notice.matter().is_none() && notice.severity > Severity::Warning;
+        notice.what == What::Test || (severity <= self.least && !idle && (kind(notice.what.kind()) || closes))
     }
 }
 
@@ -373,6 +378,35 @@ mod tests {
         assert_eq!(config.channels.iter().map(|c| c.wants(&ended)).collect::<Vec<_>>(), [true, false]);
         let notice = Notice { code: Some("0a1b2c3d".to_owned()), ..notice };
         assert_eq!(config.link(&notice).as_deref(), Some("https://c.example/0a1b2c3d"));
+    }
+
+    #[test]
+    fn whoever_opens_an_alarm_closes_it_and_nobody_else_hears_of_ends_alone() {
+        let channel = |more: &str, way: &str| {
+            let text = format!("[[channel]]\nname = 'x'\n{more}\n{way}\n");
+            Config::parse(&text).expect("settings").channels.remove(0)
+        };
+        let (pager, chat) = ("pagerduty = { key_file = '/k' }", "slack = { url_file = '/k' }");
+        let of = |what: What, severity: Severity| {
+            let now = backstop_core::time::Timestamp::new(0, 0);
+            Notice { severity, what, code: Some("0a1b2c3d".to_owned()), ..Notice::test("db-1", now) }
+        };
+        let asked = of(What::Asked { needs: String::new() }, Severity::Warning);
+        let approved = of(What::Approved { by: Vec::new(), broke_glass: None }, Severity::Notice);
+        let denied = of(What::Denied, Severity::Warning);
+        let changed = of(What::Rules { refused: false }, Severity::Notice);
+        let all = [&asked, &approved, &denied, &changed];
+        for (more, way, wants) in [
+            ("", chat, [true, true, false, true]),
+            ("events = ['asked']", chat, [true, false, false, false]),
+            ("least = 'alert'", chat, [false, false, false, false]),
+            ("least = 'warning'\nevents = ['asked', 'approved', 'denied']", chat, [true, true, true, false]),
+            ("events = ['asked', 'denied', 'policy']", pager, [true, true, true, false]),
+            ("least = 'alert'", pager, [false, false, false, false]),
+        ] {
+            let channel = channel(more, way);
+            assert_eq!(all.map(|notice| channel.wants(notice)), wants, "{more} {way}");
+        }
     }
 
     #[test]

@@ -57,6 +57,7 @@ pub fn of(notice: &Notice, link: Option<&str>) -> Vec<u8> {
         What::Rules { .. } => "policy.loaded",
         What::Denied => "run.denied",
         What::Stopped => "guard.stopped",
+        What::Started => "guard.started",
         What::Mended => "audit.recovered",
         What::Away { back: false } => "guard.away",
         What::Away { .. } => "guard.back",

@@ -7,6 +7,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use backstop_core::notice::Mark;
+use backstop_core::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,9 @@ pub struct Cursors {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Told {
+    /// That the guard does not answer since then was told, and that it does again was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away: Option<Timestamp>,
     /// From where on it was not told yet.
     pub next: Mark,
     /// The format's version: 1.
@@ -134,7 +138,7 @@ mod tests {
         let cursors = Cursors::open(&state).expect("opened");
         assert!(is_at_work(&state) && !is_at_work(dir.path()));
         assert_eq!(cursors.read::<Told>("oncall").expect("read"), None);
-        let mark = |entry: u64| Told { next: Mark { entry, log: "db-1".to_owned() }, version: 1 };
+        let mark = |entry: u64| Told { away: None, next: Mark { entry, log: "db-1".to_owned() }, version: 1 };
         cursors.write("oncall", &mark(7)).expect("written");
         cursors.write("oncall", &mark(8)).expect("written");
         assert_eq!(Cursors::open(&state).expect_err("taken").kind(), io::ErrorKind::ResourceBusy);

@@ -1,6 +1,8 @@
 //! Tells people, channel by channel, each in a thread and by connections of its own: one that is slow or away keeps none
 //! of the others. What was told is never told again because that could not be put on record.
 
+mod watch;
+
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,14 +16,12 @@ use crate::config::Config;
 use crate::deliver::{Miss, Outcome, Pace, deliver, wanted};
 use crate::heartbeat::Heartbeat;
 use crate::place::{Cursors, Told};
+use watch::Watch;
 
 /// How long is waited for something to tell, at a time.
 const WAIT: Duration = Duration::from_secs(20);
 /// The pause after something went wrong with the records: at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// So long the records may not answer before people are told: twice what the guard's signs of life are apart, and more than a
-/// restart takes.
-const AWAY: Duration = Duration::from_secs(180);
 /// So long it is tried to tell that, before it is looked whether they answer again.
 const URGENT: Duration = Duration::from_secs(600);
 /// A cursor is kept when it is so many entries old, though nothing of these was told.
@@ -59,13 +59,15 @@ pub fn serve(
     cursors: &Cursors,
     say: &(dyn Fn(&str) + Sync),
 ) -> io::Result<()> {
+    let watch = Watch::new();
+    let silent = || watch.silent();
     let mut tellers = Vec::new();
     for channel in channels {
         let name = &channel.config.name;
-        let next = cursors
+        let (next, away) = cursors
             .read::<Told>(name)
             .map_err(|e| io::Error::new(e.kind(), format!("how far {name} was told can't be read: {e}")))?
-            .map(|told| told.next);
+            .map_or((None, None), |told| (Some(told.next), told.away));
         let kept = next.clone();
         tellers.push(Teller {
             config,
@@ -77,7 +79,9 @@ pub fn serve(
             unsaid: None,
             told: false,
             trouble: None,
-            silent: None,
+            watch: &silent,
+            away,
+            warned: false,
         });
     }
     thread::scope(|scope| {
@@ -89,13 +93,10 @@ pub fn serve(
                 }
             });
         }
+        scope.spawn(|| watch.go_on(&mut reach));
         if let Some(sign) = heartbeat {
-            scope.spawn(move || {
-                loop {
-                    sign.give(&mut reach, say);
-                    thread::sleep(sign.every());
-                }
-            });
+            let watch = &watch;
+            scope.spawn(move || sign.go_on(&|| watch.answers(), say));
         }
     });
     Ok(())
@@ -103,16 +104,6 @@ pub fn serve(
 
 fn reach() -> Result<Box<dyn Doors>, String> {
     backstop_engine::open(recovered).map_err(|failure| failure.what)
-}
-
-impl Heartbeat {
-    /// Tells somebody elsewhere that guard and notifier live; where the guard does not answer, by saying nothing.
-    fn give<R: Records>(&self, open: &mut dyn FnMut() -> Result<R, String>, say: &(dyn Fn(&str) + Sync)) {
-        let given = open().and_then(|mut records| records.notices(None)).and_then(|_| self.send());
-        if let Err(why) = given {
-            say(&format!("no heartbeat: {why}"));
-        }
-    }
 }
 
 /// Says what a crash had left, and was put right by opening the records.
@@ -137,16 +128,12 @@ struct Teller<'a> {
     told: bool,
     /// What was wrong with the requests, as it was said last.
     trouble: Option<String>,
-    /// The records do not answer.
-    silent: Option<Silence>,
-}
-
-/// See [`Teller::silent`].
-struct Silence {
-    /// Since when, by both clocks.
-    since: (Timestamp, Duration),
-    /// People were told.
-    told: bool,
+    /// Since when the guard has not answered, where that is long.
+    watch: &'a (dyn Fn() -> Option<Timestamp> + Sync),
+    /// People were told that it does not answer since then, or it was tried; and that it does again they do not know.
+    away: Option<Timestamp>,
+    /// It arrived.
+    warned: bool,
 }
 
 impl Teller<'_> {
@@ -164,6 +151,7 @@ impl Teller<'_> {
         let mut by_one = || {
             let mut records = open()?;
             loop {
+                self.look(pace);
                 self.settle(&mut records)?;
                 if !self.round(&mut records, pace)? {
                     return Ok::<_, String>(());
@@ -172,29 +160,39 @@ impl Teller<'_> {
             }
         };
         if let Err(why) = by_one() {
-            self.is_silent(pace);
+            self.look(pace);
             self.say(&format!("{why}; again in {} s", pause.as_secs()));
             pace.wait(*pause);
             *pause = (*pause * 2).min(PAUSES.1);
         }
     }
 
-    /// Tells people where the records have not answered for long.
-    fn is_silent(&mut self, pace: &mut dyn Pace) {
-        let silence = self.silent.get_or_insert(Silence { since: (clock::now(), pace.now()), told: false });
-        let (since, begun) = silence.since;
-        if !silence.told && pace.now().saturating_sub(begun) >= AWAY {
-            let told = self.urgent(&Notice::away(&host(), since, false, clock::now()), pace);
-            if let Some(silence) = &mut self.silent {
-                silence.told = told;
+    /// Tells people where the guard has not answered for long, and that it does again. That they were told is kept before they
+    /// are, and until they know that it is over, whatever is started anew meanwhile.
+    fn look(&mut self, pace: &mut dyn Pace) {
+        match ((self.watch)(), self.away) {
+            (Some(since), None) => {
+                (self.away, self.warned) = (Some(since), false);
+                self.note();
+                self.warn(since, pace);
             }
+            (Some(_), Some(since)) if !self.warned => self.warn(since, pace),
+            (None, Some(since)) if self.urgent(&Notice::away(&host(), since, true, clock::now()), pace) => {
+                self.away = None;
+                self.note();
+            }
+            _ => {}
         }
     }
 
-    /// They answer: whoever was told that they don't is told.
-    fn answered(&mut self, pace: &mut dyn Pace) {
-        if let Some(Silence { since: (since, _), told: true }) = self.silent.take() {
-            self.urgent(&Notice::away(&host(), since, true, clock::now()), pace);
+    fn warn(&mut self, since: Timestamp, pace: &mut dyn Pace) {
+        self.warned = self.urgent(&Notice::away(&host(), since, false, clock::now()), pace);
+    }
+
+    /// As `keep`, where nothing else fails by it.
+    fn note(&mut self) {
+        if let Err(why) = self.keep() {
+            self.say(&why);
         }
     }
 
@@ -234,7 +232,8 @@ impl Teller<'_> {
 
     fn keep(&mut self) -> Result<(), String> {
         let Some(next) = &self.next else { return Ok(()) };
-        let kept = self.cursors.write(&self.channel.config.name, &Told { next: next.clone(), version: 1 });
+        let kept =
+            self.cursors.write(&self.channel.config.name, &Told { away: self.away, next: next.clone(), version: 1 });
         kept.map_err(|e| format!("how far it was told can't be kept: {e}"))?;
         self.kept = self.next.clone();
         self.told = false;
@@ -244,7 +243,6 @@ impl Teller<'_> {
     /// Tells what there is; false where the connection was silent for long.
     fn round(&mut self, records: &mut dyn Records, pace: &mut dyn Pace) -> Result<bool, String> {
         let Notices { next, notices, trouble } = records.notices(self.next.as_ref())?;
-        self.answered(pace);
         if trouble != self.trouble {
             trouble
                 .iter()

@@ -127,6 +127,7 @@ fn one_of_each() -> Vec<Body> {
         Body::PolicyRefused {
             digest: digest(),
             fallback: true,
+            machine: true,
             refusals: vec![Refusal {
                 at: "site.cedar:3".to_owned(),
                 id: Some("x".to_owned()),

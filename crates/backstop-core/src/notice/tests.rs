@@ -5,6 +5,7 @@ use crate::audit::tests::approvals::approved;
 use crate::audit::{Clocks, PolicyFile};
 use crate::freeze::Freeze;
 use crate::jail::{Ban, Class, Does, Key, Level};
+use crate::policy::law::Refusal;
 
 fn entry(index: u64, body: Body) -> Entry {
     Entry { at: NOON, body, index, version: Entry::VERSION }
@@ -119,6 +120,18 @@ fn that_somebody_is_banned_is_told_by_every_channel() {
 fn what_should_wake_somebody_is_told_with_what_it_is_worth() {
     let file = |layer| PolicyFile { digest: Digest([1; 32]), layer, name: "site.cedar".to_owned() };
     let loaded = |layer| Body::PolicyLoaded { digest: Digest([1; 32]), rules: 3, sources: vec![file(layer)] };
+    let refused = |machine| Body::PolicyRefused {
+        digest: Digest([1; 32]),
+        fallback: false,
+        machine,
+        refusals: vec![Refusal {
+            at: "call-me.cedar:1".to_owned(),
+            id: None,
+            next: "n".to_owned(),
+            rule: "r".to_owned(),
+            why: "an agent's words".to_owned(),
+        }],
+    };
     let run = RunId::from_number(7);
     let clocks = Clocks { awake: 1, boot: "b".to_owned(), up: 1 };
     let stalled = Body::ExportStalled { entry: 3, sink: "siem".to_owned(), why: "a stranger's words".to_owned() };
@@ -131,8 +144,8 @@ fn what_should_wake_somebody_is_told_with_what_it_is_worth() {
             Some(Kind::Policy),
         ),
         (
-            Body::PolicyRefused { digest: Digest([1; 32]), fallback: false, refusals: Vec::new() },
-            "[db-1] RULES REFUSED: rules refused, everything is denied: ",
+            refused(true),
+            "[db-1] RULES REFUSED: this machine's rules can't be loaded, everything is denied",
             Severity::Error,
             Some(Kind::Policy),
         ),
@@ -164,6 +177,7 @@ fn what_should_wake_somebody_is_told_with_what_it_is_worth() {
         assert_eq!(told(body), Some((title.to_owned(), severity, kind)));
     }
     assert!(told(loaded(Layer::Project)).is_none() && told(loaded(Layer::User)).is_none());
+    assert!(told(refused(false)).is_none(), "of files that agents write nobody is woken");
     assert!(!Kind::USUAL.contains(&Kind::Denied), "what agents meet with every day is told where it is asked for");
 }
 
@@ -184,13 +198,19 @@ fn what_ends_a_matter_names_it_as_what_began_it() {
         (What::Cleared { ban: "12ab".to_owned() }, name("ban 12ab", true)),
         (What::Stalled { sink: sink() }, name("export siem", false)),
         (What::Resumed { sink: sink() }, name("export siem", true)),
-        (What::Away { back: false }, name("guard", false)),
-        (What::Away { back: true }, name("guard", true)),
+        (What::Stopped, name("guard stopped", false)),
+        (What::Started, name("guard stopped", true)),
+        (What::Away { back: false }, name("guard away", false)),
+        (What::Away { back: true }, name("guard away", true)),
         (What::Denied, None),
         (What::Test, None),
     ] {
         assert_eq!(of(what.clone()), matter, "{what:?}");
     }
+    // A request that is not kept any more is over where it began.
+    let gone = Body::ApprovalEnded { how: "expired".to_owned(), request: Digest([1; 32]), run: None };
+    let gone = Notice::of(&entry(7, gone), None, "db-1").expect("it is told");
+    assert_eq!((gone.host.as_str(), gone.matter().map(|(_, over)| over)), ("db-1", Some(true)));
     // What people call a ban by is the same where it begins and where it ends.
     let ban = Ban {
         at: NOON,

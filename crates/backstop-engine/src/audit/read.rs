@@ -1,7 +1,7 @@
 //! Gives the entries from an index on, as they stand in the log; checks their spelling, not the tree.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use backstop_core::audit::Entry;
@@ -33,6 +33,20 @@ impl Entries {
         let file = File::open(&path).map_err(AuditError::io("read", &path))?;
         self.reader = Some((path, BufReader::new(file)));
         self.index = first;
+        Ok(())
+    }
+
+    /// Forgets what was read ahead: the next line is read from the disk.
+    ///
+    /// # Errors
+    /// Where that can't be told from what was given.
+    pub fn forget(&mut self) -> Result<(), AuditError> {
+        if let Some((path, reader)) = &mut self.reader {
+            let begun = i64::try_from(self.line.len()).unwrap_or(i64::MAX);
+            // A seek throws the buffer away.
+            reader.seek(SeekFrom::Current(-begun)).map_err(AuditError::io("read", path))?;
+        }
+        self.line.clear();
         Ok(())
     }
 

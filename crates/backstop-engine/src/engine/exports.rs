@@ -14,6 +14,7 @@ use super::Engine;
 use crate::audit::{Entries, entries, signed_end};
 use crate::clock;
 use crate::failure::{Failure, FailureKind};
+use crate::host;
 use crate::store::Versioned;
 
 /// So many lines are given at once.
@@ -115,7 +116,6 @@ impl Heard {
                 }
                 sink.skips += 1;
             }
-            Said::Stalled { .. } if sink.stalled => return Ok(false),
             Said::Stalled { .. } if since(sink.at) < SELDOM => {
                 return Err(refused(&format!("of {} something was said a moment ago", remark.sink)));
             }
@@ -160,7 +160,7 @@ impl Engine {
         self.records.open()?;
         let dir = self.audit_dir();
         let (log, mut end) = signed_end(&dir)?;
-        let host = self.people()?.host;
+        let host = self.people().map(|people| people.host).or_else(|_| host::name(&self.store))?;
         let Some(from) = from else {
             return Ok(Lines { end, host, lines: Vec::new(), next: Mark { entry: 0, log } });
         };
@@ -176,6 +176,8 @@ impl Engine {
             end = signed_end(&dir)?.1;
         }
         let here = self.place.take().filter(|place| place.log == log && place.next == entry);
+        // What was read ahead may be of an entry that was taken back since.
+        let here = here.and_then(|mut place| place.entries.forget().is_ok().then_some(place));
         let mut here = here.unwrap_or_else(|| Place { entries: entries(&dir, entry), log: log.clone(), next: entry });
         let (mut lines, mut bytes) = (Vec::new(), 0);
         while here.next < end && lines.len() < MOST && bytes < BYTES {

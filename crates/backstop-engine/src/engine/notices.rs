@@ -17,6 +17,7 @@ use crate::approvals::{self, Request};
 use crate::audit::{Entries, entries, signed_end};
 use crate::clock;
 use crate::failure::{Failure, FailureKind};
+use crate::host;
 use crate::store::Versioned;
 
 /// So many are given at once.
@@ -125,7 +126,7 @@ impl Engine {
     /// Takes up what is signed. Before what can't be read it stops, and says so only where nothing stands before it.
     fn tell(&self, reader: &mut Entries, told: &mut Notices) -> Result<(), Failure> {
         let (_, size) = signed_end(&self.audit_dir())?;
-        let host = self.people()?.host;
+        let host = self.people().map(|people| people.host).or_else(|_| host::name(&self.store))?;
         while told.next.entry < size && told.notices.len() < MOST {
             let entry = match reader.next() {
                 None => break,

@@ -91,7 +91,8 @@ fn what_is_broken_denies_and_names_the_file() {
         assert_eq!(decision, Decision::Deny, "{file}");
         assert!(rule.starts_with("policy-not-loaded") && rule.ends_with(&format!("{file}:1")), "{rule}");
         assert!(standing.refusals()[0].why.contains(why), "{file}: {:?}", standing.refusals());
-        assert!(matches!(standing.entry(), Some(Body::PolicyRefused { fallback: false, .. })));
+        let Some(Body::PolicyRefused { fallback, machine, .. }) = standing.entry() else { panic!("refused") };
+        assert_eq!((*fallback, *machine), (false, file.starts_with("system/")), "{file}");
     }
 }
 

@@ -2,8 +2,9 @@
 //! says that it is over opens an alarm there, and closes it.
 
 use backstop_core::audit::Severity;
-use backstop_core::notice::Notice;
+use backstop_core::notice::{Notice, What};
 use backstop_core::time::Timestamp;
+use backstop_engine::clock;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -14,9 +15,13 @@ use crate::config;
 use crate::deliver::Miss;
 use crate::secret::secret;
 
-/// So long, in seconds, an alarm that nothing closes is open: that of a single moment, and that of what goes on.
+/// So long, in seconds, an alarm that nothing closes is open: that of a single moment, and that of what goes on, which is told
+/// once and not repeated.
 const MOMENT: i64 = 3_600;
-const GOES_ON: i64 = 86_400;
+const GOES_ON: i64 = 28 * 86_400;
+
+/// So many seconds before it is over an alarm ends: our clock may be ahead of theirs, and an end to come is none.
+const AHEAD: i64 = 60;
 
 /// By <https://developer.pagerduty.com/docs/events-api-v2-overview>.
 pub(super) struct Pagerduty {
@@ -87,17 +92,22 @@ impl Alertmanager {
 impl Sender for Alertmanager {
     fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
         let headers: Vec<(&str, &str)> = self.authorization.iter().map(|v| ("authorization", v.as_str())).collect();
-        self.post.send(&headers, json!([alert(notice, link)]).to_string().as_bytes())
+        self.post.send(&headers, json!([alert(notice, link, clock::now())]).to_string().as_bytes())
     }
 }
 
 /// The labels say which alert it is, so what closes one has those of what opened it.
-fn alert(notice: &Notice, link: Option<&str>) -> Value {
-    let after = |seconds: i64| Timestamp::new(notice.at.secs.saturating_add(seconds), 0);
-    let (matter, ends) = match notice.matter() {
-        Some((matter, true)) => (matter, notice.at),
-        Some((matter, false)) => (matter, notice.expires.unwrap_or_else(|| after(GOES_ON))),
-        None => (notice.id.clone(), after(MOMENT)),
+fn alert(notice: &Notice, link: Option<&str>, now: Timestamp) -> Value {
+    let from = |at: Timestamp, seconds: i64| Timestamp::new(at.secs.saturating_add(seconds), 0);
+    let until = match notice.what {
+        What::Banned { until, .. } => until,
+        _ => notice.expires,
+    };
+    let (matter, starts, ends) = match notice.matter() {
+        Some((matter, true)) => (matter, from(notice.at, -AHEAD - 1), from(notice.at, -AHEAD)),
+        Some((matter, false)) => (matter, notice.at, until.unwrap_or_else(|| from(notice.at, GOES_ON))),
+        // From now on, or it would be over when it comes late.
+        None => (notice.id.clone(), notice.at, from(now.max(notice.at), MOMENT)),
     };
     let name = matter.split(' ').next().unwrap_or_default();
     let name = if notice.matter().is_some() { name } else { "event" };
@@ -108,15 +118,11 @@ fn alert(notice: &Notice, link: Option<&str>) -> Value {
             "summary": notice.title(),
             "description": notice.text(link),
         },
-        "startsAt": notice.at,
+        "startsAt": starts,
         "endsAt": ends,
     });
     if let Some(link) = link {
         alert["generatorURL"] = json!(link);
-    }
-    // What closes one began before; when, Alertmanager knows.
-    if notice.matter().is_some_and(|(_, over)| over) {
-        alert["startsAt"] = json!(Timestamp::new(notice.at.secs.saturating_sub(1), 0));
     }
     alert
 }
@@ -182,8 +188,6 @@ fn teams(notice: &Notice, link: Option<&str>) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use backstop_core::notice::What;
-
     use super::*;
 
     fn notice(what: What) -> Notice {
@@ -202,16 +206,22 @@ mod tests {
         assert_eq!((&opens["event_action"], &closes["event_action"]), (&json!("trigger"), &json!("resolve")));
         assert_eq!(opens["dedup_key"], closes["dedup_key"]);
         assert_eq!(opens["payload"]["severity"], "warning");
-        let [opens, closes] = [&asked, &ended].map(|notice| alert(notice, None));
+        let [opens, closes] = [&asked, &ended].map(|notice| alert(notice, None, notice.at));
         assert_eq!(opens["labels"], closes["labels"]);
         assert_eq!(
             (&opens["endsAt"], &closes["endsAt"]),
-            (&json!("2027-01-15T08:30:00Z"), &json!("2027-01-15T08:00:00Z"))
+            (&json!("2027-01-15T08:30:00Z"), &json!("2027-01-15T07:59:00Z"))
         );
         assert_eq!(opens["labels"]["alertname"], "Backstop_request");
         let away = |back| Notice::away("db-1", Timestamp::new(9, 0), back, Timestamp::new(300, 0));
         assert_eq!(event(&away(false), None, "k")["dedup_key"], event(&away(true), None, "k")["dedup_key"]);
         assert_eq!(event(&away(false), None, "k")["payload"]["severity"], "critical");
+        // What comes late is not over when it comes.
+        let late = alert(&notice(What::Denied), None, Timestamp::new(1_800_007_200, 0));
+        assert_eq!(
+            (&late["startsAt"], &late["endsAt"]),
+            (&json!("2027-01-15T08:00:00Z"), &json!("2027-01-15T11:00:00Z"))
+        );
         // A moment is an alarm of its own.
         let once = event(&notice(What::Denied), None, "k");
         assert_eq!(

@@ -95,7 +95,7 @@ pub fn serve(sinks: Vec<Ready>, cursors: &Cursors, open: Open<'_>, say: &(dyn Fn
                 let (mut clock, mut pause) = (Clock(Instant::now()), PAUSES.0);
                 let mut pump = Pump::new(sink.as_mut(), &mut clock);
                 let feed = Feed { config, cursors, open, say };
-                let mut state = State { cursor: cursor.take(), fresh: true };
+                let mut state = State { cursor: cursor.take(), fresh: true, changed: false };
                 loop {
                     if let Err(why) = feed.go_on(&mut pump, &mut state, &mut pause) {
                         say(&format!("{}: {why}; again in {} s", config.name, pause.as_secs()));
@@ -123,6 +123,8 @@ struct State {
     cursor: Option<Cursor>,
     /// Nothing was taken since this process began: whether an outage is on record the log knows alone.
     fresh: bool,
+    /// That the log is not what was copied is on record.
+    changed: bool,
 }
 
 impl Feed<'_> {
@@ -140,7 +142,7 @@ impl Feed<'_> {
             }
         };
         if let Some(why) = difference(log.as_mut(), cursor)? {
-            self.changed(cursor, &why);
+            self.changed(cursor, &mut state.changed, &why);
             return Err(why);
         }
         loop {
@@ -150,6 +152,8 @@ impl Feed<'_> {
                 (self.say)(&format!("{}: another log begins, {}", self.config.name, next.log));
                 cursor.next = Mark { entry: 0, log: next.log.clone() };
                 cursor.leaf = None;
+                // What was on record was in the other one.
+                (cursor.stalled, state.changed) = (false, false);
             }
             let records = lines.into_iter().map(|line| Record::read(line, &next.log, &host));
             let records = records.collect::<Result<Vec<_>, _>>()?;
@@ -177,13 +181,15 @@ impl Feed<'_> {
     }
 
     /// What was copied is not what the log has now: nothing more is copied, and that is on record.
-    fn changed(&self, cursor: &mut Cursor, why: &str) {
+    fn changed(&self, cursor: &mut Cursor, said: &mut bool, why: &str) {
         let why = Delivery::reason(why);
         cursor.failing.get_or_insert_with(|| Failing { since: clock::now(), why: why.clone() }).why.clone_from(&why);
         let end = (self.open)().and_then(|mut log| log.lines(None, Duration::ZERO)).map_or(0, |lines| lines.end);
         let entry = cursor.next.entry.min(end.saturating_sub(1));
-        if !cursor.stalled {
-            cursor.stalled = self.remark(cursor, Said::Stalled { entry, why }) == Ok(Heard::Taken);
+        // Also where an outage is on record: that may be among what is gone.
+        if !*said {
+            *said = self.remark(cursor, Said::Stalled { entry, why }) == Ok(Heard::Taken);
+            cursor.stalled |= *said;
         }
         if let Err(why) = self.keep(cursor) {
             (self.say)(&format!("{}: {why}", self.config.name));
@@ -237,10 +243,12 @@ impl Kept<'_, '_> {
             return;
         }
         match self.feed.remark(self.cursor, Said::Stalled { entry: self.cursor.next.entry, why }) {
-            Ok(Heard::Taken | Heard::Other) => {
+            Ok(Heard::Taken) => {
                 self.cursor.stalled = true;
                 self.keep();
             }
+            // The next lines are of the other log, and it is said there.
+            Ok(Heard::Other) => {}
             Ok(Heard::Refused(why)) | Err(why) => self.say(&why),
         }
     }
@@ -260,8 +268,8 @@ impl Book for Kept<'_, '_> {
             if cursor.stalled || *self.fresh {
                 let entry = counts.first.unwrap_or(next.saturating_sub(1));
                 match self.feed.remark(cursor, Said::Resumed { entry }) {
-                    Ok(_) => (cursor.stalled, *self.fresh) = (false, false),
-                    Err(why) => (self.feed.say)(&format!("{}: {why}", self.feed.config.name)),
+                    Ok(Heard::Taken | Heard::Other) => (cursor.stalled, *self.fresh) = (false, false),
+                    Ok(Heard::Refused(why)) | Err(why) => (self.feed.say)(&format!("{}: {why}", self.feed.config.name)),
                 }
             }
         }

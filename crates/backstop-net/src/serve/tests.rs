@@ -1,4 +1,5 @@
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use backstop_core::notice::What;
 
@@ -7,17 +8,17 @@ use crate::config;
 
 /// Records that hang up whenever they are told to, and remember what was put on them.
 #[derive(Default)]
-struct Book {
-    notices: Vec<Notice>,
-    said: Vec<Delivery>,
+pub(super) struct Book {
+    pub notices: Vec<Notice>,
+    pub said: Vec<Delivery>,
     /// How often taking a delivery fails from now on.
-    refuses: u32,
-    opened: u32,
+    pub refuses: u32,
+    pub opened: u32,
     /// What it is told it takes; else it refuses for good.
-    takes: bool,
+    pub takes: bool,
 }
 
-struct Page<'b>(&'b Mutex<Book>);
+pub(super) struct Page<'b>(pub &'b Mutex<Book>);
 
 impl Records for Page<'_> {
     fn notices(&mut self, from: Option<&Mark>) -> Result<Notices, String> {
@@ -58,7 +59,7 @@ impl Pace for Still {
     }
 }
 
-fn notice(entry: u64) -> Notice {
+pub(super) fn notice(entry: u64) -> Notice {
     let what = What::Ended { how: "denied".to_owned() };
     Notice { entry, id: format!("n-{entry}"), what, ..Notice::test("db-1", clock::now()) }
 }
@@ -84,7 +85,9 @@ fn tells(script: &str, refuses: u32, takes: bool) -> (Vec<String>, Book, Vec<u64
         unsaid: None,
         told: false,
         trouble: None,
-        silent: None,
+        watch: &|| None,
+        away: None,
+        warned: false,
     };
     let (mut pace, mut pause) = (Still::default(), PAUSES.0);
     for _ in 0..40 {
@@ -134,68 +137,44 @@ fn what_the_records_refuse_for_good_silences_nobody() {
 
 #[test]
 fn that_the_guard_is_away_for_long_is_told_once_and_so_is_its_return() {
-    for (fails, told) in [(3, vec!["n"]), (40, vec!["n-away", "n-back", "n"])] {
-        let dir = tempfile::tempdir().expect("a directory");
-        let out = dir.path().join("out");
-        let text = format!(
-            "[[channel]]\nname = 'p'\ncommand = {{ argv = ['/bin/sh', '-c', 'echo ${{BACKSTOP_NOTICE%-*}} >> {}'] }}",
-            out.display()
-        );
-        let config = config::Config::parse(&text).expect("settings");
-        let channel = Channel::new(config.channels[0].clone()).expect("a channel");
-        let cursors = Cursors::open(&dir.path().join("state")).expect("cursors");
-        let book = Mutex::new(Book { notices: vec![notice(0)], takes: true, ..Book::default() });
-        let begin = Some(Mark { entry: 0, log: "l".to_owned() });
-        let mut teller = Teller {
-            config: &config,
-            channel: &channel,
-            cursors: &cursors,
-            say: &|_| (),
-            next: begin.clone(),
-            kept: begin,
-            unsaid: None,
-            told: false,
-            trouble: None,
-            silent: None,
-        };
-        let (mut pace, mut pause, mut tries) = (Still::default(), PAUSES.0, 0);
-        while tries <= fails {
-            let mut open = || {
-                tries += 1;
-                if tries <= fails { Err("no such socket".to_owned()) } else { Ok(Page(&book)) }
-            };
-            teller.go_on(&mut open, &mut pace, &mut pause);
-        }
-        let heard = std::fs::read_to_string(&out).unwrap_or_default();
-        assert_eq!(heard.lines().collect::<Vec<_>>(), told, "after {fails} failures");
-    }
-}
-
-#[test]
-fn a_heartbeat_is_given_only_while_the_guard_answers() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.set_nonblocking(true).expect("set");
     let dir = tempfile::tempdir().expect("a directory");
-    let url = dir.path().join("url");
-    std::fs::write(&url, format!("http://{}/ping", listener.local_addr().expect("an address"))).expect("written");
-    std::fs::set_permissions(&url, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("set");
-    let sign = Heartbeat::new(&config::HeartbeatConfig { url_file: url, minutes: 5 }).expect("ready");
-    let said = Mutex::new(Vec::new());
-    let say = |text: &str| said.lock().expect("words").push(text.to_owned());
-    sign.give(&mut || Err::<Page<'_>, _>("no such socket".to_owned()), &say);
-    assert!(listener.accept().is_err(), "the guard does not answer, and nobody is told that it lives");
-    let book = Mutex::new(Book { notices: vec![notice(0)], ..Book::default() });
-    std::thread::scope(|scope| {
-        let heard = scope.spawn(|| {
-            listener.set_nonblocking(false).expect("set");
-            let mut stream = listener.accept().expect("a caller").0;
-            let mut head = [0; 10];
-            std::io::Read::read_exact(&mut stream, &mut head).expect("read");
-            std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").expect("said");
-            head
-        });
-        sign.give(&mut || Ok(Page(&book)), &say);
-        assert_eq!(&heard.join().expect("heard"), b"POST /ping");
-    });
-    assert_eq!(said.into_inner().expect("words"), ["no heartbeat: no such socket"]);
+    let out = dir.path().join("out");
+    let text = format!(
+        "[[channel]]\nname = 'p'\ncommand = {{ argv = ['/bin/sh', '-c', 'echo ${{BACKSTOP_NOTICE%-*}} >> {}'] }}",
+        out.display()
+    );
+    let config = config::Config::parse(&text).expect("settings");
+    let channel = Channel::new(config.channels[0].clone()).expect("a channel");
+    let cursors = Cursors::open(&dir.path().join("state")).expect("cursors");
+    let silent = AtomicBool::new(true);
+    let watch = || silent.load(Ordering::Relaxed).then_some(Timestamp::new(7, 0));
+    let heard = || std::fs::read_to_string(&out).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>();
+    let mut pace = Still::default();
+    let begin = |away| Teller {
+        config: &config,
+        channel: &channel,
+        cursors: &cursors,
+        say: &|_| (),
+        next: Some(Mark { entry: 1, log: "l".to_owned() }),
+        kept: None,
+        unsaid: None,
+        told: false,
+        trouble: None,
+        watch: &watch,
+        away,
+        warned: false,
+    };
+    let mut teller = begin(None);
+    teller.look(&mut pace);
+    teller.look(&mut pace);
+    assert_eq!(heard(), ["n-away"], "once");
+    // Started anew meanwhile: that it is over is told by whoever is there then.
+    let kept: Told = cursors.read("p").expect("read").expect("kept");
+    assert_eq!(kept.away, Some(Timestamp::new(7, 0)));
+    silent.store(false, Ordering::Relaxed);
+    let mut teller = begin(kept.away);
+    teller.look(&mut pace);
+    teller.look(&mut pace);
+    assert_eq!(heard(), ["n-away", "n-back"]);
+    assert_eq!(cursors.read::<Told>("p").expect("read").expect("kept").away, None);
 }

@@ -76,7 +76,7 @@ fn plays(mut sink: Told, shelf: Shelf, kept: Option<Cursor>, from: &str) -> Play
     };
     let feed = Feed { config: &config, cursors: &cursors, open: &open, say: &|_| () };
     let (mut pump, mut pause) = (Pump::new(&mut sink, &mut still), PAUSES.0);
-    let mut state = State { cursor: kept, fresh: false };
+    let mut state = State { cursor: kept, fresh: false, changed: false };
     loop {
         match feed.go_on(&mut pump, &mut state, &mut pause).err().as_deref() {
             Some("done") => break,

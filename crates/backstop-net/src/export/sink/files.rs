@@ -1,7 +1,7 @@
 //! Plain files of OCSF events, a line each, one file a day by the entry's own clock, for whatever reads files. Each event is
 //! there once: the last line of the newest file says how far it was written, and half a line is cut off.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
@@ -35,9 +35,15 @@ impl Files {
     /// Nobody else writes there while this is held: what sends again what was lost may be at work beside the exporter.
     fn alone(&self) -> io::Result<File> {
         DirBuilder::new().recursive(true).mode(0o750).create(&self.dir)?;
-        let lock = File::options().create(true).append(true).mode(0o640).open(self.dir.join(".lock"))?;
-        lock.lock()?;
-        Ok(lock)
+        let lock = File::options().create(true).append(true).mode(0o600).open(self.dir.join(".lock"))?;
+        // Without waiting: who holds it for ever must not keep us from saying so.
+        match lock.try_lock() {
+            Ok(()) => Ok(lock),
+            Err(TryLockError::WouldBlock) => {
+                Err(io::Error::new(io::ErrorKind::ResourceBusy, "somebody else writes there"))
+            }
+            Err(TryLockError::Error(e)) => Err(e),
+        }
     }
 
     /// The files of days, oldest first.
