@@ -255,7 +255,7 @@ daemon_up
 for n in 1 2 3; do agent backstop run -c "touch instead-$n" > /dev/null 2>&1; done
 expect it-holds-by-itself 0 '' backstop audit verify
 exporter_up
-expect what-was-copied-finds-it 0 'es has not taken the log for long.*not what was copied' wait_log 30 'es has not taken the log.*not what was copied'
+expect what-was-copied-finds-it 0 ' es has not taken the log for long.*not what was copied' wait_log 60 ' es has not taken the log.*not what was copied'
 expect and-status-says-so 1 'not what was copied' exporter backstop export --state /tmp/cursors status
 exporter_down
 

@@ -80,6 +80,8 @@ struct Sink {
     skips: u32,
     /// True between stalled and resumed.
     stalled: bool,
+    /// When it was stalled, or resumed, last.
+    turned: Timestamp,
 }
 
 impl Versioned for Heard {
@@ -101,7 +103,7 @@ impl Heard {
             }
         }
         let old = Timestamp::new(0, 0);
-        let new = || Sink { at: old, hour: old, skipped: VecDeque::new(), skips: 0, stalled: false };
+        let new = || Sink { at: old, hour: old, skipped: VecDeque::new(), skips: 0, stalled: false, turned: old };
         let sink = self.sinks.entry(remark.sink.clone()).or_insert_with(new);
         match &remark.what {
             Said::Skipped { entries, .. } => {
@@ -116,11 +118,11 @@ impl Heard {
                 }
                 sink.skips += 1;
             }
-            Said::Stalled { .. } if since(sink.at) < SELDOM => {
+            Said::Stalled { .. } if since(sink.turned) < SELDOM => {
                 return Err(refused(&format!("of {} something was said a moment ago", remark.sink)));
             }
             Said::Resumed { .. } if !sink.stalled => return Ok(false),
-            Said::Stalled { .. } | Said::Resumed { .. } => {}
+            Said::Stalled { .. } | Said::Resumed { .. } => sink.turned = now,
         }
         sink.at = now;
         Ok(true)
