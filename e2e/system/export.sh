@@ -6,15 +6,10 @@ own_etc
 outside_needs_two
 printf 'mode = "system"\nexporter = "backstop-export"\n' > /etc/backstop/settings.toml
 echo 127.0.0.1 localhost > /etc/hosts
-openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout /tmp/keys/ca.key -out /tmp/keys/ca.pem 2> /dev/null
-cp /tmp/keys/ca.pem /tmp/keys/other.pem
-for who in cert client; do
-    openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout /tmp/keys/$who.key -out /tmp/keys/$who.csr 2> /dev/null
-    printf 'subjectAltName=DNS:localhost\n' > /tmp/keys/$who.ext
-    openssl x509 -req -in /tmp/keys/$who.csr -CA /tmp/keys/ca.pem -CAkey /tmp/keys/ca.key -CAcreateserial -days 2 \
-        -extfile /tmp/keys/$who.ext -out /tmp/keys/$who.pem 2> /dev/null
-done
-openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout /tmp/keys/x.key -out /tmp/keys/other.pem 2> /dev/null
+authority ca
+authority other
+vouched cert
+vouched client
 for name in es datadog splunk otlp; do echo "$name-s3cret" > /tmp/keys/$name; done
 echo pass > /tmp/keys/os
 { printf whsec_; head -c 32 /dev/urandom | base64; } > /tmp/keys/hook
@@ -155,8 +150,8 @@ expect and-nothing-is-there 1 '' bash -c 'cat /tmp/own/*'
 expect its-settings-hold 0 'rsyslog: ready .syslog' exporter backstop export check
 expect all-are-there 0 'hook: there' exporter backstop export test
 expect none-of-the-log-was-sent 1 '' bash -c 'find /tmp/sinks /tmp/ocsf /tmp/rsyslog -type f -size +0 | grep .'
-sed 's/client.pem/other.pem/; s/client.key/x.key/' /etc/backstop/export.toml > /tmp/stranger.toml
-chown 991 /tmp/keys/x.key
+sed 's/client.pem/other.pem/; s/client.key/other.key/' /etc/backstop/export.toml > /tmp/stranger.toml
+chown 991 /tmp/keys/other.key
 expect who-is-not-let-in-is-not-there 1 'rsyslog: localhost:6514' exporter backstop export --config /tmp/stranger.toml test rsyslog
 sed 's/ca.pem/other.pem/' /etc/backstop/export.toml > /tmp/other.toml
 for sink in es gelf splunk rsyslog; do

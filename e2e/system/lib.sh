@@ -100,6 +100,15 @@ sign() {
     chown "$1" "$4"
     as "$1" ssh-keygen -q -Y sign -n approval@backstop -f /tmp/keys/"$2" "$4" 2> /dev/null
 }
+# authority NAME: one of our own, which vouches for whom `vouched` names.
+authority() { openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN="$1" -keyout /tmp/keys/"$1".key -out /tmp/keys/"$1".pem 2> /dev/null; }
+# vouched NAME: a certificate for this machine, by the authority `ca`.
+vouched() {
+    openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout /tmp/keys/"$1".key -out /tmp/keys/"$1".csr 2> /dev/null
+    echo subjectAltName=DNS:localhost > /tmp/keys/"$1".ext
+    openssl x509 -req -in /tmp/keys/"$1".csr -CA /tmp/keys/ca.pem -CAkey /tmp/keys/ca.key -CAcreateserial -days 2 \
+        -extfile /tmp/keys/"$1".ext -out /tmp/keys/"$1".pem 2> /dev/null
+}
 key() { as "$1" ssh-keygen -q -t ed25519 -N '' -C '' -f /tmp/keys/"$2"; }
 # anna and ben may approve, by their own accounts.
 enrol_two() {

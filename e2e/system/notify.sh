@@ -8,6 +8,7 @@ notifier = "backstop-notify"
 END_OF_FILE
 cat > /etc/backstop/notify.toml << 'END_OF_FILE'
 link = "https://backstop.example/{request}"
+guard_minutes = 1
 heartbeat = { url_file = "/tmp/keys/heartbeat" }
 [[channel]]
 name = "hook"
@@ -67,13 +68,9 @@ for _ in $(seq 200); do (: < /dev/tcp/127.0.0.1/9093) 2> /dev/null && break; sle
 alarms() { curl -s http://127.0.0.1:9093/api/v2/alerts | jq -r '.[] | .labels.alertname + " " + .labels.matter + " " + .status.state + " " + .annotations.summary'; }
 wait_alarms() { for _ in $(seq 100); do alarms > /tmp/alarms; [ "$(grep -c "$1" /tmp/alarms)" = "$2" ] && break; sleep 0.2; done; cat /tmp/alarms; [ "$(grep -c "$1" /tmp/alarms)" = "$2" ]; }
 # An authority, what it vouches for, and one that vouches for nothing here.
-for ca in ca other; do
-    openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=$ca -keyout /tmp/keys/$ca.key -out /tmp/keys/$ca.pem 2> /dev/null
-done
-openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout /tmp/keys/cert.key -out /tmp/keys/cert.csr 2> /dev/null
-echo subjectAltName=DNS:localhost > /tmp/keys/cert.ext
-openssl x509 -req -in /tmp/keys/cert.csr -CA /tmp/keys/ca.pem -CAkey /tmp/keys/ca.key -CAcreateserial -days 2 \
-    -extfile /tmp/keys/cert.ext -out /tmp/keys/cert.pem 2> /dev/null
+authority ca
+authority other
+vouched cert
 mkdir -m 700 /tmp/cursors /tmp/program
 chown 990:990 /tmp/cursors /tmp/program
 cp /tmp/notified /tmp/notified.py
@@ -201,5 +198,20 @@ expect and-not-where-that-is 1 '' grep -E 'services/T0' /tmp/said
 expect nobody-was-told-what-he-does-not-take 1 '' grep -hv '"wrong": null' /tmp/told/webhook /tmp/told/slack /tmp/told/ntfy /tmp/told/pagerduty /tmp/told/discord /tmp/told/teams
 expect no-secret-is-said 1 '' grep -E 'tk_secret|pd_secret|services/T0|whsec_|webhooks/1/secret|workflows/secret|8006/ping' /w/notify.log /w/daemon.log /tmp/log
 expect the-log-holds 0 '' backstop audit verify
+# The guard is killed; those who serve whoever is connected already go on. People are told all the same, and that it is back,
+# also by a notifier that was started anew meanwhile.
+kill -9 "$daemon"
+wait "$daemon" 2> /dev/null
+expect that-the-guard-is-gone-is-told 0 'GUARD AWAY' wait_for 120 /tmp/told/webhook 'GUARD AWAY'
+expect and-wakes-people 0 '"severity": "critical"' wait_for 30 /tmp/told/pagerduty 'GUARD AWAY'
+expect and-is-an-alarm 0 'Backstop_guard guard away active' wait_alarms 'guard away active' 1
+beats=$(grep -c . /tmp/told/heartbeat)
+notifier_down
+notifier_up
+daemon_up
+expect that-it-is-back-is-told 0 'guard back' wait_for 60 /tmp/told/webhook 'guard back'
+expect and-the-alarm-is-over 0 '' wait_alarms 'guard away active' 0
+expect once-each 0 '^1 1$' bash -c 'echo $(grep -c "GUARD AWAY" /tmp/told/webhook) $(grep -c "guard back" /tmp/told/webhook)'
+expect and-there-is-a-heartbeat-again 0 '' bash -c "for _ in \$(seq 300); do [ \$(grep -c . /tmp/told/heartbeat) -gt $beats ] && exit; sleep 0.2; done; exit 1"
 notifier_down
 daemon_down

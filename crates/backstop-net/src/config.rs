@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use backstop_core::approval::is_name;
 use backstop_core::audit::Severity;
 use backstop_core::notice::{Kind, Notice, What};
 use serde::{Deserialize, Serialize};
+
+use crate::settings::{self, address, is_here};
 
 /// More channels nobody looks after.
 const MOST: usize = 16;
@@ -22,6 +23,8 @@ pub struct Config {
     pub link: Option<String>,
     /// The channels.
     pub channels: Vec<Channel>,
+    /// So many minutes the guard may not answer before people are told.
+    pub guard_minutes: u64,
     /// Who elsewhere is told that the guard lives.
     pub heartbeat: Option<HeartbeatConfig>,
 }
@@ -35,6 +38,10 @@ pub struct HeartbeatConfig {
     /// How often.
     #[serde(default = "five")]
     pub minutes: u64,
+}
+
+const fn three() -> u64 {
+    3
 }
 
 const fn five() -> u64 {
@@ -60,11 +67,11 @@ pub enum Way {
     /// A POST of JSON, signed as in <https://www.standardwebhooks.com>.
     Webhook(Webhook),
     /// An incoming webhook of Slack's.
-    Slack(Slack),
+    Slack(Hidden),
     /// A webhook of Discord's.
-    Discord(Slack),
+    Discord(Hidden),
     /// A workflow of Teams'.
-    Teams(Slack),
+    Teams(Hidden),
     /// A service of PagerDuty's, by its Events API, version 2.
     Pagerduty(Pagerduty),
     /// Prometheus' Alertmanager, by its API, version 2.
@@ -87,10 +94,10 @@ pub struct Webhook {
     pub secret_file: PathBuf,
 }
 
-/// See [`Way::Slack`], [`Way::Discord`], [`Way::Teams`].
+/// An address that is a secret: see [`Way::Slack`], [`Way::Discord`], [`Way::Teams`].
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Slack {
+pub struct Hidden {
     /// The file with the address, which is the secret.
     pub url_file: PathBuf,
 }
@@ -181,6 +188,9 @@ pub struct Command {
 struct Raw {
     link: Option<String>,
     heartbeat: Option<HeartbeatConfig>,
+    /// Three: more than a restart takes.
+    #[serde(default = "three")]
+    guard_minutes: u64,
     #[serde(default)]
     channel: Vec<toml::Spanned<RawChannel>>,
 }
@@ -192,9 +202,9 @@ struct RawChannel {
     events: Option<BTreeSet<Kind>>,
     least: Option<Severity>,
     webhook: Option<Webhook>,
-    slack: Option<Slack>,
-    discord: Option<Slack>,
-    teams: Option<Slack>,
+    slack: Option<Hidden>,
+    discord: Option<Hidden>,
+    teams: Option<Hidden>,
     pagerduty: Option<Pagerduty>,
     alertmanager: Option<Alertmanager>,
     ntfy: Option<Ntfy>,
@@ -208,22 +218,8 @@ impl Config {
     /// # Errors
     /// `line N: what is wrong there`; then nothing of it is taken.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let line = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
-        let raw: Raw = toml::from_str(text).map_err(|e| {
-            format!("line {}: {}", line(e.span().map_or(0, |s| s.start)), e.message().replace('\n', " "))
-        })?;
-        if raw.channel.len() > MOST {
-            return Err(format!("line 1: more than {MOST} channels"));
-        }
-        let mut channels: Vec<Channel> = Vec::new();
-        for spanned in raw.channel {
-            let at = line(spanned.span().start);
-            let channel = Channel::of(spanned.into_inner()).map_err(|why| format!("line {at}: {why}"))?;
-            if channels.iter().any(|c| c.name == channel.name) {
-                return Err(format!("line {at}: there is a channel {} already", channel.name));
-            }
-            channels.push(channel);
-        }
+        let raw: Raw = settings::read(text)?;
+        let channels = settings::listed(text, raw.channel, ("channel", MOST), Channel::of, |channel| &channel.name)?;
         if channels.is_empty() {
             return Err("line 1: there is no [[channel]], so nobody would be told anything".to_owned());
         }
@@ -233,7 +229,10 @@ impl Config {
         if raw.heartbeat.as_ref().is_some_and(|sign| !(1..=1_440).contains(&sign.minutes)) {
             return Err("line 1: a heartbeat comes every 1 to 1440 minutes".to_owned());
         }
-        Ok(Self { link: raw.link, channels, heartbeat: raw.heartbeat })
+        if !(1..=60).contains(&raw.guard_minutes) {
+            return Err("line 1: `guard_minutes` is 1 to 60".to_owned());
+        }
+        Ok(Self { link: raw.link, channels, guard_minutes: raw.guard_minutes, heartbeat: raw.heartbeat })
     }
 
     /// Where a notice's request can be looked at.
@@ -260,9 +259,7 @@ impl Channel {
             mail,
             command,
         } = raw;
-        if !is_name(&name) {
-            return Err(format!("{name:?} is no name: letters, digits and . _ - @"));
-        }
+        settings::name(&name)?;
         let ways = [
             webhook.map(Way::Webhook),
             slack.map(Way::Slack),
@@ -274,8 +271,7 @@ impl Channel {
             mail.map(Way::Mail),
             command.map(Way::Command),
         ];
-        let mut ways: Vec<Way> = ways.into_iter().flatten().collect();
-        let (Some(way), true) = (ways.pop(), ways.is_empty()) else {
+        let Some(way) = settings::only(ways) else {
             return Err(format!(
                 "the channel {name} needs one of webhook, slack, discord, teams, ntfy, pagerduty, alertmanager, mail, command, and \
                  only one"
@@ -331,28 +327,6 @@ impl Way {
             Self::Mail(_) | Self::Command(_) | Self::Slack(_) | Self::Discord(_) | Self::Teams(_) => Ok(()),
         }
     }
-}
-
-/// Whether something may be sent there: with TLS, or to this machine.
-///
-/// # Errors
-/// Why not.
-pub fn address(url: &str) -> Result<(), String> {
-    let uri: ureq::http::Uri = url.parse().map_err(|e| format!("{url:?} is no address: {e}"))?;
-    match (uri.scheme_str(), uri.host()) {
-        (Some("https"), Some(_)) => Ok(()),
-        (Some("http"), Some(host)) if is_here(host) => Ok(()),
-        (Some("http"), Some(_)) => {
-            Err("what is sent without TLS can be read and changed on its way: https://".to_owned())
-        }
-        _ => Err(format!("{url:?} is no address of a server: https://…")),
-    }
-}
-
-/// True for a name of this machine.
-pub fn is_here(host: &str) -> bool {
-    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -424,6 +398,7 @@ mod tests {
             (one("webhook = { url = 'nonsense', secret_file = '/k' }"), "no address"),
             (one("webhook = { url = 'https://h', secret = 'k' }"), "unknown field `secret`"),
             (format!("heartbeat = {{ url_file = '/k', minutes = 0 }}\n{MAIL}"), "1 to 1440"),
+            (format!("guard_minutes = 61\n{MAIL}"), "1 to 60"),
             (one("least = 'loud'\nslack = { url_file = '/k' }"), "unknown variant"),
             (one("pagerduty = { key_file = '/k', server = 'http://x' }"), "without TLS"),
             (one("alertmanager = { url = 'https://a', user = 'u' }"), "go together"),

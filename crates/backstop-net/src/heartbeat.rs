@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::channel::web::{Post, hidden};
-use crate::config::{HeartbeatConfig, Slack};
+use crate::config::HeartbeatConfig;
 use crate::deliver::Miss;
 
 /// How soon it is looked again whether the guard answers.
@@ -23,8 +23,7 @@ impl Heartbeat {
     /// # Errors
     /// An address that can't be read or used, as a sentence fragment.
     pub fn new(config: &HeartbeatConfig) -> Result<Self, String> {
-        let post = hidden(&Slack { url_file: config.url_file.clone() })?;
-        Ok(Self { post, every: Duration::from_secs(config.minutes * 60) })
+        Ok(Self { post: hidden(&config.url_file)?, every: Duration::from_secs(config.minutes * 60) })
     }
 
     /// Tells it now and then, for as long as the process lives; where the guard does not answer, by saying nothing.

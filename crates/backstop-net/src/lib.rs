@@ -12,4 +12,5 @@ pub mod payload;
 pub mod place;
 pub mod secret;
 pub mod serve;
+pub mod settings;
 pub mod trust;

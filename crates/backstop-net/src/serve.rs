@@ -59,7 +59,7 @@ pub fn serve(
     cursors: &Cursors,
     say: &(dyn Fn(&str) + Sync),
 ) -> io::Result<()> {
-    let watch = Watch::new();
+    let watch = Watch::new(Duration::from_secs(config.guard_minutes * 60));
     let silent = || watch.silent();
     let mut tellers = Vec::new();
     for channel in channels {

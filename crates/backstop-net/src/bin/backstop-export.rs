@@ -207,9 +207,12 @@ fn backfill(
     let mut pump = Pump::new(ready.sink.as_mut(), &mut clock);
     let mut told = Told { begun: None, counts: Counts::default(), last, shows: std::io::stderr().is_terminal() };
     while mark.entry < last {
-        // By a connection for each piece: sending one may take long.
-        let Lines { host, lines, next, .. } =
-            open().and_then(|mut log| log.lines(Some(&mark), Duration::ZERO)).map_err(failed)?;
+        let piece = log.lines(Some(&mark), Duration::ZERO).or_else(|_| {
+            // Sending the last one may have taken longer than a connection may be silent.
+            log = open()?;
+            log.lines(Some(&mark), Duration::ZERO)
+        });
+        let Lines { host, lines, next, .. } = piece.map_err(failed)?;
         let records = lines.into_iter().map(|line| Record::read(line, &next.log, &host));
         let records = records.collect::<Result<Vec<_>, _>>().map_err(failed)?;
         if records.is_empty() {

@@ -13,7 +13,8 @@ use backstop_net::place::{self, Cursors};
 use backstop_net::serve;
 use clap::{Parser, Subcommand, ValueHint};
 
-/// Tell people what waits for their approval: by webhook, Slack, ntfy, mail or a program. What it needs: backstop help notify
+/// Tell people what waits for their approval: by webhook, Slack, Discord, Teams, ntfy, PagerDuty, Alertmanager, mail or a
+/// program. What it needs: backstop help notify
 #[derive(Debug, Parser)]
 #[command(name = "backstop-notify", version, max_term_width = 100)]
 struct Args {

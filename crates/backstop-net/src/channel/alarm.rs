@@ -135,8 +135,8 @@ fn source(notice: &Notice) -> &str {
 pub(super) struct Discord(Post);
 
 impl Discord {
-    pub fn new(to: &config::Slack) -> Result<Self, String> {
-        hidden(to).map(Self)
+    pub fn new(to: &config::Hidden) -> Result<Self, String> {
+        hidden(&to.url_file).map(Self)
     }
 }
 
@@ -156,8 +156,8 @@ fn discord(notice: &Notice, link: Option<&str>) -> Value {
 pub(super) struct Teams(Post);
 
 impl Teams {
-    pub fn new(to: &config::Slack) -> Result<Self, String> {
-        hidden(to).map(Self)
+    pub fn new(to: &config::Hidden) -> Result<Self, String> {
+        hidden(&to.url_file).map(Self)
     }
 }
 

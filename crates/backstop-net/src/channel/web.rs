@@ -1,5 +1,6 @@
 //! The ways that are an HTTP POST: a webhook, Slack, ntfy.
 
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use backstop_core::notice::{Notice, What};
@@ -11,6 +12,7 @@ use crate::deliver::Miss;
 use crate::http::{Http, judge};
 use crate::payload::{self, Key};
 use crate::secret::secret;
+use crate::settings::address;
 use crate::trust::Trust;
 
 /// A POST that is no more than its answer's status.
@@ -54,16 +56,16 @@ impl Sender for Webhook {
 pub(super) struct Slack(Post);
 
 /// To an address that is a secret.
-pub(crate) fn hidden(config: &config::Slack) -> Result<Post, String> {
-    let url = secret(&config.url_file)?;
+pub(crate) fn hidden(url_file: &Path) -> Result<Post, String> {
+    let url = secret(url_file)?;
     // Without the address itself.
-    config::address(&url).map_err(|_| format!("{} holds no https address", config.url_file.display()))?;
+    address(&url).map_err(|_| format!("{} holds no https address", url_file.display()))?;
     Ok(Post::new(&url))
 }
 
 impl Slack {
-    pub fn new(config: &config::Slack) -> Result<Self, String> {
-        hidden(config).map(Self)
+    pub fn new(to: &config::Hidden) -> Result<Self, String> {
+        hidden(&to.url_file).map(Self)
     }
 }
 

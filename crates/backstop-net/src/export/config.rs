@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use backstop_core::approval::is_name;
 use serde::Deserialize;
 
-use crate::config::{address, is_here};
+use crate::settings::{self, address, is_here};
 use crate::trust::Tls;
 
 /// More sinks nobody looks after.
@@ -276,22 +275,8 @@ impl Config {
     /// # Errors
     /// `line N: what is wrong there`; then nothing of it is taken.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let line = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
-        let raw: Raw = toml::from_str(text).map_err(|e| {
-            format!("line {}: {}", line(e.span().map_or(0, |s| s.start)), e.message().replace('\n', " "))
-        })?;
-        if raw.sink.len() > MOST {
-            return Err(format!("line 1: more than {MOST} sinks"));
-        }
-        let mut sinks: Vec<Sink> = Vec::new();
-        for spanned in raw.sink {
-            let at = line(spanned.span().start);
-            let sink = Sink::of(spanned.into_inner()).map_err(|why| format!("line {at}: {why}"))?;
-            if sinks.iter().any(|s| s.name == sink.name) {
-                return Err(format!("line {at}: there is a sink {} already", sink.name));
-            }
-            sinks.push(sink);
-        }
+        let raw: Raw = settings::read(text)?;
+        let sinks = settings::listed(text, raw.sink, ("sink", MOST), Sink::of, |sink| &sink.name)?;
         if sinks.is_empty() {
             return Err("line 1: there is no [[sink]], so the log would go nowhere".to_owned());
         }
@@ -302,9 +287,7 @@ impl Config {
 impl Sink {
     fn of(raw: RawSink) -> Result<Self, String> {
         let name = raw.name;
-        if !is_name(&name) {
-            return Err(format!("{name:?} is no name: letters, digits and . _ - @"));
-        }
+        settings::name(&name)?;
         let all = [
             raw.elasticsearch.map(To::Elasticsearch),
             raw.opensearch.map(To::Opensearch),
@@ -317,8 +300,7 @@ impl Sink {
             raw.webhook.map(To::Webhook),
             raw.files.map(To::Files),
         ];
-        let mut all: Vec<To> = all.into_iter().flatten().collect();
-        let (Some(to), true) = (all.pop(), all.is_empty()) else {
+        let Some(to) = settings::only(all) else {
             return Err(format!(
                 "the sink {name} needs one of elasticsearch, opensearch, gelf, datadog, otlp, splunk, syslog, journald, \
                  webhook, files, and only one"

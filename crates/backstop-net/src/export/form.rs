@@ -82,7 +82,7 @@ pub fn own(record: &Record, room: Room) -> Value {
     let facts = record.facts();
     let effect: Map<String, Value> = facts.effect.iter().flatten().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
     let body = match room {
-        Room::Whole => serde_json::to_value(&record.entry.body).unwrap_or_default(),
+        Room::Whole => json!(record.entry.body),
         Room::Cut => Value::Null,
     };
     object([

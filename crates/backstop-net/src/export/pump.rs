@@ -8,7 +8,7 @@ use std::time::Duration;
 use backstop_core::export::Span;
 
 use super::sink::{Fate, Shaped, Sink, fitting};
-use crate::deliver::{ASKED, FIRST, LONGEST, Pace};
+use crate::deliver::{ASKED, FIRST, LONGEST, Miss, Pace};
 
 /// So long is waited at a time.
 const SLICE: Duration = Duration::from_secs(20);
@@ -81,7 +81,11 @@ impl<'a> Pump<'a> {
             let limits = self.sink.limits();
             let count = fitting(todo.make_contiguous(), limits, self.most);
             let mut fates = Vec::new();
-            let sent = self.sink.send(&todo.make_contiguous()[..count], &mut fates);
+            let mut sent = self.sink.send(&todo.make_contiguous()[..count], &mut fates);
+            if sent.is_ok() && fates.len() < count {
+                // What became of the rest it does not say; that is no reason to ask without end.
+                sent = Err(Miss::again("it does not say what became of all that it was sent"));
+            }
             let (mut counts, mut left, mut wrong) = (Counts::default(), Vec::new(), None);
             let mut skips = Vec::new();
             for (one, fate) in todo.drain(..fates.len().min(count)).zip(fates) {

@@ -12,13 +12,15 @@ use super::Records;
 
 /// How often it is asked.
 const EVERY: Duration = Duration::from_secs(20);
-/// So long it may not answer before people are told: more than a restart takes.
-const AWAY: Duration = Duration::from_secs(180);
 /// So long an answer says that it lives.
 const LIVES: Duration = Duration::from_secs(60);
 
 /// When it answered last.
-pub(super) struct Watch(Mutex<Last>);
+pub(super) struct Watch {
+    last: Mutex<Last>,
+    /// So long it may not answer before people are told.
+    patience: Duration,
+}
 
 struct Last {
     at: (Instant, Timestamp),
@@ -28,8 +30,8 @@ struct Last {
 
 impl Watch {
     /// One that has heard nothing yet.
-    pub fn new() -> Self {
-        Self(Mutex::new(Last { at: (Instant::now(), clock::now()), seen: false }))
+    pub fn new(patience: Duration) -> Self {
+        Self { last: Mutex::new(Last { at: (Instant::now(), clock::now()), seen: false }), patience }
     }
 
     /// Asks, for as long as the process lives. Where an answer never comes this hangs, and nothing is heard.
@@ -47,13 +49,13 @@ impl Watch {
     }
 
     fn last(&self) -> std::sync::MutexGuard<'_, Last> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Since when it does not answer, where that is long.
     pub fn silent(&self) -> Option<Timestamp> {
         let (at, wall) = self.last().at;
-        (at.elapsed() >= AWAY).then_some(wall)
+        (at.elapsed() >= self.patience).then_some(wall)
     }
 
     /// True where it has answered a moment ago.
@@ -70,9 +72,11 @@ mod tests {
     use super::super::tests::{Book, Page, notice};
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(180);
+
     #[test]
     fn who_has_not_answered_for_long_is_silent_and_who_never_did_does_not_live() {
-        let watch = Watch::new();
+        let watch = Watch::new(PATIENCE);
         assert!(watch.silent().is_none() && !watch.answers());
         let book = Mutex::new(Book { notices: vec![notice(0)], ..Book::default() });
         watch.ask(&mut || Ok(Page(&book)));
@@ -83,7 +87,7 @@ mod tests {
         };
         ago(LIVES);
         assert!(watch.silent().is_none() && !watch.answers());
-        ago(AWAY);
+        ago(PATIENCE);
         assert_eq!(watch.silent(), Some(Timestamp::new(7, 0)));
         watch.ask(&mut || Err::<Page<'_>, _>("no such socket".to_owned()));
         assert_eq!(watch.silent(), Some(Timestamp::new(7, 0)));

@@ -9,7 +9,7 @@ use crate::export::record::Record;
 /// The event.
 pub fn event(record: &Record, room: Room) -> Value {
     let data = match room {
-        Room::Whole => serde_json::to_value(&record.entry).unwrap_or_default(),
+        Room::Whole => json!(record.entry),
         Room::Cut => {
             json!({ "at": record.entry.at, "backstop": own(record, room), "message": room.text(&record.message()) })
         }

@@ -203,3 +203,14 @@ fn what_it_had_before_is_counted_apart() {
     let (heard, _) = delivered(&mut sink, 10, 0);
     assert_eq!((heard.counts.known, heard.counts.taken), (5, 5));
 }
+
+#[test]
+fn a_sink_that_does_not_say_what_became_of_a_record_is_asked_with_pauses() {
+    let mut tries = 0;
+    let mut sink = told(move |batch, fates| {
+        tries += 1;
+        if tries < 4 { Ok(()) } else { ALL(batch, fates) }
+    });
+    let (heard, _) = delivered(&mut sink, 8, 0);
+    assert_eq!((heard.waits.len(), sink.took.len()), (3, 8));
+}

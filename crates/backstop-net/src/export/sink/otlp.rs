@@ -33,9 +33,15 @@ struct Partial {
 }
 
 impl Partial {
-    fn rejected(&self) -> u64 {
-        let number = &self.rejected_log_records;
-        number.as_u64().or_else(|| number.as_str()?.parse().ok()).unwrap_or(0)
+    /// How many it refused; what is no number of them is no answer.
+    fn rejected(&self) -> Result<u64, Miss> {
+        match &self.rejected_log_records {
+            Value::Null => Ok(0),
+            number => number
+                .as_u64()
+                .or_else(|| number.as_str()?.parse().ok())
+                .ok_or_else(|| Miss::again("the answer does not say how many records it refuses")),
+        }
     }
 }
 
@@ -73,11 +79,11 @@ impl Sink for Otlp {
     }
 
     fn send(&mut self, batch: &[Shaped], fates: &mut Vec<Fate>) -> Result<(), Miss> {
-        let parse = |one: &Shaped| serde_json::from_slice(&one.bytes).unwrap_or_default();
-        let records: Vec<Value> = batch.iter().map(parse).collect();
+        let records: Result<Vec<Value>, _> = batch.iter().map(|one| serde_json::from_slice(&one.bytes)).collect();
+        let records = records.map_err(|e| Miss::never(e.to_string()))?;
         let host = batch.first().map_or("", |one| one.host.as_str());
         let partial = self.request(host, &records)?;
-        match (partial.rejected(), batch.len()) {
+        match (partial.rejected()?, batch.len()) {
             (0, _) => fates.extend(batch.iter().map(|_| Fate::Taken)),
             (_, 1) => fates.push(Fate::Refused(Miss::again(format!("refused: {}", partial.error_message)).why)),
             (refused, all) if refused >= all as u64 => {
@@ -87,7 +93,7 @@ impl Sink for Otlp {
                 for record in &records {
                     let partial = self.request(host, std::slice::from_ref(record))?;
                     let why = || Miss::again(format!("refused: {}", partial.error_message)).why;
-                    fates.push(if partial.rejected() == 0 { Fate::Known } else { Fate::Refused(why()) });
+                    fates.push(if partial.rejected()? == 0 { Fate::Known } else { Fate::Refused(why()) });
                 }
             }
         }
@@ -96,5 +102,24 @@ impl Sink for Otlp {
 
     fn probe(&mut self) -> Result<(), Miss> {
         self.request("", &[]).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_says_how_many_are_refused_or_is_none() {
+        let partial = |text: &str| serde_json::from_str::<Answered>(text).expect("JSON").partial_success.rejected();
+        for (text, rejected) in [
+            ("{}", Some(0)),
+            (r#"{"partialSuccess":{}}"#, Some(0)),
+            (r#"{"partialSuccess":{"rejectedLogRecords":"3"}}"#, Some(3)),
+            (r#"{"partialSuccess":{"rejectedLogRecords":3}}"#, Some(3)),
+            (r#"{"partialSuccess":{"rejectedLogRecords":"some"}}"#, None),
+        ] {
+            assert_eq!(partial(text).ok(), rejected, "{text}");
+        }
     }
 }

@@ -143,7 +143,6 @@ mod tests {
         let read_some = |mut stream: TcpStream| {
             let mut some = [0; 10];
             stream.read_exact(&mut some).expect("read");
-            thread::sleep(Duration::from_millis(200));
         };
         assert!(sends(read_some).is_err_and(|miss| !miss.permanent));
     }
