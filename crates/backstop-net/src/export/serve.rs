@@ -305,4 +305,4 @@ impl Book for Kept<'_, '_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,5 +1,6 @@
 //! How the sinks stand, for people and as a document: from what the exporter keeps, and where the log ends.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use backstop_core::time::Timestamp;
 use backstop_engine::Lines;
 use serde::Serialize;
 
-use super::config::Config;
+use super::config::{self, Config};
 use super::cursor::{Cursor, Failing};
 use super::serve::Log;
 use crate::place;
@@ -61,6 +62,49 @@ pub struct One {
     pub skipped: u64,
 }
 
+impl One {
+    /// Of what is kept of a sink, and the log with its end where it can be read.
+    fn of(
+        sink: &config::Sink,
+        kept: io::Result<Option<Cursor>>,
+        log: Option<(&Lines, &mut Box<dyn Log>)>,
+        now: Timestamp,
+    ) -> Self {
+        let fails = |why: String| Some(Failing { since: now, why });
+        let unread = kept.as_ref().err().and_then(|e| fails(format!("how it stands can't be read: {e}")));
+        let cursor = kept.ok().flatten();
+        let mut one = Self {
+            behind: None,
+            failing: unread.or_else(|| cursor.as_ref()?.failing.clone()),
+            kind: sink.to.kind(),
+            known: cursor.as_ref().map_or(0, |c| c.known),
+            last: cursor.as_ref().and_then(|c| c.last),
+            name: sink.name.clone(),
+            next: cursor.as_ref().map(|c| c.next.entry),
+            oldest_s: None,
+            sent: cursor.as_ref().map_or(0, |c| c.sent),
+            skipped: cursor.as_ref().map_or(0, |c| c.skipped),
+        };
+        let Some((Lines { end, next: begin, .. }, log)) = log else { return one };
+        // Of another log it has nothing.
+        let next =
+            cursor.map_or_else(|| begin.clone(), |c| if c.next.log == begin.log { c.next } else { begin.clone() });
+        one.behind = Some(end.saturating_sub(next.entry));
+        one.next = one.next.map(|_| next.entry);
+        if next.entry > *end {
+            let has = next.entry;
+            one.failing =
+                fails(format!("the audit log has {end} entries, and it has {has} of them: backstop audit verify"));
+        } else if next.entry < *end {
+            // How old that is nobody needs to know where it can't be told.
+            let first = log.lines(Some(&next), Duration::ZERO).ok().and_then(|lines| lines.lines.into_iter().next());
+            let at = first.and_then(|line| Entry::parse(line.as_bytes())).map(|entry| entry.at);
+            one.oldest_s = at.map(|at| now.seconds_since(at).max(0));
+        }
+        one
+    }
+}
+
 impl Status {
     /// Looks.
     pub fn look(
@@ -71,47 +115,16 @@ impl Status {
     ) -> Self {
         let mut log = open();
         let whole = log.as_mut().map_err(|why| why.clone()).and_then(|log| log.lines(None, Duration::ZERO));
-        let (end, of) = match &whole {
-            Ok(Lines { end, next, .. }) => (Some(*end), Some(next.log.clone())),
-            Err(_) => (None, None),
-        };
         let mut sinks = Vec::new();
         for sink in &config.sinks {
-            let kept = place::read::<Cursor>(state, &sink.name);
-            let unread =
-                kept.as_ref().err().map(|e| Failing { since: now, why: format!("how it stands can't be read: {e}") });
-            let cursor = kept.ok().flatten();
-            let next = cursor.as_ref().map(|c| if Some(&c.next.log) == of.as_ref() { c.next.entry } else { 0 });
-            let behind = end.map(|end| end.saturating_sub(next.unwrap_or(0)));
-            let short = match (end, next) {
-                (Some(end), Some(next)) if next > end => Some(Failing {
-                    since: now,
-                    why: format!("the audit log has {end} entries, and it has {next} of them: backstop audit verify"),
-                }),
+            let readable = match (&whole, &mut log) {
+                (Ok(whole), Ok(log)) => Some((whole, log)),
                 _ => None,
             };
-            let mut oldest_s = None;
-            if let (Some(cursor), Some(1..), Ok(log)) = (&cursor, behind, &mut log) {
-                let first =
-                    log.lines(Some(&cursor.next), Duration::ZERO).ok().and_then(|lines| lines.lines.into_iter().next());
-                let at = first.and_then(|line| Entry::parse(line.as_bytes())).map(|entry| entry.at);
-                oldest_s = at.map(|at| now.seconds_since(at).max(0));
-            }
-            let counts = cursor.as_ref().map_or((0, 0, 0), |c| (c.sent, c.known, c.skipped));
-            sinks.push(One {
-                behind,
-                failing: unread.or(short).or_else(|| cursor.as_ref().and_then(|c| c.failing.clone())),
-                kind: sink.to.kind(),
-                known: counts.1,
-                last: cursor.as_ref().and_then(|c| c.last),
-                name: sink.name.clone(),
-                next,
-                oldest_s,
-                sent: counts.0,
-                skipped: counts.2,
-            });
+            sinks.push(One::of(sink, place::read(state, &sink.name), readable, now));
         }
-        Self { at_work: place::is_at_work(state), end, sinks, trouble: whole.err(), version: 1 }
+        let (end, trouble) = (whole.as_ref().ok().map(|lines| lines.end), whole.as_ref().err().cloned());
+        Self { at_work: place::is_at_work(state), end, sinks, trouble, version: 1 }
     }
 
     /// Whether all is well: an exporter is at work, the log can be read, and each sink takes what comes.
@@ -121,7 +134,7 @@ impl Status {
 
     /// As a document.
     pub fn document(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_default()
+        serde_json::to_string_pretty(self).expect("our types have string keys and no failing serialiser")
     }
 
     /// For people.
@@ -176,24 +189,9 @@ mod tests {
     use backstop_core::notice::Mark;
 
     use super::super::record::tests::whole;
-    use super::super::serve::Heard;
+    use super::super::serve::tests::page;
     use super::*;
     use crate::place::Cursors;
-
-    struct Shelf;
-
-    impl Log for Shelf {
-        fn lines(&mut self, from: Option<&Mark>, _: Duration) -> Result<Lines, String> {
-            let all = whole();
-            let skipped = from.map_or(0, |mark| mark.entry as usize);
-            let lines = all.iter().skip(skipped).map(|r| r.line.clone()).collect();
-            let next = Mark { entry: all.len() as u64, log: "backstop/34".to_owned() };
-            Ok(Lines { end: all.len() as u64, host: "db-1".to_owned(), lines, next })
-        }
-        fn exported(&mut self, _: &backstop_core::export::Remark) -> Result<Heard, String> {
-            Ok(Heard::Taken)
-        }
-    }
 
     #[test]
     fn a_person_sees_how_far_each_sink_is_and_what_is_wrong() {
@@ -210,7 +208,7 @@ mod tests {
         cursors.write("j", &Cursor { sent: end, known: 3, ..Cursor::new(mark(end)) }).expect("written");
         let look =
             |open: &mut dyn FnMut() -> Result<Box<dyn Log>, String>| Status::look(&config, dir.path(), open, now);
-        let status = look(&mut || Ok(Box::new(Shelf)));
+        let status = look(&mut || Ok(page()));
         let behind = end - 5;
         assert_eq!(
             status.text(),
@@ -218,20 +216,22 @@ mod tests {
                 "siem  splunk         {behind} behind, the oldest for 5 min; 1,234 sent, 2 refused\n      \
                  fails since 2027-01-15T08:00:00Z: 429\n\
                  j     journald       has all of the log; {end} sent, 3 sent again\n\
-                 new   journald       {end} behind; 0 sent"
+                 new   journald       {end} behind, the oldest for 5 min; 0 sent"
             )
         );
         assert!(!status.is_well());
         cursors.write("siem", &Cursor::new(mark(end))).expect("written");
-        assert!(look(&mut || Ok(Box::new(Shelf))).is_well());
+        assert!(look(&mut || Ok(page())).is_well());
         let away = look(&mut || Err("the daemon is away".to_owned()));
         assert!(!away.is_well());
+        assert_eq!(away.sinks[1].next, Some(end), "what it has is known, wherever the log ends");
+        assert!(away.document().contains("\"trouble\": \"the daemon is away\""));
         assert!(away.text().contains("how far is not known") && away.text().ends_with("the daemon is away"));
         cursors.write("j", &Cursor::new(mark(end + 1))).expect("written");
-        let cut = look(&mut || Ok(Box::new(Shelf)));
+        let cut = look(&mut || Ok(page()));
         assert!(!cut.is_well() && cut.text().contains(&format!("the audit log has {end} entries")), "{}", cut.text());
         drop(cursors);
-        let stopped = look(&mut || Ok(Box::new(Shelf)));
+        let stopped = look(&mut || Ok(page()));
         assert!(stopped.text().contains("no exporter is at work") && !stopped.is_well());
         assert_eq!([40, 300, 8_000, 200_000].map(span), ["40 s", "5 min", "2 h", "2 days"]);
     }

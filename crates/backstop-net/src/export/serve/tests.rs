@@ -48,6 +48,11 @@ impl Log for Page {
     }
 }
 
+/// The log that the tests begin with.
+pub(crate) fn page() -> Box<dyn Log> {
+    Box::new(Page(Arc::default()))
+}
+
 struct Played {
     cursor: Option<Cursor>,
     still: Still,
