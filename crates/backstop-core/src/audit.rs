@@ -25,6 +25,7 @@ use crate::id::RunId;
 use crate::jail::{Ban, Offence};
 use crate::policy::Judgement;
 use crate::policy::law::{Layer, Refusal};
+use crate::program::{Program, Unlisted};
 use crate::request::{Asker, Command, Net, Request};
 use crate::run::{Exit, LeftBehind};
 use crate::time::Timestamp;
@@ -149,6 +150,22 @@ pub enum Body {
     AuditStarted {
         /// The public key that signs its checkpoints, in the format of signed notes.
         key: String,
+    },
+    /// A program that ran inside a run; written once it has ended, or the run has.
+    #[serde(rename = "exec.ran")]
+    ExecRan {
+        /// Which.
+        program: Program,
+        /// The run.
+        run: RunId,
+    },
+    /// Programs that ran inside a run, and have no entry of their own.
+    #[serde(rename = "exec.unlisted")]
+    ExecUnlisted {
+        /// The run.
+        run: RunId,
+        /// How many, and why.
+        unlisted: Unlisted,
     },
     /// Entries arrive by an exporter's sink again.
     #[serde(rename = "export.resumed")]

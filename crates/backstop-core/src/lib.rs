@@ -25,6 +25,7 @@ pub mod note;
 pub mod notice;
 pub mod plan;
 pub mod policy;
+pub mod program;
 pub mod quoted;
 pub mod redact;
 pub mod request;

@@ -58,6 +58,14 @@ impl Redactor {
     /// An entry's body without the secrets in what somebody typed.
     pub fn body<'b>(&self, body: &'b Body) -> Cow<'b, Body> {
         let mut body = Cow::Borrowed(body);
+        if let Body::ExecRan { program, .. } = &*body {
+            if let Some(Command::Argv(redacted)) = self.command(&Command::Argv(program.argv.clone()))
+                && let Body::ExecRan { program, .. } = body.to_mut()
+            {
+                program.argv = redacted;
+            }
+            return body;
+        }
         let typed = match &*body {
             Body::RunRequested { command, reason, .. } | Body::Nested { command, reason, .. } => {
                 (self.command(command), reason.as_ref().and_then(|reason| self.text(reason)))

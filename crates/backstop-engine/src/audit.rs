@@ -206,6 +206,18 @@ impl AuditLog {
     /// # Errors
     /// When they could not be written: the caller may not do what it wanted to record.
     pub fn append(&mut self, now: Timestamp, bodies: &[Body]) -> Result<(), AuditError> {
+        self.add(now, bodies, bodies.iter().any(Body::begins))
+    }
+
+    /// The same of what can be left out: it does not use up the last room.
+    ///
+    /// # Errors
+    /// As [`AuditLog::append`]; [`AuditError::Full`] where there is not room enough.
+    pub fn append_if_room(&mut self, now: Timestamp, bodies: &[Body]) -> Result<(), AuditError> {
+        self.add(now, bodies, true)
+    }
+
+    fn add(&mut self, now: Timestamp, bodies: &[Body], spares: bool) -> Result<(), AuditError> {
         // Before the lock: nobody waits for it.
         let bodies: Vec<Body> = bodies.iter().map(|body| self.redactor.body(body).into_owned()).collect();
         let _held = layout::lock(&self.dir)?;
@@ -215,7 +227,7 @@ impl AuditLog {
             self.stale = false;
             self.record_recovery(found, now)?;
         }
-        self.write(now, &bodies)
+        self.write(now, &bodies, spares)
     }
 
     /// What takes secrets out of what goes into the log in `dir`.
@@ -239,7 +251,7 @@ impl AuditLog {
 
     fn record_recovery(&mut self, found: recover::Found, now: Timestamp) -> Result<(), AuditError> {
         match found.entry() {
-            Some(body) => self.write(now, &[body]),
+            Some(body) => self.write(now, &[body], false),
             None => Ok(()),
         }
     }

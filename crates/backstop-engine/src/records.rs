@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use backstop_core::audit::Body;
 use backstop_core::id::RunId;
+use backstop_core::time::Timestamp;
 
 use crate::audit::{AuditError, AuditLog, entries};
 use crate::clock;
@@ -41,7 +42,9 @@ impl Records {
             body if body.run() != Some(id) => None,
             Body::RunCommitting { .. } | Body::RunUndoing { .. } | Body::RunRedoing { .. } => Some(true),
             // Said of a run, or of what people were asked about it, and nothing of how it goes.
-            Body::Nested { .. }
+            Body::ExecRan { .. }
+            | Body::ExecUnlisted { .. }
+            | Body::Nested { .. }
             | Body::ApprovalAsked { .. }
             | Body::ApprovalClaimed { .. }
             | Body::ApprovalEnded { .. }
@@ -85,13 +88,26 @@ impl Records {
 
     /// Appends; returns when a power cut can't take it back.
     pub fn write(&mut self, bodies: &[Body]) -> Result<(), AuditError> {
+        self.with_log(bodies, AuditLog::append)
+    }
+
+    /// The same of what can be left out, which is refused where the disk is as good as full.
+    pub fn write_if_room(&mut self, bodies: &[Body]) -> Result<(), AuditError> {
+        self.with_log(bodies, AuditLog::append_if_room)
+    }
+
+    fn with_log(
+        &mut self,
+        bodies: &[Body],
+        append: impl FnOnce(&mut AuditLog, Timestamp, &[Body]) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
         if bodies.is_empty() {
             return Ok(());
         }
         self.open()?;
         let now = clock::now();
         match &mut self.log {
-            Some(log) => log.append(now, bodies),
+            Some(log) => append(log, now, bodies),
             None => Ok(()),
         }
     }

@@ -7,6 +7,7 @@ mod outside;
 mod plan;
 mod tty;
 
+use std::cell::RefCell;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use backstop_core::bytes::Bytes;
 use backstop_core::effect::{Door, Mount};
 use backstop_core::id::RunId;
 use backstop_core::policy::InPlace;
+use backstop_core::program::{Program, Unlisted};
 use backstop_core::request::Request;
 use backstop_core::run::{Exit, LeftBehind};
 use backstop_core::time::Timestamp;
@@ -55,6 +57,17 @@ pub struct RehearseInput<'a> {
     pub lane: Lane,
     /// Whom the command runs for; none: this process' own user.
     pub stand_in: Option<&'a StandIn>,
+    /// Where to put which programs it started: that is of interest also where the rehearsal fails.
+    pub started: &'a RefCell<Started>,
+}
+
+/// Programs that were started in a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Started {
+    /// In the order in which they began.
+    pub programs: Vec<Program>,
+    /// Of which nothing more is known.
+    pub unlisted: Option<Unlisted>,
 }
 
 /// On what view a command runs.

@@ -20,4 +20,5 @@ pub mod rights;
 pub mod seccomp;
 pub mod socket;
 pub mod terminal;
+pub mod trace;
 pub mod wait;

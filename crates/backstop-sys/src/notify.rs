@@ -1,5 +1,5 @@
-//! Hears of calls that the filter tells (attempts to connect, or to change something by its path), and lets
-//! each go on. Reads addresses and paths for a report only: the caller could change them meanwhile, so
+//! Hears of calls that the filter tells (attempts to start a program, to connect, or to change something by its path), and
+//! lets each go on. Reads addresses, paths and arguments for a report only: the caller could change them meanwhile, so
 //! nothing may rest on them.
 
 use std::io;
@@ -21,7 +21,7 @@ pub enum Address {
 /// One attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// The process, as numbered outside.
+    /// The thread, as numbered outside.
     pub pid: u32,
     /// Its aim; none where it can't be read or is of a family that is not told.
     pub to: Option<Aim>,
@@ -32,9 +32,48 @@ pub struct Attempt {
 pub enum Aim {
     /// To connect.
     Connect(Address),
+    /// To become another program.
+    Execute(Wish),
     /// To change what lies at a path, which is taken from the directory with this descriptor; none is the
     /// working directory.
     Write(Option<i32>, Vec<u8>),
+}
+
+/// Which program somebody asks for: where in his memory that stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    pid: u32,
+    dir: Option<i32>,
+    path: u64,
+    arguments: u64,
+}
+
+/// The same, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wished {
+    /// The directory that the path is taken from, by its descriptor; none is the working directory.
+    pub dir: Option<i32>,
+    /// The path; empty where the descriptor itself is meant.
+    pub path: Vec<u8>,
+    /// The arguments, as many as were wanted.
+    pub arguments: Vec<Vec<u8>>,
+}
+
+impl Wish {
+    /// Reads it, as long as he waits, and no more than so many arguments; none where it can't be read.
+    pub fn read(&self, most: usize) -> Option<Wished> {
+        let path = path(self.pid, self.path)?;
+        let mut arguments = Vec::new();
+        while arguments.len() < most {
+            let at = self.arguments + 8 * arguments.len() as u64;
+            let address = u64::from_ne_bytes(read_memory(self.pid, at, 8).ok()?.try_into().ok()?);
+            if address == 0 {
+                break;
+            }
+            arguments.push(self::path(self.pid, address).unwrap_or_default());
+        }
+        Some(Wished { dir: self.dir, path, arguments })
+    }
 }
 
 #[repr(C)]
@@ -80,6 +119,14 @@ pub fn next(listener: BorrowedFd<'_>, seen: impl FnOnce(Attempt)) -> io::Result<
 
 fn aim(notif: &Notif) -> Option<Aim> {
     let nr = libc::c_long::from(notif.nr);
+    let wish = |dir: Option<i32>, at: usize| {
+        Aim::Execute(Wish { pid: notif.pid, dir, path: notif.args[at], arguments: notif.args[at + 1] })
+    };
+    match nr {
+        libc::SYS_execve => return Some(wish(None, 0)),
+        libc::SYS_execveat => return Some(wish(Some(notif.args[0] as i32).filter(|fd| *fd >= 0), 1)),
+        _ => {}
+    }
     if let Some(at) = path_argument(nr) {
         let dir = at.checked_sub(1).map(|dir| notif.args[dir] as i32).filter(|fd| *fd >= 0);
         // The old `link` and `symlink` have another path before it, and no directory.
@@ -162,6 +209,21 @@ mod tests {
         let text = std::ffi::CString::new("x".repeat(4000)).expect("no zero within");
         assert_eq!(path(std::process::id(), text.as_ptr() as u64), Some(text.to_bytes().to_vec()));
         assert_eq!(path(std::process::id(), 0), None);
+    }
+
+    #[test]
+    fn what_is_asked_for_is_read() {
+        let words =
+            ["/bin/echo", "echo", "", "three"].map(|word| std::ffi::CString::new(word).expect("no zero within"));
+        let mut list: Vec<u64> = words[1..].iter().map(|word| word.as_ptr() as u64).collect();
+        list.push(0);
+        let wish =
+            |arguments: u64| Wish { pid: std::process::id(), dir: None, path: words[0].as_ptr() as u64, arguments };
+        let read = wish(list.as_ptr() as u64).read(100).expect("it can be read");
+        assert_eq!(read.path, b"/bin/echo");
+        assert_eq!(read.arguments, [&b"echo"[..], b"", b"three"]);
+        assert_eq!(wish(list.as_ptr() as u64).read(2).expect("it can be read").arguments.len(), 2);
+        assert_eq!(wish(8).read(2), None);
     }
 
     #[test]

@@ -35,6 +35,14 @@ fn parse(stat: &[u8]) -> Option<Stat> {
     Some(Stat { name: stat.get(open + 1..close)?.to_vec(), start, state })
 }
 
+/// The number of a process' parent.
+pub fn parent(pid: i32) -> io::Result<i32> {
+    let stat = fs::read(place(pid).join("stat"))?;
+    let after = stat.iter().rposition(|b| *b == b')').and_then(|close| stat.get(close + 2..));
+    let field = after.and_then(|rest| std::str::from_utf8(rest.split(|b| *b == b' ').nth(1)?).ok()?.parse().ok());
+    field.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
 /// The processes there are, by their numbers.
 pub fn processes() -> io::Result<Vec<i32>> {
     let mut found = Vec::new();
@@ -80,6 +88,7 @@ mod tests {
         let own = crate::process::own_pid();
         assert!(processes().expect("a list").contains(&own) && !threads(own).expect("a list").is_empty());
         assert!(stat(&place(own)).expect("it lives").start > 0);
+        assert_eq!(parent(own).expect("it lives").cast_unsigned(), std::os::unix::process::parent_id());
         assert!(!has_pending(&place(own), libc::SIGSTOP).expect("it lives"));
         assert!(is_gone(&stat(&place(i32::MAX)).expect_err("nobody has this number")));
     }

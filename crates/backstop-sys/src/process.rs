@@ -44,6 +44,13 @@ pub fn seal() -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })
 }
 
+/// Takes [`seal`] back in a copy of a sealed process, which is about to begin another program: until then whoever
+/// watches it from outside has no right to look into it, not even at what it begins.
+pub fn unseal() -> io::Result<()> {
+    // SAFETY: a plain system call with numbers.
+    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) })
+}
+
 /// Closes every descriptor from 0 up but these (sorted by number).
 pub fn close_all_but(keep: &[RawFd]) {
     let mut first = 0u32;
@@ -225,7 +232,7 @@ pub fn wait_any(wait: bool) -> io::Result<Option<(i32, Change)>> {
     }
 }
 
-fn change(status: c_int) -> Change {
+pub(crate) fn change(status: c_int) -> Change {
     if libc::WIFEXITED(status) {
         Change::Ended(libc::WEXITSTATUS(status) as u8)
     } else if libc::WIFSIGNALED(status) {

@@ -31,6 +31,7 @@ const THIS_ARCH: u32 = 0xC000_00B7;
 compile_error!("the system call filter knows x86_64 and aarch64");
 
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+const LISTENER: libc::c_ulong = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
 const NOTIFY: u32 = libc::SECCOMP_RET_USER_NOTIF;
 const fn errno(e: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | e as u32
@@ -184,6 +185,8 @@ fn program(tell: Tell, sockets: Sockets) -> Vec<sock_filter> {
         }
     }
     if tell != Tell::Nothing {
+        simple(libc::SYS_execve, NOTIFY);
+        simple(libc::SYS_execveat, NOTIFY);
         simple(libc::SYS_connect, NOTIFY);
         // With an address it is a connection of one message; without, it goes where `connect` led.
         p.extend([
@@ -267,7 +270,7 @@ impl Sockets {
 pub enum Tell {
     /// Nothing.
     Nothing,
-    /// Every `connect`, and every `sendto` with an address.
+    /// Every program that is to be started, every `connect`, and every `sendto` with an address.
     Connects,
     /// These, and every call that would change something by its path.
     Writes,
@@ -277,12 +280,15 @@ pub enum Tell {
 /// which it is; none where the kernel has no such thing.
 pub fn install(tell: Tell, sockets: Sockets) -> io::Result<Option<OwnedFd>> {
     if tell != Tell::Nothing {
-        match load(&program(tell, sockets), libc::SECCOMP_FILTER_FLAG_NEW_LISTENER) {
-            // SAFETY: with this flag the kernel gives a descriptor that it has just made for us.
-            Ok(fd) => return Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) })),
-            // Before 5.0, or a filter of a caller listens already.
-            Err(e) if matches!(e.raw_os_error(), Some(libc::EINVAL | libc::EBUSY)) => {}
-            Err(e) => return Err(e),
+        // Without the second, a signal that comes while somebody listens makes a program's start fail.
+        for flags in [LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, LISTENER] {
+            match load(&program(tell, sockets), flags) {
+                // SAFETY: with these flags the kernel gives a descriptor that it has just made for us.
+                Ok(fd) => return Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) })),
+                // Before 5.19, before 5.0, or a filter of a caller listens already.
+                Err(e) if matches!(e.raw_os_error(), Some(libc::EINVAL | libc::EBUSY)) => {}
+                Err(e) => return Err(e),
+            }
         }
     }
     load(&program(Tell::Nothing, sockets), 0).map(|_| None)
@@ -344,7 +350,8 @@ mod tests {
             (libc::SYS_sendto, [3, 4096, 5, 0, 0, 0], ALLOW),
             (libc::SYS_sendto, [3, 4096, 5, 0, 4096, 16], NOTIFY),
             (libc::SYS_sendto, [3, 4096, 5, 0, 1 << 32, 16], NOTIFY),
-            (libc::SYS_execve, [0; 6], ALLOW),
+            (libc::SYS_execve, [0; 6], NOTIFY),
+            (libc::SYS_execveat, [0; 6], NOTIFY),
         ] {
             assert_eq!(
                 verdict(&program(Tell::Connects, Sockets::All), THIS_ARCH, nr as u32, args),

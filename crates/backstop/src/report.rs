@@ -368,6 +368,10 @@ impl Case {
                 format!("it called Backstop {times}: backstop log --run {} --event run.nested", record.id),
             ));
         }
+        if self.told.programs > 0 {
+            let programs = size::counted(self.told.programs, "program", "programs");
+            facts.push(("started", format!("{programs}: backstop log --run {} --event exec", record.id)));
+        }
         facts.extend(record.digest.map(|digest| ("digest", format!("{digest} (of all effects)"))));
         facts.push(("came back", self.came_back()));
         facts.extend(
@@ -524,7 +528,7 @@ fn listed(set: &EffectSet) -> Vec<Vec<String>> {
 pub fn belongs(e: &Entry, runs: &[RunId], (from, to): (Timestamp, Timestamp)) -> bool {
     let meanwhile = (from..=to).contains(&e.at);
     match &e.body {
-        Body::Nested { .. } => false,
+        Body::ExecRan { .. } | Body::Nested { .. } => false,
         Body::VaultPruned { runs: pruned, .. } => pruned.iter().any(|run| runs.contains(run)),
         Body::PolicyLoaded { .. }
         | Body::PolicyRefused { .. }

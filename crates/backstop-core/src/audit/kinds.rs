@@ -5,7 +5,7 @@ use crate::id::RunId;
 
 impl Body {
     /// The names of all types.
-    pub const NAMES: [&'static str; 42] = [
+    pub const NAMES: [&'static str; 44] = [
         "approval.asked",
         "approval.claimed",
         "approval.ended",
@@ -13,6 +13,8 @@ impl Body {
         "audit.heartbeat",
         "audit.recovered",
         "audit.started",
+        "exec.ran",
+        "exec.unlisted",
         "export.resumed",
         "export.skipped",
         "export.stalled",
@@ -60,6 +62,8 @@ impl Body {
             Self::AuditHeartbeat { .. } => "audit.heartbeat",
             Self::AuditRecovered { .. } => "audit.recovered",
             Self::AuditStarted { .. } => "audit.started",
+            Self::ExecRan { .. } => "exec.ran",
+            Self::ExecUnlisted { .. } => "exec.unlisted",
             Self::ExportResumed { .. } => "export.resumed",
             Self::ExportSkipped { .. } => "export.skipped",
             Self::ExportStalled { .. } => "export.stalled",
@@ -140,7 +144,9 @@ impl Body {
             | Self::PolicyRefused { .. }
             | Self::VaultPruned { .. } => None,
             Self::JailCounted { offence } => offence.run,
-            Self::Nested { run, .. }
+            Self::ExecRan { run, .. }
+            | Self::ExecUnlisted { run, .. }
+            | Self::Nested { run, .. }
             | Self::Recovered { run, .. }
             | Self::RunCommitted { run }
             | Self::RunCommitting { run, .. }

@@ -79,7 +79,8 @@ impl Body {
             | Self::RunRedone { .. }
             | Self::RunUndone { .. }
             | Self::VaultPruned { .. } => Severity::Notice,
-            Self::Nested { .. }
+            Self::ExecUnlisted { .. }
+            | Self::Nested { .. }
             | Self::RunCommitted { .. }
             | Self::RunCommitting { .. }
             | Self::RunDiscarded { .. }
@@ -90,7 +91,7 @@ impl Body {
             | Self::RunRehearsed { .. }
             | Self::RunRequested { .. }
             | Self::RunUndoing { .. } => Severity::Info,
-            Self::AuditHeartbeat { .. } | Self::NoticeDelivered { .. } => Severity::Debug,
+            Self::AuditHeartbeat { .. } | Self::ExecRan { .. } | Self::NoticeDelivered { .. } => Severity::Debug,
         }
     }
 }

@@ -249,7 +249,7 @@ fn may_follow(body: &Body, door: Door) -> bool {
         // Found before the intent is written, or between the intent and the first change.
         Body::RunConflict { .. } => !matches!(door, D::Requested | D::Rehearsed | D::Ended),
         Body::RunFailed { .. } | Body::Recovered { .. } => door != D::Ended,
-        Body::Nested { .. } => door == D::Requested,
+        Body::ExecRan { .. } | Body::ExecUnlisted { .. } | Body::Nested { .. } => door == D::Requested,
         // Found to have ended when somebody looks, whatever became of the run meanwhile.
         Body::ApprovalEnded { .. }
         | Body::AuditHeartbeat { .. }
@@ -378,6 +378,8 @@ impl Life {
             | Body::ApprovalClaimed { .. }
             | Body::ApprovalEnded { .. }
             | Body::ApprovalVoted { .. }
+            | Body::ExecRan { .. }
+            | Body::ExecUnlisted { .. }
             | Body::Nested { .. }
             | Body::AuditHeartbeat { .. }
             | Body::AuditRecovered { .. }

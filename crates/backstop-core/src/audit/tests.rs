@@ -8,6 +8,7 @@ use super::*;
 use crate::approval::quorum::Quorum;
 use crate::policy::law::{Layer, Refusal};
 use crate::policy::{Decision, Reason};
+use crate::program::{Program, Unlisted};
 
 fn run() -> RunId {
     RunId::from_number(7)
@@ -75,6 +76,21 @@ fn committing(by: By) -> Body {
     Body::RunCommitting { by, digest: digest(), plan: Digest::of_content(b"plan"), run: run() }
 }
 
+fn program() -> Program {
+    Program {
+        argv: vec!["rm".into(), "-rf".into(), Bytes::from(&b"/srv/\xff"[..])],
+        as_asked: true,
+        began: at(),
+        cut: 12,
+        cwd: Some("/srv".into()),
+        exe: Some("/usr/bin/rm".into()),
+        exit: Some(Exit::Signal(9)),
+        parent: 4711,
+        pid: 4712,
+        sha256: Some(digest()),
+    }
+}
+
 fn freeze(quorum: Option<Quorum>) -> Freeze {
     Freeze { accounts: [1003].into(), at: at(), by: 7, quorum, reason: Some("odd".into()) }
 }
@@ -105,6 +121,9 @@ fn one_of_each() -> Vec<Body> {
         Body::AuditRecovered { adopted: 1, cut: Some(digest()), cut_bytes: 3 },
         Body::AuditRecovered { adopted: 1, cut: None, cut_bytes: 0 },
         Body::AuditStarted { key: "k".to_owned() },
+        Body::ExecRan { program: program(), run: run() },
+        Body::ExecRan { program: Program { cwd: None, exe: None, exit: None, sha256: None, ..program() }, run: run() },
+        Body::ExecUnlisted { run: run(), unlisted: Unlisted { count: Some(7), why: "more than 4,096".to_owned() } },
         Body::ExportResumed { entry: 9, sink: "siem".to_owned() },
         Body::ExportSkipped { entries: Span { first: 4, last: 5 }, sink: "siem".to_owned(), why: "400".to_owned() },
         Body::ExportStalled { entry: 6, sink: "siem".to_owned(), why: "no route".to_owned() },
@@ -226,6 +245,8 @@ fn honest_stories_raise_no_complaint() {
     let held = [&begin[..], &[Body::RunHeld { run }]].concat();
     let committed = [&held[..], &[committing(PERSON), Body::RunCommitted { run }]].concat();
     let conflict = Body::RunConflict { count: 0, paths: Vec::new(), run };
+    let ran = Body::ExecRan { program: program(), run };
+    let unlisted = Body::ExecUnlisted { run, unlisted: Unlisted { count: None, why: String::new() } };
     let undone = [Body::RunUndoing { by: PERSON, run }, Body::RunUndone { run }];
     let redone = [Body::RunRedoing { by: PERSON, run }, Body::RunRedone { run }];
     for (story, open) in [
@@ -256,6 +277,7 @@ fn honest_stories_raise_no_complaint() {
             .concat(),
             1,
         ),
+        (vec![requested(), ran.clone(), ran.clone(), unlisted, rehearsed(0)], 0),
         (vec![requested(), Body::RunFailed { run, why: String::new() }], 0),
     ] {
         assert_eq!(told(&story), (Vec::new(), open), "{story:?}");
@@ -270,6 +292,10 @@ fn a_missing_door_or_word_is_named() {
     let done = Body::RunCommitted { run };
     for (story, expected) in [
         (vec![done.clone()], vec![(C, "run.committed without its request"), (A, "run.committed without a judgement")]),
+        (
+            vec![requested(), rehearsed(0), Body::ExecRan { program: program(), run }],
+            vec![(C, "exec.ran directly after its rehearsal")],
+        ),
         (vec![requested(), requested()], vec![(C, "requested a second time under the same name")]),
         (
             vec![requested(), rehearsed(1), committing(By::Rule), done.clone()],

@@ -6,7 +6,9 @@ use crate::approval::matter::code;
 use crate::audit::{Body, By, Settled};
 use crate::effect::Totals;
 use crate::jail::Key;
+use crate::program::{Program, Unlisted};
 use crate::quoted::tame;
+use crate::request::Command;
 use crate::run::Exit;
 use crate::{size, summary};
 
@@ -95,6 +97,14 @@ impl Body {
                 let who = by.map_or_else(|| format!("user {uid}"), |by| format!("user {by}, as user {uid}"));
                 format!("{}  ({who})", tame(command.text().as_slice()))
             }
+            Self::ExecRan { program, .. } => ran(program),
+            Self::ExecUnlisted { unlisted: Unlisted { count, why }, .. } => {
+                let which = count.map_or_else(
+                    || "programs that ran".to_owned(),
+                    |count| size::counted(count, "more program that ran", "more programs that ran"),
+                );
+                format!("{which}, not listed: {}", quoted(why))
+            }
             Self::Nested { command, .. } => tame(command.text().as_slice()),
             Self::RunRehearsed { totals, exit, .. } => rehearsed(totals, *exit),
             Self::RunJudged { judgement, .. } => {
@@ -139,6 +149,20 @@ impl Settled {
             Self::Undone => "undone",
         }
     }
+}
+
+fn ran(program: &Program) -> String {
+    let Program { argv, as_asked, cut, exe, exit, .. } = program;
+    let more = if *cut == 0 { String::new() } else { format!(" … (and {})", size::bytes(*cut)) };
+    let by = exe.as_ref().map_or_else(String::new, |exe| tame(exe.as_slice()));
+    let end = match exit {
+        None => String::new(),
+        Some(Exit::Code(code)) => format!(", exit {code}"),
+        Some(Exit::Signal(signal)) => format!(", signal {signal}"),
+    };
+    let asked = if *as_asked { ", as it was asked for" } else { "" };
+    let words = Command::Argv(argv.clone()).text();
+    format!("{}{more}  ({by}, process {}{end}{asked})", tame(words.as_slice()), program.pid)
 }
 
 fn rehearsed(totals: &Totals, exit: Exit) -> String {

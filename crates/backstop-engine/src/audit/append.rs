@@ -2,7 +2,7 @@
 //! `fdatasync`, then the checkpoint. Assumes the lock is held and the tail known.
 //!
 //! Some room behind the last entry is taken ahead, without making the file longer: a full disk must keep nobody from saying
-//! how something ended, or that it was refused. What is about to begin may not use it up. Files are no longer than what was
+//! how something ended, or that it was refused. What is about to begin, and what can be left out, may not use it up. Files are no longer than what was
 //! written: where their end was filled with zeros (which saves a third of an append: ext4 on a virtual disk, 100 instead of
 //! 150 µs), every reader would have to tell zeros that are reserve from zeros that somebody wrote, and an appended byte
 //! must be found.
@@ -42,7 +42,8 @@ impl AuditLog {
         Ok(found.len() != self.tail.end || found.nlink() == 0 || rolled)
     }
 
-    pub(super) fn write(&mut self, now: Timestamp, bodies: &[Body]) -> Result<(), AuditError> {
+    /// What `spares` the last room is refused where nothing else is left.
+    pub(super) fn write(&mut self, now: Timestamp, bodies: &[Body], spares: bool) -> Result<(), AuditError> {
         if bodies.is_empty() {
             return Ok(());
         }
@@ -60,15 +61,14 @@ impl AuditLog {
         }
         // From here on a failure leaves it to `recover` to say what is in the log.
         self.stale = true;
-        let begins = bodies.iter().any(Body::begins);
         if self.tail.end >= self.segment_bytes {
             match self.roll() {
                 // The room is behind the old one, which may be longer.
-                Err(AuditError::Full { .. }) if !begins => {}
+                Err(AuditError::Full { .. }) if !spares => {}
                 other => other?,
             }
         }
-        self.reserve(&self.tail, bytes.len() as u64, begins)?;
+        self.reserve(&self.tail, bytes.len() as u64, spares)?;
         self.put(&bytes)?;
         let remember = frontier.size() / CACHE_EVERY != self.tail.frontier.size() / CACHE_EVERY;
         self.tail.frontier = frontier;
@@ -98,8 +98,8 @@ impl AuditLog {
     }
 
     /// Sees to it that there is room for so many bytes, and behind them for what has to be said afterwards. Where there is
-    /// not, nothing `begins`.
-    fn reserve(&self, tail: &Tail, bytes: u64, begins: bool) -> Result<(), AuditError> {
+    /// not, what `spares` it is refused.
+    fn reserve(&self, tail: &Tail, bytes: u64, spares: bool) -> Result<(), AuditError> {
         /// The kernel counts a file's blocks in these.
         const BLOCK: u64 = 512;
         let Tail { file, segment, end, .. } = tail;
@@ -112,7 +112,7 @@ impl AuditLog {
         match took {
             Ok(()) => Ok(()),
             // What was taken before is for this; whether it is enough, writing says.
-            Err(_) if !begins => Ok(()),
+            Err(_) if !spares => Ok(()),
             Err(e) => Err(full_or("take room for", &path)(e)),
         }
     }

@@ -33,12 +33,14 @@ impl Engine {
         &mut self,
         record: &mut RunRecord,
         rehearsal: Rehearsal,
+        programs: Vec<Body>,
         mut trace: Trace,
     ) -> Result<Outcome, Failure> {
         note_end(record, &rehearsal);
         let effects = EffectSet { doors: rehearsal.doors, mounts: rehearsal.mounts, ..EffectSet::default() };
         self.write_effects(record.id, &effects)?;
-        let mut entries = nested(record.id, &rehearsal.nested);
+        let mut entries = programs;
+        entries.extend(nested(record.id, &rehearsal.nested));
         entries.push(Body::RunInPlace {
             doors: open_doors(&effects),
             exit: record.exit,
@@ -54,7 +56,12 @@ impl Engine {
     }
 
     /// It was ended.
-    pub(super) fn ended_in_place(&mut self, record: &mut RunRecord, error: &RehearseError) -> Failure {
+    pub(super) fn ended_in_place(
+        &mut self,
+        record: &mut RunRecord,
+        mut entries: Vec<Body>,
+        error: &RehearseError,
+    ) -> Failure {
         let why = error.to_string();
         let signal = match error {
             RehearseError::Interrupted(signal) => *signal,
@@ -66,7 +73,8 @@ impl Engine {
         }
         record.notes.push(why.clone());
         let ended = self.write_effects(record.id, &EffectSet::default()).and_then(|_| {
-            self.settle_in_place(record, &[in_place_without_end(record, why)])?;
+            entries.push(in_place_without_end(record, why));
+            self.settle_in_place(record, &entries)?;
             Ok(self.store.not_alive(record.id)?)
         });
         if let Err(second) = ended {

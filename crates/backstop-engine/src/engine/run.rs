@@ -1,5 +1,6 @@
 //! One straight pipeline: ask, rehearse, measure, judge, then commit or hold.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
 
@@ -27,7 +28,7 @@ use crate::freeze::Gate;
 use crate::law::Standing;
 use crate::ledger::{Input, LayerIn, Measured, VolumeIn, measure};
 use crate::reading;
-use crate::rehearse::{Lane, Rehearsal, RehearseError, RehearseInput, rehearse};
+use crate::rehearse::{Lane, Rehearsal, RehearseError, RehearseInput, Started, rehearse};
 use crate::store::Lock;
 use crate::trace::Trace;
 use crate::transaction::{PLAN, plan_bytes};
@@ -78,16 +79,21 @@ impl Engine {
         trace.phase("begin");
         if matches!(lane, Lane::InPlace(_)) && self.is_banned(&subject)? {
             // In this very moment: what nobody sees does not begin.
-            return Err(self.fail(&mut record, &RehearseError::Banned { begun: false }));
+            return Err(self.fail(&mut record, Vec::new(), &RehearseError::Banned { begun: false }));
         }
         let reads = lane == Lane::Read;
-        let rehearsal = match self.rehearse(&record, options, lane, &subject) {
-            Ok(rehearsal) if record.request.in_place => return self.ran_in_place(&mut record, rehearsal, trace),
+        let started = RefCell::default();
+        let rehearsed = self.rehearse(&record, options, lane, &subject, &started);
+        let programs = self.programs(&mut record, started.take());
+        let rehearsal = match rehearsed {
+            Ok(rehearsal) if record.request.in_place => {
+                return self.ran_in_place(&mut record, rehearsal, programs, trace);
+            }
             Ok(rehearsal) => rehearsal,
             Err(error) if record.request.in_place && had_begun(&error) => {
-                return Err(self.ended_in_place(&mut record, &error));
+                return Err(self.ended_in_place(&mut record, programs, &error));
             }
-            Err(error) => return Err(self.fail(&mut record, &error)),
+            Err(error) => return Err(self.fail(&mut record, programs, &error)),
         };
         trace.phase("rehearse");
         // On an error the mark of life stays: whoever opens the state directory next finds the run as
@@ -95,7 +101,7 @@ impl Engine {
         if reads {
             record.notes.extend(rehearsal.wrong_guess());
         }
-        let mut outcome = self.conclude(&mut record, rehearsal, (options, &subject), person, &mut trace)?;
+        let mut outcome = self.conclude(&mut record, rehearsal, programs, (options, &subject), person, &mut trace)?;
         // What is answered may be the run about which people are asked already; that one goes on.
         let ended = if outcome.record.id == record.id { &mut outcome.record } else { &mut record };
         self.over(ended);
@@ -187,6 +193,7 @@ impl Engine {
         options: &RunOptions,
         lane: Lane,
         subject: &Subject,
+        started: &RefCell<Started>,
     ) -> Result<Rehearsal, RehearseError> {
         rehearse(&RehearseInput {
             id: record.id,
@@ -203,11 +210,12 @@ impl Engine {
             force_user: self.settings.force_user,
             lane,
             stand_in: self.settings.stand_in.as_ref(),
+            started,
         })
     }
 
     /// Ends a run that Backstop could not carry through. Nothing of it took effect.
-    fn fail(&mut self, record: &mut RunRecord, error: &RehearseError) -> Failure {
+    fn fail(&mut self, record: &mut RunRecord, programs: Vec<Body>, error: &RehearseError) -> Failure {
         let mut failure = rehearsal_failure(error);
         if let RehearseError::Banned { .. } = error
             && let Some(ban) = self.by_a_ban(&record.request)
@@ -215,17 +223,23 @@ impl Engine {
             failure = Failure { what: format!("{}; {error}, and nothing of it took effect", ban.what), ..ban };
         }
         let leftovers = self.sweep(record.id, Leftover::All);
-        self.fail_with(record, leftovers, failure)
+        self.fail_with(record, programs, leftovers, failure)
     }
 
     /// Notes the failure. Where that fails as well, the mark of life stays, and the next opening of the
     /// state directory notes it.
-    fn fail_with(&mut self, record: &mut RunRecord, leftovers: Vec<String>, mut failure: Failure) -> Failure {
+    fn fail_with(
+        &mut self,
+        record: &mut RunRecord,
+        mut entries: Vec<Body>,
+        leftovers: Vec<String>,
+        mut failure: Failure,
+    ) -> Failure {
         record.state = State::Failed;
         record.notes.push(failure.what.clone());
         record.notes.extend(leftovers);
-        let entry = Body::RunFailed { run: record.id, why: failure.what.clone() };
-        let noted = self.save(record, false).and_then(|()| Ok(self.records.write(&[entry])?));
+        entries.push(Body::RunFailed { run: record.id, why: failure.what.clone() });
+        let noted = self.save(record, false).and_then(|()| Ok(self.records.write(&entries)?));
         if let Err(second) = noted.and_then(|()| Ok(self.store.not_alive(record.id)?)) {
             failure.what = format!("{}; and it can't be noted: {}", failure.what, second.what);
         }
@@ -237,6 +251,7 @@ impl Engine {
         &mut self,
         record: &mut RunRecord,
         rehearsal: Rehearsal,
+        programs: Vec<Body>,
         (options, subject): (&RunOptions, &Subject),
         person: &mut dyn Person,
         trace: &mut Trace,
@@ -248,7 +263,7 @@ impl Engine {
             Ok(both) => both,
             Err(failure) => {
                 let leftovers = leftovers(&rehearsal.volumes, record.id, Leftover::All);
-                return Err(self.fail_with(record, leftovers, failure));
+                return Err(self.fail_with(record, programs, leftovers, failure));
             }
         };
         self.note_vaults(&plan.volumes)?;
@@ -279,7 +294,8 @@ impl Engine {
         record.judgement = Some(judgement.clone());
         // Directories' times alone are no effect to show, but they are something to commit.
         let counted = effects.effects.len().max(usize::from(!plan.ops.is_empty()));
-        let mut entries = nested(record.id, &rehearsal.nested);
+        let mut entries = programs;
+        entries.extend(nested(record.id, &rehearsal.nested));
         entries.push(Body::RunRehearsed {
             digest,
             doors: open_doors(&effects),

@@ -4,11 +4,13 @@ use backstop_core::audit::Body;
 use backstop_core::bytes::Bytes;
 use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
+use backstop_core::program::Unlisted;
 use backstop_core::request::NestedRequest;
 use backstop_core::run::RunRecord;
 
+use super::Engine;
 use crate::failure::{Failure, FailureKind};
-use crate::rehearse::{Rehearsal, RehearseError};
+use crate::rehearse::{Rehearsal, RehearseError, Started};
 
 /// How the command ended.
 pub(super) fn note_end(record: &mut RunRecord, rehearsal: &Rehearsal) {
@@ -27,6 +29,32 @@ pub(super) fn nested(run: RunId, lines: &[Bytes]) -> Vec<Body> {
     notes
         .map(|NestedRequest { command, cwd, reason, session }| Body::Nested { command, cwd, reason, run, session })
         .collect()
+}
+
+/// So many programs are told together with how the command ended; more of them first, and only where there is room: what
+/// has to be said always needs no more than is kept for it.
+const FEW: usize = 64;
+
+impl Engine {
+    /// Which programs it started, as entries that are yet to be written.
+    pub(super) fn programs(&mut self, record: &mut RunRecord, started: Started) -> Vec<Body> {
+        let run = record.id;
+        let Started { programs, unlisted } = started;
+        let count = programs.len() as u64;
+        let mut entries: Vec<Body> = programs.into_iter().map(|program| Body::ExecRan { program, run }).collect();
+        entries.extend(unlisted.map(|unlisted| Body::ExecUnlisted { run, unlisted }));
+        if entries.len() <= FEW {
+            return entries;
+        }
+        match self.records.write_if_room(&entries) {
+            Ok(()) => Vec::new(),
+            Err(error) => {
+                let why = format!("they can't be put on record: {error}");
+                record.notes.push(format!("programs that it started are not on record: {error}"));
+                vec![Body::ExecUnlisted { run, unlisted: Unlisted { count: Some(count), why } }]
+            }
+        }
+    }
 }
 
 /// Where the command got to outside.

@@ -3,6 +3,7 @@
 
 pub(super) mod descriptors;
 pub(super) mod doors;
+mod programs;
 mod space;
 
 use std::io;
@@ -15,10 +16,14 @@ use backstop_core::request::Net;
 use backstop_core::run::{Exit, LeftBehind};
 use backstop_sys::channel::Channel;
 use backstop_sys::first::First;
+use backstop_sys::notify::{Aim, Attempt};
 use backstop_sys::ns::{self, Init, Spaces};
-use backstop_sys::process::{self, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, Signals};
+use backstop_sys::process::{
+    self, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, Signals,
+};
 
 use self::doors::Doors;
+use self::programs::Programs;
 use self::space::Space;
 use super::inside::{self, Message, Order};
 use super::plan::{self, Prepared, Watch};
@@ -179,7 +184,8 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
     let mask = if input.stand_in.is_some() { Signals::of(&[]) } else { caller_mask };
     let spawned = ns::spawn(spaces, || inside::live(recipe, &theirs, &mask));
     drop(theirs);
-    let mut heard = vec![SIGHUP, SIGINT, SIGQUIT, SIGTERM];
+    // The last comes when something becomes of a program that is looked at.
+    let mut heard = vec![SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGCHLD];
     if input.stand_in.is_some() {
         // What stops the command does not stop us: nobody would hear of it.
         heard.extend([SIGTSTP, SIGTTIN, SIGTTOU]);
@@ -202,6 +208,7 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
             first: First::now(),
             attempts: 0,
             doors: Doors::new(recipe.net),
+            programs: Programs::new(&input.request.cwd),
             line: input.stand_in.map(|him| him.line.as_ref() as &dyn Line),
             passed: Vec::new(),
         };
@@ -212,9 +219,13 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
             init.kill().map_err(RehearseError::io("end the run"))?;
         }
         let (doors, refused) = (beside.doors.seen(), beside.doors.refused());
-        drop(beside);
+        let mut programs = beside.programs;
+        // Those that are looked at are taken off the process table here first.
+        let buried = programs.bury();
         init.reap().map_err(RehearseError::io("wait for the run's end"))?;
         served.map_err(RehearseError::io("be served as before"))?;
+        input.started.replace(programs.over());
+        buried.map_err(RehearseError::io("wait for a program's end"))?;
         let ended =
             matches!(waited, Err(RehearseError::Frozen { begun: true } | RehearseError::Banned { begun: true }));
         input.gate.over(ended).map_err(RehearseError::io("say that the command has ended"))?;
@@ -297,6 +308,8 @@ struct Beside<'a> {
     /// How often it tried to connect since the last look.
     attempts: u32,
     doors: Doors,
+    /// Which programs it starts.
+    programs: Programs,
     /// Whoever waits for it elsewhere.
     line: Option<&'a dyn Line>,
     /// Signals of his that went to all of our group, and so to us as well.
@@ -344,16 +357,18 @@ impl Beside<'_> {
             if ready[2].data
                 && let Some(listener) = &self.listener
             {
-                let doors = &mut self.doors;
+                let (doors, programs) = (&mut self.doors, &mut self.programs);
                 self.attempts += 1;
                 if self.attempts == BUSY {
                     self.first.over().map_err(RehearseError::io("be served as others are"))?;
                 }
-                // Without it the run goes on; only the report lacks a line.
-                let heard = backstop_sys::notify::next(listener.as_fd(), |attempt| doors.note(&attempt));
-                if heard.is_err() {
-                    self.listener = None;
-                }
+                // Where nobody listens any more, no program can be started.
+                let seen = |attempt: Attempt| match &attempt.to {
+                    Some(Aim::Execute(wish)) => programs.asked(attempt.pid, wish),
+                    _ => doors.note(&attempt),
+                };
+                backstop_sys::notify::next(listener.as_fd(), seen)
+                    .map_err(RehearseError::io("hear which programs are started"))?;
             }
             if ready[0].any() {
                 let Some((text, mut handles)) = self.channel.receive().map_err(RehearseError::io("hear the run"))?
@@ -367,6 +382,8 @@ impl Beside<'_> {
             }
             if Instant::now() >= look {
                 self.space.check()?;
+                self.programs.look();
+                self.programs.sweep();
                 self.all_stays()?;
                 self.heed()?;
                 if std::mem::take(&mut self.attempts) >= BUSY {
@@ -469,6 +486,10 @@ impl Beside<'_> {
             // The terminal's Ctrl-C and Ctrl-\ reach the command as well: it decides.
             // Where it stands it can't.
             Some((SIGINT | SIGQUIT, true)) if self.frost == Frost::None => Ok(()),
+            Some((SIGCHLD, _)) => {
+                self.programs.look();
+                Ok(())
+            }
             Some((SIGTSTP | SIGTTIN | SIGTTOU, _)) | None => Ok(()),
             Some((signal, _)) => Err(RehearseError::Interrupted(signal as u8)),
         }
@@ -486,6 +507,9 @@ impl Beside<'_> {
             Message::Note(text) => self.told.notes.push(text),
             Message::Ready => {
                 self.told.ready = true;
+                if handle.is_none() {
+                    self.programs.nobody_tells();
+                }
                 self.listener = handle;
                 match self.gate.open().map_err(RehearseError::io("ask whether everything is frozen"))? {
                     Some(Shut::Frozen) => return Err(RehearseError::Frozen { begun: false }),

@@ -9,7 +9,7 @@ use backstop_core::id::RunId;
 use backstop_core::policy::InPlace;
 use backstop_core::request::{Command, Net, Request};
 use backstop_engine::freeze::Gate;
-use backstop_engine::rehearse::{Lane, RehearseInput, rehearse};
+use backstop_engine::rehearse::{Lane, RehearseInput, Started, rehearse};
 use backstop_engine::store::Store;
 
 /// `STATE root|user[-reads|-in-place] none|host LIMIT COMMAND…`; `-reads` takes the command for one that only
@@ -45,6 +45,7 @@ pub fn main(args: &[String]) {
     let home = std::env::var_os("HOME").map(Bytes::from);
     let (id, store) = (RunId::from_number(7), Store::open(Path::new(state)).expect("a state directory"));
     let _alive = store.alive(id).expect("a mark");
+    let programs: std::cell::RefCell<Started> = std::cell::RefCell::default();
     let input = RehearseInput {
         id,
         gate: &Gate::new(&store, id, [].into()),
@@ -60,10 +61,15 @@ pub fn main(args: &[String]) {
         force_user: mode.starts_with("user"),
         lane,
         stand_in: None,
+        started: &programs,
     };
     let started = std::time::Instant::now();
-    let result = match rehearse(&input) {
+    let ended = rehearse(&input);
+    let programs = programs.take();
+    let result = match ended {
         Ok(r) => serde_json::json!({
+            "programs": programs.programs,
+            "unlisted": programs.unlisted,
             "exit": r.exit,
             "code": r.exit.code(),
             "not_started": r.not_started,
@@ -89,7 +95,7 @@ pub fn main(args: &[String]) {
                 text.push_str(&format!(": {cause}"));
                 source = cause.source();
             }
-            serde_json::json!({ "error": text, "kind": format!("{e:?}") })
+            serde_json::json!({ "error": text, "kind": format!("{e:?}"), "programs": programs.programs })
         }
     };
     // In one piece: standard error is not buffered.

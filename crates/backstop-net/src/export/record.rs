@@ -68,6 +68,8 @@ pub struct Facts {
     pub by: Option<u32>,
     /// A person by the name that he is enrolled with.
     pub person: Option<String>,
+    /// A program that ran.
+    pub program: Option<Started>,
     /// Why, in somebody's words.
     pub reason: Option<String>,
     /// The request for approval, by its code's digest.
@@ -82,6 +84,19 @@ pub struct Facts {
     pub uid: Option<u32>,
     /// The agent's own place.
     pub workspace: Option<String>,
+}
+
+/// What is known of a program beyond its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// Its executable.
+    pub executable: Option<String>,
+    /// The process that it was started from.
+    pub parent: u32,
+    /// Its process.
+    pub pid: u32,
+    /// The SHA-256 of the executable, in hex digits.
+    pub sha256: Option<String>,
 }
 
 impl Record {
@@ -176,6 +191,19 @@ impl Record {
                 reason: reason.as_ref().map(text),
                 session: session.as_ref().map(text),
                 ..facts.of_command(command, cwd)
+            },
+            Body::ExecRan { program, .. } => Facts {
+                exit: program.exit.map(backstop_core::run::Exit::code),
+                program: Some(Started {
+                    executable: program.exe.as_ref().map(text),
+                    parent: program.parent,
+                    pid: program.pid,
+                    sha256: program.sha256.map(|digest| digest.hex()),
+                }),
+                argv: program.argv.iter().map(text).collect(),
+                command: Some(text(&Command::Argv(program.argv.clone()).text())),
+                cwd: program.cwd.as_ref().map(text),
+                ..facts
             },
             Body::RunRehearsed { exit, totals, .. } => {
                 Facts { exit: Some(exit.code()), effect: Some(effect(totals)), ..facts }

@@ -82,6 +82,8 @@ pub struct Told {
     digest: Option<Digest>,
     /// The last judgement.
     pub judgement: Option<Judgement>,
+    /// How many programs it started that are on record.
+    pub programs: u64,
     /// How often a command inside it called Backstop.
     pub nested: u64,
     /// False where a tool did something else than it had said.
@@ -151,11 +153,13 @@ impl Told {
                 self.votes.extend(new);
             }
             Body::Nested { .. } => self.nested += 1,
+            Body::ExecRan { .. } => self.programs += 1,
             Body::ApprovalAsked { .. }
             | Body::ApprovalEnded { .. }
             | Body::AuditHeartbeat { .. }
             | Body::AuditRecovered { .. }
             | Body::AuditStarted { .. }
+            | Body::ExecUnlisted { .. }
             | Body::ExportResumed { .. }
             | Body::ExportSkipped { .. }
             | Body::ExportStalled { .. }

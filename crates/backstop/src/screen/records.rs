@@ -60,6 +60,8 @@ const fn ink(body: &Body) -> Ink {
         | Body::VaultPruned { .. } => Ink::Changed,
         Body::AuditHeartbeat { .. }
         | Body::AuditStarted { .. }
+        | Body::ExecRan { .. }
+        | Body::ExecUnlisted { .. }
         | Body::Nested { .. }
         | Body::NoticeDelivered { .. }
         | Body::RunDiscarded { .. }

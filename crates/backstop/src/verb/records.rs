@@ -45,8 +45,10 @@ pub fn log(typed: &Log) -> Done {
         session.as_mut().is_none_or(|s| s.takes(entry))
             && (typed.run.is_empty() || entry.body.run().is_some_and(|run| typed.run.contains(&run)))
             && (typed.event.is_empty() || typed.event.iter().any(|kind| is_kind(entry.body.name(), kind)))
-            // Once a minute: people who did not ask for them would see nothing else.
-            && (typed.json || !typed.event.is_empty() || !matches!(entry.body, Body::AuditHeartbeat { .. }))
+            // Once a minute, and as many as a command starts: people who did not ask for them would see nothing else.
+            && (typed.json
+                || !typed.event.is_empty()
+                || !matches!(entry.body, Body::AuditHeartbeat { .. } | Body::ExecRan { .. }))
             && since.is_none_or(|since| entry.at >= since)
             && until.is_none_or(|until| entry.at < until)
     };

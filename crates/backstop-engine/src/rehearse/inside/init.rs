@@ -54,7 +54,7 @@ fn start(recipe: &Recipe, channel: &Channel, caller_mask: &Signals, first: &Firs
         }
         caller_mask.set()
     };
-    let error = match result() {
+    let error = match result().and_then(|()| process::unseal()) {
         Ok(()) => {
             let environment = recipe.rights.as_ref().map(|him| him.env.as_slice());
             not_found(recipe, process::execute(&recipe.argv, environment))

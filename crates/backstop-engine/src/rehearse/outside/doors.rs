@@ -51,7 +51,7 @@ impl Doors {
             Some(Aim::Write(dir, path)) if self.refused.as_ref().is_none_or(is_luxury) => {
                 self.refused = refused(attempt.pid, *dir, path).or(self.refused.take());
             }
-            Some(Aim::Write(..)) | None => {}
+            Some(Aim::Execute(_) | Aim::Write(..)) | None => {}
         }
     }
 

@@ -13,6 +13,7 @@ const VERSION: &str = "8.17.0";
 /// The document.
 pub fn document(record: &Record, room: Room) -> Value {
     let facts = record.facts();
+    let program = facts.program.as_ref();
     let (category, kinds) = sorted(record.kind());
     let kind = if record.severity() <= Severity::Warning { "alert" } else { "event" };
     object([
@@ -44,7 +45,11 @@ pub fn document(record: &Record, room: Room) -> Value {
             object([
                 ("args", json!(room.words(&facts.argv))),
                 ("command_line", json!(facts.command.as_deref().map(|t| room.text(t)))),
+                ("executable", json!(program.and_then(|p| p.executable.as_deref()).map(|t| room.text(t)))),
                 ("exit_code", json!(facts.exit)),
+                ("hash", object([("sha256", json!(program.and_then(|p| p.sha256.as_ref())))])),
+                ("parent", object([("pid", json!(program.map(|p| p.parent)))])),
+                ("pid", json!(program.map(|p| p.pid))),
                 ("working_directory", json!(facts.cwd.as_deref().map(|t| room.text(t)))),
             ]),
         ),
@@ -56,6 +61,8 @@ pub fn document(record: &Record, room: Room) -> Value {
 /// Categories and types of the schema's own lists.
 fn sorted(kind: &str) -> (&'static [&'static str], &'static [&'static str]) {
     match kind {
+        "exec.ran" => (&["process"], &["start", "end"]),
+        "exec.unlisted" => (&["process"], &["info"]),
         "run.requested" | "run.nested" => (&["process"], &["start"]),
         "run.rehearsed" | "run.in-place" => (&["process"], &["end"]),
         "run.denied" => (&["process", "intrusion_detection"], &["denied"]),

@@ -27,6 +27,7 @@ pub fn request(host: &str, records: &[Value]) -> Value {
 /// One record.
 pub fn record(record: &Record, room: Room) -> Value {
     let facts = record.facts();
+    let program = facts.program.as_ref();
     let mut attributes = Map::new();
     let mut put = |key: &str, value: Value| {
         attributes.insert(key.to_owned(), value);
@@ -38,7 +39,10 @@ pub fn record(record: &Record, room: Room) -> Value {
     for (key, value) in [
         ("process.command_line", facts.command.as_deref().map(|t| json!(room.text(t)))),
         ("process.command_args", (!facts.argv.is_empty()).then(|| json!(room.words(&facts.argv)))),
+        ("process.executable.path", program.and_then(|p| p.executable.as_deref()).map(|t| json!(room.text(t)))),
         ("process.exit.code", facts.exit.map(|n| json!(n))),
+        ("process.parent_pid", program.map(|p| json!(p.parent))),
+        ("process.pid", program.map(|p| json!(p.pid))),
         ("process.working_directory", facts.cwd.as_deref().map(|t| json!(room.text(t)))),
         ("user.id", facts.uid.map(|uid| json!(uid.to_string()))),
         ("user.name", facts.person.as_ref().map(|name| json!(name))),

@@ -1,0 +1,106 @@
+//! Programs that a command starts inside a run: what is kept of each, and of those that are too many.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::bytes::Bytes;
+use crate::digest::Digest;
+use crate::run::Exit;
+use crate::time::Timestamp;
+
+/// One program: what a process became by one successful `execve`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Program {
+    /// Its arguments, from its name on; of many, the first.
+    pub argv: Vec<Bytes>,
+    /// True where nobody could look at the program itself (a debugger had its process): this is what was asked for, and
+    /// whoever asked may have meant to deceive.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub as_asked: bool,
+    /// When it began.
+    pub began: Timestamp,
+    /// How many bytes of its arguments are left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cut: u64,
+    /// Where, if not where the command was to run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<Bytes>,
+    /// Its executable, as the view shows it: of a script its interpreter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exe: Option<Bytes>,
+    /// How its process ended, where the kernel tells and it did not become another program before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<Exit>,
+    /// The process that it was started from, by its number outside the view.
+    pub parent: u32,
+    /// Its process, by its number outside the view.
+    pub pid: u32,
+    /// The SHA-256 of the executable's content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+}
+
+/// Programs of a run that nothing more is known of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unlisted {
+    /// How many; none where that is not known either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// Why.
+    pub why: String,
+}
+
+/// So many bytes of a program's arguments are kept.
+pub const ARGUMENTS: usize = 4096;
+
+/// A program's arguments as they are kept, and how many bytes of them are left out.
+pub fn shortened(arguments: Vec<Bytes>) -> (Vec<Bytes>, u64) {
+    let (mut kept, mut room, mut cut) = (Vec::new(), ARGUMENTS, 0);
+    for word in arguments {
+        let length = word.as_slice().len();
+        // One byte for its end: a million empty ones are no less a text.
+        if cut == 0 && length < room {
+            room -= length + 1;
+            kept.push(word);
+        } else if cut == 0 && room > 1 {
+            // In the middle of a character, perhaps: it is bytes.
+            kept.push(Bytes::from(&word.as_slice()[..room - 1]));
+            cut = (length - (room - 1)) as u64;
+            room = 0;
+        } else {
+            cut += length as u64 + 1;
+        }
+    }
+    (kept, cut)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_arguments_are_cut_and_it_is_said_by_how_much() {
+        let word = |n: usize| Bytes::from("x".repeat(n).as_str());
+        for (lengths, kept, cut) in [
+            (vec![], vec![], 0),
+            (vec![3, 0, 5], vec![3, 0, 5], 0),
+            (vec![ARGUMENTS - 1], vec![ARGUMENTS - 1], 0),
+            (vec![ARGUMENTS], vec![ARGUMENTS - 1], 1),
+            (vec![ARGUMENTS - 1, 7], vec![ARGUMENTS - 1], 8),
+            (vec![10, 2 * ARGUMENTS, 3], vec![10, ARGUMENTS - 12], ARGUMENTS as u64 + 12 + 4),
+        ] {
+            let (words, left) = shortened(lengths.iter().copied().map(word).collect());
+            let got: Vec<usize> = words.iter().map(|w| w.as_slice().len()).collect();
+            assert_eq!((got, left), (kept, cut), "{lengths:?}");
+        }
+        let (many, left) = shortened(vec![word(0); 2 * ARGUMENTS]);
+        assert!(many.len() <= ARGUMENTS && many.len() as u64 + left == 2 * ARGUMENTS as u64);
+    }
+}
