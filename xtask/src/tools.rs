@@ -64,10 +64,11 @@ fn there(program: &str) -> bool {
     }
 }
 
-/// Packages that are unpacked below the target directory, and not installed: their services would begin, and one of them
-/// bans. Each is what it is called there, with those that it needs beside it.
+/// Packages that are unpacked below the target directory, and not installed: their services would begin, one of them
+/// bans, and one writes down what everybody does. Each is what it is called there, with those that it needs beside it.
 const UNPACKED: &[(&str, &[&str])] = &[
     ("alertmanager", &["prometheus-alertmanager"]),
+    ("auditd", &["auditd", "libauparse0", "libnsl2", "libtirpc3", "libwrap0"]),
     ("fail2ban", &["fail2ban"]),
     ("rsyslog", &["rsyslog", "rsyslog-openssl", "libestr0", "libfastjson4", "liblognorm5"]),
 ];

@@ -5,6 +5,7 @@
 
 pub mod approval;
 pub mod audit;
+pub mod auditd;
 pub mod authority;
 pub mod bytes;
 pub mod canon;

@@ -3,6 +3,7 @@
 //! Never changes or removes a signed entry, and never lets a caller go on unrecorded.
 
 mod append;
+mod auditd;
 mod create;
 mod layout;
 mod lines;
@@ -23,6 +24,7 @@ use backstop_core::time::Timestamp;
 
 use crate::failure::Failure;
 
+pub use auditd::Seen;
 pub use create::public_key;
 pub use read::{Entries, entries, signed_end};
 pub use verify::{Answer, Finding, Kept, Report, Weight, verify};

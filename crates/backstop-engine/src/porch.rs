@@ -227,6 +227,11 @@ pub fn accounts() -> Vec<Account> {
     passwd::read()
 }
 
+/// The accounts in the text of a passwd file, of an image perhaps.
+pub fn accounts_in(passwd: &[u8]) -> Vec<Account> {
+    passwd::parse(passwd)
+}
+
 /// The names of this process' environment; values may be secrets.
 pub fn env_keys() -> Vec<Bytes> {
     let mut keys: Vec<Bytes> = std::env::vars_os().map(|(key, _)| key.into()).collect();

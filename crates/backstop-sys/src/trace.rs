@@ -138,6 +138,7 @@ pub fn end_of(handle: BorrowedFd<'_>) -> Option<Change> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read as _;
     use std::os::fd::AsFd as _;
     use std::process::{Command, Stdio};
     use std::time::{Duration, Instant};
@@ -152,11 +153,15 @@ mod tests {
         }
     }
 
-    /// A shell that waits for a line, and then begins another program.
+    /// A shell that waits for a line, and then begins another program. It has said something: when it is made it may
+    /// not yet have begun itself.
     fn on_its_way(line: &str) -> std::process::Child {
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(format!("read -r x; {line}")).stdin(Stdio::piped());
-        shell.spawn().expect("a shell")
+        shell.arg("-c").arg(format!("echo here; read -r x; {line}")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut shell = shell.spawn().expect("a shell");
+        let mut said = [0; 5];
+        shell.stdout.as_mut().expect("a pipe").read_exact(&mut said).expect("a word");
+        shell
     }
 
     #[test]
@@ -196,7 +201,7 @@ mod tests {
         let caught = Caught::catch(pid, pid).expect("nobody else has");
         crate::process::send(pid, libc::SIGKILL).expect("sent");
         caught.bury().expect("dead");
-        use std::os::unix::process::ExitStatusExt as _;
-        assert_eq!(shell.wait().expect("an end").signal(), Some(libc::SIGKILL));
+        // Taken off the process table: it was our own child.
+        assert_eq!(shell.wait().expect_err("nobody left").raw_os_error(), Some(libc::ECHILD));
     }
 }

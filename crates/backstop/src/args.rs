@@ -173,8 +173,8 @@ impl Verb {
             Self::Vault(Vault::Status(a)) => a.json,
             Self::Vault(Vault::Prune { json, .. }) => *json,
             Self::Log(a) => a.json,
-            Self::Install(a) | Self::Uninstall(a) => match a.machine {
-                Some(Machine::System { json, .. }) => json,
+            Self::Install(a) | Self::Uninstall(a) => match &a.machine {
+                Some(Machine::System(to) | Machine::Auditd(to)) => to.json,
                 None => a.json,
             },
             Self::Review(a) => a.json,
@@ -535,17 +535,24 @@ pub struct Install {
 #[derive(Debug, Subcommand)]
 pub enum Machine {
     /// System mode: a daemon that root owns does the runs of all other accounts
-    System {
-        /// Take DIR for `/`, to prepare an image
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        root: Option<PathBuf>,
-        /// Show what would be done, and do nothing
-        #[arg(long)]
-        dry_run: bool,
-        /// Print one JSON document
-        #[arg(long)]
-        json: bool,
-    },
+    System(SetUp),
+    /// Rules for auditd: the kernel writes down every program that agents' accounts start, and `audit verify --auditd`
+    /// finds those that no run explains
+    Auditd(SetUp),
+}
+
+/// Options of setting the machine up.
+#[derive(Debug, Args)]
+pub struct SetUp {
+    /// Take DIR for `/`, to prepare an image
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub root: Option<PathBuf>,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Output as one JSON document.

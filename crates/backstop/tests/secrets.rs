@@ -35,7 +35,10 @@ fn what_is_secret_in_a_command_is_not_in_the_log_and_whoever_knows_it_finds_it()
     let found = place.fed(&["audit", "commitment"], format!("{SECRET}\n").as_bytes());
     let commitment = text(&found).trim().to_owned();
     assert!(commitment.starts_with("[secret:") && commitment.len() == 41, "{commitment}");
-    let log = place.say(&["log", "--json"], 0);
+    let log = place.say(&["log", "--json", "--event", "run"], 0);
+    assert_eq!(log.matches(&commitment).count(), 8, "{log}");
+    // And as often as a program was given it.
+    let log = place.say(&["log", "--json", "--event", "exec.ran"], 0);
     assert_eq!(log.matches(&commitment).count(), 8, "{log}");
     let shown = place.say(&["log", "--session", "s"], 0);
     assert!(shown.contains(&format!("PGPASSWORD={commitment} true; echo a > a")), "{shown}");

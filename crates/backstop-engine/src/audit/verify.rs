@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use backstop_core::audit::{Body, Clocks, Entry, Question, Story, Watch};
+use backstop_core::auditd::Explained;
 use backstop_core::digest::Digest;
 use backstop_core::id::RunId;
 use backstop_core::merkle::{self, Frontier};
@@ -16,6 +17,7 @@ use backstop_core::witness::Witness;
 use serde::Serialize;
 
 use super::AuditError;
+use super::auditd::{self, Seen};
 use super::create::public_key;
 use super::layout::{CHECKPOINT, Segment, lock_to_look, segment_name, segments, unpadded};
 use super::lines::{Line, Lines};
@@ -119,17 +121,22 @@ pub struct Kept {
     pub checkpoint: Option<Checkpoint>,
     /// Witnesses who have to have cosigned the log.
     pub witnesses: Vec<Witness>,
+    /// What auditd saw.
+    pub auditd: Option<Seen>,
 }
 
 /// Verifies the log in `dir`.
 pub fn verify(dir: &Path, kept: &Kept) -> Report {
-    let mut check = Check::default();
+    let mut check = Check { explained: kept.auditd.as_ref().map(|_| Explained::default()), ..Check::default() };
     let before = approvals::people_in(dir);
     if let Err(error) = check.all(dir, kept) {
         let source = std::error::Error::source(&error).map_or(String::new(), |s| format!(": {s}"));
         check.say(Question::Integrity, Weight::Unreadable, None, format!("{error}{source}"));
     }
     check.people(&[before, approvals::people_in(dir)].concat());
+    if let Some(seen) = &kept.auditd {
+        check.auditd(seen);
+    }
     check.report()
 }
 
@@ -185,6 +192,8 @@ struct Check {
     tree: Frontier,
     story: Story,
     watch: Watch,
+    /// What may explain what was seen elsewhere, where that is asked for.
+    explained: Option<Explained>,
     origin: Option<String>,
     signed: u64,
     last: Option<Timestamp>,
@@ -324,6 +333,9 @@ impl Check {
             self.say(Question::Integrity, Weight::Note, Some(at), what);
         }
         self.last = Some(entry.at);
+        if let Some(explained) = &mut self.explained {
+            explained.tell(&entry);
+        }
         for remark in self.watch.tell(entry.at, &entry.body) {
             self.say(Question::Completeness, Weight::Note, Some(at), remark);
         }
@@ -343,6 +355,21 @@ impl Check {
         {
             let what = looks.iter().find_map(|look| look.clone().err()).filter(|_| last.is_err()).unwrap_or(other);
             self.find(Question::Authorisation, Weight::Broken, None, None, what);
+        }
+    }
+
+    /// Compares what was started past Backstop.
+    fn auditd(&mut self, seen: &Seen) {
+        match auditd::compare(seen, &mut self.explained.take().unwrap_or_default()) {
+            Ok(said) => {
+                for (weight, what) in said {
+                    self.say(Question::Completeness, weight, None, what);
+                }
+            }
+            Err(error) => {
+                let source = std::error::Error::source(&error).map_or(String::new(), |s| format!(": {s}"));
+                self.say(Question::Completeness, Weight::Unreadable, None, format!("{error}{source}"));
+            }
         }
     }
 

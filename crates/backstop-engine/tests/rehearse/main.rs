@@ -8,6 +8,7 @@ mod driver;
 mod inplace;
 mod lane;
 mod mounts;
+mod programs;
 mod runner;
 mod ways;
 
@@ -55,6 +56,13 @@ cases![
     inplace::a_disk_that_runs_full_ends_it,
     inplace::vaults_that_are_not_there_yet_are_shut,
     inplace::the_machine_is_as_ever_to_a_server,
+    programs::each_is_told_by_what_it_is,
+    programs::a_script_is_its_interpreter_and_what_is_not_there_is_nothing,
+    programs::arguments_that_are_changed_meanwhile_are_told_as_they_came,
+    programs::whoever_asks_in_vain_goes_on_as_ever,
+    programs::what_is_debugged_is_told_as_it_was_asked_for,
+    programs::too_many_are_counted,
+    programs::a_run_that_is_stopped_still_tells,
     ways::pipes_and_sockets_in_read_only_places_are_out_of_reach,
     ways::a_directory_that_only_its_owner_reads_keeps_its_place,
     ways::what_is_the_run_s_own_can_be_written_to,

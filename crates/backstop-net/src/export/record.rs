@@ -291,6 +291,14 @@ pub(crate) mod tests {
         Record::read(line.clone(), "backstop/34", "db-1").unwrap_or_else(|why| panic!("{why}: {line}"))
     }
 
+    /// A program that ran.
+    pub fn program() -> Record {
+        let digest = "ab".repeat(32);
+        of(&format!(
+            r#"{{"exec.ran":{{"program":{{"argv":["rm","-r","a b"],"began":"2026-11-22T16:20:03Z","exe":"/usr/bin/rm","exit":{{"signal":9}},"parent":40,"pid":41,"sha256":"sha256:{digest}"}},"run":"r-000000"}}}}"#
+        ))
+    }
+
     /// One of each kind that forms treat apart.
     pub fn several() -> Vec<Record> {
         let frozen = r#"{"host.frozen":{"freeze":{"at":"2026-11-22T16:20:04Z","by":7,"reason":"odd"},"host":"db-1"}}"#;

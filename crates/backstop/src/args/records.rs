@@ -21,7 +21,8 @@ pub struct Log {
     #[arg(long, value_name = "ID", value_parser = run_id)]
     pub run: Vec<RunId>,
     /// Only entries of this kind: a name (`run.committed`) or what names begin with (`approval`); may be given several
-    /// times. The daemon's heartbeats are left out unless they are asked for so, or with --json
+    /// times. The daemon's heartbeats, and the programs that runs start (exec.ran), are left out unless they are asked for
+    /// so, or with --json
     #[arg(long, value_name = "NAME")]
     pub event: Vec<String>,
     /// Only from this moment on: 2h (ago), 2026-11-29, 2026-11-29T14:05 (UTC)
@@ -95,6 +96,25 @@ pub struct Verify {
     /// A witness who has to have cosigned it: the public key, or a file with one a line
     #[arg(long, value_name = "KEY")]
     pub witness: Vec<String>,
+    /// Find programs that agents' accounts started and no run explains, in auditd's log: its file or directory, or `-`
+    /// [without a value: /var/log/audit]
+    #[arg(
+        long,
+        value_name = "LOG",
+        value_hint = ValueHint::AnyPath,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "/var/log/audit"
+    )]
+    pub auditd: Option<PathBuf>,
+    /// An account that agents alone use, by its name or number [default: `agents` of the machine's settings]; may be given
+    /// several times
+    #[arg(long, value_name = "USER", requires = "auditd")]
+    pub account: Vec<String>,
+    /// An executable that such an account may start outside of runs, as what people start agents by; may be given several
+    /// times
+    #[arg(long, value_name = "FILE", requires = "auditd", value_hint = ValueHint::FilePath)]
+    pub expected: Vec<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,

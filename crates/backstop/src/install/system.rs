@@ -71,7 +71,7 @@ const COMPLETIONS: [(clap_complete::Shell, &str, &str); 3] = [
 ];
 
 /// The settings that bind every run.
-const SETTINGS: &str = "etc/backstop/settings.toml";
+pub const SETTINGS: &str = "etc/backstop/settings.toml";
 
 /// What becomes of something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ pub struct Ground {
 }
 
 impl Ground {
-    fn at(&self, path: &str) -> PathBuf {
+    pub(super) fn at(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
 
@@ -150,12 +150,17 @@ impl Ground {
 
     /// A file that is Backstop's alone.
     fn file(&self, path: &str, text: &str) -> Result<Done, Failure> {
-        let at = self.at(path);
+        self.own_file(MARK, path, text)
+    }
+
+    /// The same with this as its first line, by which it is known again.
+    pub(super) fn own_file(&self, mark: &str, path: &str, text: &str) -> Result<Done, Failure> {
+        let (at, text) = (self.at(path), marked(mark, text));
         let found = disk::find(&at)?;
         let act = match &found.bytes {
             None => Act::Create,
             Some(bytes) if bytes == text.as_bytes() => Act::Same,
-            Some(bytes) if bytes.starts_with(MARK.as_bytes()) => Act::Change,
+            Some(bytes) if is_marked(mark, bytes) => Act::Change,
             Some(_) => return Err(in_the_way(&at, "is there, and not Backstop's")),
         };
         if act != Act::Same {
@@ -165,11 +170,15 @@ impl Ground {
     }
 
     fn take_away(&self, path: &str) -> Result<Option<Done>, Failure> {
+        self.take_own_away(MARK, path)
+    }
+
+    pub(super) fn take_own_away(&self, mark: &str, path: &str) -> Result<Option<Done>, Failure> {
         let at = self.at(path);
         let found = disk::find(&at)?;
         match &found.bytes {
             None => Ok(None),
-            Some(bytes) if bytes.starts_with(MARK.as_bytes()) => {
+            Some(bytes) if is_marked(mark, bytes) => {
                 self.write(&at, &found, None)?;
                 Ok(Some(Done::place(Act::Remove, shown(&at))))
             }
@@ -233,7 +242,7 @@ impl Ground {
         self.told("/usr/bin/systemctl", args)
     }
 
-    fn told(&self, program: &str, args: &[&str]) -> Result<Done, Failure> {
+    pub(super) fn told(&self, program: &str, args: &[&str]) -> Result<Done, Failure> {
         let name = program.rsplit('/').next().unwrap_or(program);
         let what = format!("{name} {}", args.join(" "));
         if !self.dry_run {
@@ -255,7 +264,7 @@ impl Ground {
         }
         let managed = self.is_managed() && Path::new(SYSUSERS).is_file();
         let lines: String = all.iter().map(|s| format!("u {} - \"{}\"\n", s.account, s.about)).collect();
-        let mut accounts = self.file(ACCOUNT_AT, &format!("{MARK}{lines}"))?;
+        let mut accounts = self.file(ACCOUNT_AT, &lines)?;
         if !managed {
             let adds: Vec<String> = all.iter().map(|s| format!("useradd --system {}", s.account)).collect();
             accounts.note = Some(format!("nobody makes the accounts here: {}", adds.join("; ")));
@@ -268,7 +277,7 @@ impl Ground {
             for service in all {
                 let program = self.program(service);
                 let program = program.to_str().ok_or_else(|| Failure::usage("a program's path is no text"))?;
-                tell(self.file(service.at, &format!("{MARK}{}", service.unit.replace("@PROGRAM@", program)))?);
+                tell(self.file(service.at, &service.unit.replace("@PROGRAM@", program))?);
             }
         }
         Ok(())
@@ -286,7 +295,7 @@ pub fn install(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failur
     }
     let daemon = ground.daemon.to_str().ok_or_else(|| Failure::usage("the daemon's path is no text"))?;
     if ground.at("etc/systemd").is_dir() {
-        tell(ground.file(UNIT_AT, &format!("{MARK}{}", UNIT.replace("@DAEMON@", daemon)))?);
+        tell(ground.file(UNIT_AT, &UNIT.replace("@DAEMON@", daemon))?);
     }
     ground.accounts(tell)?;
     for (shell, dir, name) in COMPLETIONS {
@@ -354,12 +363,20 @@ pub fn uninstall(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Fail
 fn completions(shell: clap_complete::Shell) -> String {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Backstop::command(), "backstop", &mut text);
-    let text = String::from_utf8_lossy(&text);
-    // zsh reads its own mark in the first line only.
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// With our mark in the first line; or in the second, where a shell reads a mark of its own in the first alone.
+fn marked(mark: &str, text: &str) -> String {
     match text.split_once('\n') {
-        Some((first, rest)) if first.starts_with("#compdef") => format!("{MARK}{first}\n{rest}"),
-        _ => format!("{MARK}{text}"),
+        Some((first, rest)) if first.starts_with("#compdef") => format!("{first}\n{mark}{rest}"),
+        _ => format!("{mark}{text}"),
     }
+}
+
+fn is_marked(mark: &str, bytes: &[u8]) -> bool {
+    let second = bytes.iter().position(|b| *b == b'\n').map_or(bytes.len(), |end| end + 1);
+    [0, second].into_iter().any(|at| bytes[at..].starts_with(mark.as_bytes()))
 }
 
 fn own() -> u32 {

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use backstop_core::bytes::Bytes;
 use backstop_core::note::Checkpoint;
 use backstop_core::witness::{LONGEST, Witness};
-use backstop_engine::audit::{self, AuditError, AuditLog, Kept, verify};
-use backstop_engine::porch::Caller;
+use backstop_engine::audit::{self, AuditError, AuditLog, Kept, Seen, verify};
+use backstop_engine::porch::{self, Caller};
 use backstop_engine::{Failure, FailureKind};
 
 use super::records::folder;
 use super::witness;
 use crate::args::{Audit, Verify};
 use crate::document::AuditDocument;
+use crate::install::auditd;
 use crate::out::{self, Done};
 use crate::screen::style::Style;
 use crate::screen::{message, records, size};
@@ -124,6 +125,9 @@ fn check(typed: &Verify) -> Done {
         }
         kept.witnesses.extend(all);
     }
+    if let Some(log) = &typed.auditd {
+        kept.auditd = Some(seen(log, typed)?);
+    }
     let report = verify(&dir, &kept);
     if typed.json {
         out::document(&AuditDocument::of(&report))?;
@@ -131,6 +135,20 @@ fn check(typed: &Verify) -> Done {
         out::print(&records::report(&report, Style::of(&io::stdout())))?;
     }
     Ok(report.exit())
+}
+
+/// What auditd is to be asked.
+fn seen(log: &Path, typed: &Verify) -> Result<Seen, Failure> {
+    let accounts = match &typed.account[..] {
+        [] => auditd::agents_here()?,
+        named => {
+            let all = porch::accounts();
+            named.iter().map(|name| auditd::number(name, &all)).collect::<Result<_, _>>()?
+        }
+    };
+    let own = std::env::current_exe().map_err(|e| Failure::because("cannot tell where this program is", &e))?;
+    let expected = typed.expected.iter().cloned().chain(auditd::own_programs(&own)).map(Bytes::from).collect();
+    Ok(Seen { log: log.to_owned(), accounts, expected })
 }
 
 /// A checkpoint that was kept. One that says that it is of this log, and was not signed by its key, was changed since.

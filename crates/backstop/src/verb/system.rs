@@ -1,12 +1,13 @@
-//! `install system`, `uninstall system`: says each step as it is done.
+//! `install system`, `install auditd`, and `uninstall` of both: says each step as it is done.
 
 use std::io;
 use std::path::PathBuf;
 
 use backstop_engine::{Failure, FailureKind};
 
-use crate::args::Machine;
+use crate::args::{Machine, SetUp};
 use crate::document::{SetupDocument, StepDocument, VERSION};
+use crate::install::auditd;
 use crate::install::system::{Done as Step, Ground, install, uninstall};
 use crate::out::{self, Done};
 use crate::screen::install as screen;
@@ -15,11 +16,16 @@ use crate::{exit, inside};
 
 /// Puts the machine into system mode, or takes it out.
 pub fn set_up(typed: &Machine, takes_out: bool) -> Done {
-    let Machine::System { root, dry_run, json } = typed;
-    inside::people_only(if takes_out { "uninstall system" } else { "install system" })?;
+    let (verb, SetUp { root, dry_run, json }) = match (typed, takes_out) {
+        (Machine::System(to), false) => ("install system", to),
+        (Machine::System(to), true) => ("uninstall system", to),
+        (Machine::Auditd(to), false) => ("install auditd", to),
+        (Machine::Auditd(to), true) => ("uninstall auditd", to),
+    };
+    inside::people_only(verb)?;
     if !rustix::process::geteuid().is_root() {
         return Err(Failure::new(FailureKind::Refused, "refused: the machine is root's to set up")
-            .next("say it as root: sudo backstop install system")
+            .next(format!("say it as root: sudo backstop {verb}"))
             .into());
     }
     let ground = ground(root.clone(), *dry_run)?;
@@ -31,7 +37,12 @@ pub fn set_up(typed: &Machine, takes_out: bool) -> Done {
         }
         steps.push(StepDocument::of(step));
     };
-    let done = if takes_out { uninstall(&ground, &mut tell) } else { install(&ground, &mut tell) };
+    let done = match (typed, takes_out) {
+        (Machine::System(_), false) => install(&ground, &mut tell),
+        (Machine::System(_), true) => uninstall(&ground, &mut tell),
+        (Machine::Auditd(_), false) => auditd::install(&ground, &mut tell),
+        (Machine::Auditd(_), true) => auditd::uninstall(&ground, &mut tell),
+    };
     if let Some(error) = lost {
         return Err(error.into());
     }

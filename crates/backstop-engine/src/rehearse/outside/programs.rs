@@ -28,16 +28,26 @@ const CAUGHT: usize = 256;
 /// So many handles on running programs are held, and so many on executables: there is a limit to all of them together.
 const HELD: usize = 192;
 
-/// Larger ones are not read.
+/// Larger executables are not read; and larger ones than that not while somebody waits.
 const LARGEST: u64 = 512 << 20;
+const SMALL: u64 = 16 << 20;
 
 /// By what an executable's content is known to be the same.
-type Version = (u64, u64, u64, i64, i64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Version {
+    device: u64,
+    inode: u64,
+    size: u64,
+    ctime: i64,
+    ctime_nanos: i64,
+}
 
 #[derive(Debug)]
 pub(super) struct Programs {
     /// Where the command was to run.
     cwd: Bytes,
+    /// The second in which it began.
+    since: i64,
     seen: Vec<Program>,
     caught: BTreeMap<u32, Caught>,
     /// Those that run, by their processes: their places in `seen`, and handles on them.
@@ -59,6 +69,7 @@ impl Programs {
     pub(super) fn new(cwd: &Bytes) -> Self {
         Self {
             cwd: cwd.clone(),
+            since: clock::now().secs,
             seen: Vec::new(),
             caught: BTreeMap::new(),
             running: BTreeMap::new(),
@@ -188,6 +199,12 @@ impl Programs {
             known.of.push(at);
             return;
         }
+        if version.ctime >= self.since && version.size <= SMALL {
+            // The run's own work, which it may change or remove at once: whoever begins it waits.
+            let digest = content(file, &version);
+            self.files.insert(version, Executable { file: None, digest, of: vec![at] });
+            return;
+        }
         if self.files.values().filter(|e| e.file.is_some()).count() >= HELD {
             self.read_all();
         }
@@ -250,12 +267,12 @@ impl Programs {
 
 fn version(file: &File) -> Option<Version> {
     let m = file.metadata().ok()?;
-    Some((m.dev(), m.ino(), m.size(), m.ctime(), m.ctime_nsec()))
+    Some(Version { device: m.dev(), inode: m.ino(), size: m.size(), ctime: m.ctime(), ctime_nanos: m.ctime_nsec() })
 }
 
 /// The digest of the content; none where it is another by now.
 fn content(mut file: File, expected: &Version) -> Option<Digest> {
-    if expected.2 > LARGEST {
+    if expected.size > LARGEST {
         return None;
     }
     let (mut hasher, mut part) = (ContentHasher::default(), vec![0; 256 << 10]);

@@ -82,7 +82,7 @@ fn sorted(kind: &str) -> (&'static [&'static str], &'static [&'static str]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::record::tests::several;
+    use super::super::super::record::tests::{program, several};
     use super::*;
 
     /// The lists of allowed values of the schema.
@@ -96,6 +96,19 @@ mod tests {
             assert!(categories.iter().all(|c| CATEGORIES.contains(c)) && !categories.is_empty(), "{name}");
             assert!(types.iter().all(|t| TYPES.contains(t)) && !types.is_empty(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_program_is_a_process() {
+        let document = document(&program(), Room::Whole);
+        assert_eq!(document["process"]["executable"], "/usr/bin/rm");
+        assert_eq!(document["process"]["hash"]["sha256"], "ab".repeat(32));
+        assert_eq!((&document["process"]["pid"], &document["process"]["parent"]["pid"]), (&json!(41), &json!(40)));
+        assert_eq!(
+            (&document["process"]["command_line"], &document["process"]["exit_code"]),
+            (&json!("rm -r 'a b'"), &json!(137))
+        );
+        assert_eq!(document["event"]["category"], json!(["process"]));
     }
 
     #[test]

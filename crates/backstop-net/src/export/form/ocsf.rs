@@ -71,7 +71,27 @@ pub fn event(record: &Record, room: Room) -> Value {
     match class {
         1_007 => {
             let command = facts.command.as_deref().map(|t| room.text(t));
-            let process = object([("cmd_line", json!(command)), ("uid", json!(facts.run)), ("user", user(facts.uid))]);
+            let program = facts.program.as_ref();
+            // 1: a regular file; 3: SHA-256.
+            let file = program.and_then(|p| p.executable.as_deref()).map(|path| {
+                let hashes = program.and_then(|p| p.sha256.as_ref());
+                let hashes = hashes.map(|digits| json!([{ "algorithm_id": 3, "value": digits }]));
+                let name = path.rsplit('/').next().unwrap_or(path);
+                object([
+                    ("hashes", json!(hashes)),
+                    ("name", json!(room.text(name))),
+                    ("path", json!(room.text(path))),
+                    ("type_id", json!(1)),
+                ])
+            });
+            let process = object([
+                ("cmd_line", json!(command)),
+                ("file", json!(file)),
+                ("parent_process", json!(program.map(|p| json!({ "pid": p.parent })))),
+                ("pid", json!(program.map(|p| p.pid))),
+                ("uid", json!(facts.run)),
+                ("user", user(facts.uid)),
+            ]);
             put("process", process);
             let asked = facts.by.or(facts.uid);
             let actor = object([
@@ -106,7 +126,7 @@ fn finding(record: &Record) -> String {
 fn sorted(kind: &str) -> Class {
     let of = |category, class, activity| Class { category, class, activity };
     match kind {
-        "run.requested" | "run.nested" => of(1, 1_007, 1),
+        "exec.ran" | "run.requested" | "run.nested" => of(1, 1_007, 1),
         "run.rehearsed" | "run.in-place" => of(1, 1_007, 2),
         "run.denied" | "jail.banned" | "host.frozen" => of(2, FINDING, 1),
         "jail.cleared" | "host.thawed" => of(2, FINDING, 3),
@@ -127,12 +147,12 @@ const fn severity(severity: Severity) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::record::tests::{of, several};
+    use super::super::super::record::tests::{of, program, several};
     use super::*;
 
     #[test]
     fn what_a_class_requires_is_there() {
-        for record in several() {
+        for record in several().into_iter().chain([program()]) {
             let event = event(&record, Room::Whole);
             for key in ["activity_id", "category_uid", "class_uid", "metadata", "severity_id", "time", "type_uid"] {
                 assert!(event.get(key).is_some(), "{key}: {event}");
@@ -152,6 +172,16 @@ mod tests {
                     )
             );
         }
+    }
+
+    #[test]
+    fn a_program_is_a_process_with_its_file() {
+        let event = event(&program(), Room::Whole);
+        assert_eq!((&event["class_uid"], &event["exit_code"]), (&json!(1_007), &json!(137)));
+        let process = &event["process"];
+        assert_eq!((&process["pid"], &process["parent_process"]["pid"]), (&json!(41), &json!(40)));
+        let hashes = json!([{ "algorithm_id": 3, "value": "ab".repeat(32) }]);
+        assert_eq!(process["file"], json!({ "hashes": hashes, "name": "rm", "path": "/usr/bin/rm", "type_id": 1 }));
     }
 
     #[test]

@@ -1,0 +1,169 @@
+use super::*;
+use crate::program::{Program, Unlisted};
+
+/// As auditd 3.0 wrote it, with what it adds for people in one of them.
+const LOG: &str = "\
+type=DAEMON_START msg=audit(1795364399.000:1): op=start ver=3.0.9 format=enriched pid=9 uid=0 res=success\x1dAUID=\"unset\"
+type=SYSCALL msg=audit(1795364400.250:17): arch=c000003e syscall=59 success=yes exit=0 a0=5 a1=6 a2=7 a3=8 items=2 \
+ppid=40 pid=41 auid=4294967295 uid=1000 gid=1000 euid=1000 tty=(none) ses=4294967295 comm=\"rm\" exe=\"/usr/bin/rm\" \
+key=\"backstop-exec\"\x1dARCH=x86_64 SYSCALL=execve AUID=\"unset\" UID=\"agent\"
+node=db-1 type=SYSCALL msg=audit(1795364400.300:18): arch=c000003e syscall=59 success=yes exit=0 ppid=1 pid=50 auid=7 \
+uid=0 comm=\"a b\" exe=2F746D702F6120C3A4 key=(null)
+type=EXECVE msg=audit(1795364400.250:17): argc=3 a0=\"rm\" a1=\"-rf\" a2=2F7372762F6120620A
+type=CWD msg=audit(1795364400.250:17): cwd=\"/srv\"
+type=PATH msg=audit(1795364400.250:17): item=0 name=\"/usr/bin/rm\" inode=7 a0=\"no\"
+node=db-1 type=EXECVE msg=audit(1795364400.300:18): argc=2 a0=612062 a1_len=9000 a1[0]=61
+type=SYSCALL msg=audit(1795364401.000:19): arch=c000003e syscall=59 success=no exit=-2 ppid=1 pid=60 auid=7 uid=0 exe=\"/x\"
+type=EXECVE msg=audit(1795364401.000:19): argc=1 a0=\"x\"
+type=EXECVE msg=audit(1795364402.000:20): argc=1 a0=\"whose\"
+type=SYSCALL msg=audit(99999999999999999999.1:1): pid=1
+type=SYSCALL msg=audit(1:1
+type=
+";
+
+#[test]
+fn events_are_put_together_whatever_stands_between_their_records() {
+    let mut reader = Reader::default();
+    let read: Vec<Exec> = LOG.split('\n').filter_map(|line| reader.take(line.as_bytes())).collect();
+    let first = Exec {
+        at: Timestamp::new(1_795_364_400, 250_000_000),
+        argv: vec!["rm".into(), "-rf".into(), "/srv/a b\n".into()],
+        auid: None,
+        exe: "/usr/bin/rm".into(),
+        pid: 41,
+        parent: 40,
+        uid: 1_000,
+    };
+    let second = Exec {
+        at: Timestamp::new(1_795_364_400, 300_000_000),
+        argv: vec!["a b".into()],
+        auid: Some(7),
+        exe: "/tmp/a ä".into(),
+        pid: 50,
+        parent: 1,
+        uid: 0,
+    };
+    assert_eq!(read, [first, second]);
+}
+
+#[test]
+fn halves_that_never_become_whole_are_forgotten() {
+    let mut reader = Reader::default();
+    for n in 0..2 * HALVES {
+        let line = format!("type=SYSCALL msg=audit({n}.000:{n}): success=yes ppid=1 pid=2 auid=3 uid=4 exe=\"/x\"");
+        assert_eq!(reader.take(line.as_bytes()), None);
+    }
+    assert_eq!(reader.halves.len(), HALVES);
+}
+
+const AGENT: u32 = 1_000;
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::new(1_795_364_400 + secs, 0)
+}
+
+fn run(n: u32) -> RunId {
+    RunId::from_number(n)
+}
+
+fn requested(n: u32) -> Body {
+    let Body::RunRequested { asker, by, command, cwd, gid, in_place, net, reason, session, workspace, .. } =
+        crate::audit::tests::requested_as(crate::request::Command::Argv(vec!["x".into()]), None)
+    else {
+        panic!("a request")
+    };
+    Body::RunRequested {
+        asker,
+        by,
+        command,
+        cwd,
+        gid,
+        in_place,
+        net,
+        reason,
+        run: run(n),
+        session,
+        uid: AGENT,
+        workspace,
+    }
+}
+
+fn ran(n: u32, pid: u32, began: i64) -> Body {
+    let program = Program {
+        argv: vec!["x".into()],
+        as_asked: false,
+        began: at(began),
+        cut: 0,
+        cwd: None,
+        exe: None,
+        exit: None,
+        parent: 1,
+        pid,
+        sha256: None,
+    };
+    Body::ExecRan { program, run: run(n) }
+}
+
+fn told(bodies: &[(i64, Body)]) -> Explained {
+    let mut explained = Explained::default();
+    for (index, (secs, body)) in (0..).zip(bodies) {
+        explained.tell(&Entry { at: at(*secs), body: body.clone(), index, version: Entry::VERSION });
+    }
+    explained
+}
+
+fn exec(pid: u32, secs: i64) -> Exec {
+    Exec { at: at(secs), argv: Vec::new(), auid: None, exe: "/x".into(), pid, parent: 1, uid: AGENT }
+}
+
+#[test]
+fn what_a_run_started_is_explained_once_and_nothing_else_is() {
+    let mut log = told(&[
+        (10, requested(1)),
+        (20, ran(1, 41, 11)),
+        (20, ran(1, 41, 12)),
+        (20, ran(1, 42, 13)),
+        (20, Body::RunHeld { run: run(1) }),
+        (30, requested(2)),
+        (31, Body::RunFailed { run: run(2), why: String::new() }),
+    ]);
+    use Verdict::{Before, Explained, Unexplained};
+    for (exec, verdict) in [
+        (exec(41, 12), Explained),
+        (exec(41, 11), Explained),
+        (exec(41, 11), Unexplained),
+        (exec(42, 13 + CLOSE), Explained),
+        (exec(43, 13), Unexplained),
+        (exec(44, 30), Unexplained),
+        (exec(44, 9), Before),
+        (Exec { uid: 0, ..exec(44, 40) }, Unexplained),
+    ] {
+        assert_eq!(log.explains(&exec), verdict, "{exec:?}");
+    }
+    let mut log = told(&[(10, requested(1)), (20, ran(1, 41, 11)), (20, Body::RunHeld { run: run(1) })]);
+    assert_eq!(log.explains(&exec(41, 11 + CLOSE + 1)), Unexplained, "another process of the same number");
+    assert_eq!(log.unseen(&[AGENT].into(), (at(0), at(99))), 1);
+    assert_eq!(log.unseen(&[AGENT + 1].into(), (at(0), at(99))), 0);
+    assert_eq!(log.unseen(&[AGENT].into(), (at(12), at(99))), 0);
+    assert_eq!(told(&[]).explains(&exec(1, 1)), Before, "a log of before programs were put on record");
+}
+
+#[test]
+fn while_a_run_does_not_say_all_it_may_be_its_own() {
+    let unlisted = Unlisted { count: None, why: String::new() };
+    let mut log = told(&[
+        (10, requested(1)),
+        (20, Body::ExecUnlisted { run: run(1), unlisted }),
+        (20, Body::RunHeld { run: run(1) }),
+        (40, requested(2)),
+    ]);
+    for (exec, verdict) in [
+        (exec(7, 15), Verdict::Perhaps(run(1))),
+        (exec(7, 25), Verdict::Unexplained),
+        // Under way: what it started is told when it ends.
+        (exec(7, 4_000), Verdict::Perhaps(run(2))),
+        (Exec { uid: 0, ..exec(7, 15) }, Verdict::Unexplained),
+    ] {
+        assert_eq!(log.explains(&exec), verdict, "{exec:?}");
+    }
+}

@@ -1,0 +1,161 @@
+//! Compares the log with what auditd saw: which programs of agents' accounts no run explains, and which of runs it did not
+//! see. Reads auditd's files; says what it finds as findings about completeness.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use backstop_core::auditd::{Exec, Explained, Reader, Verdict};
+use backstop_core::bytes::Bytes;
+use backstop_core::quoted::Quoted;
+use backstop_core::request::Command;
+use backstop_core::size;
+use backstop_core::time::Timestamp;
+
+use super::AuditError;
+use super::verify::Weight;
+
+/// A line of auditd's is at most this long (`MAX_AUDIT_MESSAGE_LENGTH` is 8,970); longer ones are none of its.
+const LINE: u64 = 64 << 10;
+
+/// So many kinds of programs are named one by one.
+const NAMED: usize = 100;
+
+/// What auditd is to be asked.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Its log, or the directory with its logs; `-` is standard input.
+    pub log: PathBuf,
+    /// The accounts that agents alone use.
+    pub accounts: BTreeSet<u32>,
+    /// Executables that nobody minds: Backstop's own, and those that a person starts agents by.
+    pub expected: BTreeSet<Bytes>,
+}
+
+/// Programs of one executable and one account.
+struct Kind {
+    count: u64,
+    from: Timestamp,
+    to: Timestamp,
+    example: Exec,
+}
+
+/// What there is to say about it, the worst first.
+pub(super) fn compare(seen: &Seen, log: &mut Explained) -> Result<Vec<(Weight, String)>, AuditError> {
+    let mut unexplained: BTreeMap<(u32, Bytes), Kind> = BTreeMap::new();
+    let mut perhaps: BTreeMap<String, u64> = BTreeMap::new();
+    let (mut total, mut span) = (0_u64, None::<(Timestamp, Timestamp)>);
+    let accounts = &seen.accounts;
+    each(&seen.log, |exec| {
+        let whose = [Some(exec.uid), exec.auid].into_iter().flatten().find(|uid| accounts.contains(uid));
+        let Some(whose) = whose else { return };
+        total += 1;
+        span = Some(span.map_or((exec.at, exec.at), |(from, to)| (from.min(exec.at), to.max(exec.at))));
+        match log.explains(&exec) {
+            Verdict::Explained | Verdict::Before => {}
+            _ if seen.expected.contains(&exec.exe) => {}
+            Verdict::Perhaps(run) => *perhaps.entry(run.to_string()).or_default() += 1,
+            Verdict::Unexplained => {
+                let kind = unexplained.entry((whose, exec.exe.clone())).or_insert_with(|| Kind {
+                    count: 0,
+                    from: exec.at,
+                    to: exec.at,
+                    example: exec.clone(),
+                });
+                kind.count += 1;
+                (kind.from, kind.to) = (kind.from.min(exec.at), kind.to.max(exec.at));
+            }
+        }
+    })?;
+    let mut said = Vec::new();
+    let kinds = unexplained.len();
+    for ((uid, exe), kind) in unexplained.into_iter().take(NAMED) {
+        let times = if kind.count == 1 { String::new() } else { format!(" {} times until {}", kind.count, kind.to) };
+        let words = Command::Argv(kind.example.argv).text();
+        let words = if words.as_slice().is_empty() { String::new() } else { format!(": {}", Quoted(words.as_slice())) };
+        let (at, pid, exe) = (kind.from, kind.example.pid, exe.quoted());
+        let what = format!("no run explains that user {uid} started {exe} at {at}{times} (process {pid}{words})");
+        said.push((Weight::Broken, what));
+    }
+    if kinds > NAMED {
+        let more = size::counted((kinds - NAMED) as u64, "more program", "more programs");
+        said.push((Weight::Broken, format!("nor does any explain {more}")));
+    }
+    for (run, count) in perhaps {
+        let count = size::counted(count, "program", "programs");
+        let what = format!("{count} that auditd saw may be of {run}, which does not list all that it started");
+        said.push((Weight::Note, what));
+    }
+    let names: Vec<String> = accounts.iter().map(ToString::to_string).collect();
+    let names = names.join(", ");
+    match span {
+        Some(span) => {
+            let missed = log.unseen(accounts, span);
+            if missed > 0 {
+                let missed = size::counted(missed, "program", "programs");
+                let what = format!(
+                    "auditd did not see {missed} of those that runs started from {} to {}: its rules were not loaded, \
+                     or it lost them",
+                    span.0, span.1
+                );
+                said.push((Weight::Note, what));
+            }
+            let total = size::counted(total, "program", "programs");
+            let what = format!("auditd saw {total} of users {names}, from {} to {}", span.0, span.1);
+            said.push((Weight::Note, what));
+        }
+        // Nothing can be said by it.
+        None => said.push((
+            Weight::Broken,
+            format!("auditd saw no program of users {names}: its rules are not loaded (backstop install auditd)"),
+        )),
+    }
+    Ok(said)
+}
+
+/// Hands on each program that auditd saw started, in its order.
+fn each(log: &Path, mut take: impl FnMut(Exec)) -> Result<(), AuditError> {
+    let mut reader = Reader::default();
+    let mut from = |path: &Path, mut source: &mut dyn BufRead| {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = (&mut source).take(LINE).read_until(b'\n', &mut line);
+            match read.map_err(AuditError::io("read", path))? {
+                0 => return Ok(()),
+                _ => reader.take(line.strip_suffix(b"\n").unwrap_or(&line)).into_iter().for_each(&mut take),
+            }
+        }
+    };
+    if log.as_os_str() == "-" {
+        return from(log, &mut io::stdin().lock());
+    }
+    for path in files(log).map_err(AuditError::io("read", log))? {
+        let file = File::open(&path).map_err(AuditError::io("read", &path))?;
+        from(&path, &mut BufReader::new(file))?;
+    }
+    Ok(())
+}
+
+/// The oldest first: it is renamed with the highest number.
+fn files(log: &Path) -> io::Result<Vec<PathBuf>> {
+    if !log.is_dir() {
+        return Ok(vec![log.to_owned()]);
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(log)? {
+        let name = entry?.file_name();
+        let number = match name.to_str() {
+            Some("audit.log") => Some(0),
+            Some(name) => name.strip_prefix("audit.log.").and_then(|n| n.parse::<u32>().ok()),
+            None => None,
+        };
+        found.extend(number.map(|number| (number, log.join(&name))));
+    }
+    if found.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "there is no audit.log"));
+    }
+    found.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
