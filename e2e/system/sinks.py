@@ -48,7 +48,8 @@ def read(path):
 
 def poisoned(name, text):
     poison = read(f"/tmp/poison.{name}")
-    return poison is not None and poison in text
+    # One entry of those that speak of the same command.
+    return poison is not None and poison in text and "run.requested" in text
 
 
 class Odd(Exception):

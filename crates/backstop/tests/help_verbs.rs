@@ -255,8 +255,9 @@ fn help_of_the_other_verbs() {
           --session <ID>  Only this session
           --run <ID>      Only this run; may be given several times
           --event <NAME>  Only entries of this kind: a name (`run.committed`) or what names begin with
-                          (`approval`); may be given several times. The daemon's heartbeats are left out
-                          unless they are asked for so, or with --json
+                          (`approval`); may be given several times. The daemon's heartbeats, and the
+                          programs that runs start (exec.ran), are left out unless they are asked for
+                          so, or with --json
           --since <WHEN>  Only from this moment on: 2h (ago), 2026-11-29, 2026-11-29T14:05 (UTC)
           --until <WHEN>  Only before this moment
           --json          Print the entries as they stand in the log, one JSON document a line
@@ -279,6 +280,18 @@ fn help_of_the_other_verbs() {
 
           --witness <KEY>
               A witness who has to have cosigned it: the public key, or a file with one a line
+
+          --auditd[=<LOG>]
+              Find programs that agents' accounts started and no run explains, in auditd's log: its file
+              or directory, or `-` [without a value: /var/log/audit]
+
+          --account <USER>
+              An account that agents alone use, by its name or number [default: `agents` of the
+              machine's settings]; may be given several times
+
+          --expected <FILE>
+              An executable that such an account may start outside of runs, as what people start agents
+              by; may be given several times
 
           --json
               Print one JSON document
@@ -433,6 +446,8 @@ fn help_of_the_other_verbs() {
 
     Commands:
       system  System mode: a daemon that root owns does the runs of all other accounts
+      auditd  Rules for auditd: the kernel writes down every program that agents' accounts start, and
+              `audit verify --auditd` finds those that no run explains
 
     Arguments:
       [AGENT]...  The agents [possible values: amp, claude, cline, codex, copilot, cursor, droid,
