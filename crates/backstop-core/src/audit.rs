@@ -151,7 +151,7 @@ pub enum Body {
         /// The public key that signs its checkpoints, in the format of signed notes.
         key: String,
     },
-    /// A program that ran inside a run; written once it has ended, or the run has.
+    /// A program that ran inside a run, or was asked for where nobody could look; written when the run is over.
     #[serde(rename = "exec.ran")]
     ExecRan {
         /// Which.

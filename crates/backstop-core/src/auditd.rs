@@ -11,6 +11,9 @@ use crate::time::Timestamp;
 /// By so much the moments of one start may differ: the kernel's is that of the call, ours that of the program's first step.
 const CLOSE: i64 = 5;
 
+/// By which our rules' events are known (`backstop install auditd`).
+pub const KEY: &str = "backstop-exec";
+
 /// So many halves of events are remembered: their records follow one another, with others in between.
 const HALVES: usize = 4_096;
 
@@ -19,52 +22,83 @@ const HALVES: usize = 4_096;
 pub struct Exec {
     /// When it was asked for.
     pub at: Timestamp,
-    /// Its arguments; none where auditd left them out.
-    pub argv: Vec<Bytes>,
     /// Who logged in, if somebody did.
     pub auid: Option<u32>,
-    /// Its executable.
+    /// Its executable, as its own root has it.
     pub exe: Bytes,
-    /// Its process.
-    pub pid: u32,
+    /// The files that it begins with: itself, its interpreter, its loader.
+    pub files: Vec<Inode>,
     /// The process that it was started from.
     pub parent: u32,
+    /// Its process.
+    pub pid: u32,
     /// The account that it runs as.
     pub uid: u32,
 }
 
-/// Puts events together from the lines of an audit log, `SYSCALL` and `EXECVE` records.
+/// A file, whatever it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Inode {
+    /// Its file system, by the kernel's major and minor number.
+    pub device: (u32, u32),
+    /// Its number there.
+    pub number: u64,
+}
+
+/// Puts events together from the lines of an audit log: `SYSCALL`, `EXECVE` and `PATH` records, up to `PROCTITLE`, the last.
 #[derive(Debug, Default)]
 pub struct Reader {
-    halves: BTreeMap<Stamp, Exec>,
+    halves: BTreeMap<Stamp, Half>,
 }
 
 /// When, in milliseconds, and the event's number on this start of the machine.
 type Stamp = (i64, u64);
 
+#[derive(Debug)]
+struct Half {
+    exec: Exec,
+    /// True where it is known to be the start of a program.
+    starts: bool,
+}
+
 impl Reader {
-    /// Takes the next line; gives an event where it is whole with it.
+    /// Takes the next line; gives an event where it is whole with it, or where so many others are not that nothing more of it
+    /// will come.
     pub fn take(&mut self, line: &[u8]) -> Option<Exec> {
         // Behind this stands what auditd adds for people: the same in names.
         let line = line.split(|b| *b == 0x1d).next().unwrap_or_default();
         let (kind, stamp, rest) = head(line)?;
         match kind {
             b"SYSCALL" => {
-                let exec = syscall(stamp, rest)?;
-                if self.halves.len() >= HALVES {
-                    self.halves.pop_first();
+                self.halves.insert(stamp, syscall(stamp, rest)?);
+                if self.halves.len() <= HALVES {
+                    return None;
                 }
-                self.halves.insert(stamp, exec);
+                self.halves.pop_first().and_then(|(_, half)| half.whole())
+            }
+            b"EXECVE" => {
+                self.halves.get_mut(&stamp)?.starts = true;
                 None
             }
-            // A long list comes in several; the first is enough to know the program by.
-            b"EXECVE" => {
-                let mut exec = self.halves.remove(&stamp)?;
-                exec.argv = arguments(rest);
-                Some(exec)
+            b"PATH" => {
+                self.halves.get_mut(&stamp)?.exec.files.extend(inode(rest));
+                None
             }
+            b"PROCTITLE" => self.halves.remove(&stamp)?.whole(),
             _ => None,
         }
+    }
+
+    /// What is left when there are no more lines.
+    pub fn rest(self) -> impl Iterator<Item = Exec> {
+        self.halves.into_values().filter_map(Half::whole)
+    }
+}
+
+impl Half {
+    /// Of other calls there are events as well.
+    fn whole(self) -> Option<Exec> {
+        self.starts.then_some(self.exec)
     }
 }
 
@@ -92,31 +126,33 @@ fn fields(rest: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-fn syscall((millis, _): Stamp, rest: &[u8]) -> Option<Exec> {
+fn syscall((millis, _): Stamp, rest: &[u8]) -> Option<Half> {
     let all: HashMap<&[u8], &[u8]> = fields(rest).collect();
     let number = |name: &[u8]| std::str::from_utf8(all.get(name)?).ok()?.parse::<u32>().ok();
     if all.get(&b"success"[..]).is_some_and(|word| *word != b"yes") {
         return None;
     }
-    Some(Exec {
+    // Our rules' own: also where the record that says so was lost.
+    let starts = all.get(&b"key"[..]).is_some_and(|key| *key == format!("\"{KEY}\"").as_bytes());
+    let exec = Exec {
         at: Timestamp::new(millis.div_euclid(1_000), millis.rem_euclid(1_000) as u32 * 1_000_000),
-        argv: Vec::new(),
         // All ones is nobody.
         auid: number(b"auid").filter(|auid| *auid != u32::MAX),
         exe: text(all.get(&b"exe"[..])?),
+        files: Vec::new(),
         pid: number(b"pid")?,
         parent: number(b"ppid")?,
         uid: number(b"uid")?,
-    })
+    };
+    Some(Half { exec, starts })
 }
 
-/// `argc=2 a0="ls" a1=2F746D70202F…`
-fn arguments(rest: &[u8]) -> Vec<Bytes> {
-    let is_one = |name: &[u8]| {
-        let digits = name.strip_prefix(b"a").unwrap_or_default();
-        !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
-    };
-    fields(rest).filter(|(name, _)| is_one(name)).map(|(_, value)| text(value)).collect()
+/// `item=0 name="/usr/bin/rm" inode=7 dev=fe:00 mode=…`
+fn inode(rest: &[u8]) -> Option<Inode> {
+    let value = |name: &[u8]| fields(rest).find(|(n, _)| *n == name).and_then(|(_, v)| std::str::from_utf8(v).ok());
+    let (major, minor) = value(b"dev")?.split_once(':')?;
+    let hex = |text| u32::from_str_radix(text, 16).ok();
+    Some(Inode { device: (hex(major)?, hex(minor)?), number: value(b"inode")?.parse().ok()? })
 }
 
 /// In quotes, or in hex digits where something in it would break the line.
@@ -130,19 +166,39 @@ fn text(value: &[u8]) -> Bytes {
     bytes.map_or_else(|| Bytes::from(value), Bytes::from)
 }
 
-/// What the log says that may explain a program.
+/// What the log says that may explain programs.
 #[derive(Debug, Default)]
-pub struct Explained {
+pub struct Explanations {
     /// What runs started, by its process; taken away where auditd saw it as well.
-    started: HashMap<u32, Vec<(Timestamp, RunId)>>,
+    started: HashMap<u32, Vec<Start>>,
     /// When and as whom runs began.
     requested: HashMap<RunId, (Timestamp, u32)>,
-    /// Runs that have said which programs they started.
-    told: BTreeSet<RunId>,
-    /// Runs that started more than they list: as whom, from when, until when.
-    unlisted: Vec<(RunId, u32, Timestamp, Timestamp)>,
+    /// Runs that have not said which programs they started, by when they began: as whom.
+    open: BTreeMap<(Timestamp, RunId), u32>,
+    /// Runs that started more than they list.
+    gaps: Vec<Gap>,
     /// Since when programs are on record.
     since: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Start {
+    at: Timestamp,
+    as_asked: bool,
+    exe: Option<Bytes>,
+    run: RunId,
+}
+
+/// From the request of a run to the entry that closes it: this many programs of this account may be its own.
+#[derive(Debug)]
+struct Gap {
+    run: RunId,
+    uid: u32,
+    from: Timestamp,
+    to: Timestamp,
+    /// None where nobody can say.
+    left: Option<u64>,
+    cut_off: bool,
 }
 
 /// What is to be said of a program that auditd saw.
@@ -152,75 +208,109 @@ pub enum Verdict {
     Explained,
     /// Of before programs were put on record.
     Before,
-    /// A run was under way, as the same account, that does not list all that it started.
+    /// It may be of this run: one that goes on, was cut off, lists not all, or asked for it where nobody could look.
     Perhaps(RunId),
+    /// Nobody can say: this run was not heard of any of its programs.
+    Unknown(RunId),
     /// Nothing explains it.
     Unexplained,
 }
 
-impl Explained {
+impl Explanations {
     /// Takes the next entry of the log.
     pub fn tell(&mut self, entry: &Entry) {
         match &entry.body {
             Body::RunRequested { run, uid, .. } => {
                 self.requested.insert(*run, (entry.at, *uid));
+                self.open.insert((entry.at, *run), *uid);
             }
             Body::ExecRan { program, run } => {
                 self.on_record(*run);
-                self.started.entry(program.pid).or_default().push((program.began, *run));
+                let start =
+                    Start { at: program.began, as_asked: program.as_asked, exe: program.exe.clone(), run: *run };
+                self.started.entry(program.pid).or_default().push(start);
             }
-            Body::ExecUnlisted { run, .. } => {
+            Body::ExecUnlisted { run, unlisted } => {
                 self.on_record(*run);
-                if let Some((from, uid)) = self.requested.get(run) {
-                    self.unlisted.push((*run, *uid, *from, entry.at));
-                }
+                self.gap(*run, entry.at, unlisted.count, false);
+            }
+            Body::Recovered { run, .. } if self.is_open(*run) => {
+                self.gap(*run, entry.at, None, true);
+                self.close(*run);
             }
             // What ended without a word of its programs began none.
-            body => {
-                if let Some(run) = body.run() {
-                    self.told.insert(run);
-                }
-            }
+            body => body.run().into_iter().for_each(|run| self.close(run)),
+        }
+    }
+
+    fn is_open(&self, run: RunId) -> bool {
+        self.requested.get(&run).is_some_and(|(at, _)| self.open.contains_key(&(*at, run)))
+    }
+
+    fn close(&mut self, run: RunId) {
+        if let Some((at, _)) = self.requested.get(&run) {
+            self.open.remove(&(*at, run));
         }
     }
 
     fn on_record(&mut self, run: RunId) {
-        self.told.insert(run);
+        self.close(run);
         if self.since.is_none() {
             self.since = self.requested.get(&run).map(|(at, _)| *at);
         }
     }
 
+    fn gap(&mut self, run: RunId, to: Timestamp, left: Option<u64>, cut_off: bool) {
+        if let Some((from, uid)) = self.requested.get(&run) {
+            self.gaps.push(Gap { run, uid: *uid, from: *from, to, left, cut_off });
+        }
+    }
+
     /// Looks for what explains a program; the same never explains two.
     pub fn explains(&mut self, exec: &Exec) -> Verdict {
-        let apart = |at: Timestamp| at.seconds_since(exec.at).abs();
-        if let Some(all) = self.started.get_mut(&exec.pid) {
-            let nearest = (0..all.len()).filter(|n| apart(all[*n].0) <= CLOSE).min_by_key(|n| {
-                let (secs, nanos) =
-                    (all[*n].0.secs - exec.at.secs, i64::from(all[*n].0.nanos) - i64::from(exec.at.nanos));
-                (secs.saturating_mul(1_000_000_000).saturating_add(nanos)).unsigned_abs()
-            });
-            if let Some(n) = nearest {
-                all.swap_remove(n);
-                return Verdict::Explained;
-            }
+        if let Some(start) = self.start_of(exec) {
+            return if start.as_asked { Verdict::Perhaps(start.run) } else { Verdict::Explained };
         }
-        match self.since {
-            Some(since) if exec.at >= since => {}
-            _ => return Verdict::Before,
+        if self.since.is_none_or(|since| exec.at < since) {
+            return Verdict::Before;
         }
-        let under_way = self.requested.iter().filter(|(run, _)| !self.told.contains(run));
-        let under_way = under_way.map(|(run, (from, uid))| (*run, *uid, *from, Timestamp::new(i64::MAX, 0)));
-        let mut perhaps = self.unlisted.iter().copied().chain(under_way);
-        let found = perhaps.find(|(_, uid, from, to)| *uid == exec.uid && (*from..=*to).contains(&exec.at));
-        found.map_or(Verdict::Unexplained, |(run, ..)| Verdict::Perhaps(run))
+        let fits = |gap: &&mut Gap| {
+            gap.uid == exec.uid && (gap.from..=gap.to).contains(&exec.at) && gap.left.is_none_or(|left| left > 0)
+        };
+        // What can be counted first.
+        if let Some(gap) = self.gaps.iter_mut().filter(fits).min_by_key(|gap| (gap.left.is_none(), gap.from)) {
+            gap.left = gap.left.map(|left| left - 1);
+            let known = gap.left.is_some() || gap.cut_off;
+            return if known { Verdict::Perhaps(gap.run) } else { Verdict::Unknown(gap.run) };
+        }
+        let begun = self.open.iter().take_while(|((from, _), _)| *from <= exec.at);
+        let open = begun.filter(|(_, uid)| **uid == exec.uid).last();
+        open.map_or(Verdict::Unexplained, |((_, run), _)| Verdict::Perhaps(*run))
+    }
+
+    /// The nearest start of the same process, account and executable.
+    fn start_of(&mut self, exec: &Exec) -> Option<Start> {
+        let nanos = |at: Timestamp| i128::from(at.secs) * 1_000_000_000 + i128::from(at.nanos);
+        let all = self.started.get_mut(&exec.pid)?;
+        let requested = &self.requested;
+        let fits = |start: &Start| {
+            let near = start.at.seconds_since(exec.at).abs() <= CLOSE;
+            // Of what was only asked for it is a name: of a link perhaps, or of a script.
+            let same = start.as_asked || start.exe.as_ref().is_none_or(|exe| *exe == exec.exe);
+            // What root runs may become anybody.
+            let whose = requested.get(&start.run).is_some_and(|(_, uid)| [0, exec.uid].contains(uid));
+            near && same && whose
+        };
+        let apart = |n: &usize| (nanos(all[*n].at) - nanos(exec.at)).unsigned_abs();
+        let nearest = (0..all.len()).filter(|n| fits(&all[*n])).min_by_key(apart)?;
+        Some(all.swap_remove(nearest))
     }
 
     /// How many programs of runs as these accounts, between two moments, nothing was looked for that they would explain.
     pub fn unseen(&self, accounts: &BTreeSet<u32>, (from, to): (Timestamp, Timestamp)) -> u64 {
-        let all = self.started.values().flatten();
+        let all = self.started.values().flatten().filter(|start| !start.as_asked && (from..=to).contains(&start.at));
         let theirs = |run: &RunId| self.requested.get(run).is_some_and(|(_, uid)| accounts.contains(uid));
-        all.filter(|(at, run)| (from..=to).contains(at) && theirs(run)).count() as u64
+        all.filter(|start| theirs(&start.run)).count() as u64
     }
 }
 

@@ -14,13 +14,14 @@ use crate::time::Timestamp;
 pub struct Program {
     /// Its arguments, from its name on; of many, the first.
     pub argv: Vec<Bytes>,
-    /// True where nobody could look at the program itself (a debugger had its process): this is what was asked for, and
-    /// whoever asked may have meant to deceive.
+    /// True where nobody could look at the program itself (one of several threads asked, or a debugger's process, or this
+    /// machine does not let us): this is what was asked for. It may have come to nothing, and whoever asked may have meant to
+    /// deceive.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub as_asked: bool,
     /// When it began.
     pub began: Timestamp,
-    /// How many bytes of its arguments are left out.
+    /// How many bytes of its arguments are left out; at least so many, where it is as it was asked for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cut: u64,
     /// Where, if not where the command was to run.
@@ -55,7 +56,8 @@ pub struct Unlisted {
 /// So many bytes of a program's arguments are kept.
 pub const ARGUMENTS: usize = 4096;
 
-/// A program's arguments as they are kept, and how many bytes of them are left out.
+/// A program's arguments as they are kept, and how many bytes of them are left out. What is cut is cut at a blank, or goes
+/// whole: of half a password nobody can tell that it is one.
 pub fn shortened(arguments: Vec<Bytes>) -> (Vec<Bytes>, u64) {
     let (mut kept, mut room, mut cut) = (Vec::new(), ARGUMENTS, 0);
     for word in arguments {
@@ -64,14 +66,17 @@ pub fn shortened(arguments: Vec<Bytes>) -> (Vec<Bytes>, u64) {
         if cut == 0 && length < room {
             room -= length + 1;
             kept.push(word);
-        } else if cut == 0 && room > 1 {
-            // In the middle of a character, perhaps: it is bytes.
-            kept.push(Bytes::from(&word.as_slice()[..room - 1]));
-            cut = (length - (room - 1)) as u64;
-            room = 0;
-        } else {
-            cut += length as u64 + 1;
+            continue;
         }
+        let fits = &word.as_slice()[..length.min(room.saturating_sub(1))];
+        let blank = fits.iter().rposition(u8::is_ascii_whitespace).filter(|_| cut == 0);
+        cut += match blank {
+            Some(end) => {
+                kept.push(Bytes::from(&fits[..end]));
+                (length - end) as u64
+            }
+            None => length as u64 + 1,
+        };
     }
     (kept, cut)
 }
@@ -92,14 +97,18 @@ mod tests {
             (vec![], vec![], 0),
             (vec![3, 0, 5], vec![3, 0, 5], 0),
             (vec![ARGUMENTS - 1], vec![ARGUMENTS - 1], 0),
-            (vec![ARGUMENTS], vec![ARGUMENTS - 1], 1),
+            (vec![ARGUMENTS], vec![], ARGUMENTS as u64 + 1),
             (vec![ARGUMENTS - 1, 7], vec![ARGUMENTS - 1], 8),
-            (vec![10, 2 * ARGUMENTS, 3], vec![10, ARGUMENTS - 12], ARGUMENTS as u64 + 12 + 4),
+            (vec![10, 2 * ARGUMENTS, 3], vec![10], 2 * ARGUMENTS as u64 + 1 + 4),
         ] {
             let (words, left) = shortened(lengths.iter().copied().map(word).collect());
             let got: Vec<usize> = words.iter().map(|w| w.as_slice().len()).collect();
             assert_eq!((got, left), (kept, cut), "{lengths:?}");
         }
+        let line = format!("echo {}; password={}", "y".repeat(10), "z".repeat(ARGUMENTS));
+        let (words, left) = shortened(vec!["bash".into(), "-c".into(), Bytes::from(line.as_str()), "x".into()]);
+        assert_eq!(words, ["bash".into(), "-c".into(), Bytes::from("echo yyyyyyyyyy;")]);
+        assert_eq!(left, (line.len() - 16) as u64 + 2);
         let (many, left) = shortened(vec![word(0); 2 * ARGUMENTS]);
         assert!(many.len() <= ARGUMENTS && many.len() as u64 + left == 2 * ARGUMENTS as u64);
     }

@@ -24,7 +24,7 @@ use backstop_core::time::Timestamp;
 
 use crate::failure::Failure;
 
-pub use auditd::Seen;
+pub use auditd::{Expected, Seen};
 pub use create::public_key;
 pub use read::{Entries, entries, signed_end};
 pub use verify::{Answer, Finding, Kept, Report, Weight, verify};

@@ -10,6 +10,7 @@ mod commit;
 pub mod daemon;
 pub mod doors;
 pub mod engine;
+pub mod executables;
 pub mod facts;
 pub mod failure;
 mod fault;

@@ -22,6 +22,7 @@ use backstop_core::run::{Exit, LeftBehind};
 use backstop_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::executables::Executables;
 use crate::freeze::Gate;
 use crate::settings::StandIn;
 use crate::volume::{OpenVolume, VolumeError};
@@ -59,6 +60,8 @@ pub struct RehearseInput<'a> {
     pub stand_in: Option<&'a StandIn>,
     /// Where to put which programs it started: that is of interest also where the rehearsal fails.
     pub started: &'a RefCell<Started>,
+    /// Digests of executables that are known already.
+    pub executables: &'a RefCell<Executables>,
 }
 
 /// Programs that were started in a run.

@@ -31,9 +31,10 @@ pub use open::{
     open_rw, read_link, seek, split,
 };
 pub use path::{
-    hold, is_directory, open_to_read, position, readable, real_position, searchable, subdirectories, writable,
+    hold, is_directory, is_file_within, open_to_read, position, readable, real_position, searchable, subdirectories,
+    writable,
 };
 pub use rename::{exchange, hard_link, move_free, remove_dir, remove_file};
-pub use stat::{Space, Stat, Time, has_room, space, stat_at, stat_fd, stat_path};
+pub use stat::{Space, Stat, Time, device, has_room, space, stat_at, stat_fd, stat_path};
 pub use tree::{remove_tree, tree_usage};
 pub use xattr::{list_at as xattr_names_at, read_at as xattr_at};

@@ -49,30 +49,39 @@ pub struct Wish {
 }
 
 /// The same, read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wished {
     /// The directory that the path is taken from, by its descriptor; none is the working directory.
     pub dir: Option<i32>,
     /// The path; empty where the descriptor itself is meant.
     pub path: Vec<u8>,
-    /// The arguments, as many as were wanted.
+    /// The arguments, as far as there is room.
     pub arguments: Vec<Vec<u8>>,
+    /// False where there are more, or longer ones.
+    pub whole: bool,
 }
 
 impl Wish {
-    /// Reads it, as long as he waits, and no more than so many arguments; none where it can't be read.
+    /// Reads it, as long as he waits, and no more than so many bytes of arguments; none where it can't be read.
     pub fn read(&self, most: usize) -> Option<Wished> {
         let path = path(self.pid, self.path)?;
-        let mut arguments = Vec::new();
-        while arguments.len() < most {
-            let at = self.arguments + 8 * arguments.len() as u64;
-            let address = u64::from_ne_bytes(read_memory(self.pid, at, 8).ok()?.try_into().ok()?);
+        let (mut arguments, mut room) = (Vec::new(), most);
+        for n in 0.. {
+            let address = read_memory(self.pid, self.arguments.checked_add(8 * n)?, 8).ok()?;
+            let address = u64::from_ne_bytes(address.try_into().ok()?);
             if address == 0 {
+                return Some(Wished { dir: self.dir, path, arguments, whole: true });
+            }
+            let (word, whole) = text(self.pid, address, room)?;
+            room -= word.len();
+            arguments.push(word);
+            // An empty one takes room as well.
+            if !whole || room == 0 {
                 break;
             }
-            arguments.push(self::path(self.pid, address).unwrap_or_default());
+            room -= 1;
         }
-        Some(Wished { dir: self.dir, path, arguments })
+        Some(Wished { dir: self.dir, path, arguments, whole: false })
     }
 }
 
@@ -143,21 +152,30 @@ fn aim(notif: &Notif) -> Option<Aim> {
 const LINK: libc::c_long = 86;
 const SYMLINK: libc::c_long = 88;
 
-/// The path at an address of another process. A page at a time: what lies behind its end may be nothing.
+/// The path at an address of another process.
 fn path(pid: u32, from: u64) -> Option<Vec<u8>> {
+    let (path, whole) = text(pid, from, libc::PATH_MAX as usize)?;
+    whole.then_some(path)
+}
+
+/// What stands at an address of another process up to a zero, no more than so many bytes of it; and whether that is all. A
+/// page at a time: what lies behind its end may be nothing.
+fn text(pid: u32, from: u64, most: usize) -> Option<(Vec<u8>, bool)> {
     const PAGE: u64 = 4096;
-    let mut all = Vec::new();
-    let mut at = from;
-    while all.len() < libc::PATH_MAX as usize {
+    let (mut all, mut at) = (Vec::new(), from);
+    while all.len() <= most {
         let bytes = read_memory(pid, at, (PAGE - at % PAGE) as usize).ok()?;
         if let Some(end) = bytes.iter().position(|b| *b == 0) {
             all.extend_from_slice(&bytes[..end]);
-            return Some(all);
+            let whole = all.len() <= most;
+            all.truncate(most);
+            return Some((all, whole));
         }
-        at += bytes.len() as u64;
+        at = at.checked_add(bytes.len() as u64)?;
         all.extend(bytes);
     }
-    None
+    all.truncate(most);
+    Some((all, false))
 }
 
 fn gone_is_fine(e: io::Error) -> io::Result<()> {
@@ -222,7 +240,17 @@ mod tests {
         let read = wish(list.as_ptr() as u64).read(100).expect("it can be read");
         assert_eq!(read.path, b"/bin/echo");
         assert_eq!(read.arguments, [&b"echo"[..], b"", b"three"]);
-        assert_eq!(wish(list.as_ptr() as u64).read(2).expect("it can be read").arguments.len(), 2);
+        assert!(read.whole);
+        for (most, arguments) in
+            [(0, &[&b""[..]][..]), (3, &[b"ech"]), (5, &[b"echo", b""]), (8, &[b"echo", b"", b"th"])]
+        {
+            let read = wish(list.as_ptr() as u64).read(most).expect("it can be read");
+            assert_eq!(
+                (&read.arguments[..], read.whole),
+                (arguments.iter().map(|a| a.to_vec()).collect::<Vec<_>>().as_slice(), false),
+                "{most}"
+            );
+        }
         assert_eq!(wish(8).read(2), None);
     }
 

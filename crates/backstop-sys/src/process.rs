@@ -45,7 +45,8 @@ pub fn seal() -> io::Result<()> {
 }
 
 /// Takes [`seal`] back in a copy of a sealed process, which is about to begin another program: until then whoever
-/// watches it from outside has no right to look into it, not even at what it begins.
+/// watches it from outside has no right to look into it, not even at what it begins. Only where all that it has in its
+/// memory is its own user's anyway: from here on that one can read it.
 pub fn unseal() -> io::Result<()> {
     // SAFETY: a plain system call with numbers.
     check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) })
@@ -293,6 +294,11 @@ pub fn end_of(pid: i32) -> io::Result<Change> {
             }
         }
     }
+}
+
+/// How many descriptors this process may have open.
+pub fn most_descriptors() -> u64 {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// Makes a child that runs `body` and ends with its code; gives the child's number.

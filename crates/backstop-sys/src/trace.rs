@@ -1,6 +1,10 @@
-//! Catches a process on its way into another program, and lets it go there: in between its program, arguments and
-//! parent are what they are, and nobody can change them. Takes a thread that waits in `execve`; by ptrace, and only until
-//! the next thing that happens to it, so that whoever wants to debug it later can.
+//! Catches a process on its way into another program, and lets it go there: in between its executable, arguments and parent
+//! can be seen. Takes a process that waits in `execve`; by ptrace, and only until the next thing that happens to it, so that
+//! whoever wants to debug it later can.
+//!
+//! Only a process of one thread. To seize a thread takes a lock of its process that an `execve` of another thread holds as
+//! long as it waits for all threads to be gone; and a thread that is traced is gone only when its tracer has looked. Of two
+//! that are traced, and begin at once, each waits for the other (`de_thread` and `ptrace_attach` in the kernel).
 
 use std::ffi::{c_int, c_uint, c_void};
 use std::io;
@@ -8,13 +12,10 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
 use crate::process::{Change, change};
 
-/// A thread on its way. Who made this has to look after it, from the same thread of its own, until it is
-/// [`Seen::Gone`] or let go: what happens to it meanwhile stops it.
+/// A process on its way. Who made this has to look after it, from the same thread of its own, until it is [`Seen::Gone`] or
+/// let go: what happens to it meanwhile stops it.
 #[derive(Debug)]
-pub struct Caught {
-    thread: i32,
-    process: i32,
-}
+pub struct Caught(i32);
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,30 +31,19 @@ pub enum Seen {
 }
 
 impl Caught {
-    /// Catches a thread of a process, both by their numbers here. An error where somebody else has caught it, or where
-    /// this kernel does not let us.
-    pub fn catch(thread: i32, process: i32) -> io::Result<Self> {
+    /// Catches a process, of one thread, by its number here. An error where somebody else has caught it, or where this kernel
+    /// does not let us.
+    pub fn catch(process: i32) -> io::Result<Self> {
         let options = libc::PTRACE_O_TRACEEXEC as usize as *mut c_void;
-        ptrace(libc::PTRACE_SEIZE, thread, options)?;
-        Ok(Self { thread, process })
-    }
-
-    /// The process.
-    pub const fn process(&self) -> i32 {
-        self.process
+        ptrace(libc::PTRACE_SEIZE, process, options)?;
+        Ok(Self(process))
     }
 
     /// Looks what became of it, without waiting.
-    pub fn look(&mut self) -> io::Result<Seen> {
-        match wait_for(self.thread) {
-            // A thread that begins another program takes the number of its process.
-            Err(e) if e.raw_os_error() == Some(libc::ECHILD) => {
-                if self.thread == self.process {
-                    return Ok(Seen::Gone);
-                }
-                self.thread = self.process;
-                self.look()
-            }
+    pub fn look(&self) -> io::Result<Seen> {
+        match wait_for(self.0) {
+            // One that began other threads since, and became another program by one of them, is no longer ours.
+            Err(e) if e.raw_os_error() == Some(libc::ECHILD) => Ok(Seen::Gone),
             Err(e) => Err(e),
             Ok(None) => Ok(Seen::Nothing),
             Ok(Some(status)) if !libc::WIFSTOPPED(status) => Ok(Seen::Gone),
@@ -66,22 +56,26 @@ impl Caught {
         }
     }
 
-    /// Lets it go on, by itself, with this signal or (0) none. It has to stand.
-    pub fn let_go(self, signal: c_int) -> io::Result<()> {
-        match ptrace(libc::PTRACE_DETACH, self.thread, signal as usize as *mut c_void) {
-            // Killed meanwhile. Its death is ours to look at before anybody else's.
-            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => self.bury(),
-            other => other,
+    /// Lets it go on, by itself, with this signal or (0) none. It has to stand. False where it does not any more, because it
+    /// is being killed: then its end is still to be looked at.
+    pub fn let_go(&self, signal: c_int) -> io::Result<bool> {
+        match ptrace(libc::PTRACE_DETACH, self.0, signal as usize as *mut c_void) {
+            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => Ok(false),
+            other => other.map(|()| true),
         }
     }
 
     /// Waits until it is dead, where it is being killed.
-    pub fn bury(mut self) -> io::Result<()> {
+    pub fn bury(&self) -> io::Result<()> {
         loop {
             match self.look()? {
                 Seen::Gone => return Ok(()),
                 // A stop that came before the signal that kills.
-                Seen::Begins | Seen::Stands(_) => return self.let_go(0),
+                Seen::Begins | Seen::Stands(_) => {
+                    if self.let_go(0)? {
+                        return Ok(());
+                    }
+                }
                 Seen::Nothing => std::thread::sleep(std::time::Duration::from_micros(200)),
             }
         }
@@ -143,7 +137,7 @@ mod tests {
     use std::process::{Command, Stdio};
     use std::time::{Duration, Instant};
 
-    fn becomes(caught: &mut Caught) -> Seen {
+    fn becomes(caught: &Caught) -> Seen {
         let end = Instant::now() + Duration::from_secs(10);
         loop {
             match caught.look().expect("a look") {
@@ -151,6 +145,13 @@ mod tests {
                 seen => return seen,
             }
         }
+    }
+
+    /// Since Linux 6.15.
+    fn tells_ends() -> bool {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("a release");
+        let mut numbers = release.split(['.', '-']).map(|n| n.trim().parse::<u32>().unwrap_or(0));
+        (numbers.next(), numbers.next()) >= (Some(6), Some(15))
     }
 
     /// A shell that waits for a line, and then begins another program. It has said something: when it is made it may
@@ -169,27 +170,27 @@ mod tests {
         let mut shell = on_its_way("exec cat nothing-of-this-name 2>/dev/null");
         let pid = shell.id().cast_signed();
         let end = handle(pid).expect("a handle");
-        let mut caught = Caught::catch(pid, pid).expect("nobody else has");
-        assert!(Caught::catch(pid, pid).is_err(), "it is ours already");
+        let caught = Caught::catch(pid).expect("nobody else has");
+        assert!(Caught::catch(pid).is_err(), "it is ours already");
         drop(shell.stdin.take());
-        assert_eq!(becomes(&mut caught), Seen::Begins);
+        assert_eq!(becomes(&caught), Seen::Begins);
         let words = std::fs::read(format!("/proc/{pid}/cmdline")).expect("its words");
         assert_eq!(words, b"cat\0nothing-of-this-name\0");
         assert_eq!(end_of(end.as_fd()), None);
-        caught.let_go(0).expect("it goes on");
+        assert!(caught.let_go(0).expect("it stands"));
         assert_eq!(shell.wait().expect("an end").code(), Some(1));
-        // Where the kernel tells it.
-        assert!(matches!(end_of(end.as_fd()), Some(Change::Ended(1)) | None));
+        let expected = tells_ends().then_some(Change::Ended(1));
+        assert_eq!(end_of(end.as_fd()), expected);
     }
 
     #[test]
     fn a_signal_that_comes_instead_is_passed_on() {
         let mut shell = on_its_way("exit 3");
         let pid = shell.id().cast_signed();
-        let mut caught = Caught::catch(pid, pid).expect("nobody else has");
+        let caught = Caught::catch(pid).expect("nobody else has");
         crate::process::send(pid, libc::SIGTERM).expect("sent");
-        assert_eq!(becomes(&mut caught), Seen::Stands(libc::SIGTERM));
-        caught.let_go(libc::SIGTERM).expect("it goes on");
+        assert_eq!(becomes(&caught), Seen::Stands(libc::SIGTERM));
+        assert!(caught.let_go(libc::SIGTERM).expect("it stands"));
         use std::os::unix::process::ExitStatusExt as _;
         assert_eq!(shell.wait().expect("an end").signal(), Some(libc::SIGTERM));
     }
@@ -198,7 +199,7 @@ mod tests {
     fn what_is_killed_while_it_is_caught_is_buried() {
         let mut shell = on_its_way("exit 3");
         let pid = shell.id().cast_signed();
-        let caught = Caught::catch(pid, pid).expect("nobody else has");
+        let caught = Caught::catch(pid).expect("nobody else has");
         crate::process::send(pid, libc::SIGKILL).expect("sent");
         caught.bury().expect("dead");
         // Taken off the process table: it was our own child.

@@ -368,9 +368,13 @@ impl Case {
                 format!("it called Backstop {times}: backstop log --run {} --event run.nested", record.id),
             ));
         }
-        if self.told.programs > 0 {
+        if self.told.programs > 0 || self.told.unlisted.is_some() {
             let programs = size::counted(self.told.programs, "program", "programs");
-            facts.push(("started", format!("{programs}: backstop log --run {} --event exec", record.id)));
+            let more = self.told.unlisted.as_ref().map_or_else(String::new, |more| match more.count {
+                Some(count) => format!(" and {} more, not listed", size::count(count)),
+                None => " and others, not listed".to_owned(),
+            });
+            facts.push(("started", format!("{programs}{more}: backstop log --run {} --event exec", record.id)));
         }
         facts.extend(record.digest.map(|digest| ("digest", format!("{digest} (of all effects)"))));
         facts.push(("came back", self.came_back()));

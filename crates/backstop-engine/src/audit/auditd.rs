@@ -4,12 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use backstop_core::auditd::{Exec, Explained, Reader, Verdict};
+use backstop_core::auditd::{Exec, Explanations, Inode, Reader, Verdict};
 use backstop_core::bytes::Bytes;
-use backstop_core::quoted::Quoted;
-use backstop_core::request::Command;
 use backstop_core::size;
 use backstop_core::time::Timestamp;
 
@@ -29,8 +28,39 @@ pub struct Seen {
     pub log: PathBuf,
     /// The accounts that agents alone use.
     pub accounts: BTreeSet<u32>,
+    /// Numbers that they may become in user namespaces: the first, and how many.
+    pub subordinate: Vec<(u32, u32)>,
     /// Executables that nobody minds: Backstop's own, and those that a person starts agents by.
-    pub expected: BTreeSet<Bytes>,
+    pub expected: Vec<Expected>,
+}
+
+/// An executable that is expected, as it is on this machine. By its path alone anybody could have one, in a root of his own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    path: Bytes,
+    inode: Inode,
+}
+
+impl Expected {
+    /// What is there now, behind all links.
+    ///
+    /// # Errors
+    /// Where nothing is.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        let path = path.canonicalize()?;
+        let now = path.metadata()?;
+        let device = backstop_sys::fs::device(now.dev());
+        Ok(Self { path: Bytes::from(path), inode: Inode { device, number: now.ino() } })
+    }
+
+    fn is(&self, exec: &Exec) -> bool {
+        // Some file systems say another number for themselves than the kernel writes down; both have no device then.
+        let same = |file: &Inode| {
+            let bare = self.inode.device.0 == 0 && file.device.0 == 0;
+            file.number == self.inode.number && (bare || file.device == self.inode.device)
+        };
+        self.path == exec.exe && exec.files.iter().any(same)
+    }
 }
 
 /// Programs of one executable and one account.
@@ -42,20 +72,23 @@ struct Kind {
 }
 
 /// What there is to say about it, the worst first.
-pub(super) fn compare(seen: &Seen, log: &mut Explained) -> Result<Vec<(Weight, String)>, AuditError> {
+pub(super) fn compare(seen: &Seen, log: &mut Explanations) -> Result<Vec<(Weight, String)>, AuditError> {
     let mut unexplained: BTreeMap<(u32, Bytes), Kind> = BTreeMap::new();
-    let mut perhaps: BTreeMap<String, u64> = BTreeMap::new();
+    let mut perhaps: BTreeMap<(String, Weight), u64> = BTreeMap::new();
     let (mut total, mut span) = (0_u64, None::<(Timestamp, Timestamp)>);
     let accounts = &seen.accounts;
     each(&seen.log, |exec| {
-        let whose = [Some(exec.uid), exec.auid].into_iter().flatten().find(|uid| accounts.contains(uid));
+        let whose = [Some(exec.uid), exec.auid].into_iter().flatten().find(|uid| {
+            accounts.contains(uid) || seen.subordinate.iter().any(|(first, count)| uid.wrapping_sub(*first) < *count)
+        });
         let Some(whose) = whose else { return };
         total += 1;
         span = Some(span.map_or((exec.at, exec.at), |(from, to)| (from.min(exec.at), to.max(exec.at))));
         match log.explains(&exec) {
             Verdict::Explained | Verdict::Before => {}
-            _ if seen.expected.contains(&exec.exe) => {}
-            Verdict::Perhaps(run) => *perhaps.entry(run.to_string()).or_default() += 1,
+            _ if seen.expected.iter().any(|expected| expected.is(&exec)) => {}
+            Verdict::Perhaps(run) => *perhaps.entry((run.to_string(), Weight::Note)).or_default() += 1,
+            Verdict::Unknown(run) => *perhaps.entry((run.to_string(), Weight::Unreadable)).or_default() += 1,
             Verdict::Unexplained => {
                 let kind = unexplained.entry((whose, exec.exe.clone())).or_insert_with(|| Kind {
                     count: 0,
@@ -72,20 +105,21 @@ pub(super) fn compare(seen: &Seen, log: &mut Explained) -> Result<Vec<(Weight, S
     let kinds = unexplained.len();
     for ((uid, exe), kind) in unexplained.into_iter().take(NAMED) {
         let times = if kind.count == 1 { String::new() } else { format!(" {} times until {}", kind.count, kind.to) };
-        let words = Command::Argv(kind.example.argv).text();
-        let words = if words.as_slice().is_empty() { String::new() } else { format!(": {}", Quoted(words.as_slice())) };
         let (at, pid, exe) = (kind.from, kind.example.pid, exe.quoted());
-        let what = format!("no run explains that user {uid} started {exe} at {at}{times} (process {pid}{words})");
+        let what = format!("no run explains that user {uid} started {exe} at {at}{times} (ausearch -p {pid})");
         said.push((Weight::Broken, what));
     }
     if kinds > NAMED {
         let more = size::counted((kinds - NAMED) as u64, "more program", "more programs");
         said.push((Weight::Broken, format!("nor does any explain {more}")));
     }
-    for (run, count) in perhaps {
+    for ((run, weight), count) in perhaps {
         let count = size::counted(count, "program", "programs");
-        let what = format!("{count} that auditd saw may be of {run}, which does not list all that it started");
-        said.push((Weight::Note, what));
+        let why = match weight {
+            Weight::Note => "goes on, was cut off, or does not list all that it started",
+            _ => "was not heard of any of its programs: nothing can be said",
+        };
+        said.push((weight, format!("{count} that auditd saw may be of {run}, which {why}")));
     }
     let names: Vec<String> = accounts.iter().map(ToString::to_string).collect();
     let names = names.join(", ");
@@ -117,7 +151,7 @@ pub(super) fn compare(seen: &Seen, log: &mut Explained) -> Result<Vec<(Weight, S
 /// Hands on each program that auditd saw started, in its order.
 fn each(log: &Path, mut take: impl FnMut(Exec)) -> Result<(), AuditError> {
     let mut reader = Reader::default();
-    let mut from = |path: &Path, mut source: &mut dyn BufRead| {
+    let mut from = |path: &Path, reader: &mut Reader, mut source: &mut dyn BufRead| {
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -129,12 +163,15 @@ fn each(log: &Path, mut take: impl FnMut(Exec)) -> Result<(), AuditError> {
         }
     };
     if log.as_os_str() == "-" {
-        return from(log, &mut io::stdin().lock());
+        from(log, &mut reader, &mut io::stdin().lock())?;
+        reader.rest().for_each(&mut take);
+        return Ok(());
     }
     for path in files(log).map_err(AuditError::io("read", log))? {
         let file = File::open(&path).map_err(AuditError::io("read", &path))?;
-        from(&path, &mut BufReader::new(file))?;
+        from(&path, &mut reader, &mut BufReader::new(file))?;
     }
+    reader.rest().for_each(&mut take);
     Ok(())
 }
 

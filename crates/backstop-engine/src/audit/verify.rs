@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use backstop_core::audit::{Body, Clocks, Entry, Question, Story, Watch};
-use backstop_core::auditd::Explained;
+use backstop_core::auditd::Explanations;
 use backstop_core::digest::Digest;
 use backstop_core::id::RunId;
 use backstop_core::merkle::{self, Frontier};
@@ -37,7 +37,7 @@ pub enum Answer {
 }
 
 /// How much a finding weighs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Weight {
     /// Worth knowing; breaks nothing.
@@ -127,7 +127,7 @@ pub struct Kept {
 
 /// Verifies the log in `dir`.
 pub fn verify(dir: &Path, kept: &Kept) -> Report {
-    let mut check = Check { explained: kept.auditd.as_ref().map(|_| Explained::default()), ..Check::default() };
+    let mut check = Check { explained: kept.auditd.as_ref().map(|_| Explanations::default()), ..Check::default() };
     let before = approvals::people_in(dir);
     if let Err(error) = check.all(dir, kept) {
         let source = std::error::Error::source(&error).map_or(String::new(), |s| format!(": {s}"));
@@ -193,7 +193,7 @@ struct Check {
     story: Story,
     watch: Watch,
     /// What may explain what was seen elsewhere, where that is asked for.
-    explained: Option<Explained>,
+    explained: Option<Explanations>,
     origin: Option<String>,
     signed: u64,
     last: Option<Timestamp>,

@@ -23,6 +23,7 @@ use super::jail::Subject;
 use super::told::{nested, note_end, open_doors, rehearsal_failure};
 use super::{Answer, EFFECTS, Engine, Outcome, Person, RunOptions, Step};
 use crate::clock;
+use crate::executables::Executables;
 use crate::failure::Failure;
 use crate::freeze::Gate;
 use crate::law::Standing;
@@ -82,8 +83,9 @@ impl Engine {
             return Err(self.fail(&mut record, Vec::new(), &RehearseError::Banned { begun: false }));
         }
         let reads = lane == Lane::Read;
-        let started = RefCell::default();
-        let rehearsed = self.rehearse(&record, options, lane, &subject, &started);
+        let (started, executables) = (RefCell::default(), RefCell::new(Executables::of(&self.settings.state)));
+        let rehearsed = self.rehearse(&record, options, lane, &subject, (&started, &executables));
+        executables.into_inner().keep();
         let programs = self.programs(&mut record, started.take());
         let rehearsal = match rehearsed {
             Ok(rehearsal) if record.request.in_place => {
@@ -193,7 +195,7 @@ impl Engine {
         options: &RunOptions,
         lane: Lane,
         subject: &Subject,
-        started: &RefCell<Started>,
+        (started, executables): (&RefCell<Started>, &RefCell<Executables>),
     ) -> Result<Rehearsal, RehearseError> {
         rehearse(&RehearseInput {
             id: record.id,
@@ -211,6 +213,7 @@ impl Engine {
             lane,
             stand_in: self.settings.stand_in.as_ref(),
             started,
+            executables,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use backstop_core::audit::Body;
 use backstop_core::bytes::Bytes;
+use backstop_core::canon;
 use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
 use backstop_core::program::Unlisted;
@@ -31,27 +32,28 @@ pub(super) fn nested(run: RunId, lines: &[Bytes]) -> Vec<Body> {
         .collect()
 }
 
-/// So many programs are told together with how the command ended; more of them first, and only where there is room: what
-/// has to be said always needs no more than is kept for it.
-const FEW: usize = 64;
+/// So many bytes of programs are told together with how the command ended; more of them first, and only where there is room:
+/// what has to be said always needs no more than is kept for it.
+const FEW: usize = 64 << 10;
 
 impl Engine {
     /// Which programs it started, as entries that are yet to be written.
     pub(super) fn programs(&mut self, record: &mut RunRecord, started: Started) -> Vec<Body> {
         let run = record.id;
         let Started { programs, unlisted } = started;
-        let count = programs.len() as u64;
+        let listed = programs.len() as u64;
         let mut entries: Vec<Body> = programs.into_iter().map(|program| Body::ExecRan { program, run }).collect();
-        entries.extend(unlisted.map(|unlisted| Body::ExecUnlisted { run, unlisted }));
-        if entries.len() <= FEW {
+        entries.extend(unlisted.clone().map(|unlisted| Body::ExecUnlisted { run, unlisted }));
+        if entries.iter().map(|body| canon::line(body).len()).sum::<usize>() <= FEW {
             return entries;
         }
         match self.records.write_if_room(&entries) {
             Ok(()) => Vec::new(),
             Err(error) => {
-                let why = format!("they can't be put on record: {error}");
                 record.notes.push(format!("programs that it started are not on record: {error}"));
-                vec![Body::ExecUnlisted { run, unlisted: Unlisted { count: Some(count), why } }]
+                let why = format!("they can't be put on record: {error}");
+                let count = unlisted.map_or(Some(listed), |more| Some(more.count?.saturating_add(listed)));
+                vec![Body::ExecUnlisted { run, unlisted: Unlisted { count, why } }]
             }
         }
     }

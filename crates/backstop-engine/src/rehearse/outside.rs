@@ -208,7 +208,7 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
             first: First::now(),
             attempts: 0,
             doors: Doors::new(recipe.net),
-            programs: Programs::new(&input.request.cwd),
+            programs: Programs::new(&input.request.cwd, served(prepared)),
             line: input.stand_in.map(|him| him.line.as_ref() as &dyn Line),
             passed: Vec::new(),
         };
@@ -224,11 +224,12 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
         let buried = programs.bury();
         init.reap().map_err(RehearseError::io("wait for the run's end"))?;
         served.map_err(RehearseError::io("be served as before"))?;
-        input.started.replace(programs.over());
         buried.map_err(RehearseError::io("wait for a program's end"))?;
         let ended =
             matches!(waited, Err(RehearseError::Frozen { begun: true } | RehearseError::Banned { begun: true }));
         input.gate.over(ended).map_err(RehearseError::io("say that the command has ended"))?;
+        // After that: whoever freezes does not wait for what is read here.
+        input.started.replace(programs.over(&mut input.executables.borrow_mut()));
         match waited {
             // Where no overlay can be had, what breaks afterwards is not the news.
             Err(RehearseError::View(_)) if rehearses && none_left(prepared, &told) => {
@@ -253,6 +254,14 @@ fn run(input: &RehearseInput<'_>, prepared: &Prepared, privileged: bool) -> Resu
         return Err(no_overlay(prepared, &told.fallbacks));
     }
     if told.exit.is_none() { Err(RehearseError::Lost) } else { Ok(told) }
+}
+
+/// Where files are somebody else's to serve, over a network or by a program, who may take as long as he wants.
+fn served(prepared: &Prepared) -> Vec<Bytes> {
+    const SERVED: [&str; 10] = ["9p", "afs", "ceph", "cifs", "coda", "fuse", "fuseblk", "nfs", "nfs4", "smb3"];
+    let mounts = prepared.survey.parts.iter().map(|part| &part.mount);
+    let served = mounts.filter(|m| SERVED.contains(&m.fs.as_str()) || m.fs.starts_with("fuse."));
+    served.map(|m| m.path.clone()).collect()
 }
 
 /// True when no layer could be made.

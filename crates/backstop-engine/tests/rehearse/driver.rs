@@ -8,6 +8,7 @@ use backstop_core::bytes::Bytes;
 use backstop_core::id::RunId;
 use backstop_core::policy::InPlace;
 use backstop_core::request::{Command, Net, Request};
+use backstop_engine::executables::Executables;
 use backstop_engine::freeze::Gate;
 use backstop_engine::rehearse::{Lane, RehearseInput, Started, rehearse};
 use backstop_engine::store::Store;
@@ -62,6 +63,7 @@ pub fn main(args: &[String]) {
         lane,
         stand_in: None,
         started: &programs,
+        executables: &std::cell::RefCell::new(Executables::of(Path::new(state))),
     };
     let started = std::time::Instant::now();
     let ended = rehearse(&input);

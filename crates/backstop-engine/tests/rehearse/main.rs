@@ -60,6 +60,7 @@ cases![
     programs::a_script_is_its_interpreter_and_what_is_not_there_is_nothing,
     programs::arguments_that_are_changed_meanwhile_are_told_as_they_came,
     programs::whoever_asks_in_vain_goes_on_as_ever,
+    programs::threads_that_begin_at_once_keep_nobody_waiting,
     programs::what_is_debugged_is_told_as_it_was_asked_for,
     programs::too_many_are_counted,
     programs::a_run_that_is_stopped_still_tells,

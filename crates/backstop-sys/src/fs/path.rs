@@ -39,6 +39,17 @@ pub fn real_position(path: &[u8]) -> io::Result<OwnedFd> {
     }
 }
 
+/// True where this path, taken from a directory as if that were the root, also by every link on the way, leads to a regular
+/// file: whatever another's view has there, and nothing outside it.
+pub fn is_file_within(root: &[u8], path: &[u8]) -> io::Result<bool> {
+    let root =
+        rustix::fs::open(OsStr::from_bytes(root), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let found = rustix::fs::openat2(root, OsStr::from_bytes(path), OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), how)?;
+    let mode = rustix::fs::fstat(found)?.st_mode;
+    Ok(rustix::fs::FileType::from_raw_mode(mode) == rustix::fs::FileType::RegularFile)
+}
+
 /// Opens a file for reading; never blocks on a FIFO, never takes a terminal.
 pub fn open_to_read(path: &[u8]) -> io::Result<OwnedFd> {
     open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)

@@ -146,3 +146,8 @@ pub fn space(fd: BorrowedFd<'_>) -> io::Result<Space> {
     let s = rustix::fs::fstatvfs(fd)?;
     Ok(Space { total: s.f_blocks.saturating_mul(s.f_frsize), free: s.f_bavail.saturating_mul(s.f_frsize) })
 }
+
+/// A device number as the kernel's major and minor.
+pub fn device(number: u64) -> (u32, u32) {
+    (rustix::fs::major(number), rustix::fs::minor(number))
+}

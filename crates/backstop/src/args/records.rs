@@ -111,8 +111,8 @@ pub struct Verify {
     /// several times
     #[arg(long, value_name = "USER", requires = "auditd")]
     pub account: Vec<String>,
-    /// An executable that such an account may start outside of runs, as what people start agents by; may be given several
-    /// times
+    /// An executable of this machine that such an account may start outside of runs, as what people start agents by; may be
+    /// given several times. An interpreter excuses all that it runs
     #[arg(long, value_name = "FILE", requires = "auditd", value_hint = ValueHint::FilePath)]
     pub expected: Vec<PathBuf>,
     /// Print one JSON document

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use backstop_core::auditd::KEY;
+use backstop_core::bytes::Bytes;
 use backstop_core::machine::Machine;
 use backstop_engine::porch::{Account, accounts_in};
 use backstop_engine::{Failure, porch};
@@ -21,13 +23,14 @@ const LOADERS: [&str; 2] = ["/usr/sbin/augenrules", "/sbin/augenrules"];
 
 /// Writes the rules and has them loaded.
 pub fn install(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failure> {
-    let read = |path: &str| std::fs::read_to_string(ground.at(path));
-    let machine = Machine::parse(&read(SETTINGS).unwrap_or_default()).map_err(|why| {
+    let machine = Machine::parse(&String::from_utf8_lossy(&read(ground, SETTINGS)?)).map_err(|why| {
         Failure::usage(format!("the machine's settings can't be used: {why}")).next("mend them: backstop help settings")
     })?;
-    let accounts = accounts_in(read("etc/passwd").unwrap_or_default().as_bytes());
+    let accounts = accounts_in(&read(ground, "etc/passwd")?);
+    let ranges = String::from_utf8_lossy(&read(ground, "etc/subuid")?).into_owned();
     let uids = agents(&machine, &accounts)?;
-    let mut rules = ground.own_file(MARK, RULES_AT, &rules(&uids, &ground.daemon))?;
+    let mut rules =
+        ground.own_file(MARK, RULES_AT, &rules(&uids, &subordinate(&ranges, &uids, &accounts), &ground.daemon))?;
     let loader = loader(ground);
     if loader.is_none() {
         let why = "nothing loads them here: install auditd, then augenrules --load";
@@ -38,6 +41,16 @@ pub fn install(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failur
         tell(ground.told(loader, &["--load"])?);
     }
     Ok(())
+}
+
+/// What a file says; nothing where there is none.
+fn read(ground: &Ground, path: &str) -> Result<Vec<u8>, Failure> {
+    match std::fs::read(ground.at(path)) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::because(format!("cannot read {}", Bytes::from(ground.at(path)).quoted()), &e))
+        }
+        other => Ok(other.unwrap_or_default()),
+    }
 }
 
 /// Takes them away again, and has auditd go on with what is left.
@@ -84,17 +97,40 @@ pub fn agents_here() -> Result<BTreeSet<u32>, Failure> {
     agents(&porch::machine()?, &porch::accounts())
 }
 
-fn rules(uids: &BTreeSet<u32>, daemon: &Path) -> String {
+/// Numbers that these accounts may become in user namespaces (subuid(5)): the first, and how many.
+fn subordinate(text: &str, uids: &BTreeSet<u32>, accounts: &[Account]) -> Vec<(u32, u32)> {
+    let range = |line: &str| {
+        let mut fields = line.split(':');
+        let (name, first, count) = (fields.next()?, fields.next()?.parse().ok()?, fields.next()?.trim().parse().ok()?);
+        number(name, accounts).ok().filter(|uid| uids.contains(uid)).map(|_| (first, count))
+    };
+    text.lines().filter_map(range).filter(|(_, count)| *count > 0).collect()
+}
+
+/// The same on this machine.
+pub fn subordinate_here(uids: &BTreeSet<u32>) -> Result<Vec<(u32, u32)>, Failure> {
+    let text = match std::fs::read("/etc/subuid") {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Failure::because("cannot read /etc/subuid", &e));
+        }
+        other => other.unwrap_or_default(),
+    };
+    Ok(subordinate(&String::from_utf8_lossy(&text), uids, &porch::accounts()))
+}
+
+fn rules(uids: &BTreeSet<u32>, ranges: &[(u32, u32)], daemon: &Path) -> String {
     // The other way to ask the same machine for a program; its numbers are others.
     let archs: &[&str] = if cfg!(target_arch = "x86_64") { &["b64", "b32"] } else { &["b64"] };
-    let mut text = "## Every program that these accounts start, or whoever logged in by them.\n".to_owned();
-    for uid in uids {
+    let mut whose: Vec<String> =
+        uids.iter().flat_map(|uid| [format!("-F uid={uid}"), format!("-F auid={uid}")]).collect();
+    whose.extend(
+        ranges.iter().map(|(first, count)| format!("-F uid>={first} -F uid<={}", first.saturating_add(count - 1))),
+    );
+    let mut text = "## Programs that these accounts start, or whoever logged in by them.\n".to_owned();
+    for whose in whose {
         for arch in archs {
-            for whose in ["uid", "auid"] {
-                text.push_str(&format!(
-                    "-a always,exit -F arch={arch} -S execve,execveat -F {whose}={uid} -F success=1 -F key=backstop-exec\n"
-                ));
-            }
+            let line = format!("-a always,exit -F arch={arch} -S execve,execveat {whose} -F success=1 -F key={KEY}\n");
+            text.push_str(&line);
         }
     }
     text.push_str(
@@ -134,11 +170,17 @@ mod tests {
         assert!(acts(install).expect_err("nobody").what.contains("there is no account"));
         fs::write(root.join(SETTINGS), "agents = [\"bot\"]\n").expect("written");
         fs::write(&daemon, "").expect("written");
+        fs::write(root.join("etc/subuid"), "root:1:5\nbot:100000:65536\n1003:7:0\nbot:x\n").expect("written");
         assert_eq!(acts(install).expect("made"), [Did::Place(Act::Create)]);
         assert_eq!(acts(install).expect("the same"), [Did::Place(Act::Same)]);
         let text = fs::read_to_string(root.join(RULES_AT)).expect("there");
         let line = "-a always,exit -F arch=b64 -S execve,execveat -F uid=1003 -F success=1 -F key=backstop-exec\n";
         assert!(text.starts_with(MARK) && text.contains(line) && text.contains(&line.replace("uid", "auid")), "{text}");
+        assert!(
+            text.contains(" -F uid>=100000 -F uid<=165535 -F success=1")
+                && text.matches("uid>=").count() == text.matches("uid=1003").count() / 2,
+            "{text}"
+        );
         assert!(text.contains(&format!("-w {} -p wa", daemon.display())), "{text}");
         assert_eq!(acts(uninstall).expect("gone"), [Did::Place(Act::Remove)]);
         assert!(acts(uninstall).expect("nothing to do").is_empty() && !root.join(RULES_AT).exists());

@@ -8,6 +8,7 @@ use backstop_core::digest::Digest;
 use backstop_core::effect::EffectSet;
 use backstop_core::id::RunId;
 use backstop_core::policy::Judgement;
+use backstop_core::program::Unlisted;
 use backstop_core::request::Command;
 use backstop_core::run::{RunRecord, State};
 use backstop_core::time::Timestamp;
@@ -84,6 +85,8 @@ pub struct Told {
     pub judgement: Option<Judgement>,
     /// How many programs it started that are on record.
     pub programs: u64,
+    /// And those that are not.
+    pub unlisted: Option<Unlisted>,
     /// How often a command inside it called Backstop.
     pub nested: u64,
     /// False where a tool did something else than it had said.
@@ -154,12 +157,12 @@ impl Told {
             }
             Body::Nested { .. } => self.nested += 1,
             Body::ExecRan { .. } => self.programs += 1,
+            Body::ExecUnlisted { unlisted, .. } => self.unlisted = Some(unlisted.clone()),
             Body::ApprovalAsked { .. }
             | Body::ApprovalEnded { .. }
             | Body::AuditHeartbeat { .. }
             | Body::AuditRecovered { .. }
             | Body::AuditStarted { .. }
-            | Body::ExecUnlisted { .. }
             | Body::ExportResumed { .. }
             | Body::ExportSkipped { .. }
             | Body::ExportStalled { .. }

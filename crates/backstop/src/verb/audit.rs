@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use backstop_core::bytes::Bytes;
 use backstop_core::note::Checkpoint;
 use backstop_core::witness::{LONGEST, Witness};
-use backstop_engine::audit::{self, AuditError, AuditLog, Kept, Seen, verify};
+use backstop_engine::audit::{self, AuditError, AuditLog, Expected, Kept, Seen, verify};
 use backstop_engine::porch::{self, Caller};
 use backstop_engine::{Failure, FailureKind};
 
@@ -147,8 +147,16 @@ fn seen(log: &Path, typed: &Verify) -> Result<Seen, Failure> {
         }
     };
     let own = std::env::current_exe().map_err(|e| Failure::because("cannot tell where this program is", &e))?;
-    let expected = typed.expected.iter().cloned().chain(auditd::own_programs(&own)).map(Bytes::from).collect();
-    Ok(Seen { log: log.to_owned(), accounts, expected })
+    let named = typed.expected.iter().map(|path| {
+        Expected::at(path).map_err(|e| {
+            let what = format!("cannot find {}", Bytes::from(&**path).quoted());
+            Failure { kind: FailureKind::Usage, ..Failure::because(what, &e) }
+        })
+    });
+    let mut expected = named.collect::<Result<Vec<_>, _>>()?;
+    expected.extend(auditd::own_programs(&own).filter_map(|path| Expected::at(&path).ok()));
+    let subordinate = auditd::subordinate_here(&accounts)?;
+    Ok(Seen { log: log.to_owned(), accounts, subordinate, expected })
 }
 
 /// A checkpoint that was kept. One that says that it is of this log, and was not signed by its key, was changed since.

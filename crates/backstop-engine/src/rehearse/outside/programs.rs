@@ -1,5 +1,7 @@
-//! Keeps which programs are started in a run: each is looked at before its first step, when its executable, arguments and
-//! parent are what they are. Judges nothing, and nothing rests on it: what a run does is seen by its effects.
+//! Keeps which programs are started in a run: each is looked at before its first step, when its executable and its parent
+//! are what they are. Judges nothing, and nothing rests on it: what a run does is seen by its effects.
+//!
+//! Who asks waits meanwhile, and so does all else that the run is to be kept from; so nothing here takes long.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,26 +13,34 @@ use backstop_core::bytes::Bytes;
 use backstop_core::digest::{ContentHasher, Digest};
 use backstop_core::program::{ARGUMENTS, Program, Unlisted, shortened};
 use backstop_core::run::Exit;
+use backstop_sys::fs as sys;
 use backstop_sys::notify::Wish;
 use backstop_sys::proc;
-use backstop_sys::process::Change;
+use backstop_sys::process::{self, Change};
 use backstop_sys::trace::{self, Caught, Seen};
 
 use super::super::Started;
 use crate::clock;
+use crate::executables::{Executable, Executables};
 
-/// More programs than this are only counted: a command that starts a million says no more by it.
+/// More programs than this are only counted, and so are those behind this many bytes of names and arguments: a command that
+/// starts a million says no more by it, and the log is kept for years.
 const MOST: usize = 4_096;
+const BYTES: usize = 1 << 20;
 
 /// So many are looked at at once: what asked in vain stays so until it asks again, is sent a signal, or ends.
 const CAUGHT: usize = 256;
 
-/// So many handles on running programs are held, and so many on executables: there is a limit to all of them together.
-const HELD: usize = 192;
+/// So many handles on running programs are held at most, and so many on executables.
+const HELD: u64 = 192;
 
-/// Larger executables are not read; and larger ones than that not while somebody waits.
-const LARGEST: u64 = 512 << 20;
-const SMALL: u64 = 16 << 20;
+/// So many bytes of executables are read while somebody waits: each, and in one run; and so many when it is over.
+const AT_ONCE: u64 = 16 << 20;
+const ALL_AT_ONCE: u64 = 64 << 20;
+const AFTERWARDS: u64 = 1 << 30;
+
+/// A kernel gives no more of a process' arguments at once than a few megabytes; so much of them is looked at.
+const LOOKED_AT: u64 = 256 << 10;
 
 /// By what an executable's content is known to be the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,17 +58,30 @@ pub(super) struct Programs {
     cwd: Bytes,
     /// The second in which it began.
     since: i64,
+    /// Places whose files somebody else serves, who may take his time.
+    slow: Vec<Bytes>,
     seen: Vec<Program>,
-    caught: BTreeMap<u32, Caught>,
-    /// Those that run, by their processes: their places in `seen`, and handles on them.
+    /// Bytes of names and arguments in them.
+    bytes: usize,
+    /// Those that asked, by their numbers, with handles on them.
+    caught: BTreeMap<i32, (Caught, Option<OwnedFd>)>,
+    /// Those that run: their places in `seen`, and handles on them.
     running: BTreeMap<i32, (usize, OwnedFd)>,
-    files: BTreeMap<Version, Executable>,
+    files: BTreeMap<Version, Kept>,
+    /// How many handles of each kind may be held.
+    held: usize,
+    /// What may still be read while somebody waits.
+    room: u64,
+    /// One too many.
     more: u64,
+    /// Asked for, by whom nobody could look at: they may have come to nothing.
+    unseen: u64,
     untold: bool,
 }
 
+/// An executable in one state.
 #[derive(Debug)]
-struct Executable {
+struct Kept {
     file: Option<File>,
     digest: Option<Digest>,
     /// Whose it is, by their places in `seen`.
@@ -66,15 +89,21 @@ struct Executable {
 }
 
 impl Programs {
-    pub(super) fn new(cwd: &Bytes) -> Self {
+    /// Of a command that is to run there, where these places are somebody else's to serve.
+    pub(super) fn new(cwd: &Bytes, slow: Vec<Bytes>) -> Self {
         Self {
             cwd: cwd.clone(),
             since: clock::now().secs,
+            slow,
             seen: Vec::new(),
+            bytes: 0,
             caught: BTreeMap::new(),
             running: BTreeMap::new(),
             files: BTreeMap::new(),
+            held: HELD.min(process::most_descriptors() / 4) as usize,
+            room: ALL_AT_ONCE,
             more: 0,
+            unseen: 0,
             untold: false,
         }
     }
@@ -86,89 +115,126 @@ impl Programs {
 
     /// A thread asks for a program, and waits until this returns.
     pub(super) fn asked(&mut self, thread: u32, wish: &Wish) {
+        let thread = thread.cast_signed();
         if self.caught.contains_key(&thread) {
-            // What it asked for before came to nothing.
-            return;
-        }
-        let process = process_of(thread).unwrap_or(thread.cast_signed());
-        let caught = match self.caught.len() {
-            0..CAUGHT => Caught::catch(thread.cast_signed(), process),
-            _ => Err(io::ErrorKind::QuotaExceeded.into()),
-        };
-        match caught {
-            Ok(caught) => {
-                self.caught.insert(thread, caught);
+            // Another by the same number, perhaps.
+            self.look_at(thread);
+            if self.caught.contains_key(&thread) {
+                // What it asked for before came to nothing.
+                return;
             }
-            // A debugger's, or not ours to look at.
-            Err(_) => self.as_asked(thread, process, wish),
         }
+        let Some((process, threads)) = threads_of(thread) else {
+            self.unseen += 1;
+            return;
+        };
+        // The kernel's own order of locks allows no other: see `trace`.
+        let alone = process == thread && threads == 1;
+        if alone && self.caught.len() < CAUGHT.min(self.held) {
+            let handle = trace::handle(process).ok();
+            if let Ok(caught) = Caught::catch(process) {
+                self.caught.insert(process, (caught, handle));
+                return;
+            }
+        }
+        // One of many threads, a debugger's, or not ours to look at.
+        self.as_asked(thread, process, wish);
     }
 
     /// Looks what became of those that asked.
     pub(super) fn look(&mut self) {
-        let threads: Vec<u32> = self.caught.keys().copied().collect();
-        for thread in threads {
-            let Some(mut caught) = self.caught.remove(&thread) else { continue };
-            let signal = match caught.look() {
-                Ok(Seen::Nothing) => {
-                    self.caught.insert(thread, caught);
-                    continue;
-                }
-                Ok(Seen::Begins) => {
-                    self.begins(caught.process());
-                    0
-                }
-                Ok(Seen::Stands(signal)) => signal,
-                Ok(Seen::Gone) | Err(_) => continue,
-            };
-            // Where that fails it is dead.
-            let _dead = caught.let_go(signal);
+        let all: Vec<i32> = self.caught.keys().copied().collect();
+        all.into_iter().for_each(|pid| self.look_at(pid));
+    }
+
+    fn look_at(&mut self, pid: i32) {
+        let Some((caught, mut handle)) = self.caught.remove(&pid) else { return };
+        let signal = match caught.look() {
+            Ok(Seen::Nothing) => {
+                self.caught.insert(pid, (caught, handle));
+                return;
+            }
+            Ok(Seen::Begins) => {
+                self.begins(pid, handle.take());
+                0
+            }
+            Ok(Seen::Stands(signal)) => signal,
+            Ok(Seen::Gone) | Err(_) => return,
+        };
+        if !matches!(caught.let_go(signal), Ok(true)) {
+            // It is being killed, and its end is ours to look at before anybody else's.
+            self.caught.insert(pid, (caught, handle));
         }
     }
 
-    fn begins(&mut self, pid: i32) {
+    fn begins(&mut self, pid: i32, handle: Option<OwnedFd>) {
         let place = proc::place(pid);
-        let words = fs::read(place.join("cmdline")).unwrap_or_default();
+        let mut words = Vec::new();
+        let read = File::open(place.join("cmdline")).and_then(|f| f.take(LOOKED_AT).read_to_end(&mut words));
+        if read.is_err() {
+            self.unseen += 1;
+            return;
+        }
         let words = words.strip_suffix(b"\0").unwrap_or(&words);
         let words = words.split(|b| *b == 0).map(Bytes::from).collect();
         let exe = fs::read_link(place.join("exe")).ok().map(Bytes::from);
-        let Some(at) = self.keep(pid, words, exe, false) else { return };
-        if let Ok(file) = File::open(place.join("exe")) {
+        let quick = exe.as_ref().is_some_and(|exe| self.slow.iter().all(|slow| !exe.is_beneath(slow.as_slice())));
+        let Some(at) = self.keep(pid, shortened(words), exe, false) else { return };
+        self.hold(pid, at, handle);
+        if quick && let Ok(file) = File::open(place.join("exe")) {
             self.executable(at, file);
         }
     }
 
     /// Nobody may look at it once it runs: what it asks for is kept, where there is such a thing.
-    fn as_asked(&mut self, thread: u32, process: i32, wish: &Wish) {
-        // An argument takes a byte at least.
-        let Some(wished) = wish.read(ARGUMENTS) else { return };
+    fn as_asked(&mut self, thread: i32, process: i32, wish: &Wish) {
+        if self.wished(thread, process, wish).is_none() {
+            self.unseen += 1;
+        }
+    }
+
+    /// None where nothing can be said of it.
+    fn wished(&mut self, thread: i32, process: i32, wish: &Wish) -> Option<()> {
+        let wished = wish.read(ARGUMENTS)?;
         let named = Bytes::from(wished.path);
         let from = match wished.dir {
             Some(fd) => format!("/proc/{thread}/fd/{fd}"),
             None => format!("/proc/{thread}/cwd"),
         };
-        let Ok(from) = fs::read_link(from) else { return };
-        let path = if named.as_slice().starts_with(b"/") { named } else { Bytes::from(from).join(named.as_slice()) };
-        // Shells try one directory after the other.
-        let inside = Bytes::from(format!("/proc/{thread}/root").as_str()).join(path.as_slice());
-        if !fs::metadata(inside.as_path()).is_ok_and(|m| m.is_file()) {
-            return;
+        let path = match named.as_slice().starts_with(b"/") {
+            true => named,
+            false => Bytes::from(fs::read_link(from).ok()?).join(named.as_slice()),
+        };
+        match sys::is_file_within(format!("/proc/{thread}/root").as_bytes(), path.as_slice()) {
+            Ok(true) => {}
+            // Shells try one directory after the other.
+            Ok(false) => return Some(()),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Some(()),
+            Err(_) => return None,
         }
         let words = wished.arguments.into_iter().map(Bytes::from).collect();
-        self.keep(process, words, Some(path), true);
+        let (argv, cut) = shortened(words);
+        // How much it is, only its own memory says, as long as it wants.
+        let cut = if wished.whole { cut } else { cut.max(1) };
+        self.keep(process, (argv, cut), Some(path), true);
+        Some(())
     }
 
     /// Gives its place; none where it is one too many.
-    fn keep(&mut self, pid: i32, words: Vec<Bytes>, exe: Option<Bytes>, as_asked: bool) -> Option<usize> {
-        // It is no longer what it was before, and how it ends says nothing of that.
-        self.running.remove(&pid);
-        if self.seen.len() >= MOST {
-            self.more += 1;
-            return None;
+    fn keep(&mut self, pid: i32, (argv, cut): (Vec<Bytes>, u64), exe: Option<Bytes>, as_asked: bool) -> Option<usize> {
+        if !as_asked {
+            // It is no longer what it was before, and how it ends says nothing of that.
+            self.running.remove(&pid);
         }
         let place = proc::place(pid);
         let cwd = fs::read_link(place.join("cwd")).ok().map(Bytes::from).filter(|cwd| *cwd != self.cwd);
-        let (argv, cut) = shortened(words);
+        let names = argv.iter().chain(&cwd).chain(&exe);
+        let bytes = self.bytes + names.map(|name| name.as_slice().len() + 1).sum::<usize>();
+        if self.seen.len() >= MOST || bytes > BYTES {
+            self.more += 1;
+            return None;
+        }
+        self.bytes = bytes;
         self.seen.push(Program {
             argv,
             as_asked,
@@ -181,16 +247,18 @@ impl Programs {
             pid: pid.cast_unsigned(),
             sha256: None,
         });
-        let at = self.seen.len() - 1;
-        if self.running.len() >= HELD {
+        Some(self.seen.len() - 1)
+    }
+
+    fn hold(&mut self, pid: i32, at: usize, handle: Option<OwnedFd>) {
+        if self.running.len() >= self.held {
             self.sweep();
         }
-        if self.running.len() < HELD
-            && let Ok(handle) = trace::handle(pid)
+        if self.running.len() < self.held
+            && let Some(handle) = handle
         {
             self.running.insert(pid, (at, handle));
         }
-        Some(at)
     }
 
     fn executable(&mut self, at: usize, file: File) {
@@ -199,25 +267,17 @@ impl Programs {
             known.of.push(at);
             return;
         }
-        if version.ctime >= self.since && version.size <= SMALL {
-            // The run's own work, which it may change or remove at once: whoever begins it waits.
-            let digest = content(file, &version);
-            self.files.insert(version, Executable { file: None, digest, of: vec![at] });
-            return;
-        }
-        if self.files.values().filter(|e| e.file.is_some()).count() >= HELD {
-            self.read_all();
-        }
-        self.files.insert(version, Executable { file: Some(file), digest: None, of: vec![at] });
-    }
-
-    /// Reads executables: not while whoever begins waits for it.
-    fn read_all(&mut self) {
-        for (version, executable) in &mut self.files {
-            if let Some(file) = executable.file.take() {
-                executable.digest = content(file, version);
+        let mut new = Kept { file: None, digest: None, of: vec![at] };
+        if version.ctime >= self.since {
+            // The run's own work, which it may change or remove at once.
+            if version.size <= AT_ONCE.min(self.room) {
+                self.room -= version.size;
+                new.digest = content(file, &version);
             }
+        } else if self.files.values().filter(|e| e.file.is_some()).count() < self.held {
+            new.file = Some(file);
         }
+        self.files.insert(version, new);
     }
 
     /// Sees which have ended, and how.
@@ -237,44 +297,63 @@ impl Programs {
     }
 
     /// Waits for the end of those that are looked at, when all are being killed: nobody else can take them off the process
-    /// table.
+    /// table. All of them, also where one can't be.
     pub(super) fn bury(&mut self) -> io::Result<()> {
-        std::mem::take(&mut self.caught).into_values().try_for_each(Caught::bury)
+        let all = std::mem::take(&mut self.caught);
+        all.into_values().map(|(caught, _)| caught.bury()).fold(Ok(()), |first, next| first.and(next))
     }
 
-    /// All of them; when the run is over.
-    pub(super) fn over(mut self) -> Started {
+    /// All of them; when the run is over, and nobody waits for more than the answer.
+    pub(super) fn over(mut self, executables: &mut Executables) -> Started {
         self.sweep();
-        self.read_all();
-        for Executable { digest, of, .. } in self.files.into_values() {
-            for at in of {
+        let mut room = AFTERWARDS;
+        for (version, executable) in self.files {
+            let digest = executable.file.map_or(executable.digest, |file| {
+                let path = executable.of.first().and_then(|at| self.seen.get(*at)?.exe.clone())?;
+                let now = file.metadata().ok().filter(|now| Version::of(now) == version)?;
+                executables.digest(Executable::new(path, &now), || {
+                    room = room.checked_sub(version.size)?;
+                    content(file, &version)
+                })
+            });
+            for at in executable.of {
                 if let Some(program) = self.seen.get_mut(at) {
                     program.sha256 = digest;
                 }
             }
         }
-        let unlisted = match (self.untold, self.more) {
-            (true, _) => Some(Unlisted {
-                count: None,
-                why: "this kernel does not tell, or Backstop runs in a sandbox that listens itself".to_owned(),
-            }),
-            (false, 0) => None,
-            (false, more) => Some(Unlisted { count: Some(more), why: format!("more than {MOST} in one run") }),
-        };
-        Started { programs: self.seen, unlisted }
+        Started { programs: self.seen, unlisted: unlisted(self.untold, self.more, self.unseen) }
+    }
+}
+
+fn unlisted(untold: bool, more: u64, unseen: u64) -> Option<Unlisted> {
+    if untold {
+        let why = "this kernel does not tell, or Backstop runs in a sandbox that listens itself";
+        return Some(Unlisted { count: None, why: why.to_owned() });
+    }
+    let too_many = format!("over {MOST}, or over {BYTES} bytes of them, in one run");
+    let not_seen = "they could not be looked at, and may have come to nothing";
+    let why = match (more, unseen) {
+        (0, 0) => return None,
+        (_, 0) => too_many,
+        (0, _) => not_seen.to_owned(),
+        (..) => format!("{too_many}; {unseen} of them: {not_seen}"),
+    };
+    Some(Unlisted { count: Some(more.saturating_add(unseen)), why })
+}
+
+impl Version {
+    fn of(m: &fs::Metadata) -> Self {
+        Self { device: m.dev(), inode: m.ino(), size: m.size(), ctime: m.ctime(), ctime_nanos: m.ctime_nsec() }
     }
 }
 
 fn version(file: &File) -> Option<Version> {
-    let m = file.metadata().ok()?;
-    Some(Version { device: m.dev(), inode: m.ino(), size: m.size(), ctime: m.ctime(), ctime_nanos: m.ctime_nsec() })
+    Some(Version::of(&file.metadata().ok()?))
 }
 
 /// The digest of the content; none where it is another by now.
 fn content(mut file: File, expected: &Version) -> Option<Digest> {
-    if expected.size > LARGEST {
-        return None;
-    }
     let (mut hasher, mut part) = (ContentHasher::default(), vec![0; 256 << 10]);
     loop {
         match file.read(&mut part) {
@@ -287,7 +366,13 @@ fn content(mut file: File, expected: &Version) -> Option<Digest> {
     (version(&file).as_ref() == Some(expected)).then(|| hasher.finish())
 }
 
-fn process_of(thread: u32) -> Option<i32> {
-    let status = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
+/// The process of a thread, and how many threads that has. A name in what is read may be of any bytes.
+fn threads_of(thread: i32) -> Option<(i32, u32)> {
+    let mut text = Vec::with_capacity(4096);
+    File::open(proc::place(thread).join("status")).ok()?.read_to_end(&mut text).ok()?;
+    let value = |name: &[u8]| {
+        let line = text.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(name))?;
+        std::str::from_utf8(line).ok()?.trim().parse::<u32>().ok()
+    };
+    Some((value(b"Tgid:")?.cast_signed(), value(b"Threads:")?))
 }
