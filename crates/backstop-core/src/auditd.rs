@@ -1,7 +1,7 @@
 //! What the kernel's audit saw (auditd, <https://man7.org/linux/man-pages/man8/auditd.8.html>), beside what runs started:
 //! a program of an agent's account that no run explains was started past Backstop. Reads lines and entries; never a file.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::{Body, Entry};
 use crate::bytes::Bytes;
@@ -127,7 +127,7 @@ fn fields(rest: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 fn syscall((millis, _): Stamp, rest: &[u8]) -> Option<Half> {
-    let all: HashMap<&[u8], &[u8]> = fields(rest).collect();
+    let all: BTreeMap<&[u8], &[u8]> = fields(rest).collect();
     let number = |name: &[u8]| std::str::from_utf8(all.get(name)?).ok()?.parse::<u32>().ok();
     if all.get(&b"success"[..]).is_some_and(|word| *word != b"yes") {
         return None;
@@ -170,9 +170,9 @@ fn text(value: &[u8]) -> Bytes {
 #[derive(Debug, Default)]
 pub struct Explanations {
     /// What runs started, by its process; taken away where auditd saw it as well.
-    started: HashMap<u32, Vec<Start>>,
+    started: BTreeMap<u32, Vec<Start>>,
     /// When and as whom runs began.
-    requested: HashMap<RunId, (Timestamp, u32)>,
+    requested: BTreeMap<RunId, (Timestamp, u32)>,
     /// Runs that have not said which programs they started, by when they began: as whom.
     open: BTreeMap<(Timestamp, RunId), u32>,
     /// Runs that started more than they list.

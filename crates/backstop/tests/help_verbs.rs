@@ -290,8 +290,9 @@ fn help_of_the_other_verbs() {
               machine's settings]; may be given several times
 
           --expected <FILE>
-              An executable that such an account may start outside of runs, as what people start agents
-              by; may be given several times
+              An executable of this machine that such an account may start outside of runs, as what
+              people start agents by; may be given several times. An interpreter excuses all that it
+              runs
 
           --json
               Print one JSON document

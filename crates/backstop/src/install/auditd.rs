@@ -153,13 +153,15 @@ mod tests {
     use crate::install::Act;
     use crate::install::system::Did;
 
+    type Steps = fn(&Ground, &mut dyn FnMut(Done)) -> Result<(), Failure>;
+
     #[test]
     fn rules_are_made_for_the_accounts_of_the_settings_and_taken_away_again() {
         let dir = tempfile::tempdir().expect("temp");
         let root = dir.path().canonicalize().expect("real");
         let daemon = root.join("backstopd");
         let ground = Ground { root: root.clone(), daemon: daemon.clone(), dry_run: false };
-        let acts = |step: fn(&Ground, &mut dyn FnMut(Done)) -> Result<(), Failure>| {
+        let acts = |step: Steps| {
             let mut all = Vec::new();
             step(&ground, &mut |done| all.push(done.did)).map(|()| all)
         };

@@ -299,8 +299,12 @@ impl Programs {
     /// Waits for the end of those that are looked at, when all are being killed: nobody else can take them off the process
     /// table. All of them, also where one can't be.
     pub(super) fn bury(&mut self) -> io::Result<()> {
-        let all = std::mem::take(&mut self.caught);
-        all.into_values().map(|(caught, _)| caught.bury()).fold(Ok(()), |first, next| first.and(next))
+        let mut result = Ok(());
+        for (caught, _) in std::mem::take(&mut self.caught).into_values() {
+            let buried = caught.bury();
+            result = result.and(buried);
+        }
+        result
     }
 
     /// All of them; when the run is over, and nobody waits for more than the answer.
