@@ -48,7 +48,7 @@ pub struct Args {
     #[arg(long)]
     all_agents: bool,
     /// Jobs [default: all but `agents`, which installs clients].
-    #[arg(value_parser = ["true", "edit", "untar", "rm", "git", "cargo", "million", "shell", "audit", "freeze", "agents"])]
+    #[arg(value_parser = ["true", "edit", "untar", "rm", "git", "spawn", "cargo", "million", "shell", "audit", "freeze", "agents"])]
     names: Vec<String>,
 }
 

@@ -266,13 +266,16 @@ impl Explanations {
         }
     }
 
-    /// Looks for what explains a program; the same never explains two.
-    pub fn explains(&mut self, exec: &Exec) -> Verdict {
+    /// Looks for what explains a program; the same never explains two. What is `expected` is good without.
+    pub fn explains(&mut self, exec: &Exec, expected: bool) -> Verdict {
         if let Some(start) = self.start_of(exec) {
             return if start.as_asked { Verdict::Perhaps(start.run) } else { Verdict::Explained };
         }
         if self.since.is_none_or(|since| exec.at < since) {
             return Verdict::Before;
+        }
+        if expected {
+            return Verdict::Explained;
         }
         let fits = |gap: &&mut Gap| {
             gap.uid == exec.uid && (gap.from..=gap.to).contains(&exec.at) && gap.left.is_none_or(|left| left > 0)
@@ -296,7 +299,7 @@ impl Explanations {
         let fits = |start: &Start| {
             let near = start.at.seconds_since(exec.at).abs() <= CLOSE;
             // Of what was only asked for it is a name: of a link perhaps, or of a script.
-            let same = start.as_asked || start.exe.as_ref().is_none_or(|exe| *exe == exec.exe);
+            let same = start.as_asked || start.exe.as_ref().is_none_or(|exe| is_same(exe, &exec.exe));
             // What root runs may become anybody.
             let whose = requested.get(&start.run).is_some_and(|(_, uid)| [0, exec.uid].contains(uid));
             near && same && whose
@@ -312,6 +315,14 @@ impl Explanations {
         let theirs = |run: &RunId| self.requested.get(run).is_some_and(|(_, uid)| accounts.contains(uid));
         all.filter(|start| theirs(&start.run)).count() as u64
     }
+}
+
+/// Whether both are the same executable: ours as the view has it, the kernel's as its own root does, which may be a part of that;
+/// and removed since, only one of the two may say so.
+fn is_same(ours: &Bytes, kernels: &Bytes) -> bool {
+    let bare = |path: &Bytes| path.as_slice().strip_suffix(b" (deleted)").unwrap_or(path.as_slice()).to_vec();
+    let (ours, kernels) = (bare(ours), bare(kernels));
+    kernels.starts_with(b"/") && ours.ends_with(&kernels)
 }
 
 #[cfg(test)]

@@ -14,14 +14,14 @@ use crate::time::Timestamp;
 pub struct Program {
     /// Its arguments, from its name on; of many, the first.
     pub argv: Vec<Bytes>,
-    /// True where nobody could look at the program itself (one of several threads asked, or a debugger's process, or this
-    /// machine does not let us): this is what was asked for. It may have come to nothing, and whoever asked may have meant to
+    /// True where nobody could look at the program itself (one of several threads asked, a debugger had its process, too
+    /// many waited, or this machine does not let us): this is what was asked for. It may have come to nothing, and whoever asked may have meant to
     /// deceive.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub as_asked: bool,
     /// When it began.
     pub began: Timestamp,
-    /// How many bytes of its arguments are left out; at least so many, where it is as it was asked for.
+    /// How many bytes of its arguments are left out, at least.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cut: u64,
     /// Where, if not where the command was to run.

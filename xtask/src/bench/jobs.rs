@@ -96,6 +96,15 @@ pub fn all(files: u32) -> Vec<Job> {
             reads: true,
         },
         Job {
+            name: "spawn",
+            folder: "spawn",
+            make: String::new(),
+            reset: "rm -f done",
+            argv: [words("sh -c"), vec![SPAWN.to_owned()]].concat(),
+            proof: "test -e done",
+            reads: false,
+        },
+        Job {
             name: "cargo",
             folder: "cargo",
             make: CRATE.to_owned(),
@@ -106,6 +115,9 @@ pub fn all(files: u32) -> Vec<Job> {
         },
     ]
 }
+
+/// A thousand programs one after the other: each is caught before its first step.
+const SPAWN: &str = "i=0; while [ $i -lt 1000 ]; do /bin/true; i=$((i+1)); done; touch done";
 
 /// A crate without dependencies, big enough that the compiler has something to do.
 const CRATE: &str = r#"mkdir -p src && printf '[package]\nname = "small"\nversion = "0.1.0"\nedition = "2021"\n[workspace]\n' >Cargo.toml

@@ -156,28 +156,39 @@ fn what_a_run_started_is_explained_once_and_nothing_else_is() {
         (exec(44, 9), Before),
         (Exec { uid: 0, ..exec(44, 40) }, Unexplained),
     ] {
-        assert_eq!(log.explains(&exec), verdict, "{exec:?}");
+        assert_eq!(log.explains(&exec, false), verdict, "{exec:?}");
     }
     let mut log = told(&[(10, requested(1)), (20, ran(1, 41, 11)), (20, Body::RunHeld { run: run(1) })]);
-    assert_eq!(log.explains(&exec(41, 11 + CLOSE + 1)), Unexplained, "another process of the same number");
+    assert_eq!(log.explains(&exec(41, 11 + CLOSE + 1), false), Unexplained, "another process of the same number");
     assert_eq!(log.unseen(&[AGENT].into(), (at(0), at(99))), 1);
     assert_eq!(log.unseen(&[AGENT + 1].into(), (at(0), at(99))), 0);
     assert_eq!(log.unseen(&[AGENT].into(), (at(12), at(99))), 0);
-    assert_eq!(told(&[]).explains(&exec(1, 1)), Before, "a log of before programs were put on record");
+    assert_eq!(told(&[]).explains(&exec(1, 1), false), Before, "a log of before programs were put on record");
 }
 
 #[test]
 fn another_program_or_account_is_not_explained_by_the_same_number() {
     let mut log = told(&[(10, requested(1)), (20, ran(1, 41, 11)), (20, Body::RunHeld { run: run(1) })]);
     for other in [Exec { exe: "/y".into(), ..exec(41, 11) }, Exec { uid: AGENT + 1, ..exec(41, 11) }] {
-        assert_eq!(log.explains(&other), Verdict::Unexplained, "{other:?}");
+        assert_eq!(log.explains(&other, false), Verdict::Unexplained, "{other:?}");
     }
-    assert_eq!(log.explains(&exec(41, 11)), Verdict::Explained);
+    assert_eq!(log.explains(&exec(41, 11), false), Verdict::Explained);
+    for (ours, kernels, same) in [
+        ("/usr/bin/x", "/usr/bin/x", true),
+        ("/jail/bin/x", "/bin/x", true),
+        ("/w/mine (deleted)", "/w/mine", true),
+        ("/w/mine", "/w/mine (deleted)", true),
+        ("/usr/bin/x", "x", false),
+        ("/bin/x", "/jail/bin/x", false),
+        ("/bin/xx", "/x", false),
+    ] {
+        assert_eq!(is_same(&ours.into(), &kernels.into()), same, "{ours} {kernels}");
+    }
     // What nobody could look at proves nothing.
     let asked = Body::ExecRan { program: Program { as_asked: true, ..program(41, 11) }, run: run(1) };
     let mut log = told(&[(10, requested(1)), (20, asked), (20, Body::RunHeld { run: run(1) })]);
-    assert_eq!(log.explains(&Exec { exe: "/real/x".into(), ..exec(41, 11) }), Verdict::Perhaps(run(1)));
-    assert_eq!(log.explains(&exec(41, 11)), Verdict::Unexplained);
+    assert_eq!(log.explains(&Exec { exe: "/real/x".into(), ..exec(41, 11) }, false), Verdict::Perhaps(run(1)));
+    assert_eq!(log.explains(&exec(41, 11), false), Verdict::Unexplained);
 }
 
 #[test]
@@ -207,7 +218,11 @@ fn while_a_run_does_not_say_all_it_may_be_its_own() {
         (exec(7, 4_000), Verdict::Perhaps(run(2))),
         (Exec { uid: 0, ..exec(7, 15) }, Verdict::Unexplained),
     ] {
-        assert_eq!(log.explains(&exec), verdict, "{exec:?}");
+        assert_eq!(log.explains(&exec, false), verdict, "{exec:?}");
     }
-    assert_eq!(story(None).explains(&exec(7, 15)), Verdict::Unknown(run(1)));
+    // What is expected uses nothing of it up.
+    let mut log = story(Some(1));
+    assert_eq!(log.explains(&exec(7, 15), true), Verdict::Explained);
+    assert_eq!(log.explains(&exec(8, 16), false), Verdict::Perhaps(run(1)));
+    assert_eq!(story(None).explains(&exec(7, 15), false), Verdict::Unknown(run(1)));
 }

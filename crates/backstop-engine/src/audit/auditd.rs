@@ -14,6 +14,7 @@ use backstop_core::time::Timestamp;
 
 use super::AuditError;
 use super::verify::Weight;
+use crate::clock;
 
 /// A line of auditd's is at most this long (`MAX_AUDIT_MESSAGE_LENGTH` is 8,970); longer ones are none of its.
 const LINE: u64 = 64 << 10;
@@ -84,9 +85,8 @@ pub(super) fn compare(seen: &Seen, log: &mut Explanations) -> Result<Vec<(Weight
         let Some(whose) = whose else { return };
         total += 1;
         span = Some(span.map_or((exec.at, exec.at), |(from, to)| (from.min(exec.at), to.max(exec.at))));
-        match log.explains(&exec) {
+        match log.explains(&exec, seen.expected.iter().any(|expected| expected.is(&exec))) {
             Verdict::Explained | Verdict::Before => {}
-            _ if seen.expected.iter().any(|expected| expected.is(&exec)) => {}
             Verdict::Perhaps(run) => *perhaps.entry((run.to_string(), Weight::Note)).or_default() += 1,
             Verdict::Unknown(run) => *perhaps.entry((run.to_string(), Weight::Unreadable)).or_default() += 1,
             Verdict::Unexplained => {
@@ -116,7 +116,7 @@ pub(super) fn compare(seen: &Seen, log: &mut Explanations) -> Result<Vec<(Weight
     for ((run, weight), count) in perhaps {
         let count = size::counted(count, "program", "programs");
         let why = match weight {
-            Weight::Note => "goes on, was cut off, or does not list all that it started",
+            Weight::Note => "goes on, was cut off, does not list all that it started, or was only seen to ask for it",
             _ => "was not heard of any of its programs: nothing can be said",
         };
         said.push((weight, format!("{count} that auditd saw may be of {run}, which {why}")));
@@ -158,21 +158,29 @@ fn each(log: &Path, mut take: impl FnMut(Exec)) -> Result<(), AuditError> {
             let read = (&mut source).take(LINE).read_until(b'\n', &mut line);
             match read.map_err(AuditError::io("read", path))? {
                 0 => return Ok(()),
-                _ => reader.take(line.strip_suffix(b"\n").unwrap_or(&line)).into_iter().for_each(&mut take),
+                // Half a line is still being written, or is none of auditd's.
+                _ => line.strip_suffix(b"\n").and_then(|line| reader.take(line)).into_iter().for_each(&mut take),
             }
         }
     };
     if log.as_os_str() == "-" {
         from(log, &mut reader, &mut io::stdin().lock())?;
-        reader.rest().for_each(&mut take);
+        rest(reader).for_each(&mut take);
         return Ok(());
     }
     for path in files(log).map_err(AuditError::io("read", log))? {
         let file = File::open(&path).map_err(AuditError::io("read", &path))?;
         from(&path, &mut reader, &mut BufReader::new(file))?;
     }
-    reader.rest().for_each(&mut take);
+    rest(reader).for_each(&mut take);
     Ok(())
+}
+
+/// What is left at the end; not what auditd may still be writing.
+fn rest(reader: Reader) -> impl Iterator<Item = Exec> {
+    const WRITING: i64 = 2;
+    let now = clock::now();
+    reader.rest().filter(move |exec| now.seconds_since(exec.at) >= WRITING)
 }
 
 /// The oldest first: it is renamed with the highest number.

@@ -386,7 +386,7 @@ impl Beside<'_> {
                 };
                 self.message(Message::decode(&text).ok_or(RehearseError::Lost)?, handles.pop())?;
             }
-            if matches!(self.frost, Frost::Told(end) if Instant::now() >= end) {
+            if matches!(self.frost, Frost::Told(end) if Instant::now() >= end) && !self.has_said_something()? {
                 return Err(self.did_not_stand());
             }
             if Instant::now() >= look {
@@ -416,6 +416,7 @@ impl Beside<'_> {
         match (shut.is_some(), self.frost) {
             (true, Frost::None) => {
                 self.relapses = 0;
+                self.programs.hurry();
                 self.frost = self.told_now();
                 self.awake()?;
                 self.order(Order::Stand)
@@ -433,6 +434,12 @@ impl Beside<'_> {
             (true, Frost::Told(_)) => self.awake(),
             (false, Frost::None) => Ok(()),
         }
+    }
+
+    /// What it said is read first: we may have been late ourselves.
+    fn has_said_something(&self) -> Result<bool, RehearseError> {
+        let ready = backstop_sys::wait::readable(&[Some(self.channel.as_fd())], Duration::ZERO);
+        Ok(ready.map_err(RehearseError::io("wait for the run"))?[0].any())
     }
 
     /// It is ended.

@@ -35,7 +35,7 @@ const CAUGHT: usize = 256;
 const HELD: u64 = 192;
 
 /// So many bytes of executables are read while somebody waits: each, and in one run; and so many when it is over.
-const AT_ONCE: u64 = 16 << 20;
+const AT_ONCE: u64 = 8 << 20;
 const ALL_AT_ONCE: u64 = 64 << 20;
 const AFTERWARDS: u64 = 1 << 30;
 
@@ -124,9 +124,14 @@ impl Programs {
                 return;
             }
         }
-        let Some((process, threads)) = threads_of(thread) else {
-            self.unseen += 1;
-            return;
+        let (process, threads) = match threads_of(thread) {
+            Ok(both) => both,
+            // Killed meanwhile, it begins nothing.
+            Err(e) if proc::is_gone(&e) => return,
+            Err(_) => {
+                self.unseen += 1;
+                return;
+            }
         };
         // The kernel's own order of locks allows no other: see `trace`.
         let alone = process == thread && threads == 1;
@@ -137,8 +142,16 @@ impl Programs {
                 return;
             }
         }
-        // One of many threads, a debugger's, or not ours to look at.
-        self.as_asked(thread, process, wish);
+        // One of many threads, a debugger's, or not ours to look at. How it ends will say nothing of what it was before.
+        self.running.remove(&process);
+        if self.wished(thread, process, wish).is_none() {
+            self.unseen += 1;
+        }
+    }
+
+    /// From here on everybody waits for all to stand, and nothing is read of executables.
+    pub(super) const fn hurry(&mut self) {
+        self.room = 0;
     }
 
     /// Looks what became of those that asked.
@@ -175,9 +188,12 @@ impl Programs {
             self.unseen += 1;
             return;
         }
-        let words = words.strip_suffix(b"\0").unwrap_or(&words);
-        let words = words.split(|b| *b == 0).map(Bytes::from).collect();
         let exe = fs::read_link(place.join("exe")).ok().map(Bytes::from);
+        if words.is_empty() && exe.is_none() {
+            // Killed before its first step.
+            return;
+        }
+        let words = words.strip_suffix(b"\0").unwrap_or(&words).split(|b| *b == 0).map(Bytes::from).collect();
         let quick = exe.as_ref().is_some_and(|exe| self.slow.iter().all(|slow| !exe.is_beneath(slow.as_slice())));
         let Some(at) = self.keep(pid, shortened(words), exe, false) else { return };
         self.hold(pid, at, handle);
@@ -186,14 +202,8 @@ impl Programs {
         }
     }
 
-    /// Nobody may look at it once it runs: what it asks for is kept, where there is such a thing.
-    fn as_asked(&mut self, thread: i32, process: i32, wish: &Wish) {
-        if self.wished(thread, process, wish).is_none() {
-            self.unseen += 1;
-        }
-    }
-
-    /// None where nothing can be said of it.
+    /// Nobody may look at it once it runs: what it asks for is kept. None where nothing can be said of that, as of a name that
+    /// leads to a file for the asker alone (`/proc/self/exe`), or to one that is not there yet.
     fn wished(&mut self, thread: i32, process: i32, wish: &Wish) -> Option<()> {
         let wished = wish.read(ARGUMENTS)?;
         let named = Bytes::from(wished.path);
@@ -205,13 +215,12 @@ impl Programs {
             true => named,
             false => Bytes::from(fs::read_link(from).ok()?).join(named.as_slice()),
         };
-        match sys::is_file_within(format!("/proc/{thread}/root").as_bytes(), path.as_slice()) {
-            Ok(true) => {}
-            // Shells try one directory after the other.
-            Ok(false) => return Some(()),
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Some(()),
-            Err(_) => return None,
+        if self.slow.iter().any(|slow| path.is_beneath(slow.as_slice())) {
+            return None;
         }
+        // A link could lead to such a place; then only what the kernel knows already is asked.
+        let root = format!("/proc/{thread}/root");
+        sys::is_file_within(root.as_bytes(), path.as_slice(), !self.slow.is_empty()).ok().filter(|is| *is)?;
         let words = wished.arguments.into_iter().map(Bytes::from).collect();
         let (argv, cut) = shortened(words);
         // How much it is, only its own memory says, as long as it wants.
@@ -222,10 +231,8 @@ impl Programs {
 
     /// Gives its place; none where it is one too many.
     fn keep(&mut self, pid: i32, (argv, cut): (Vec<Bytes>, u64), exe: Option<Bytes>, as_asked: bool) -> Option<usize> {
-        if !as_asked {
-            // It is no longer what it was before, and how it ends says nothing of that.
-            self.running.remove(&pid);
-        }
+        // It is no longer what it was before, and how it ends says nothing of that.
+        self.running.remove(&pid);
         let place = proc::place(pid);
         let cwd = fs::read_link(place.join("cwd")).ok().map(Bytes::from).filter(|cwd| *cwd != self.cwd);
         let names = argv.iter().chain(&cwd).chain(&exe);
@@ -315,10 +322,13 @@ impl Programs {
             let digest = executable.file.map_or(executable.digest, |file| {
                 let path = executable.of.first().and_then(|at| self.seen.get(*at)?.exe.clone())?;
                 let now = file.metadata().ok().filter(|now| Version::of(now) == version)?;
-                executables.digest(Executable::new(path, &now), || {
+                let read = || {
                     room = room.checked_sub(version.size)?;
                     content(file, &version)
-                })
+                };
+                // Whoever may write to it could do so without a trace, through memory.
+                let (what, roots) = (Executable::new(path, &now), now.uid() == 0);
+                if roots { executables.digest(what, read) } else { read() }
             });
             for at in executable.of {
                 if let Some(program) = self.seen.get_mut(at) {
@@ -371,12 +381,13 @@ fn content(mut file: File, expected: &Version) -> Option<Digest> {
 }
 
 /// The process of a thread, and how many threads that has. A name in what is read may be of any bytes.
-fn threads_of(thread: i32) -> Option<(i32, u32)> {
+fn threads_of(thread: i32) -> io::Result<(i32, u32)> {
     let mut text = Vec::with_capacity(4096);
-    File::open(proc::place(thread).join("status")).ok()?.read_to_end(&mut text).ok()?;
+    File::open(proc::place(thread).join("status"))?.read_to_end(&mut text)?;
     let value = |name: &[u8]| {
         let line = text.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(name))?;
         std::str::from_utf8(line).ok()?.trim().parse::<u32>().ok()
     };
-    Some((value(b"Tgid:")?.cast_signed(), value(b"Threads:")?))
+    let both = value(b"Tgid:").zip(value(b"Threads:"));
+    both.map(|(process, threads)| (process.cast_signed(), threads)).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
