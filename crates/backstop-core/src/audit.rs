@@ -3,6 +3,7 @@
 //!
 //! Fields stand in alphabetical order, so that the JSON is canonical; a test holds that for every type.
 
+mod entry;
 mod kinds;
 mod severity;
 mod story;
@@ -16,7 +17,6 @@ use crate::approval;
 use crate::approval::ballot::Vote;
 use crate::approval::people::Change;
 use crate::bytes::Bytes;
-use crate::canon;
 use crate::digest::Digest;
 use crate::effect::Totals;
 use crate::export::Span;
@@ -30,39 +30,10 @@ use crate::request::{Asker, Command, Net, Request};
 use crate::run::{Exit, LeftBehind};
 use crate::time::Timestamp;
 
+pub use entry::Entry;
 pub use severity::Severity;
 pub use story::{Complaint, Question, Story};
 pub use watch::{Clocks, Watch};
-
-/// One line of the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Entry {
-    /// When, by the wall clock.
-    pub at: Timestamp,
-    /// What.
-    pub body: Body,
-    /// Its place in the log, from 0.
-    pub index: u64,
-    /// The format's version: 1.
-    pub version: u32,
-}
-
-impl Entry {
-    /// The version this code writes.
-    pub const VERSION: u32 = 1;
-
-    /// The bytes that are hashed: canonical JSON without a line end.
-    pub fn line(&self) -> Vec<u8> {
-        canon::line(self)
-    }
-
-    /// Reads a line (without its line end); none where it is not exactly what `line` writes.
-    pub fn parse(line: &[u8]) -> Option<Self> {
-        let entry: Self = serde_json::from_slice(line).ok()?;
-        (entry.version == Self::VERSION && entry.line() == line).then_some(entry)
-    }
-}
 
 /// Who let something through, or took it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -196,9 +196,18 @@ struct Gap {
     uid: u32,
     from: Timestamp,
     to: Timestamp,
-    /// None where nobody can say.
-    left: Option<u64>,
-    cut_off: bool,
+    width: Width,
+}
+
+/// How many it may have been. In the order in which they are used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Width {
+    /// So many, and no more.
+    Counted(u64),
+    /// It was cut off before it could say.
+    CutOff,
+    /// It was not heard of any.
+    Untold,
 }
 
 /// What is to be said of a program that auditd saw.
@@ -232,10 +241,10 @@ impl Explanations {
             }
             Body::ExecUnlisted { run, unlisted } => {
                 self.on_record(*run);
-                self.gap(*run, entry.at, unlisted.count, false);
+                self.gap(*run, entry.at, unlisted.count.map_or(Width::Untold, Width::Counted));
             }
             Body::Recovered { run, .. } if self.is_open(*run) => {
-                self.gap(*run, entry.at, None, true);
+                self.gap(*run, entry.at, Width::CutOff);
                 self.close(*run);
             }
             // What ended without a word of its programs began none.
@@ -260,10 +269,15 @@ impl Explanations {
         }
     }
 
-    fn gap(&mut self, run: RunId, to: Timestamp, left: Option<u64>, cut_off: bool) {
+    fn gap(&mut self, run: RunId, to: Timestamp, width: Width) {
         if let Some((from, uid)) = self.requested.get(&run) {
-            self.gaps.push(Gap { run, uid: *uid, from: *from, to, left, cut_off });
+            self.gaps.push(Gap { run, uid: *uid, from: *from, to, width });
         }
+    }
+
+    /// Since when programs are on record; none where no run ever put one there.
+    pub const fn since(&self) -> Option<Timestamp> {
+        self.since
     }
 
     /// Looks for what explains a program; the same never explains two. What is `expected` is good without.
@@ -278,13 +292,17 @@ impl Explanations {
             return Verdict::Explained;
         }
         let fits = |gap: &&mut Gap| {
-            gap.uid == exec.uid && (gap.from..=gap.to).contains(&exec.at) && gap.left.is_none_or(|left| left > 0)
+            gap.uid == exec.uid && (gap.from..=gap.to).contains(&exec.at) && gap.width != Width::Counted(0)
         };
-        // What can be counted first.
-        if let Some(gap) = self.gaps.iter_mut().filter(fits).min_by_key(|gap| (gap.left.is_none(), gap.from)) {
-            gap.left = gap.left.map(|left| left - 1);
-            let known = gap.left.is_some() || gap.cut_off;
-            return if known { Verdict::Perhaps(gap.run) } else { Verdict::Unknown(gap.run) };
+        if let Some(gap) = self.gaps.iter_mut().filter(fits).min_by_key(|gap| (gap.width, gap.from)) {
+            return match &mut gap.width {
+                Width::Counted(left) => {
+                    *left -= 1;
+                    Verdict::Perhaps(gap.run)
+                }
+                Width::CutOff => Verdict::Perhaps(gap.run),
+                Width::Untold => Verdict::Unknown(gap.run),
+            };
         }
         let begun = self.open.iter().take_while(|((from, _), _)| *from <= exec.at);
         let open = begun.filter(|(_, uid)| **uid == exec.uid).last();

@@ -15,8 +15,8 @@ pub struct Program {
     /// Its arguments, from its name on; of many, the first.
     pub argv: Vec<Bytes>,
     /// True where nobody could look at the program itself (one of several threads asked, a debugger had its process, too
-    /// many waited, or this machine does not let us): this is what was asked for. It may have come to nothing, and whoever asked may have meant to
-    /// deceive.
+    /// many waited, or this machine does not let us): this is what was asked for. It may have come to nothing, and
+    /// whoever asked may have meant to deceive.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub as_asked: bool,
     /// When it began.

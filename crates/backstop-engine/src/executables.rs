@@ -17,28 +17,32 @@ const WORTH_IT: u64 = 1 << 20;
 /// So many are remembered; then it begins anew.
 const MOST: usize = 256;
 
-/// An executable in one state. Its device is left out: an overlay has another number each time. Nobody can set a change time,
-/// so that none has the same in another.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Executable {
-    path: Bytes,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
+/// A file in one state. Nobody can set a change time, so that none has the same in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Version {
+    pub(crate) inode: u64,
+    pub(crate) size: u64,
+    pub(crate) modified: (i64, i64),
+    pub(crate) changed: (i64, i64),
 }
 
-impl Executable {
-    /// By its path in the view, and what is known of it.
-    pub(crate) fn new(path: Bytes, now: &fs::Metadata) -> Self {
+impl Version {
+    /// As it is now.
+    pub(crate) fn of(now: &fs::Metadata) -> Self {
         Self {
-            path,
             inode: now.ino(),
             size: now.size(),
             modified: (now.mtime(), now.mtime_nsec()),
             changed: (now.ctime(), now.ctime_nsec()),
         }
     }
+}
+
+/// An executable in one state, by its path in the view. Its device is left out: an overlay has another number each time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Executable {
+    pub(crate) path: Bytes,
+    pub(crate) version: Version,
 }
 
 /// What is remembered of them.
@@ -58,7 +62,7 @@ impl Executables {
 
     /// The digest, remembered, or by reading it.
     pub(crate) fn digest(&mut self, what: Executable, read: impl FnOnce() -> Option<Digest>) -> Option<Digest> {
-        if what.size < WORTH_IT {
+        if what.version.size < WORTH_IT {
             return read();
         }
         let file = &self.file;
@@ -106,7 +110,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("temp");
         let path = dir.path().join("big");
         fs::write(&path, vec![7; WORTH_IT as usize]).expect("written");
-        let now = |path: &std::path::Path| Executable::new("/usr/bin/big".into(), &fs::metadata(path).expect("there"));
+        let now = |path: &std::path::Path| Executable {
+            path: "/usr/bin/big".into(),
+            version: Version::of(&fs::metadata(path).expect("there")),
+        };
         let (first, second) = (Digest::of_content(b"1"), Digest::of_content(b"2"));
         let mut all = Executables::of(dir.path());
         assert_eq!(all.digest(now(&path), || Some(first)), Some(first));
@@ -131,7 +138,10 @@ mod tests {
     #[test]
     fn it_does_not_grow_without_end() {
         let dir = tempfile::tempdir().expect("temp");
-        let of = |inode| Executable { path: "/x".into(), inode, size: WORTH_IT, modified: (0, 0), changed: (0, 0) };
+        let of = |inode| Executable {
+            path: "/x".into(),
+            version: Version { inode, size: WORTH_IT, modified: (0, 0), changed: (0, 0) },
+        };
         let mut all = Executables::of(dir.path());
         for inode in 0..2 * MOST as u64 + 1 {
             all.digest(of(inode), || Some(Digest::of_content(b"1")));

@@ -41,7 +41,11 @@ impl Caught {
 
     /// Looks what became of it, without waiting.
     pub fn look(&self) -> io::Result<Seen> {
-        match wait_for(self.0) {
+        self.next(libc::WNOHANG)
+    }
+
+    fn next(&self, flags: c_int) -> io::Result<Seen> {
+        match wait_for(self.0, flags) {
             // One that began other threads since, and became another program by one of them, is no longer ours.
             Err(e) if e.raw_os_error() == Some(libc::ECHILD) => Ok(Seen::Gone),
             Err(e) => Err(e),
@@ -68,7 +72,7 @@ impl Caught {
     /// Waits until it is dead, where it is being killed.
     pub fn bury(&self) -> io::Result<()> {
         loop {
-            match self.look()? {
+            match self.next(0)? {
                 Seen::Gone => return Ok(()),
                 // A stop that came before the signal that kills.
                 Seen::Begins | Seen::Stands(_) => {
@@ -76,7 +80,7 @@ impl Caught {
                         return Ok(());
                     }
                 }
-                Seen::Nothing => std::thread::sleep(std::time::Duration::from_micros(200)),
+                Seen::Nothing => {}
             }
         }
     }
@@ -90,11 +94,14 @@ fn ptrace(request: c_uint, thread: i32, data: *mut c_void) -> io::Result<()> {
     }
 }
 
-fn wait_for(thread: i32) -> io::Result<Option<c_int>> {
+fn wait_for(process: i32, flags: c_int) -> io::Result<Option<c_int>> {
     let mut status = 0;
     // SAFETY: `status` is valid for the call.
-    match unsafe { libc::waitpid(thread, &raw mut status, libc::WNOHANG | libc::__WALL) } {
-        -1 => Err(io::Error::last_os_error()),
+    match unsafe { libc::waitpid(process, &raw mut status, flags | libc::__WALL) } {
+        -1 => match io::Error::last_os_error() {
+            e if e.kind() == io::ErrorKind::Interrupted => Ok(None),
+            e => Err(e),
+        },
         0 => Ok(None),
         _ => Ok(Some(status)),
     }

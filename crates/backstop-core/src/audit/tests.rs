@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::approval::quorum::Quorum;
+use crate::canon;
 use crate::policy::law::{Layer, Refusal};
 use crate::policy::{Decision, Reason};
 use crate::program::{Program, Unlisted};

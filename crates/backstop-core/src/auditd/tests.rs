@@ -163,7 +163,8 @@ fn what_a_run_started_is_explained_once_and_nothing_else_is() {
     assert_eq!(log.unseen(&[AGENT].into(), (at(0), at(99))), 1);
     assert_eq!(log.unseen(&[AGENT + 1].into(), (at(0), at(99))), 0);
     assert_eq!(log.unseen(&[AGENT].into(), (at(12), at(99))), 0);
-    assert_eq!(told(&[]).explains(&exec(1, 1), false), Before, "a log of before programs were put on record");
+    assert_eq!((told(&[]).explains(&exec(1, 1), false), told(&[]).since()), (Before, None));
+    assert_eq!(log.since(), Some(at(10)));
 }
 
 #[test]

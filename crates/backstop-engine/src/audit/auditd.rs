@@ -76,7 +76,7 @@ struct Kind {
 pub(super) fn compare(seen: &Seen, log: &mut Explanations) -> Result<Vec<(Weight, String)>, AuditError> {
     let mut unexplained: BTreeMap<(u32, Bytes), Kind> = BTreeMap::new();
     let mut perhaps: BTreeMap<(String, Weight), u64> = BTreeMap::new();
-    let (mut total, mut span) = (0_u64, None::<(Timestamp, Timestamp)>);
+    let (mut total, mut before, mut span) = (0_u64, 0_u64, None::<(Timestamp, Timestamp)>);
     let accounts = &seen.accounts;
     each(&seen.log, |exec| {
         let whose = [Some(exec.uid), exec.auid].into_iter().flatten().find(|uid| {
@@ -86,7 +86,8 @@ pub(super) fn compare(seen: &Seen, log: &mut Explanations) -> Result<Vec<(Weight
         total += 1;
         span = Some(span.map_or((exec.at, exec.at), |(from, to)| (from.min(exec.at), to.max(exec.at))));
         match log.explains(&exec, seen.expected.iter().any(|expected| expected.is(&exec))) {
-            Verdict::Explained | Verdict::Before => {}
+            Verdict::Explained => {}
+            Verdict::Before => before += 1,
             Verdict::Perhaps(run) => *perhaps.entry((run.to_string(), Weight::Note)).or_default() += 1,
             Verdict::Unknown(run) => *perhaps.entry((run.to_string(), Weight::Unreadable)).or_default() += 1,
             Verdict::Unexplained => {
@@ -120,6 +121,18 @@ pub(super) fn compare(seen: &Seen, log: &mut Explanations) -> Result<Vec<(Weight
             _ => "was not heard of any of its programs: nothing can be said",
         };
         said.push((weight, format!("{count} that auditd saw may be of {run}, which {why}")));
+    }
+    if before > 0 {
+        let before = size::counted(before, "program", "programs");
+        said.push(match log.since() {
+            Some(since) => {
+                (Weight::Note, format!("{before} that auditd saw are of before {since}: none was on record then"))
+            }
+            None => (
+                Weight::Unreadable,
+                format!("no run has put a program on record here: nothing can be said of {before}"),
+            ),
+        });
     }
     let names: Vec<String> = accounts.iter().map(ToString::to_string).collect();
     let names = names.join(", ");
@@ -203,4 +216,42 @@ fn files(log: &Path) -> io::Result<Vec<PathBuf>> {
     }
     found.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
     Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(log: &Path) -> Vec<(Weight, String)> {
+        let seen = Seen { log: log.to_owned(), accounts: [7].into(), ..Seen::default() };
+        compare(&seen, &mut Explanations::default()).expect("it can be read")
+    }
+
+    #[test]
+    fn where_no_program_was_ever_put_on_record_nothing_can_be_said() {
+        let dir = tempfile::tempdir().expect("temp");
+        let line = |n: u32| {
+            format!(
+                "type=SYSCALL msg=audit({n}.000:{n}): success=yes ppid=1 pid=2 auid=3 uid=7 exe=\"/x\" key=\"backstop-exec\"\n"
+            )
+        };
+        // The older first, and what is no such file not at all; half a line is not read.
+        std::fs::write(dir.path().join("audit.log"), line(3) + line(4).trim_end()).expect("written");
+        std::fs::write(dir.path().join("audit.log.1"), line(2)).expect("written");
+        std::fs::write(dir.path().join("audit.log.10"), line(1)).expect("written");
+        std::fs::write(dir.path().join("audit.log.old"), line(0)).expect("written");
+        let all = said(dir.path());
+        assert_eq!(all[0].0, Weight::Unreadable, "{all:?}");
+        assert!(
+            all[0].1.contains("no run has put a program on record here: nothing can be said of 3 programs"),
+            "{all:?}"
+        );
+        assert!(
+            all[1].1.contains("saw 3 programs of users 7, from 1970-01-01T00:00:01Z to 1970-01-01T00:00:03Z"),
+            "{all:?}"
+        );
+        // Nor where nothing was seen at all.
+        std::fs::write(dir.path().join("audit.log"), "").expect("emptied");
+        assert_eq!(said(&dir.path().join("audit.log"))[0].0, Weight::Broken);
+    }
 }

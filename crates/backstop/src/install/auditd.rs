@@ -23,11 +23,11 @@ const LOADERS: [&str; 2] = ["/usr/sbin/augenrules", "/sbin/augenrules"];
 
 /// Writes the rules and has them loaded.
 pub fn install(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failure> {
-    let machine = Machine::parse(&String::from_utf8_lossy(&read(ground, SETTINGS)?)).map_err(|why| {
+    let machine = Machine::parse(&String::from_utf8_lossy(&read(&ground.at(SETTINGS))?)).map_err(|why| {
         Failure::usage(format!("the machine's settings can't be used: {why}")).next("mend them: backstop help settings")
     })?;
-    let accounts = accounts_in(&read(ground, "etc/passwd")?);
-    let ranges = String::from_utf8_lossy(&read(ground, "etc/subuid")?).into_owned();
+    let accounts = accounts_in(&read(&ground.at("etc/passwd"))?);
+    let ranges = String::from_utf8_lossy(&read(&ground.at("etc/subuid"))?).into_owned();
     let uids = agents(&machine, &accounts)?;
     let mut rules =
         ground.own_file(MARK, RULES_AT, &rules(&uids, &subordinate(&ranges, &uids, &accounts), &ground.daemon))?;
@@ -44,10 +44,10 @@ pub fn install(ground: &Ground, tell: &mut dyn FnMut(Done)) -> Result<(), Failur
 }
 
 /// What a file says; nothing where there is none.
-fn read(ground: &Ground, path: &str) -> Result<Vec<u8>, Failure> {
-    match std::fs::read(ground.at(path)) {
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    match std::fs::read(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(Failure::because(format!("cannot read {}", Bytes::from(ground.at(path)).quoted()), &e))
+            Err(Failure::because(format!("cannot read {}", Bytes::from(path).quoted()), &e))
         }
         other => Ok(other.unwrap_or_default()),
     }
@@ -109,12 +109,7 @@ fn subordinate(text: &str, uids: &BTreeSet<u32>, accounts: &[Account]) -> Vec<(u
 
 /// The same on this machine.
 pub fn subordinate_here(uids: &BTreeSet<u32>) -> Result<Vec<(u32, u32)>, Failure> {
-    let text = match std::fs::read("/etc/subuid") {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Failure::because("cannot read /etc/subuid", &e));
-        }
-        other => other.unwrap_or_default(),
-    };
+    let text = read(Path::new("/etc/subuid"))?;
     Ok(subordinate(&String::from_utf8_lossy(&text), uids, &porch::accounts()))
 }
 

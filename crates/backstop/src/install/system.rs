@@ -403,7 +403,9 @@ mod tests {
 
     fn ground() -> (tempfile::TempDir, Ground) {
         let dir = tempfile::tempdir().expect("temp");
-        for path in ["etc/systemd", "usr/share/bash-completion/completions", "usr/bin"] {
+        for path in
+            ["etc/systemd", "usr/share/bash-completion/completions", "usr/share/zsh/vendor-completions", "usr/bin"]
+        {
             fs::create_dir_all(dir.path().join(path)).expect("made");
         }
         let daemon = dir.path().join("usr/bin/backstopd");
@@ -452,6 +454,22 @@ mod tests {
         assert_eq!(gone[..6], [Did::Place(Act::Remove); 6], "{gone:?}");
         assert!(!settings.exists() && !ground.at(UNIT_AT).exists());
         assert!(ground.at("var/lib/backstop/record").exists());
+    }
+
+    #[test]
+    fn what_a_shell_reads_in_the_first_line_stands_there_and_it_is_ours_all_the_same() {
+        let (_dir, ground) = ground();
+        install(&ground, &mut |_| ()).expect("installed");
+        let at = ground.at("usr/share/zsh/vendor-completions/_backstop");
+        let text = fs::read_to_string(&at).expect("there");
+        let lines: Vec<&str> = text.lines().take(2).collect();
+        assert_eq!(lines, ["#compdef backstop", MARK.trim_end()]);
+        // As earlier versions wrote it.
+        fs::write(&at, format!("{MARK}{}", text.replacen(MARK, "", 1))).expect("written");
+        install(&ground, &mut |_| ()).expect("installed");
+        assert_eq!(fs::read_to_string(&at).expect("there"), text);
+        uninstall(&ground, &mut |_| ()).expect("taken out");
+        assert!(!at.exists());
     }
 
     #[test]

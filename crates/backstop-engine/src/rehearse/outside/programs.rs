@@ -21,7 +21,7 @@ use backstop_sys::trace::{self, Caught, Seen};
 
 use super::super::Started;
 use crate::clock;
-use crate::executables::{Executable, Executables};
+use crate::executables::{Executable, Executables, Version};
 
 /// More programs than this are only counted, and so are those behind this many bytes of names and arguments: a command that
 /// starts a million says no more by it, and the log is kept for years.
@@ -42,16 +42,6 @@ const AFTERWARDS: u64 = 1 << 30;
 /// A kernel gives no more of a process' arguments at once than a few megabytes; so much of them is looked at.
 const LOOKED_AT: u64 = 256 << 10;
 
-/// By what an executable's content is known to be the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Version {
-    device: u64,
-    inode: u64,
-    size: u64,
-    ctime: i64,
-    ctime_nanos: i64,
-}
-
 #[derive(Debug)]
 pub(super) struct Programs {
     /// Where the command was to run.
@@ -67,7 +57,8 @@ pub(super) struct Programs {
     caught: BTreeMap<i32, (Caught, Option<OwnedFd>)>,
     /// Those that run: their places in `seen`, and handles on them.
     running: BTreeMap<i32, (usize, OwnedFd)>,
-    files: BTreeMap<Version, Kept>,
+    /// By device and state.
+    files: BTreeMap<(u64, Version), Binary>,
     /// How many handles of each kind may be held.
     held: usize,
     /// What may still be read while somebody waits.
@@ -81,7 +72,7 @@ pub(super) struct Programs {
 
 /// An executable in one state.
 #[derive(Debug)]
-struct Kept {
+struct Binary {
     file: Option<File>,
     digest: Option<Digest>,
     /// Whose it is, by their places in `seen`.
@@ -269,13 +260,15 @@ impl Programs {
     }
 
     fn executable(&mut self, at: usize, file: File) {
-        let Some(version) = version(&file) else { return };
-        if let Some(known) = self.files.get_mut(&version) {
+        let Ok(now) = file.metadata() else { return };
+        let version = Version::of(&now);
+        let key = (now.dev(), version);
+        if let Some(known) = self.files.get_mut(&key) {
             known.of.push(at);
             return;
         }
-        let mut new = Kept { file: None, digest: None, of: vec![at] };
-        if version.ctime >= self.since {
+        let mut new = Binary { file: None, digest: None, of: vec![at] };
+        if version.changed.0 >= self.since {
             // The run's own work, which it may change or remove at once.
             if version.size <= AT_ONCE.min(self.room) {
                 self.room -= version.size;
@@ -284,7 +277,7 @@ impl Programs {
         } else if self.files.values().filter(|e| e.file.is_some()).count() < self.held {
             new.file = Some(file);
         }
-        self.files.insert(version, new);
+        self.files.insert(key, new);
     }
 
     /// Sees which have ended, and how.
@@ -318,7 +311,7 @@ impl Programs {
     pub(super) fn over(mut self, executables: &mut Executables) -> Started {
         self.sweep();
         let mut room = AFTERWARDS;
-        for (version, executable) in self.files {
+        for ((_, version), executable) in self.files {
             let digest = executable.file.map_or(executable.digest, |file| {
                 let path = executable.of.first().and_then(|at| self.seen.get(*at)?.exe.clone())?;
                 let now = file.metadata().ok().filter(|now| Version::of(now) == version)?;
@@ -327,7 +320,7 @@ impl Programs {
                     content(file, &version)
                 };
                 // Whoever may write to it could do so without a trace, through memory.
-                let (what, roots) = (Executable::new(path, &now), now.uid() == 0);
+                let (what, roots) = (Executable { path, version }, now.uid() == 0);
                 if roots { executables.digest(what, read) } else { read() }
             });
             for at in executable.of {
@@ -356,16 +349,6 @@ fn unlisted(untold: bool, more: u64, unseen: u64) -> Option<Unlisted> {
     Some(Unlisted { count: Some(more.saturating_add(unseen)), why })
 }
 
-impl Version {
-    fn of(m: &fs::Metadata) -> Self {
-        Self { device: m.dev(), inode: m.ino(), size: m.size(), ctime: m.ctime(), ctime_nanos: m.ctime_nsec() }
-    }
-}
-
-fn version(file: &File) -> Option<Version> {
-    Some(Version::of(&file.metadata().ok()?))
-}
-
 /// The digest of the content; none where it is another by now.
 fn content(mut file: File, expected: &Version) -> Option<Digest> {
     let (mut hasher, mut part) = (ContentHasher::default(), vec![0; 256 << 10]);
@@ -377,7 +360,7 @@ fn content(mut file: File, expected: &Version) -> Option<Digest> {
             Err(_) => return None,
         }
     }
-    (version(&file).as_ref() == Some(expected)).then(|| hasher.finish())
+    file.metadata().is_ok_and(|now| Version::of(&now) == *expected).then(|| hasher.finish())
 }
 
 /// The process of a thread, and how many threads that has. A name in what is read may be of any bytes.
