@@ -259,6 +259,9 @@ pub enum Body {
         channel: String,
         /// The index of the entry.
         entry: u64,
+        /// How many more entries, which were the same, that stands for.
+        #[serde(default, skip_serializing_if = "crate::canon::is_zero")]
+        with: u64,
     },
     /// They could not be told by this way, and it is not tried any more.
     #[serde(rename = "notice.failed")]

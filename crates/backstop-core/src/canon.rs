@@ -12,6 +12,12 @@ pub fn line<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("our types have string keys and no failing serialiser")
 }
 
+/// True for a number that is left out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+pub(crate) const fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 /// True when `bytes` are the canonical spelling of some value: sorted keys, no spaces, no
 /// duplicates, integers only.
 pub fn is_canonical(bytes: &[u8]) -> bool {

@@ -3,6 +3,7 @@
 //! randomness come in as arguments.
 #![forbid(unsafe_code)]
 
+pub mod alert;
 pub mod approval;
 pub mod audit;
 pub mod auditd;

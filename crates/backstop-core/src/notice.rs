@@ -2,9 +2,12 @@
 //! nothing else. All of it is one line or more of printable ASCII, whoever named the files that it speaks of; and
 //! nothing in it lets anything through.
 
+mod words;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::alert::Raised;
 use crate::approval::ballot::{Grounds, Question, Vote};
 use crate::approval::display::change_summary;
 use crate::approval::is_name;
@@ -17,7 +20,6 @@ use crate::digest::Digest;
 use crate::id::RunId;
 use crate::policy::law::Layer;
 use crate::quoted::Quoted;
-use crate::size;
 use crate::time::Timestamp;
 
 /// The longest reason why something was not delivered, in bytes.
@@ -158,10 +160,40 @@ pub enum What {
     Started,
     /// What a crash left at the end of the audit log was put right.
     Mended,
+    /// A rule for alerts speaks of it.
+    Alert {
+        /// For so many minutes what is the same is counted and not told again.
+        again: u64,
+        /// Which rule.
+        rule: String,
+        /// Names what is the same.
+        same: String,
+    },
     /// The guard has not answered the notifier for long; or, with `back`, does again. Of this there is no entry.
     Away {
         /// True where it is over.
         back: bool,
+    },
+    /// Little space is left on a file system; or, with `back`, there is enough again. Of this there is no entry.
+    Disk {
+        /// True where it is over.
+        back: bool,
+        /// Where it is mounted.
+        place: String,
+    },
+    /// The machine's rules for alerts can't be used, and those that Backstop brings hold; or, with `back`, can be again. Of
+    /// this there is no entry.
+    AlertRules {
+        /// True where it is over.
+        back: bool,
+    },
+    /// Somebody keeps some of what people are told from them for a while; or, with `back`, does no more. Of this there is no
+    /// entry.
+    Silenced {
+        /// True where it is over.
+        back: bool,
+        /// What people call it by.
+        silence: String,
     },
     /// Nothing: somebody tries whether notices arrive.
     Test,
@@ -187,12 +219,25 @@ pub enum Kind {
     Guard,
     /// A command was denied.
     Denied,
+    /// A rule for alerts speaks of it.
+    Alert,
+    /// Little space is left on a file system.
+    Disk,
 }
 
 impl Kind {
     /// What a channel is told that names none: all but what agents meet with every day.
-    pub const USUAL: [Self; 7] =
-        [Self::Asked, Self::Decided, Self::Approved, Self::Ended, Self::PeopleChanged, Self::Policy, Self::Guard];
+    pub const USUAL: [Self; 9] = [
+        Self::Asked,
+        Self::Decided,
+        Self::Approved,
+        Self::Ended,
+        Self::PeopleChanged,
+        Self::Policy,
+        Self::Guard,
+        Self::Alert,
+        Self::Disk,
+    ];
 }
 
 /// A place in a log: what comes from there on was not told yet.
@@ -218,6 +263,9 @@ pub struct Delivery {
     /// Why it was given up; none where it was delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+    /// How many more entries, which were the same, that stands for.
+    #[serde(default, skip_serializing_if = "canon::is_zero")]
+    pub with: u64,
 }
 
 impl Delivery {
@@ -236,7 +284,8 @@ impl Delivery {
 
 impl What {
     /// Which kind it is; none for what every channel is told: that the glass was broken, that everything stands or goes
-    /// on, that somebody is banned or is not any more, that the log does not arrive or does again, and what is only tried.
+    /// on, that somebody is banned or is not any more, that the log does not arrive or does again, that something is kept from
+    /// people, and what is only tried.
     pub const fn kind(&self) -> Option<Kind> {
         match self {
             Self::Asked { .. } => Some(Kind::Asked),
@@ -244,7 +293,9 @@ impl What {
             Self::Approved { .. } => Some(Kind::Approved),
             Self::Ended { .. } => Some(Kind::Ended),
             Self::PeopleChanged { .. } => Some(Kind::PeopleChanged),
-            Self::Rules { .. } => Some(Kind::Policy),
+            Self::Rules { .. } | Self::AlertRules { .. } => Some(Kind::Policy),
+            Self::Alert { .. } => Some(Kind::Alert),
+            Self::Disk { .. } => Some(Kind::Disk),
             Self::Stopped | Self::Started | Self::Mended | Self::Away { .. } => Some(Kind::Guard),
             Self::Denied => Some(Kind::Denied),
             Self::BrokeGlass { .. }
@@ -255,7 +306,22 @@ impl What {
             | Self::Cleared { .. }
             | Self::Stalled { .. }
             | Self::Resumed { .. }
+            | Self::Silenced { .. }
             | Self::Test => None,
+        }
+    }
+}
+
+impl What {
+    /// What is told when it is over, of what no entry tells.
+    #[must_use]
+    pub fn over(self) -> Self {
+        match self {
+            Self::Away { .. } => Self::Away { back: true },
+            Self::Disk { place, .. } => Self::Disk { back: true, place },
+            Self::AlertRules { .. } => Self::AlertRules { back: true },
+            Self::Silenced { silence, .. } => Self::Silenced { back: true, silence },
+            other => other,
         }
     }
 }
@@ -349,17 +415,34 @@ impl Notice {
             (_, None) => (host.to_owned(), "a request that is not kept any more".to_owned()),
         };
         Some(Self {
-            at: entry.at,
             code: Self::request(&entry.body).map(code),
-            entry: entry.index,
             expires: question.map(|q| q.expires),
-            host: calm(&host),
+            ..Self::about(entry, entry.body.severity(), what, &host, &summary)
+        })
+    }
+
+    /// What people are told of an entry that a rule for alerts speaks of.
+    pub fn raised(entry: &Entry, raised: &Raised<'_>, host: &str) -> Self {
+        let Raised { rule, what, same } = raised;
+        let run = entry.body.run().map_or_else(String::new, |run| format!(", {run}"));
+        let summary = if what.is_empty() { rule.says.clone() } else { format!("{} ({what}{run})", rule.says) };
+        let what = What::Alert { again: rule.again, rule: rule.name.clone(), same: same.clone() };
+        Self::about(entry, rule.severity, what, host, &summary)
+    }
+
+    fn about(entry: &Entry, severity: Severity, what: What, host: &str, summary: &str) -> Self {
+        Self {
+            at: entry.at,
+            code: None,
+            entry: entry.index,
+            expires: None,
+            host: calm(host),
             id: format!("n-{}-{}", entry.index, &Digest::of("backstop/notice/1", &[&canon::line(entry)]).hex()[..16]),
             run: entry.body.run(),
-            severity: entry.body.severity(),
-            summary: calm(&summary),
+            severity,
+            summary: calm(summary),
             what,
-        })
+        }
     }
 
     /// One that tells nothing.
@@ -378,23 +461,24 @@ impl Notice {
         }
     }
 
-    /// One of the guard itself, which does not answer since that moment; or does again.
-    pub fn away(host: &str, since: Timestamp, back: bool, now: Timestamp) -> Self {
-        let summary = if back {
-            format!("the guard answers again; it did not since {}", since.whole())
-        } else {
-            format!(
-                "the guard does not answer since {}: nothing is recorded, and no agent's command begins",
-                since.whole()
-            )
-        };
+    /// One that no entry tells: what lasts since that moment, or is over.
+    pub fn local(host: &str, what: What, severity: Severity, summary: &str, since: Timestamp, now: Timestamp) -> Self {
+        let (name, over) = Self { what: what.clone(), ..Self::test(host, now) }.matter().unwrap_or_default();
+        let id = Digest::of("backstop/notice/2", &[name.as_bytes(), since.to_string().as_bytes(), &[u8::from(over)]]);
         Self {
-            at: now,
-            id: format!("n-{}-{}", if back { "back" } else { "away" }, since.secs),
-            severity: if back { Severity::Notice } else { Severity::Alert },
-            summary,
-            what: What::Away { back },
+            id: format!("n-{}-{}", if over { "over" } else { "local" }, &id.hex()[..16]),
+            severity: if over { Severity::Notice } else { severity },
+            summary: calm(summary),
+            what,
             ..Self::test(host, now)
+        }
+    }
+
+    /// For how many minutes what is the same as this is not told again, and what it is the same as.
+    pub fn same(&self) -> Option<(&str, u64)> {
+        match &self.what {
+            What::Alert { again, same, .. } if *again > 0 => Some((same, *again)),
+            _ => None,
         }
     }
 
@@ -410,6 +494,9 @@ impl Notice {
             What::Stalled { sink } => Some((format!("export {sink}"), false)),
             What::Resumed { sink } => Some((format!("export {sink}"), true)),
             What::Away { back } => Some(("guard away".to_owned(), *back)),
+            What::Disk { back, place } => Some((format!("disk {place}"), *back)),
+            What::AlertRules { back } => Some(("alert rules".to_owned(), *back)),
+            What::Silenced { back, silence } => Some((format!("silence {silence}"), *back)),
             What::Stopped => Some(("guard stopped".to_owned(), false)),
             What::Started => Some(("guard stopped".to_owned(), true)),
             What::Banned { ban, .. } => Some((format!("ban {ban}"), false)),
@@ -421,6 +508,7 @@ impl Notice {
             | What::Rules { .. }
             | What::Denied
             | What::Mended
+            | What::Alert { .. }
             | What::Test => None,
         }
     }
@@ -434,116 +522,11 @@ impl Notice {
             What::Resumed { .. } => Some((None, Severity::Error)),
             What::Away { back: true } => Some((Some(Kind::Guard), Severity::Alert)),
             What::Started => Some((Some(Kind::Guard), Severity::Warning)),
+            What::Disk { back: true, .. } => Some((Some(Kind::Disk), Severity::Error)),
+            What::AlertRules { back: true } => Some((Some(Kind::Policy), Severity::Error)),
+            What::Silenced { back: true, .. } => Some((None, Severity::Notice)),
             _ => None,
         }
-    }
-
-    /// The headline.
-    pub fn title(&self) -> String {
-        let what = match &self.what {
-            What::Asked { .. } => "approval needed".to_owned(),
-            What::Decided { choice, person } => match choice {
-                Choice::ApproveOnce => format!("{person} approves"),
-                Choice::Deny => format!("{person} denies"),
-                Choice::Revoke => format!("{person} takes an approval back"),
-                other => format!("{person}: {}", other.name()),
-            },
-            What::BrokeGlass { person, ticket, .. } => format!("BREAK GLASS by {person} alone ({ticket})"),
-            What::Reviewed { justified: true, person, .. } => format!("break glass found justified by {person}"),
-            What::Reviewed { person, .. } => format!("break glass found UNJUSTIFIED by {person}"),
-            What::Approved { by, broke_glass } => {
-                let glass = broke_glass.as_ref().map_or_else(String::new, |who| format!(" ({who} broke the glass)"));
-                format!("approved by {}{glass}", by.join(", "))
-            }
-            What::Ended { how } => format!("{how}, nothing took effect"),
-            What::PeopleChanged { .. } => "changed".to_owned(),
-            What::Frozen { .. } => "FROZEN".to_owned(),
-            What::Thawed => "thawed".to_owned(),
-            What::Banned { .. } => "BANNED".to_owned(),
-            What::Cleared { .. } => "unbanned".to_owned(),
-            What::Stalled { .. } => "EXPORT STALLED".to_owned(),
-            What::Resumed { .. } => "export goes on".to_owned(),
-            What::Rules { refused: true } => "RULES REFUSED".to_owned(),
-            What::Rules { .. } => "rules changed".to_owned(),
-            What::Denied => "denied".to_owned(),
-            What::Stopped => "GUARD STOPPED".to_owned(),
-            What::Started => "guard started".to_owned(),
-            What::Mended => "log put right".to_owned(),
-            What::Away { back: false } => "GUARD AWAY".to_owned(),
-            What::Away { .. } => "guard back".to_owned(),
-            What::Test => "test".to_owned(),
-        };
-        format!("[{}] {what}: {}", self.host, self.summary)
-    }
-
-    /// All of it, with the way on; `link` leads to where it can be looked at.
-    pub fn text(&self, link: Option<&str>) -> String {
-        let mut text = format!("{}\n", self.title());
-        let mut line = |key: &str, value: &str| text.push_str(&format!("  {key:<8} {value}\n"));
-        if let Some(code) = &self.code {
-            line("request", code);
-        }
-        let name = self.run.map(|run| run.to_string()).or_else(|| self.code.clone());
-        if let Some(run) = self.run {
-            line("run", &run.to_string());
-        }
-        match &self.what {
-            What::Asked { needs } => {
-                line("needs", needs);
-                if let Some(expires) = self.expires {
-                    line("expires", &expires.to_string());
-                }
-                if let Some(name) = &name {
-                    line("look", &format!("on {}: backstop show {name}", self.host));
-                    line("decide", &format!("on {}: backstop approve {name} --key FILE, or deny", self.host));
-                }
-            }
-            What::PeopleChanged { revision } => {
-                line("revision", &revision.to_string());
-                line("look", &format!("on {}: backstop people list", self.host));
-            }
-            What::BrokeGlass { reason, ticket, .. } => {
-                line("ticket", ticket);
-                line("reason", reason);
-                if let Some(name) = &name {
-                    line("look", &format!("on {}: backstop show {name}", self.host));
-                    line("review", &format!("on {}: backstop review {name} --justified, or --unjustified", self.host));
-                }
-            }
-            What::Reviewed { reason, .. } => line("reason", reason),
-            What::Frozen { ended, reason, stopped, takes } => {
-                if !reason.is_empty() {
-                    line("reason", reason);
-                }
-                line("stands", &format!("{}; {ended} had to be ended", size::counted(*stopped, "run", "runs")));
-                line("thaw", &format!("on {}, {takes}: backstop thaw", self.host));
-            }
-            What::Banned { ban, level, tried, until } => {
-                line("ban", ban);
-                line("level", level);
-                line("tried", tried);
-                line("until", &until.map_or_else(|| "people end it".to_owned(), |until| until.to_string()));
-                line("look", &format!("on {}: backstop jail list, backstop jail clear {ban}", self.host));
-            }
-            What::Stalled { .. } => line("look", &format!("on {}: backstop export status", self.host)),
-            What::Denied => {
-                if let Some(name) = &name {
-                    line("look", &format!("on {}: backstop show {name}", self.host));
-                }
-            }
-            What::Rules { .. } => line("look", &format!("on {}: backstop policy show", self.host)),
-            What::Started => {}
-            What::Stopped | What::Mended | What::Away { .. } => {
-                line("look", &format!("on {}: backstop audit verify", self.host));
-            }
-            What::Thawed | What::Cleared { .. } | What::Resumed { .. } => {}
-            What::Decided { .. } | What::Approved { .. } | What::Ended { .. } | What::Test => {}
-        }
-        if let Some(link) = link {
-            line("see", link);
-        }
-        text.push_str("Nothing can be approved by answering this message.\n");
-        text
     }
 }
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::Bytes;
+use crate::canon;
 use crate::digest::Digest;
 use crate::run::Exit;
 use crate::time::Timestamp;
@@ -22,7 +23,7 @@ pub struct Program {
     /// When it began.
     pub began: Timestamp,
     /// How many bytes of its arguments are left out, at least.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "canon::is_zero")]
     pub cut: u64,
     /// Where, if not where the command was to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,11 +80,6 @@ pub fn shortened(arguments: Vec<Bytes>) -> (Vec<Bytes>, u64) {
         };
     }
     (kept, cut)
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
-const fn is_zero(n: &u64) -> bool {
-    *n == 0
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! what was there, undoes, recovers and records. Decides nothing: `backstop-core` does.
 #![forbid(unsafe_code)]
 
+pub mod alerts;
 mod approvals;
 pub mod audit;
 mod beside;

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use machine::{FILE, is_set, keeps_undo, machine, settle, still};
 pub use passwd::Account;
-pub use settings::{settings, settings_for};
+pub use settings::{login, settings, settings_for};
 pub use workspace::Forbidden;
 
 use crate::failure::{Failure, FailureKind};

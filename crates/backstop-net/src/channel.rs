@@ -7,10 +7,9 @@ pub(crate) mod web;
 
 use std::time::Duration;
 
-use backstop_core::notice::Notice;
-
 use crate::config::{self, Way};
 use crate::deliver::Miss;
+use crate::message::{Item, Message};
 
 /// One attempt takes no longer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,7 +23,12 @@ pub struct Channel {
 
 /// Sends.
 trait Sender: Send + Sync {
-    fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss>;
+    fn send(&self, message: &Message) -> Result<(), Miss>;
+}
+
+/// Of what goes to programs and services, which is never more than one: each of it.
+fn each(message: &Message, send: impl Fn(&Item) -> Result<(), Miss>) -> Result<(), Miss> {
+    message.items().iter().try_for_each(send)
 }
 
 impl Channel {
@@ -51,7 +55,7 @@ impl Channel {
     ///
     /// # Errors
     /// Why it did not arrive.
-    pub fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
-        self.sender.send(notice, link)
+    pub fn send(&self, message: &Message) -> Result<(), Miss> {
+        self.sender.send(message)
     }
 }

@@ -23,6 +23,8 @@ pub struct Config {
     pub link: Option<String>,
     /// The channels.
     pub channels: Vec<Channel>,
+    /// File systems that have less than so many percent of their room left are told; none where it is 0.
+    pub disk_percent: u8,
     /// So many minutes the guard may not answer before people are told.
     pub guard_minutes: u64,
     /// Who elsewhere is told that the guard lives.
@@ -48,6 +50,13 @@ const fn five() -> u64 {
     5
 }
 
+const fn percent() -> u8 {
+    5
+}
+
+/// So many seconds after a message what comes is gathered, where people read it.
+const GATHER: u64 = 30;
+
 /// One way to tell people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channel {
@@ -55,6 +64,8 @@ pub struct Channel {
     pub name: String,
     /// What is told by it.
     pub events: BTreeSet<Kind>,
+    /// What comes within so many seconds after a message goes out as one.
+    pub gather_seconds: u64,
     /// What matters less is not.
     pub least: Severity,
     /// Which way it is.
@@ -191,6 +202,8 @@ struct Raw {
     /// Three: more than a restart takes.
     #[serde(default = "three")]
     guard_minutes: u64,
+    #[serde(default = "percent")]
+    disk_percent: u8,
     #[serde(default)]
     channel: Vec<toml::Spanned<RawChannel>>,
 }
@@ -200,6 +213,7 @@ struct Raw {
 struct RawChannel {
     name: String,
     events: Option<BTreeSet<Kind>>,
+    gather_seconds: Option<u64>,
     least: Option<Severity>,
     webhook: Option<Webhook>,
     slack: Option<Hidden>,
@@ -218,8 +232,11 @@ impl Config {
     /// # Errors
     /// `line N: what is wrong there`; then nothing of it is taken.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let raw: Raw = settings::read(text)?;
-        let channels = settings::listed(text, raw.channel, ("channel", MOST), Channel::of, |channel| &channel.name)?;
+        let mut raw: Raw = settings::read(text)?;
+        let channels =
+            settings::listed(text, std::mem::take(&mut raw.channel), ("channel", MOST), Channel::of, |channel| {
+                &channel.name
+            })?;
         if channels.is_empty() {
             return Err("line 1: there is no [[channel]], so nobody would be told anything".to_owned());
         }
@@ -232,7 +249,11 @@ impl Config {
         if !(1..=60).contains(&raw.guard_minutes) {
             return Err("line 1: `guard_minutes` is 1 to 60".to_owned());
         }
-        Ok(Self { link: raw.link, channels, guard_minutes: raw.guard_minutes, heartbeat: raw.heartbeat })
+        if raw.disk_percent > 90 {
+            return Err("line 1: `disk_percent` is 0 to 90".to_owned());
+        }
+        let Raw { link, heartbeat, guard_minutes, disk_percent, .. } = raw;
+        Ok(Self { link, channels, disk_percent, guard_minutes, heartbeat })
     }
 
     /// Where a notice's request can be looked at.
@@ -248,6 +269,7 @@ impl Channel {
         let RawChannel {
             name,
             events,
+            gather_seconds,
             least,
             webhook,
             slack,
@@ -282,7 +304,24 @@ impl Channel {
             return Err(format!("the channel {name} is told nothing; leave `events` out to tell it all"));
         }
         let events = events.unwrap_or_else(|| Kind::USUAL.into());
-        Ok(Self { name, events, least: least.unwrap_or(Severity::Debug), way })
+        let people = matches!(way, Way::Slack(_) | Way::Discord(_) | Way::Teams(_) | Way::Ntfy(_) | Way::Mail(_));
+        let gather_seconds = match gather_seconds {
+            Some(1..) if !people => {
+                return Err(format!(
+                    "the channel {name}: programs and services are told one by one; leave `gather_seconds` out"
+                ));
+            }
+            Some(3_601..) => return Err(format!("the channel {name}: `gather_seconds` is 0 to 3600")),
+            Some(seconds) => seconds,
+            None => {
+                if people {
+                    GATHER
+                } else {
+                    0
+                }
+            }
+        };
+        Ok(Self { name, events, gather_seconds, least: least.unwrap_or(Severity::Debug), way })
     }
 
     /// True where a notice is told by it. An end matters as much as its beginning did. Where alarms are opened, each that was is
@@ -342,7 +381,8 @@ mod tests {
              webhook = {{ url = 'https://h.example/x', secret_file = '/k' }}\n"
         );
         let config = Config::parse(&text).expect("read");
-        assert_eq!(config.channels.iter().map(|c| c.events.len()).collect::<Vec<_>>(), [7, 1]);
+        assert_eq!(config.channels.iter().map(|c| c.events.len()).collect::<Vec<_>>(), [9, 1]);
+        assert_eq!(config.channels.iter().map(|c| c.gather_seconds).collect::<Vec<_>>(), [30, 0]);
         let notice = Notice::test("db-1", backstop_core::time::Timestamp::new(0, 0));
         assert!(config.channels.iter().all(|c| c.wants(&notice)) && config.link(&notice).is_none());
         let what = |justified| What::Reviewed { justified, person: "ben".to_owned(), reason: "x".to_owned() };
@@ -399,6 +439,9 @@ mod tests {
             (one("webhook = { url = 'https://h', secret = 'k' }"), "unknown field `secret`"),
             (format!("heartbeat = {{ url_file = '/k', minutes = 0 }}\n{MAIL}"), "1 to 1440"),
             (format!("guard_minutes = 61\n{MAIL}"), "1 to 60"),
+            (format!("disk_percent = 91\n{MAIL}"), "0 to 90"),
+            (one("gather_seconds = 3601\nslack = { url_file = '/k' }"), "0 to 3600"),
+            (one("gather_seconds = 5\npagerduty = { key_file = '/k' }"), "one by one"),
             (one("least = 'loud'\nslack = { url_file = '/k' }"), "unknown variant"),
             (one("pagerduty = { key_file = '/k', server = 'http://x' }"), "without TLS"),
             (one("alertmanager = { url = 'https://a', user = 'u' }"), "go together"),

@@ -5,12 +5,15 @@
 pub mod channel;
 pub mod config;
 pub mod deliver;
+pub mod desk;
 pub mod export;
 pub mod heartbeat;
 pub mod http;
+pub mod message;
 pub mod payload;
 pub mod place;
 pub mod secret;
 pub mod serve;
 pub mod settings;
+pub mod silence;
 pub mod trust;

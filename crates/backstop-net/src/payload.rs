@@ -8,6 +8,8 @@ use hmac::{Hmac, Mac as _};
 use serde::Serialize;
 use sha2::Sha256;
 
+use crate::message::Item;
+
 /// What a key begins with, by <https://www.standardwebhooks.com>.
 const KEY: &str = "whsec_";
 
@@ -31,6 +33,9 @@ pub struct Data<'a> {
     /// Where it can be looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<&'a str>,
+    /// How many more, which were the same, it stands for, and since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more: Option<(u64, Timestamp)>,
     /// The notice.
     pub notice: &'a Notice,
     /// The same in words.
@@ -40,7 +45,8 @@ pub struct Data<'a> {
 }
 
 /// The document as it is sent.
-pub fn of(notice: &Notice, link: Option<&str>) -> Vec<u8> {
+pub fn of(item: &Item) -> Vec<u8> {
+    let (notice, link) = (&item.notice, item.link.as_deref());
     let r#type = match notice.what {
         What::Asked { .. } => "approval.asked",
         What::Decided { .. } => "approval.decided",
@@ -61,11 +67,19 @@ pub fn of(notice: &Notice, link: Option<&str>) -> Vec<u8> {
         What::Mended => "audit.recovered",
         What::Away { back: false } => "guard.away",
         What::Away { .. } => "guard.back",
+        What::Alert { .. } => "alert",
+        What::Disk { back: false, .. } => "disk.low",
+        What::Disk { .. } => "disk.back",
+        What::AlertRules { back: false } => "alert-rules.refused",
+        What::AlertRules { .. } => "alert-rules.back",
+        What::Silenced { back: false, .. } => "silence.began",
+        What::Silenced { .. } => "silence.ended",
         What::Stalled { .. } => "export.stalled",
         What::Resumed { .. } => "export.resumed",
         What::Test => "test",
     };
-    let data = Data { link, notice, text: notice.text(link), title: notice.title() };
+    let more = (item.more > 0).then_some((item.more, item.since));
+    let data = Data { link, more, notice, text: notice.text(link), title: item.title() };
     serde_json::to_vec(&Payload { data, timestamp: notice.at, r#type }).unwrap_or_default()
 }
 
@@ -118,7 +132,9 @@ mod tests {
     #[test]
     fn a_document_says_all_of_a_notice() {
         let notice = Notice::test("db-1", Timestamp::new(1_800_000_000, 0));
-        let value: serde_json::Value = serde_json::from_slice(&of(&notice, Some("https://c"))).expect("JSON");
+        let item = Item { more: 3, ..Item::one(notice, Some("https://c".to_owned())) };
+        let value: serde_json::Value = serde_json::from_slice(&of(&item)).expect("JSON");
+        assert_eq!(value["data"]["more"], serde_json::json!([3, "2027-01-15T08:00:00Z"]));
         assert_eq!(value["type"], "test");
         assert_eq!(value["data"]["notice"]["id"], "n-test-1800000000");
         assert_eq!(value["data"]["link"], "https://c");

@@ -1,15 +1,18 @@
 //! Where the notifier and the exporter find their settings, and keep how far they are: a place in the audit log for each
 //! channel or sink, durable before it goes on.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use backstop_core::notice::Mark;
+use backstop_core::notice::{Mark, What};
 use backstop_core::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::desk::Windows;
 
 /// Where the machine's settings are.
 pub const CONFIGS: &str = "/etc/backstop";
@@ -36,6 +39,11 @@ pub fn state(program: &str) -> Option<PathBuf> {
     managed().or_else(|| home().map(|home| home.join(format!(".local/state/backstop/{program}"))))
 }
 
+/// The rules for alerts: the machine's, or the person's own where it has none.
+pub fn alerts() -> PathBuf {
+    backstop_engine::alerts::file(home().as_deref())
+}
+
 /// By the account, as everywhere: whoever sets `HOME` gets no other settings to be believed.
 fn home() -> Option<PathBuf> {
     let uid = backstop_engine::porch::Caller::of_this_process().uid;
@@ -54,13 +62,44 @@ pub struct Cursors {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Told {
-    /// That the guard does not answer since then was told, and that it does again was not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// As it was kept before there was `lasting`: that the guard does not answer since then.
+    #[serde(default, skip_serializing)]
     pub away: Option<Timestamp>,
+    /// What lasts and has no entry: that it began was told or tried, and that it is over was not. By what it is called.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lasting: BTreeMap<String, Lasting>,
     /// From where on it was not told yet.
     pub next: Mark,
+    /// How many notices each silence kept back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub silenced: BTreeMap<String, u64>,
     /// The format's version: 1.
     pub version: u32,
+    /// What was told lately, and what of the same was not, as of `next`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub windows: Windows,
+}
+
+/// What lasts until it is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lasting {
+    /// What is told when it is over.
+    pub over: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// True where people were told that it began.
+    pub warned: bool,
+    /// What it is.
+    pub what: What,
+}
+
+impl Told {
+    /// Of a channel of which nothing is known but from where on it is told.
+    pub fn from(next: Mark) -> Self {
+        let (lasting, silenced, windows) = (BTreeMap::new(), BTreeMap::new(), Windows::new());
+        Self { away: None, lasting, next, silenced, version: 1, windows }
+    }
 }
 
 impl Cursors {
@@ -138,7 +177,7 @@ mod tests {
         let cursors = Cursors::open(&state).expect("opened");
         assert!(is_at_work(&state) && !is_at_work(dir.path()));
         assert_eq!(cursors.read::<Told>("oncall").expect("read"), None);
-        let mark = |entry: u64| Told { away: None, next: Mark { entry, log: "db-1".to_owned() }, version: 1 };
+        let mark = |entry: u64| Told::from(Mark { entry, log: "db-1".to_owned() });
         cursors.write("oncall", &mark(7)).expect("written");
         cursors.write("oncall", &mark(8)).expect("written");
         assert_eq!(Cursors::open(&state).expect_err("taken").kind(), io::ErrorKind::ResourceBusy);

@@ -102,7 +102,7 @@ fn clocks() -> Clocks {
     Clocks { awake: 3_600, boot: "0b7c1d7e-5f0e-4c9e-8a51-1f2e3d4c5b6a".to_owned(), up: 7_200 }
 }
 
-fn one_of_each() -> Vec<Body> {
+pub(crate) fn one_of_each() -> Vec<Body> {
     let [asked, _, claimed, ..] = approvals::approved();
     let Body::ApprovalClaimed { votes, request, .. } = &claimed else { panic!("a claim") };
     let (voted, request) = (votes[0].clone(), *request);
@@ -137,7 +137,8 @@ fn one_of_each() -> Vec<Body> {
             run: run(),
             session: Some("s".into()),
         },
-        Body::NoticeDelivered { attempts: 2, channel: "team".to_owned(), entry: 5 },
+        Body::NoticeDelivered { attempts: 2, channel: "team".to_owned(), entry: 5, with: 0 },
+        Body::NoticeDelivered { attempts: 1, channel: "team".to_owned(), entry: 5, with: 7 },
         Body::NoticeFailed { attempts: 9, channel: "team".to_owned(), entry: 5, why: "no route".to_owned() },
         Body::PolicyLoaded {
             digest: digest(),

@@ -62,9 +62,10 @@ impl Body {
                 let what = if classes.is_empty() { nothing() } else { classes.join(", ") };
                 format!("counted against {who}: {what}")
             }
-            Self::NoticeDelivered { attempts, channel, entry } => {
+            Self::NoticeDelivered { attempts, channel, entry, with } => {
                 let tries = if *attempts == 1 { String::new() } else { format!(", at the {attempts}. attempt") };
-                format!("people were told of entry {entry} by {}{tries}", quoted(channel))
+                let with = if *with == 0 { String::new() } else { format!(" and {with} more like it") };
+                format!("people were told of entry {entry}{with} by {}{tries}", quoted(channel))
             }
             Self::NoticeFailed { attempts, channel, entry, why } => {
                 let (channel, why) = (quoted(channel), quoted(why));

@@ -22,6 +22,18 @@ impl Pattern {
         }
     }
 
+    /// From a spelling that may be anything.
+    ///
+    /// # Errors
+    /// One that names nothing, or has another wildcard than one at its start or its end.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wild = text.matches('*').count();
+        if text.is_empty() || text == "*" || wild > 1 || (wild == 1 && !text.starts_with('*') && !text.ends_with('*')) {
+            return Err(format!("{text:?} has to be a name, with at most one * at its start or its end"));
+        }
+        Ok(Self::new(text))
+    }
+
     /// True where `name` is meant.
     pub fn matches(&self, name: &[u8]) -> bool {
         match self {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Findings, Proof, Told};
+use crate::canon;
 use crate::classes::Classes;
 
 /// The facts in brief.
@@ -19,17 +20,13 @@ pub struct Meaning {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<Kind>,
     /// How many sentences of the lenses are not among `told`.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "canon::is_zero")]
     pub more: u64,
     /// The newest backup of it that was restored and compared.
     pub proof: Proof,
     /// What the lenses saw, the weightiest first, at most [`Meaning::TOLD`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<Told>,
-}
-
-fn is_zero(n: &u64) -> bool {
-    *n == 0
 }
 
 /// A protected kind of place.

@@ -266,8 +266,8 @@ fn nothing_in_it_is_more_than_a_line_of_plain_text() {
         let notice = Notice { summary: calm(bad), host: calm(bad), ..Notice::test("x", NOON) };
         assert!(notice.title().bytes().all(|b| (b' '..=b'~').contains(&b)), "{:?}", notice.title());
         let why = Delivery::reason(&bad.repeat(200));
-        assert!(Delivery { attempts: 1, channel: "x".into(), entry: 0, failed: Some(why) }.is_sound());
+        assert!(Delivery { attempts: 1, channel: "x".into(), entry: 0, failed: Some(why), with: 0 }.is_sound());
         let why = Some(bad.to_owned());
-        assert!(!Delivery { attempts: 1, channel: "x".into(), entry: 0, failed: why }.is_sound());
+        assert!(!Delivery { attempts: 1, channel: "x".into(), entry: 0, failed: why, with: 0 }.is_sound());
     }
 }

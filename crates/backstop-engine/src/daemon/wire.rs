@@ -29,7 +29,7 @@ use crate::porch::{Account, Wanted};
 use crate::rehearse::Lane;
 
 /// The version of these messages; others are refused.
-pub(crate) const VERSION: u32 = 6;
+pub(crate) const VERSION: u32 = 7;
 
 /// The longest message that the daemon takes: as much as the kernel lets a command's arguments and environment be,
 /// as JSON.

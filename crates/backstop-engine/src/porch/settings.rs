@@ -96,7 +96,7 @@ fn from(caller: Caller, accounts: &[Account], env: &Environment, (state, reader)
 }
 
 /// The account that logged in, as the kernel keeps it (`loginuid`): `su` and `sudo` leave it as it is.
-fn login() -> Option<u32> {
+pub fn login() -> Option<u32> {
     let uid = std::fs::read_to_string("/proc/self/loginuid").ok()?.trim().parse().ok()?;
     (uid != u32::MAX).then_some(uid)
 }

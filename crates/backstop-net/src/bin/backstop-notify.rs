@@ -6,11 +6,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use backstop_core::notice::Kind;
+use backstop_engine::porch::{self, Caller};
+use backstop_engine::{alerts, clock};
 use backstop_net::channel::{Channel, mail};
 use backstop_net::config::Config;
 use backstop_net::heartbeat::Heartbeat;
+use backstop_net::message::Message;
 use backstop_net::place::{self, Cursors};
 use backstop_net::serve;
+use backstop_net::silence::{self, Silence, Silences};
 use clap::{Parser, Subcommand, ValueHint};
 
 /// Tell people what waits for their approval: by webhook, Slack, Discord, Teams, ntfy, PagerDuty, Alertmanager, mail or a
@@ -33,8 +38,13 @@ enum Verb {
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         state: Option<PathBuf>,
     },
-    /// Look whether the settings can be used
+    /// Look whether the settings, and the rules for alerts, can be used
     Check,
+    /// List the rules for alerts that are in force
+    Rules,
+    /// Keep something from being told for a while: what is kept back is counted, and every channel hears that it is
+    #[command(subcommand)]
+    Silence(SilenceVerb),
     /// Send the mail on standard input: for this program itself
     #[command(hide = true, name = "send-mail")]
     SendMail,
@@ -45,8 +55,43 @@ enum Verb {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum SilenceVerb {
+    /// Make one
+    Add {
+        /// Alerts of this rule; `*` at its start or its end stands for more. May be given again
+        #[arg(long, value_name = "NAME")]
+        rule: Vec<String>,
+        /// All of a kind: alert, denied, disk, guard, policy. May be given again
+        #[arg(long, value_name = "KIND", value_parser = kind)]
+        kind: Vec<Kind>,
+        /// For so long, at most a week
+        #[arg(long, value_name = "MINUTES")]
+        minutes: u64,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// List those that hold
+    List,
+    /// End one
+    End {
+        /// What it is called
+        silence: String,
+    },
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    let known = silence::MAY.map(silence::name);
+    let found = silence::MAY.into_iter().find(|kind| silence::name(*kind) == text);
+    found.ok_or_else(|| format!("it is one of {}", known.join(", ")))
+}
+
 /// It ends by its settings, or by where it is (`EX_CONFIG` of sysexits.h): started again it would end again.
 const CONFIG: u8 = 78;
+
+/// What to do about rules that can't be used.
+const RULES: &str = "Backstop's own hold meanwhile; mend it: backstop help alerts";
 
 /// Something else is wrong, which may pass.
 const PASSING: u8 = 1;
@@ -66,8 +111,18 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<ExitCode, Trouble> {
-    let load = || load(&args.config.clone().unwrap_or_else(|| place::config("notify")));
+    let path = args.config.clone().unwrap_or_else(|| place::config("notify"));
+    let load = || load(&path);
+    let silences = path.with_file_name(silence::FILE);
     match &args.verb {
+        Verb::Silence(verb) => silence_by(verb, &silences),
+        Verb::Rules => {
+            let (rules, trouble) = alerts::rules(&place::alerts());
+            for rule in rules.all() {
+                println!("{:<8} {:<24} {}", rule.severity.name(), rule.name, rule.says);
+            }
+            trouble.map_or(Ok(ExitCode::SUCCESS), |why| Err((why, RULES, CONFIG)))
+        }
         Verb::SendMail => Ok(mail::send_one()),
         Verb::Check => {
             let (config, channels) = load()?;
@@ -77,6 +132,11 @@ fn run(args: &Args) -> Result<ExitCode, Trouble> {
             if heartbeat(&config)?.is_some() {
                 println!("heartbeat: ready");
             }
+            let (rules, trouble) = alerts::rules(&place::alerts());
+            if let Some(why) = trouble {
+                return Err((why, RULES, CONFIG));
+            }
+            println!("alerts: {} rules", rules.all().len());
             Ok(ExitCode::SUCCESS)
         }
         Verb::Test { channel } => {
@@ -93,12 +153,49 @@ fn run(args: &Args) -> Result<ExitCode, Trouble> {
             let cursors = Cursors::open(&state).map_err(|e| (format!("{}: {e}", state.display()), here, PASSING))?;
             eprintln!("backstop-notify: tells people by {}", names(&channels));
             let sign = heartbeat(&config)?;
-            let said =
-                serve::serve(&config, &channels, sign.as_ref(), &cursors, &|text| eprintln!("backstop-notify: {text}"));
+            let said = serve::serve(&config, &channels, sign.as_ref(), (&cursors, &silences), &|text| {
+                eprintln!("backstop-notify: {text}")
+            });
             said.map_err(|e| (e.to_string(), "take the file away: then what comes from now on is told", CONFIG))?;
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Makes, lists and ends silences.
+fn silence_by(verb: &SilenceVerb, path: &Path) -> Result<ExitCode, Trouble> {
+    let own = "by whoever may write the notifier's settings: sudo backstop-notify silence …";
+    let failed = |e: std::io::Error| (format!("{}: {e}", path.display()), own, PASSING);
+    let mut all = Silences::load(path).map_err(failed)?;
+    let now = clock::now();
+    match verb {
+        SilenceVerb::List => {
+            for silence in all.silences.iter().filter(|silence| silence.holds(now)) {
+                let Silence { by, id, reason, until, .. } = silence;
+                println!("{id}  until {}  {}  (user account {by}: {reason})", until.whole(), silence.about());
+            }
+        }
+        SilenceVerb::Add { rule, kind, minutes, reason } => {
+            let what = (kind.iter().copied().collect(), rule.clone());
+            let wrong = |why| (why, "backstop help alerts says what can be silenced", PASSING);
+            // Who typed `sudo` is still who logged in.
+            let by = porch::login().unwrap_or_else(|| Caller::of_this_process().uid);
+            let new = Silence::new(what, reason, *minutes, by, now).map_err(wrong)?;
+            let said = format!("{}  until {}  {}", new.id, new.until.whole(), new.about());
+            all.add(new).map_err(wrong)?;
+            all.save(path).map_err(failed)?;
+            println!("{said}");
+        }
+        SilenceVerb::End { silence } => {
+            if all.end(silence, now).is_none() {
+                let what = format!("no silence {silence:?} holds");
+                return Err((what, "list them: backstop-notify silence list", PASSING));
+            }
+            all.save(path).map_err(failed)?;
+            println!("{silence}  ended");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn load(path: &Path) -> Result<(Config, Vec<Channel>), Trouble> {
@@ -137,7 +234,7 @@ fn test(config: &Config, channels: &[Channel], named: &[String]) -> Result<ExitC
     let mut code = ExitCode::SUCCESS;
     for channel in channels.iter().filter(|c| named.is_empty() || named.contains(&c.config.name)) {
         let name = &channel.config.name;
-        match channel.send(&notice, config.link(&notice).as_deref()) {
+        match channel.send(&Message::one(notice.clone(), config.link(&notice))) {
             Ok(()) => println!("{name}: arrived"),
             Err(miss) => {
                 println!("{name}: {}", miss.why);

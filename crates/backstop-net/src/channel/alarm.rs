@@ -9,10 +9,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::Sender;
 use super::web::{Post, hidden};
+use super::{Sender, each};
 use crate::config;
 use crate::deliver::Miss;
+use crate::message::{Item, Message};
 use crate::secret::secret;
 
 /// So long, in seconds, an alarm that nothing closes is open: that of a single moment, and that of what goes on, which is told
@@ -37,12 +38,13 @@ impl Pagerduty {
 }
 
 impl Sender for Pagerduty {
-    fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
-        self.post.send(&[], event(notice, link, &self.key).to_string().as_bytes())
+    fn send(&self, message: &Message) -> Result<(), Miss> {
+        each(message, |item| self.post.send(&[], event(item, &self.key).to_string().as_bytes()))
     }
 }
 
-fn event(notice: &Notice, link: Option<&str>, key: &str) -> Value {
+fn event(item: &Item, key: &str) -> Value {
+    let (notice, link) = (&item.notice, item.link.as_deref());
     let (matter, over) = notice.matter().unwrap_or_else(|| (notice.id.clone(), false));
     let mut event = json!({
         "routing_key": key,
@@ -51,7 +53,7 @@ fn event(notice: &Notice, link: Option<&str>, key: &str) -> Value {
         "dedup_key": format!("backstop/{}/{matter}", notice.host).chars().take(255).collect::<String>(),
         "client": "Backstop",
         "payload": {
-            "summary": notice.title().chars().take(1_024).collect::<String>(),
+            "summary": item.title().chars().take(1_024).collect::<String>(),
             "source": source(notice),
             "severity": match notice.severity {
                 Severity::Alert => "critical",
@@ -90,14 +92,15 @@ impl Alertmanager {
 }
 
 impl Sender for Alertmanager {
-    fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
+    fn send(&self, message: &Message) -> Result<(), Miss> {
         let headers: Vec<(&str, &str)> = self.authorization.iter().map(|v| ("authorization", v.as_str())).collect();
-        self.post.send(&headers, json!([alert(notice, link, clock::now())]).to_string().as_bytes())
+        each(message, |item| self.post.send(&headers, json!([alert(item, clock::now())]).to_string().as_bytes()))
     }
 }
 
 /// The labels say which alert it is, so what closes one has those of what opened it.
-fn alert(notice: &Notice, link: Option<&str>, now: Timestamp) -> Value {
+fn alert(item: &Item, now: Timestamp) -> Value {
+    let (notice, link) = (&item.notice, item.link.as_deref());
     let from = |at: Timestamp, seconds: i64| Timestamp::new(at.secs.saturating_add(seconds), 0);
     let until = match notice.what {
         What::Banned { until, .. } => until,
@@ -110,17 +113,24 @@ fn alert(notice: &Notice, link: Option<&str>, now: Timestamp) -> Value {
         None => (notice.id.clone(), notice.at, from(now.max(notice.at), MOMENT)),
     };
     let name = matter.split(' ').next().unwrap_or_default();
-    let name = if notice.matter().is_some() { name } else { "event" };
+    let (name, rule) = match &notice.what {
+        What::Alert { rule, .. } => ("alert", Some(rule)),
+        _ if notice.matter().is_some() => (name, None),
+        _ => ("event", None),
+    };
     let mut alert = json!({
         "labels": { "alertname": format!("Backstop_{name}"), "instance": source(notice), "job": "backstop", "matter": matter },
         "annotations": {
             "severity": notice.severity.name(),
-            "summary": notice.title(),
+            "summary": item.title(),
             "description": notice.text(link),
         },
         "startsAt": starts,
         "endsAt": ends,
     });
+    if let Some(rule) = rule {
+        alert["labels"]["rule"] = json!(rule);
+    }
     if let Some(link) = link {
         alert["generatorURL"] = json!(link);
     }
@@ -141,14 +151,14 @@ impl Discord {
 }
 
 impl Sender for Discord {
-    fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
-        self.0.send(&[], discord(notice, link).to_string().as_bytes())
+    fn send(&self, message: &Message) -> Result<(), Miss> {
+        self.0.send(&[], discord(message).to_string().as_bytes())
     }
 }
 
-fn discord(notice: &Notice, link: Option<&str>) -> Value {
-    // In a block of code no name is markup; nothing in it can end the block, and nobody is called by it.
-    let text: String = notice.text(link).replace('`', "'").chars().take(1_900).collect();
+fn discord(message: &Message) -> Value {
+    // In a block of code no name is markup; nothing in it can end the block, and nobody is called by it. 2,000 are the most.
+    let text = message.text(1_900).replace('`', "'");
     json!({ "content": format!("```\n{text}\n```"), "allowed_mentions": { "parse": [] }, "flags": 4 })
 }
 
@@ -162,15 +172,16 @@ impl Teams {
 }
 
 impl Sender for Teams {
-    fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
-        self.0.send(&[], teams(notice, link).to_string().as_bytes())
+    fn send(&self, message: &Message) -> Result<(), Miss> {
+        self.0.send(&[], teams(message).to_string().as_bytes())
     }
 }
 
-fn teams(notice: &Notice, link: Option<&str>) -> Value {
+fn teams(message: &Message) -> Value {
     // Runs of text have no markup, unlike a block of it.
     let line = |text: &str| json!({ "type": "RichTextBlock", "inlines": [{ "type": "TextRun", "text": text, "fontType": "Monospace" }] });
-    let body: Vec<Value> = notice.text(link).lines().map(line).collect();
+    // 28 KB are the most, with what stands around each line.
+    let body: Vec<Value> = message.text(8_000).lines().map(line).collect();
     json!({
         "type": "message",
         "attachments": [{
@@ -202,28 +213,41 @@ mod tests {
             ..notice(What::Asked { needs: "2 people".to_owned() })
         };
         let ended = notice(What::Ended { how: "denied".to_owned() });
-        let [opens, closes] = [&asked, &ended].map(|notice| event(notice, Some("https://c"), "k"));
+        let of = |notice: &Notice, link: &str| Item::one(notice.clone(), Some(link.to_owned()));
+        let [opens, closes] = [&asked, &ended].map(|notice| event(&of(notice, "https://c"), "k"));
         assert_eq!((&opens["event_action"], &closes["event_action"]), (&json!("trigger"), &json!("resolve")));
         assert_eq!(opens["dedup_key"], closes["dedup_key"]);
         assert_eq!(opens["payload"]["severity"], "warning");
-        let [opens, closes] = [&asked, &ended].map(|notice| alert(notice, None, notice.at));
+        let [opens, closes] = [&asked, &ended].map(|notice| alert(&of(notice, "https://c"), notice.at));
         assert_eq!(opens["labels"], closes["labels"]);
         assert_eq!(
             (&opens["endsAt"], &closes["endsAt"]),
             (&json!("2027-01-15T08:30:00Z"), &json!("2027-01-15T07:59:00Z"))
         );
         assert_eq!(opens["labels"]["alertname"], "Backstop_request");
-        let away = |back| Notice::away("db-1", Timestamp::new(9, 0), back, Timestamp::new(300, 0));
-        assert_eq!(event(&away(false), None, "k")["dedup_key"], event(&away(true), None, "k")["dedup_key"]);
-        assert_eq!(event(&away(false), None, "k")["payload"]["severity"], "critical");
+        let away = |back| {
+            let (since, now) = (Timestamp::new(9, 0), Timestamp::new(300, 0));
+            event(&of(&Notice::local("db-1", What::Away { back }, Severity::Alert, "x", since, now), "https://c"), "k")
+        };
+        assert_eq!(away(false)["dedup_key"], away(true)["dedup_key"]);
+        assert_eq!(away(false)["payload"]["severity"], "critical");
         // What comes late is not over when it comes.
-        let late = alert(&notice(What::Denied), None, Timestamp::new(1_800_007_200, 0));
+        let late = alert(&of(&notice(What::Denied), "https://c"), Timestamp::new(1_800_007_200, 0));
         assert_eq!(
             (&late["startsAt"], &late["endsAt"]),
             (&json!("2027-01-15T08:00:00Z"), &json!("2027-01-15T11:00:00Z"))
         );
+        // What a rule raised is found by it.
+        let raised = What::Alert { again: 60, rule: "deletes-trees".to_owned(), same: "s".to_owned() };
+        let raised = Item { more: 4, ..of(&notice(raised), "https://c") };
+        let alarm = alert(&raised, raised.notice.at);
+        assert_eq!(
+            (&alarm["labels"]["alertname"], &alarm["labels"]["rule"]),
+            (&json!("Backstop_alert"), &json!("deletes-trees"))
+        );
+        assert!(alarm["annotations"]["summary"].as_str().is_some_and(|s| s.ends_with("(and 4 more like it)")));
         // A moment is an alarm of its own.
-        let once = event(&notice(What::Denied), None, "k");
+        let once = event(&of(&notice(What::Denied), "https://c"), "k");
         assert_eq!(
             (&once["event_action"], &once["dedup_key"]),
             (&json!("trigger"), &json!("backstop/db-1/n-test-1800000000"))
@@ -233,12 +257,13 @@ mod tests {
     #[test]
     fn no_name_is_markup_or_calls_anybody() {
         let notice = Notice { summary: "``` @everyone **x** <@1>".to_owned(), ..notice(What::Test) };
-        let said = discord(&notice, None);
+        let message = Message::one(notice, None);
+        let said = discord(&message);
         let text = said["content"].as_str().expect("text");
         assert_eq!(text.matches("```").count(), 2);
         assert!(text.len() < 2_000 && text.starts_with("```\n") && text.ends_with("\n```"));
         assert_eq!(said["allowed_mentions"], json!({ "parse": [] }));
-        let card = teams(&notice, None).to_string();
+        let card = teams(&message).to_string();
         assert!(!card.contains("TextBlock\",\"text\"") && card.contains("TextRun"), "{card}");
     }
 }

@@ -4,11 +4,11 @@
 use std::process::Command as Program;
 use std::time::Duration;
 
-use backstop_core::notice::Notice;
 use backstop_engine::child;
 
-use super::{PATIENCE, Sender};
+use super::{PATIENCE, Sender, each};
 use crate::deliver::Miss;
+use crate::message::{Item, Message};
 use crate::{config, payload};
 
 pub(super) struct Command {
@@ -23,16 +23,22 @@ impl Command {
 }
 
 impl Sender for Command {
-    fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
+    fn send(&self, message: &Message) -> Result<(), Miss> {
+        each(message, |item| self.tell(item))
+    }
+}
+
+impl Command {
+    fn tell(&self, item: &Item) -> Result<(), Miss> {
         let [program, args @ ..] = &self.argv[..] else { return Err(Miss::never("there is no program")) };
         let mut command = Program::new(program);
         command
             .args(args)
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("BACKSTOP_NOTICE", &notice.id)
+            .env("BACKSTOP_NOTICE", &item.notice.id)
             .current_dir("/");
-        let answer = child::run(&mut command, payload::of(notice, link), 0, self.patience);
+        let answer = child::run(&mut command, payload::of(item), 0, self.patience);
         match answer.map_err(|e| Miss::again(format!("{program} can't be started: {e}")))?.status {
             Some(status) if status.success() => Ok(()),
             Some(status) => Err(Miss::again(format!("it ended with {status}"))),
@@ -43,12 +49,17 @@ impl Sender for Command {
 
 #[cfg(test)]
 mod tests {
+    use backstop_core::notice::Notice;
+
     use super::*;
+
+    fn test() -> Message {
+        Message::one(Notice::test("db-1", backstop_core::time::Timestamp::new(0, 0)), None)
+    }
 
     fn send(script: &str) -> Result<(), Miss> {
         let argv = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
-        let notice = Notice::test("db-1", backstop_core::time::Timestamp::new(0, 0));
-        Command { argv, patience: Duration::from_millis(500) }.send(&notice, None)
+        Command { argv, patience: Duration::from_millis(500) }.send(&test())
     }
 
     #[test]
@@ -66,8 +77,7 @@ mod tests {
             assert!(!miss.permanent && miss.why.contains(part), "{script}: {}", miss.why);
         }
         let none = Command { argv: vec!["/no/such".into()], patience: PATIENCE };
-        let notice = Notice::test("db-1", backstop_core::time::Timestamp::new(0, 0));
-        assert!(none.send(&notice, None).is_err_and(|m| m.why.contains("can't be started")));
+        assert!(none.send(&test()).is_err_and(|m| m.why.contains("can't be started")));
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::io;
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
 
-use backstop_core::notice::Notice;
 use backstop_engine::child;
 use lettre::address::Envelope;
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
@@ -18,10 +17,14 @@ use serde::{Deserialize, Serialize};
 use super::{PATIENCE, Sender};
 use crate::config::{self, Security};
 use crate::deliver::Miss;
+use crate::message::Message as Told;
 use crate::secret::secret;
 
 /// The verb by which this program sends one mail, for itself alone.
 const VERB: &str = "send-mail";
+
+/// So many bytes a mail's text has at most.
+const ROOM: usize = 64 << 10;
 
 /// So many bytes are kept of what the process that sends says.
 const SAID: usize = 16 << 10;
@@ -74,18 +77,19 @@ impl Mail {
 }
 
 impl Sender for Mail {
-    fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
+    fn send(&self, message: &Told) -> Result<(), Miss> {
+        let id = message.id();
         let mut done = self.done.lock().map_err(|_| Miss::again("another mail was cut off"))?;
-        if done.0 != notice.id {
-            *done = (notice.id.clone(), BTreeSet::new());
+        if done.0 != id {
+            *done = (id.clone(), BTreeSet::new());
         }
         let to: Vec<String> = self.config.to.iter().filter(|to| !done.1.contains(*to)).cloned().collect();
         let letter = Letter {
             config: config::Mail { to, ..self.config.clone() },
             password: self.password.clone(),
-            subject: notice.title(),
-            id: notice.id.clone(),
-            text: notice.text(link),
+            subject: message.title(),
+            id,
+            text: message.text(ROOM),
         };
         let input = serde_json::to_vec(&letter).map_err(|e| Miss::never(e.to_string()))?;
         // This very program, also where another was installed in its place.

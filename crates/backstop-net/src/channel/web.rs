@@ -3,17 +3,21 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use backstop_core::notice::{Notice, What};
+use backstop_core::audit::Severity;
 use serde_json::json;
 
-use super::{PATIENCE, Sender};
+use super::{PATIENCE, Sender, each};
 use crate::config;
 use crate::deliver::Miss;
 use crate::http::{Http, judge};
+use crate::message::Message;
 use crate::payload::{self, Key};
 use crate::secret::secret;
 use crate::settings::address;
 use crate::trust::Trust;
+
+/// So many bytes a text of Slack's may have (3,000 in a block), and a message of ntfy's (4,096).
+const ROOM: (usize, usize) = (2_900, 4_000);
 
 /// A POST that is no more than its answer's status.
 pub(crate) struct Post(Http);
@@ -43,13 +47,15 @@ impl Webhook {
 }
 
 impl Sender for Webhook {
-    fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
-        let body = payload::of(notice, link);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let signature = self.key.sign(&notice.id, i64::try_from(now).unwrap_or_default(), &body);
-        let at = now.to_string();
-        let headers = [("webhook-id", &*notice.id), ("webhook-timestamp", &*at), ("webhook-signature", &*signature)];
-        self.post.send(&headers, &body)
+    fn send(&self, message: &Message) -> Result<(), Miss> {
+        each(message, |item| {
+            let (id, body) = (&*item.notice.id, payload::of(item));
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            let signature = self.key.sign(id, i64::try_from(now).unwrap_or_default(), &body);
+            let at = now.to_string();
+            let headers = [("webhook-id", id), ("webhook-timestamp", &*at), ("webhook-signature", &*signature)];
+            self.post.send(&headers, &body)
+        })
     }
 }
 
@@ -70,11 +76,11 @@ impl Slack {
 }
 
 impl Sender for Slack {
-    fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
+    fn send(&self, message: &Message) -> Result<(), Miss> {
         // `plain_text`: no name in it can become a link, a mention or a picture. The notification's line is markup.
-        let text = notice.text(link);
+        let text = message.text(ROOM.0);
         let body = json!({
-            "text": escaped(&notice.title()),
+            "text": escaped(&message.title()),
             "blocks": [{ "type": "section", "text": { "type": "plain_text", "text": text, "emoji": false } }],
             "unfurl_links": false,
             "unfurl_media": false,
@@ -102,16 +108,15 @@ impl Ntfy {
 }
 
 impl Sender for Ntfy {
-    fn send(&self, notice: &Notice, link: Option<&str>) -> Result<(), Miss> {
-        let asked = matches!(notice.what, What::Asked { .. });
+    fn send(&self, message: &Message) -> Result<(), Miss> {
         let mut body = json!({
             "topic": self.topic,
-            "title": notice.title(),
-            "message": notice.text(link),
+            "title": message.title(),
+            "message": message.text(ROOM.1),
             // 4 is high, 3 the default.
-            "priority": if asked { 4 } else { 3 },
+            "priority": if message.asks() || message.severity() <= Severity::Error { 4 } else { 3 },
         });
-        if let Some(link) = link {
+        if let Some(link) = message.link() {
             body["click"] = link.into();
         }
         let headers: Vec<(&str, &str)> = self.bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();

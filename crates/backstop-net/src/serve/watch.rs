@@ -43,7 +43,7 @@ impl Watch {
     }
 
     fn ask<R: Records>(&self, open: &mut dyn FnMut() -> Result<R, String>) {
-        if open().and_then(|mut records| records.notices(None)).is_ok() {
+        if open().and_then(|mut records| records.notices(None, Duration::ZERO)).is_ok() {
             *self.last() = Last { at: (Instant::now(), clock::now()), seen: true };
         }
     }
@@ -69,7 +69,7 @@ impl Watch {
 mod tests {
     use std::sync::Mutex;
 
-    use super::super::tests::{Book, Page, notice};
+    use super::super::teller::tests::{Book, Page, notice};
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(180);

@@ -38,7 +38,8 @@ fn what_people_are_told_comes_from_the_log_and_what_became_of_it_goes_there_once
     let told = engine.notices(Some(&first), LONGEST_WAIT).expect("told");
     assert_eq!((told.notices.len(), told.next.clone()), (2, on(&first, 2)));
     assert_eq!(engine.notices(Some(&on(&first, 1)), LONGEST_WAIT).expect("told").notices, told.notices[1..]);
-    let delivery = |entry: u64, channel: &str| Delivery { attempts: 2, channel: channel.into(), entry, failed: None };
+    let delivery =
+        |entry: u64, channel: &str| Delivery { attempts: 2, channel: channel.into(), entry, failed: None, with: 0 };
     let end = |engine: &mut Engine| begin(engine).entry;
     for (entry, grows) in [(first.entry, 1), (first.entry, 0), (first.entry + 1, 1), (first.entry, 0)] {
         let before = end(&mut engine);

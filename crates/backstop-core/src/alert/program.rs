@@ -1,0 +1,83 @@
+//! A program that was started, as a rule spells it: `rm -r`, `dd of=*`, `git push --force`.
+
+use crate::bytes::Bytes;
+use crate::classes::Pattern;
+use crate::program::Program;
+
+/// Programs that are many: which of them runs is their first argument.
+const MANY: [&[u8]; 3] = [b"busybox", b"toybox", b"coreutils"];
+
+/// A program, and what has to be among its arguments, in whatever order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// As it was written.
+    pub spelling: String,
+    name: Pattern,
+    arguments: Vec<Argument>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Argument {
+    /// `-r`: a letter of a word that begins with one dash.
+    Flag(u8),
+    /// A whole word.
+    Word(Pattern),
+}
+
+impl Call {
+    /// From its spelling: words with blanks between them, each with at most one `*`, at its start or its end.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(spelling: &str) -> Result<Self, String> {
+        let mut words = spelling.split_whitespace();
+        let name = words.next().ok_or("a program without a name")?;
+        if name.contains('/') {
+            return Err(format!("{name:?}: a program's name, not its path"));
+        }
+        let argument = |word: &str| match word.as_bytes() {
+            [b'-', flag] if flag.is_ascii_alphanumeric() => Ok(Argument::Flag(*flag)),
+            _ => Pattern::parse(word).map(Argument::Word),
+        };
+        Ok(Self {
+            spelling: spelling.to_owned(),
+            name: Pattern::parse(name)?,
+            arguments: words.map(argument).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// True where it is this one: by its executable's name, or by the name that it was called by.
+    pub fn is(&self, program: &Program) -> bool {
+        let exe = program.exe.as_ref().map(last);
+        let (called, mut rest) = match program.argv.split_first() {
+            Some((called, rest)) => (Some(last(called)), rest),
+            None => (None, &program.argv[..]),
+        };
+        let mut names: Vec<&[u8]> = exe.into_iter().chain(called).collect();
+        // Called by its own name it says first which of the many it is to be.
+        if let ([first, others @ ..], true) = (rest, called.is_some_and(|called| MANY.contains(&called))) {
+            names.push(last(first));
+            rest = others;
+        }
+        names.iter().any(|name| self.name.matches(name)) && self.arguments.iter().all(|a| a.is_among(rest))
+    }
+}
+
+impl Argument {
+    fn is_among(&self, words: &[Bytes]) -> bool {
+        match self {
+            Self::Word(pattern) => words.iter().any(|word| pattern.matches(word.as_slice())),
+            Self::Flag(flag) => words
+                .iter()
+                // What comes after `--` is no flag.
+                .take_while(|word| word.as_slice() != b"--")
+                .any(|word| matches!(word.as_slice(), [b'-', first, ..] if *first != b'-' && word.as_slice()[1..].contains(flag))),
+        }
+    }
+}
+
+/// The last part of a path. A shell that logs in is called with a dash before its name.
+fn last(path: &Bytes) -> &[u8] {
+    let name = path.as_slice().rsplit(|b| *b == b'/').next().unwrap_or_default();
+    name.strip_prefix(b"-").unwrap_or(name)
+}
