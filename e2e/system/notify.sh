@@ -16,10 +16,12 @@ webhook = { url = "https://localhost:4430/hook", secret_file = "/tmp/keys/hook" 
 [[channel]]
 name = "team"
 events = ["asked", "ended"]
+gather_seconds = 0
 slack = { url_file = "/tmp/keys/slack" }
 [[channel]]
 name = "phone"
 events = ["asked"]
+gather_seconds = 5
 ntfy = { server = "http://localhost:8002", topic = "backstop", token_file = "/tmp/keys/ntfy" }
 [[channel]]
 name = "pager"
@@ -31,6 +33,7 @@ alertmanager = { url = "http://localhost:9093" }
 [[channel]]
 name = "discord"
 events = ["asked", "denied", "policy", "guard"]
+gather_seconds = 1
 discord = { url_file = "/tmp/keys/discord" }
 [[channel]]
 name = "teams"
@@ -188,6 +191,15 @@ echo 302 > /tmp/answer.slack
 expect a-redirect-is-not-followed 1 'team: the server answers 302' notify test team
 rm /tmp/answer.slack
 expect what-comes-after-it-arrives 0 'arrived' notify test team
+# What comes close together is one message where people read it, and goes to programs one by one.
+for n in five six seven; do
+    mkdir /srv/$n && touch /srv/$n/f && chown -R 1000 /srv/$n
+    agent backstop run -c "rm -rf /srv/$n" > /dev/null 2>&1
+done
+seven=$(newest agent)
+expect the-phone-rings-once-for-several 0 'approval needed: .* \(and [123] more\)' wait_for 20 /tmp/told/ntfy 'and [123] more\)'
+expect with-all-of-them 0 "$seven" wait_for 20 /tmp/told/ntfy "$seven"
+expect one-by-one-elsewhere 0 "$seven" wait_for 20 /tmp/told/webhook "$seven"
 # No secret stands in what it says, also where it can't connect.
 printf '[[channel]]\nname = "away"\nslack = { url_file = "/tmp/keys/away" }\n' > /tmp/away.toml
 echo https://localhost:9/services/T0/away > /tmp/keys/away

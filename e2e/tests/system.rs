@@ -42,6 +42,9 @@ fn main() {
         claim("a-daemon-killed-anywhere-loses-nothing", &missing, killed),
         claim("people-decide-at-a-screen", &missing, || plays(include_str!("../system/review.sh"), None).map(drop)),
         claim("people-are-told", &missing, told),
+        claim("what-rules-speak-of-is-told-once-and-silenced-aloud", &missing, || {
+            plays(include_str!("../system/alerts.sh"), None).map(drop)
+        }),
         claim("the-log-is-where-others-look-at-it", &missing, exported),
         claim("one-alone-breaks-the-glass-and-is-reviewed", &missing, glass),
         claim("a-broken-glass-is-reviewed-wherever-it-is-cut-off", &missing, glass_killed),

@@ -35,13 +35,22 @@ pub struct Data<'a> {
     pub link: Option<&'a str>,
     /// How many more, which were the same, it stands for, and since when.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub more: Option<(u64, Timestamp)>,
+    pub more: Option<More>,
     /// The notice.
     pub notice: &'a Notice,
     /// The same in words.
     pub text: String,
     /// In one line.
     pub title: String,
+}
+
+/// What else a notice stands for.
+#[derive(Debug, Serialize)]
+pub struct More {
+    /// How many more.
+    pub count: u64,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// The document as it is sent.
@@ -78,7 +87,7 @@ pub fn of(item: &Item) -> Vec<u8> {
         What::Resumed { .. } => "export.resumed",
         What::Test => "test",
     };
-    let more = (item.more > 0).then_some((item.more, item.since));
+    let more = (item.more > 0).then_some(More { count: item.more, since: item.since });
     let data = Data { link, more, notice, text: notice.text(link), title: item.title() };
     serde_json::to_vec(&Payload { data, timestamp: notice.at, r#type }).unwrap_or_default()
 }
@@ -134,7 +143,7 @@ mod tests {
         let notice = Notice::test("db-1", Timestamp::new(1_800_000_000, 0));
         let item = Item { more: 3, ..Item::one(notice, Some("https://c".to_owned())) };
         let value: serde_json::Value = serde_json::from_slice(&of(&item)).expect("JSON");
-        assert_eq!(value["data"]["more"], serde_json::json!([3, "2027-01-15T08:00:00Z"]));
+        assert_eq!(value["data"]["more"], serde_json::json!({ "count": 3, "since": "2027-01-15T08:00:00Z" }));
         assert_eq!(value["type"], "test");
         assert_eq!(value["data"]["notice"]["id"], "n-test-1800000000");
         assert_eq!(value["data"]["link"], "https://c");

@@ -23,7 +23,7 @@ use lasting::Machine;
 use teller::Teller;
 use watch::Watch;
 
-/// How long is waited for something to tell, at a time.
+/// A connection that was silent for longer is another's by now.
 const WAIT: Duration = Duration::from_secs(20);
 /// The pause after something went wrong with the records: at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));

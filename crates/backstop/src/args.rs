@@ -26,7 +26,7 @@ Start here:
   backstop undo --last 1           take the last one back
 
 Topics: backstop help exit-codes | states | undo | policy | classes | settings | approvals
-        backstop help system | notify | export | freeze | jail | witness";
+        backstop help system | notify | alerts | export | freeze | jail | witness";
 
 /// Rehearses a command on a copy-on-write view of this machine, shows what it would really change,
 /// commits the rehearsed bytes or holds them for a person, and can undo what it committed.
@@ -139,7 +139,7 @@ pub enum Verb {
         #[arg(value_hint = ValueHint::DirPath)]
         dir: PathBuf,
     },
-    /// Explain a command or a topic: exit-codes, states, undo, policy, classes, settings, approvals, system, notify, export, freeze, jail, witness
+    /// Explain a command or a topic: exit-codes, states, undo, policy, classes, settings, approvals, system, notify, alerts, export, freeze, jail, witness
     Help {
         /// A command or a topic
         topic: Option<String>,

@@ -53,7 +53,7 @@ fn help() {
       uninstall    Take Backstop's hook out of the configuration of coding agents (people only)
       completions  Print completions for a shell
       help         Explain a command or a topic: exit-codes, states, undo, policy, classes, settings,
-                   approvals, system, notify, export, freeze, jail, witness
+                   approvals, system, notify, alerts, export, freeze, jail, witness
 
     Options:
       -h, --help     Print help
@@ -65,7 +65,7 @@ fn help() {
       backstop undo --last 1           take the last one back
 
     Topics: backstop help exit-codes | states | undo | policy | classes | settings | approvals
-            backstop help system | notify | export | freeze | jail | witness
+            backstop help system | notify | alerts | export | freeze | jail | witness
     "#);
 }
 
@@ -180,6 +180,6 @@ fn topics_are_printed_and_unknown_ones_refused() {
     exit 2
     --- stderr
     backstop: no help about nonsense
-      next     backstop help, or one of: exit-codes, states, undo, freeze, jail, witness, policy, approvals, classes, system, notify, export, settings
+      next     backstop help, or one of: exit-codes, states, undo, freeze, jail, witness, policy, approvals, classes, system, notify, alerts, export, settings
     "#);
 }

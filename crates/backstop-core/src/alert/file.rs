@@ -16,8 +16,8 @@ const MOST: usize = 256;
 /// The longest text that people are told, in bytes.
 const LONGEST: usize = 200;
 
-/// Nothing is kept back for longer than this, in minutes: a week.
-const LONGEST_AGAIN: u64 = 7 * 24 * 60;
+/// Nothing is kept back for longer than this, in minutes: what is older than a day nobody is told any more.
+const LONGEST_AGAIN: u64 = 12 * 60;
 
 /// Why a file is not gone by.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,7 +105,7 @@ fn rule(raw: RawRule) -> Result<Rule, String> {
         return Err(format!("`says` of {name} is to be one line of at most {LONGEST} plain characters"));
     }
     if *again > LONGEST_AGAIN {
-        return Err(format!("`again_minutes` of {name} is more than a week"));
+        return Err(format!("`again_minutes` of {name} is more than 720, half a day"));
     }
     let when = when(&raw).map_err(|why| format!("{name}: {why}"))?;
     Ok(Rule {

@@ -226,7 +226,7 @@ fn a_rule_that_could_never_be_raised_is_an_error_with_its_line() {
         (one("entries = ['*']"), "at most one *"),
         (one("entries = ['notice.*']"), "nobody is told by one"),
         (one("decisions = ['refuse']"), "unknown variant"),
-        (one("entries = ['run.denied']\nagain_minutes = 10081"), "more than a week"),
+        (one("entries = ['run.denied']\nagain_minutes = 721"), "half a day"),
         (one("entries = ['run.denied']").replace("'y'", "''"), "one line"),
         (one("entries = ['run.denied']").replace("'y'", "\"a\\nb\""), "one line"),
         (one("entries = ['run.denied']").replace("'x'", "'x x'"), "is no name"),

@@ -78,7 +78,7 @@ fn mounts(text: &str) -> Vec<String> {
         };
         let writable = |options: &str| options.split(',').any(|option| option == "rw");
         // Of what is no disk (memory, other machines, views) its own people have to look after the room.
-        let disk = source.starts_with("/dev/") && !source.starts_with("/dev/loop");
+        let disk = source.starts_with("/dev/");
         // A unit sees most of the machine read-only; the file system is not.
         if disk && (writable(super_options) || writable(options)) && known.insert((*device).to_owned()) {
             all.push(plain(place));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use backstop_core::audit::Severity;
 use backstop_core::notice::{Delivery, Mark, Notice, What};
+use backstop_core::size;
 use backstop_core::time::Timestamp;
 use backstop_engine::{Notices, clock};
 
@@ -22,6 +23,8 @@ use crate::silence::{Silence, Silences};
 
 /// So long it is tried to tell what is in no entry, before it is looked whether it lasts.
 const URGENT: Duration = Duration::from_secs(600);
+/// So long is waited for something to tell, at a time: what lasts is looked at in between.
+const POLL: Duration = Duration::from_secs(5);
 /// A cursor is kept when it is so many entries old, though nothing of these was told.
 const STEP: u64 = 1_000;
 
@@ -122,6 +125,8 @@ impl<'a> Teller<'a> {
         };
         if let Err(why) = by_one() {
             self.look(pace);
+            // What waits to go out needs no records.
+            self.send(None, pace);
             self.say(&format!("{why}; again in {} s", pause.as_secs()));
             pace.wait(*pause);
             *pause = (*pause * 2).min(PAUSES.1);
@@ -137,7 +142,12 @@ impl<'a> Teller<'a> {
         lasts.extend(named(silences.iter().filter(|silence| silence.holds(now)).map(silenced)));
         match &self.alerts {
             Some(alerts) => lasts.extend(named(alerts.iter().map(|why| refused(why)))),
-            None => unknown.extend(name(&What::AlertRules { back: false })),
+            None => {
+                unknown.extend(name(&What::AlertRules { back: false }));
+                // Before the log is read on, nobody knows what a silence kept back.
+                let silences = self.lasting.iter().filter(|(_, lasting)| matches!(lasting.what, What::Silenced { .. }));
+                unknown.extend(silences.map(|(name, _)| name.clone()));
+            }
         }
         for (name, condition) in &lasts {
             if !self.lasting.contains_key(name) {
@@ -160,7 +170,11 @@ impl<'a> Teller<'a> {
                 What::Silenced { silence, .. } => self.silenced.get(silence).copied().unwrap_or_default(),
                 _ => 0,
             };
-            let over = if kept == 0 { over } else { format!("{over}; {kept} notices were kept back") };
+            let over = if kept == 0 {
+                over
+            } else {
+                format!("{over}; {} kept back", size::counted(kept, "notice was", "notices were"))
+            };
             let severity = Severity::Notice;
             if self.urgent(Notice::local(&host(), what.clone().over(), severity, &over, since, clock::now()), pace) {
                 self.lasting.remove(&name);
@@ -260,7 +274,7 @@ impl<'a> Teller<'a> {
 
     /// Tells what there is; false where the connection was silent for long.
     fn round(&mut self, records: &mut dyn Records, pace: &mut dyn Pace) -> Result<bool, String> {
-        let wait = self.desk.wait(pace.now()).map_or(WAIT, |left| left.min(WAIT));
+        let wait = self.desk.wait(pace.now()).map_or(POLL, |left| left.min(POLL));
         let Notices { alerts, next, notices, trouble } = records.notices(self.read.as_ref(), wait)?;
         self.alerts = Some(alerts);
         self.trouble(0, trouble.map(|what| format!("a request can't be ended, so nobody hears of its end: {what}")));
@@ -275,6 +289,8 @@ impl<'a> Teller<'a> {
             }
             if let Some(silence) = silences.iter().find(|silence| silence.covers(&notice)) {
                 *self.silenced.entry(silence.id.clone()).or_default() += 1;
+                // Soon: where it is over meanwhile, nobody who is started anew knows of it.
+                self.changed = true;
                 continue;
             }
             let link = self.config.link(&notice);
@@ -294,7 +310,7 @@ impl<'a> Teller<'a> {
         pace: &mut dyn Pace,
     ) -> Result<bool, String> {
         let begin = pace.now();
-        self.send(upto, pace);
+        self.send(Some(upto), pace);
         if pace.now().saturating_sub(begin) > WAIT {
             return Ok(false);
         }
@@ -303,7 +319,7 @@ impl<'a> Teller<'a> {
     }
 
     /// Sends what goes out now. From then on it was told, whatever becomes of saying so.
-    fn send(&mut self, upto: Timestamp, pace: &mut dyn Pace) {
+    fn send(&mut self, upto: Option<Timestamp>, pace: &mut dyn Pace) {
         for message in self.desk.due(pace.now(), upto) {
             let said = self.deliver(message, clock::now(), pace);
             self.unsaid.extend(said);

@@ -10,7 +10,7 @@ use crate::args::Backstop;
 use crate::exit;
 use crate::out::{self, Done};
 
-const TOPICS: [(&str, &str); 13] = [
+const TOPICS: [(&str, &str); 14] = [
     ("exit-codes", include_str!("../topics/exit-codes.txt")),
     ("states", include_str!("../topics/states.txt")),
     ("undo", include_str!("../topics/undo.txt")),
@@ -22,6 +22,7 @@ const TOPICS: [(&str, &str); 13] = [
     ("classes", include_str!("../topics/classes.txt")),
     ("system", include_str!("../topics/system.txt")),
     ("notify", include_str!("../topics/notify.txt")),
+    ("alerts", include_str!("../topics/alerts.txt")),
     ("export", include_str!("../topics/export.txt")),
     // The commented file itself: `backstop help settings > /etc/backstop/settings.toml` begins one.
     ("settings", include_str!("../../../../docs/settings.toml")),

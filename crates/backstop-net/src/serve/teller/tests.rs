@@ -172,7 +172,7 @@ impl Room {
         let of = |line: &str| {
             let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
             let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
-            let more = value["data"]["more"][0].as_u64().unwrap_or_default();
+            let more = value["data"]["more"]["count"].as_u64().unwrap_or_default();
             (text(&value["type"]), text(&value["data"]["notice"]["summary"]), more)
         };
         text.lines().map(of).collect()
@@ -268,20 +268,27 @@ fn what_is_silenced_is_counted_and_every_channel_hears_of_it() {
     assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
     assert_eq!(room.kinds(), ["silence.began", "approval.ended"]);
     assert!(room.heard()[0].1.ends_with("by user account 7: a drill"), "{:?}", room.heard());
+    // Ended while nobody told anything.
+    let kept = room.kept();
     let mut ended = silence(-60);
     ended.until = now;
     keep(vec![ended]);
+    let mut teller = Teller::new(door, &silences, &room.stand, Some(kept), &|_| ());
     teller.look(&mut room.pace);
-    assert_eq!(room.kinds()[2..], ["silence.ended"]);
-    assert_eq!(room.heard()[2].1, "denied is told again; 2 notices were kept back");
+    assert_eq!(room.kinds().len(), 2, "nobody knows yet what it kept back");
+    book.lock().expect("a book").notices.push(notice(3));
+    assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
+    teller.look(&mut room.pace);
+    assert_eq!(room.kinds()[2..], ["approval.ended", "silence.ended"]);
+    assert_eq!(room.heard()[3].1, "denied is told again; 2 notices were kept back");
     // What nobody can read silences nothing, and neither does what is not there yet.
     std::fs::write(&silences, "{").expect("written");
-    book.lock().expect("a book").notices.push(denied(3));
-    assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
-    keep(vec![silence(600)]);
     book.lock().expect("a book").notices.push(denied(4));
     assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
-    assert_eq!(room.kinds()[3..], ["run.denied", "run.denied"]);
+    keep(vec![silence(600)]);
+    book.lock().expect("a book").notices.push(denied(5));
+    assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
+    assert_eq!(room.kinds()[4..], ["run.denied", "run.denied"]);
 }
 
 #[test]
