@@ -7,6 +7,7 @@ mode = "system"
 notifier = "backstop-notify"
 END_OF_FILE
 cat > /etc/backstop/notify.toml << 'END_OF_FILE'
+metrics = "127.0.0.1:9464"
 [[channel]]
 name = "program"
 command = { argv = ["/bin/sh", "-c", "cat >> /tmp/program/told; echo >> /tmp/program/told"] }
@@ -75,6 +76,12 @@ expect an-alert-is-told 0 'a run was undone' heard 20 'alert undone'
 expect and-where-only-alerts-are 0 'a run was undone' heard 20 'alert undone' /tmp/program/grave
 expect and-nothing-else-there 1 '' grep -v 'alert undone' /tmp/program/grave
 expect the-everyday-is-not 0 '^3$' count '"title":"[^"]*alert (deletes-trees|would-touch)'
+
+# In figures.
+figures() { curl -s http://127.0.0.1:9464/metrics; }
+expect alerts-are-counted 0 'backstop_alerts_total\{channel="program",rule="deletes-trees"\} 6' figures
+expect and-what-became-of-them 0 'backstop_notices_total\{channel="program",type="alert",outcome="counted"\} 6' figures
+expect the-guard-is-up 0 '^backstop_guard_up 1' figures
 
 # Rules that can't be used.
 cp /etc/backstop/alerts.toml /tmp/alerts.toml

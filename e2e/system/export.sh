@@ -17,6 +17,7 @@ chmod 600 /tmp/keys/*
 chown 991 /tmp/keys/{es,datadog,splunk,otlp,os,hook,client.key}
 chmod 644 /tmp/keys/*.pem
 cat > /etc/backstop/export.toml << 'END_OF_FILE'
+metrics = "127.0.0.1:9465"
 [[sink]]
 name = "es"
 elasticsearch = { url = "https://localhost:9200", api_key_file = "/tmp/keys/es", tls = { ca_file = "/tmp/keys/ca.pem" } }
@@ -178,6 +179,21 @@ for sink in $sinks; do
 done
 expect nothing-was-wrong-with-any-of-it 1 '' bash -c 'cat /tmp/sinks/*.wrong'
 expect it-is-well 0 'es +elasticsearch +has all of the log' exporter backstop export --state /tmp/cursors status
+# By Prometheus' own reader of what it scrapes.
+cat > /tmp/figures.py << 'END_OF_FILE'
+import time, urllib.request
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as families
+for _ in range(100):
+    text = urllib.request.urlopen("http://127.0.0.1:9465/metrics").read().decode()
+    samples = {(s.name, s.labels.get("sink")): s.value for family in families(text) for s in family.samples}
+    of = lambda name: sum(value for (n, _), value in samples.items() if n == name)
+    if of("backstop_export_behind_entries") == 0:
+        break
+    time.sleep(0.2)
+log, sent = samples["backstop_log_entries", None], samples["backstop_export_sent_total", "es"]
+print(f"up {of('backstop_export_up'):.0f} behind {of('backstop_export_behind_entries'):.0f} all {0 < log <= sent}")
+END_OF_FILE
+expect figures-say-so 0 '^up 12 behind 0 all True$' /opt/clients/bin/python /tmp/figures.py
 expect a-document-says-so 0 '"at_work": true' exporter backstop export --state /tmp/cursors status --json
 expect the-line-is-in-the-journal 0 "$run" bash -c 'journalctl --directory=/run/log/journal -o json -t backstop BACKSTOP_TYPE=run.committed | jq -r .BACKSTOP_LINE'
 expect rsyslog-has-names-as-they-are 0 'session="a\\"\\\]b\\\\"' grep 'run.requested' /tmp/rsyslog/tls

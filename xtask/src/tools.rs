@@ -79,6 +79,7 @@ const CLIENTS: &[&str] = &[
     "cloudevents==1.12.0",
     "opensearch-py==3.2.0",
     "opentelemetry-proto==1.45.2",
+    "prometheus-client==0.23.1",
     "pygelf==0.4.3",
     "standardwebhooks==1.1.0",
 ];

@@ -108,6 +108,7 @@ const ROOMS: &[Room] = &[
             "clap",
             "hmac",
             "lettre",
+            "prometheus-client",
             "rustix",
             "rustls",
             "rustls-platform-verifier",

@@ -2,12 +2,14 @@
 //! tokens and passwords stand in files of their own, which it names.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use backstop_core::audit::Severity;
 use backstop_core::notice::{Kind, Notice, What};
 use serde::{Deserialize, Serialize};
 
+use crate::metrics;
 use crate::settings::{self, address, is_here};
 
 /// More channels nobody looks after.
@@ -29,6 +31,8 @@ pub struct Config {
     pub guard_minutes: u64,
     /// Who elsewhere is told that the guard lives.
     pub heartbeat: Option<HeartbeatConfig>,
+    /// Where figures are given.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// An address that raises an alarm by itself where nothing comes: a dead man's switch.
@@ -199,6 +203,7 @@ pub struct Command {
 struct Raw {
     link: Option<String>,
     heartbeat: Option<HeartbeatConfig>,
+    metrics: Option<SocketAddr>,
     /// Three: more than a restart takes.
     #[serde(default = "three")]
     guard_minutes: u64,
@@ -252,8 +257,9 @@ impl Config {
         if raw.disk_percent > 90 {
             return Err("line 1: `disk_percent` is 0 to 90".to_owned());
         }
-        let Raw { link, heartbeat, guard_minutes, disk_percent, .. } = raw;
-        Ok(Self { link, channels, disk_percent, guard_minutes, heartbeat })
+        let Raw { link, heartbeat, metrics, guard_minutes, disk_percent, .. } = raw;
+        metrics.map_or(Ok(()), metrics::address).map_err(|why| format!("line 1: {why}"))?;
+        Ok(Self { link, channels, disk_percent, guard_minutes, heartbeat, metrics })
     }
 
     /// Where a notice's request can be looked at.
@@ -439,6 +445,8 @@ mod tests {
             (one("webhook = { url = 'https://h', secret = 'k' }"), "unknown field `secret`"),
             (format!("heartbeat = {{ url_file = '/k', minutes = 0 }}\n{MAIL}"), "1 to 1440"),
             (format!("guard_minutes = 61\n{MAIL}"), "1 to 60"),
+            (format!("metrics = '0.0.0.0:9464'\n{MAIL}"), "this machine alone"),
+            (format!("metrics = 'here'\n{MAIL}"), "line 1: "),
             (format!("disk_percent = 91\n{MAIL}"), "0 to 90"),
             (one("gather_seconds = 3601\nslack = { url_file = '/k' }"), "0 to 3600"),
             (one("gather_seconds = 5\npagerduty = { key_file = '/k' }"), "one by one"),

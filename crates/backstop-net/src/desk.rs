@@ -60,17 +60,17 @@ impl Desk {
         self.waiting.is_empty()
     }
 
-    /// Takes a notice; counts it where it is the same as what was told lately.
-    pub fn take(&mut self, item: Item) {
+    /// Takes a notice; counts it where it is the same as what was told lately, and says so.
+    pub fn take(&mut self, item: Item) -> bool {
         let Some((same, minutes)) = item.notice.same() else {
             self.waiting.push(item);
-            return;
+            return false;
         };
         let (same, at) = (same.to_owned(), item.notice.at);
         if let Some(window) = self.windows.get_mut(&same).filter(|window| at.seconds_since(window.until) < 0) {
             let (more, since) = window.held.as_ref().map_or((0, item.since), |held| (held.more + 1, held.since));
             window.held = Some(Item { more: more + item.more, since, ..item });
-            return;
+            return true;
         }
         // What was counted before its while was over goes out before what begins another.
         let before = self.windows.insert(same, Window { held: None, minutes, until: later(at, minutes) });
@@ -81,6 +81,7 @@ impl Desk {
             let Some(window) = first.and_then(|same| self.windows.remove(&same)) else { break };
             self.waiting.extend(window.held);
         }
+        false
     }
 
     /// What goes out now. `clock` only goes on; the log was read up to the moment `upto`: after an outage what came hours ago

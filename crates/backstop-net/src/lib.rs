@@ -10,6 +10,7 @@ pub mod export;
 pub mod heartbeat;
 pub mod http;
 pub mod message;
+pub mod metrics;
 pub mod payload;
 pub mod place;
 pub mod secret;

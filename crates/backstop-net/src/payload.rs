@@ -56,7 +56,14 @@ pub struct More {
 /// The document as it is sent.
 pub fn of(item: &Item) -> Vec<u8> {
     let (notice, link) = (&item.notice, item.link.as_deref());
-    let r#type = match notice.what {
+    let more = (item.more > 0).then_some(More { count: item.more, since: item.since });
+    let data = Data { link, more, notice, text: notice.text(link), title: item.title() };
+    serde_json::to_vec(&Payload { data, timestamp: notice.at, r#type: kind(&notice.what) }).unwrap_or_default()
+}
+
+/// Which kind of document tells of it.
+pub const fn kind(what: &What) -> &'static str {
+    match what {
         What::Asked { .. } => "approval.asked",
         What::Decided { .. } => "approval.decided",
         What::BrokeGlass { .. } => "approval.broke-glass",
@@ -86,10 +93,7 @@ pub fn of(item: &Item) -> Vec<u8> {
         What::Stalled { .. } => "export.stalled",
         What::Resumed { .. } => "export.resumed",
         What::Test => "test",
-    };
-    let more = (item.more > 0).then_some(More { count: item.more, since: item.since });
-    let data = Data { link, more, notice, text: notice.text(link), title: item.title() };
-    serde_json::to_vec(&Payload { data, timestamp: notice.at, r#type }).unwrap_or_default()
+    }
 }
 
 /// A key for signing what is sent.

@@ -2,6 +2,7 @@
 //! of the others. What was told is never told again because that could not be put on record.
 
 mod disk;
+mod figures;
 mod lasting;
 mod teller;
 mod watch;
@@ -18,7 +19,9 @@ use crate::channel::Channel;
 use crate::config::Config;
 use crate::deliver::Pace;
 use crate::heartbeat::Heartbeat;
+use crate::metrics::Metrics;
 use crate::place::{Cursors, Told};
+use figures::Figures;
 use lasting::Machine;
 use teller::Teller;
 use watch::Watch;
@@ -56,18 +59,19 @@ impl Records for Box<dyn Doors> {
 pub fn serve(
     config: &Config,
     channels: &[Channel],
-    heartbeat: Option<&Heartbeat>,
+    (heartbeat, metrics): (Option<&Heartbeat>, Option<&Metrics>),
     (cursors, silences): (&Cursors, &Path),
     say: &(dyn Fn(&str) + Sync),
 ) -> io::Result<()> {
     let machine = Machine::new(Watch::new(Duration::from_secs(config.guard_minutes * 60)), config.disk_percent);
+    let figures = Figures::default();
     let mut tellers = Vec::new();
     for channel in channels {
         let name = &channel.config.name;
         let told = cursors
             .read::<Told>(name)
             .map_err(|e| io::Error::new(e.kind(), format!("how far {name} was told can't be read: {e}")))?;
-        tellers.push(Teller::new((config, channel, cursors), silences, &machine, told, say));
+        tellers.push(Teller::new((config, channel, cursors), silences, (&machine, &figures), told, say));
     }
     thread::scope(|scope| {
         for mut teller in tellers {
@@ -80,6 +84,10 @@ pub fn serve(
         }
         scope.spawn(|| machine.guard.go_on(&mut reach));
         scope.spawn(|| machine.look_at_disks());
+        if let Some(metrics) = metrics {
+            let (figures, machine) = (&figures, &machine);
+            scope.spawn(move || metrics.go_on(&|| figures.page(machine.guard.answers(), &machine.now())));
+        }
         if let Some(sign) = heartbeat {
             let guard = &machine.guard;
             scope.spawn(move || sign.go_on(&|| guard.answers(), say));

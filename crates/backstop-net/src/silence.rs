@@ -96,7 +96,6 @@ impl Silence {
 
     /// True where people are not told of this by reason of it.
     pub fn covers(&self, notice: &Notice) -> bool {
-        let begun = notice.at.seconds_since(self.made_at) >= 0 && notice.at.seconds_since(self.until) < 0;
         let may = notice.what.kind().is_some_and(|kind| MAY.contains(&kind)) && notice.severity > Severity::Alert;
         let by_rule = match &notice.what {
             What::Alert { rule, .. } => {
@@ -104,12 +103,12 @@ impl Silence {
             }
             _ => false,
         };
-        begun && may && (by_rule || notice.what.kind().is_some_and(|kind| self.kinds.contains(&kind)))
+        self.holds(notice.at) && may && (by_rule || notice.what.kind().is_some_and(|kind| self.kinds.contains(&kind)))
     }
 
     /// True at a moment at which it holds.
     pub fn holds(&self, now: Timestamp) -> bool {
-        now.seconds_since(self.made_at) >= 0 && now.seconds_since(self.until) < 0
+        self.made_at <= now && now < self.until
     }
 
     /// What it keeps back, in words.

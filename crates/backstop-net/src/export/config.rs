@@ -2,10 +2,12 @@
 //! passwords stand in files of their own, which it names.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::metrics;
 use crate::settings::{self, address, is_here};
 use crate::trust::Tls;
 
@@ -15,6 +17,8 @@ const MOST: usize = 16;
 /// What the file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// Where figures are given.
+    pub metrics: Option<SocketAddr>,
     /// The sinks.
     pub sinks: Vec<Sink>,
 }
@@ -247,6 +251,7 @@ fn stream() -> String {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
+    metrics: Option<SocketAddr>,
     #[serde(default)]
     sink: Vec<toml::Spanned<RawSink>>,
 }
@@ -280,7 +285,8 @@ impl Config {
         if sinks.is_empty() {
             return Err("line 1: there is no [[sink]], so the log would go nowhere".to_owned());
         }
-        Ok(Self { sinks })
+        raw.metrics.map_or(Ok(()), metrics::address).map_err(|why| format!("line 1: {why}"))?;
+        Ok(Self { metrics: raw.metrics, sinks })
     }
 }
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::config::{self, Config};
 use super::cursor::{Cursor, Failing};
 use super::serve::Log;
+use crate::metrics::Page;
 use crate::place;
 
 /// How they stand.
@@ -130,6 +131,39 @@ impl Status {
     /// Whether all is well: an exporter is at work, the log can be read, and each sink takes what comes.
     pub fn is_well(&self) -> bool {
         self.at_work && self.trouble.is_none() && self.sinks.iter().all(|one| one.failing.is_none())
+    }
+
+    /// In figures.
+    pub fn page(&self) -> Page {
+        let mut page = Page::default();
+        let figure = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let end = self.end.map(|end| (Vec::new(), figure(end)));
+        page.gauge("backstop_log_entries", "Entries of the audit log; none where it can't be read", end);
+        let rows = |of: fn(&One) -> Option<u64>| {
+            let labels = |one: &One| vec![("sink", one.name.clone()), ("kind", one.kind.to_owned())];
+            self.sinks.iter().filter_map(move |one| Some((labels(one), of(one)?))).collect::<Vec<_>>()
+        };
+        for (name, help, of) in [
+            (
+                "backstop_export_up",
+                "Whether the sink takes what comes",
+                (|o| Some(u64::from(o.failing.is_none()))) as fn(&One) -> _,
+            ),
+            ("backstop_export_behind_entries", "Entries that the sink does not have", |o| o.behind),
+            ("backstop_export_behind_seconds", "For how long the oldest of them has been there", |o| {
+                o.oldest_s.map_or(o.behind.filter(|n| *n == 0), |seconds| u64::try_from(seconds).ok())
+            }),
+        ] {
+            page.gauge(name, help, rows(of).into_iter().map(|(labels, n)| (labels, figure(n))));
+        }
+        for (name, help, of) in [
+            ("backstop_export_sent", "Entries that the sink took", (|o| Some(o.sent)) as fn(&One) -> _),
+            ("backstop_export_skipped", "Entries that the sink refused for good", |o| Some(o.skipped)),
+            ("backstop_export_known", "Entries that the sink had before", |o| Some(o.known)),
+        ] {
+            page.counter(name, help, rows(of));
+        }
+        page
     }
 
     /// As a document.

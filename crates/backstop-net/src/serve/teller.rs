@@ -11,6 +11,7 @@ use backstop_core::size;
 use backstop_core::time::Timestamp;
 use backstop_engine::{Notices, clock};
 
+use super::figures::{Fate, Figures};
 use super::lasting::{Condition, Machine, Now, away, name, named, refused, silenced};
 use super::{PAUSES, Records, WAIT, host};
 use crate::channel::Channel;
@@ -45,6 +46,7 @@ pub(super) struct Teller<'a> {
     cursors: &'a Cursors,
     silences: &'a Path,
     machine: &'a dyn Lasts,
+    figures: &'a Figures,
     say: &'a (dyn Fn(&str) + Sync),
     /// From where on nothing was read; none before it is known.
     read: Option<Mark>,
@@ -71,7 +73,7 @@ impl<'a> Teller<'a> {
     pub fn new(
         (config, channel, cursors): (&'a Config, &'a Channel, &'a Cursors),
         silences: &'a Path,
-        machine: &'a dyn Lasts,
+        (machine, figures): (&'a dyn Lasts, &'a Figures),
         told: Option<Told>,
         say: &'a (dyn Fn(&str) + Sync),
     ) -> Self {
@@ -87,6 +89,7 @@ impl<'a> Teller<'a> {
             cursors,
             silences,
             machine,
+            figures,
             say,
             read: next.clone(),
             told,
@@ -224,7 +227,7 @@ impl<'a> Teller<'a> {
         let id = notice.id.clone();
         let message = Message::one(notice, None);
         let (attempts, failed) = deliver(
-            &mut || self.channel.send(&message),
+            &mut || self.send_one(&message),
             pace,
             &mut |miss, wait| self.say(&format!("{id}, again in {} s: {}", wait.as_secs(), miss.why)),
             URGENT,
@@ -284,21 +287,27 @@ impl<'a> Teller<'a> {
         for notice in notices {
             upto = notice.at;
             self.read = Some(Mark { entry: notice.entry + 1, ..next.clone() });
+            let name = &self.channel.config.name;
             if !self.channel.config.wants(&notice) {
                 continue;
             }
+            self.figures.heard(name, &notice);
             if let Some(silence) = silences.iter().find(|silence| silence.covers(&notice)) {
                 *self.silenced.entry(silence.id.clone()).or_default() += 1;
                 // Soon: where it is over meanwhile, nobody who is started anew knows of it.
                 self.changed = true;
+                self.figures.note(name, &notice, Fate::Silenced);
                 continue;
             }
             let link = self.config.link(&notice);
-            self.desk.take(Item::one(notice, link));
+            if self.desk.take(Item::one(notice.clone(), link)) {
+                self.figures.note(name, &notice, Fate::Counted);
+            }
             if !self.send_and_settle(records, upto, pace)? {
                 return Ok(false);
             }
         }
+        self.figures.read(&self.channel.config.name, next.entry);
         self.read = Some(next);
         self.send_and_settle(records, upto, pace)
     }
@@ -328,12 +337,20 @@ impl<'a> Teller<'a> {
         self.mark();
     }
 
+    fn send_one(&self, message: &Message) -> Result<(), Miss> {
+        let sent = self.channel.send(message);
+        self.figures.tried(&self.channel.config.name, sent.is_err());
+        sent
+    }
+
     fn deliver(&self, message: Message, now: Timestamp, pace: &mut dyn Pace) -> Vec<Delivery> {
         let said = |item: &Item, (attempts, failed): Outcome| {
             if let Some(why) = &failed {
                 self.say(&format!("given up after {attempts} attempts, {}: {why}", item.notice.id));
             }
             let channel = self.channel.config.name.clone();
+            let fate = if failed.is_none() { Fate::Delivered } else { Fate::Failed };
+            self.figures.note(&channel, &item.notice, fate);
             Delivery { attempts, channel, entry: item.notice.entry, failed, with: item.more }
         };
         let (late, items): (Vec<Item>, Vec<Item>) =
@@ -343,7 +360,7 @@ impl<'a> Teller<'a> {
         let longest = items.iter().filter_map(|item| wanted(&item.notice, now)).max();
         if let Some((message, longest)) = Message::of(items).zip(longest) {
             let id = message.id();
-            let mut send = || self.channel.send(&message);
+            let mut send = || self.send_one(&message);
             let mut told = |miss: &Miss, wait: Duration| {
                 self.say(&format!("{id} did not arrive, again in {} s: {}", wait.as_secs(), miss.why));
             };

@@ -87,8 +87,9 @@ fn tells(script: &str, refuses: u32, takes: bool) -> (Vec<String>, Book, Vec<u64
     let cursors = Cursors::open(&dir.path().join("state")).expect("cursors");
     let book = Mutex::new(Book { notices: (0..3).map(notice).collect(), refuses, takes, ..Book::default() });
     let begin = Some(Mark { entry: 0, log: "l".to_owned() });
-    let (stand, silences) = (Stand::default(), dir.path().join(FILE));
-    let mut teller = Teller::new((&config, &channel, &cursors), &silences, &stand, begin.map(Told::from), &|_| ());
+    let (stand, figures, silences) = (Stand::default(), Figures::default(), dir.path().join(FILE));
+    let mut teller =
+        Teller::new((&config, &channel, &cursors), &silences, (&stand, &figures), begin.map(Told::from), &|_| ());
     let (mut pace, mut pause) = (Still::default(), PAUSES.0);
     for _ in 0..40 {
         let mut open = || {
@@ -142,6 +143,7 @@ struct Room {
     channel: Channel,
     cursors: Cursors,
     stand: Stand,
+    figures: Figures,
     pace: Still,
 }
 
@@ -155,7 +157,15 @@ impl Room {
         let config = config::Config::parse(&text).expect("settings");
         let channel = Channel::new(config.channels[0].clone()).expect("a channel");
         let cursors = Cursors::open(&dir.path().join("state")).expect("cursors");
-        Self { dir, config, channel, cursors, stand: Stand::default(), pace: Still::default() }
+        Self {
+            dir,
+            config,
+            channel,
+            cursors,
+            stand: Stand::default(),
+            figures: Figures::default(),
+            pace: Still::default(),
+        }
     }
 
     fn silences(&self) -> std::path::PathBuf {
@@ -195,7 +205,7 @@ fn that_the_guard_is_away_for_long_is_told_once_and_so_is_its_return() {
     let lasts = |now: Now| *room.stand.0.lock().expect("a machine") = now;
     lasts(Now { lasts: named([away(since)]), ..Now::default() });
     let door = (&room.config, &room.channel, &room.cursors);
-    let mut teller = Teller::new(door, &silences, &room.stand, Some(Told::from(mark(1))), &|_| ());
+    let mut teller = Teller::new(door, &silences, (&room.stand, &room.figures), Some(Told::from(mark(1))), &|_| ());
     teller.look(&mut room.pace);
     teller.look(&mut room.pace);
     assert_eq!(room.kinds(), ["guard.away"], "once");
@@ -204,7 +214,7 @@ fn that_the_guard_is_away_for_long_is_told_once_and_so_is_its_return() {
     assert_eq!(kept.lasting.values().map(|l| (l.since, l.warned)).collect::<Vec<_>>(), [(since, true)]);
     let unknown = name(&What::Away { back: false }).into_iter().collect();
     lasts(Now { unknown, ..Now::default() });
-    let mut teller = Teller::new(door, &silences, &room.stand, Some(kept), &|_| ());
+    let mut teller = Teller::new(door, &silences, (&room.stand, &room.figures), Some(kept), &|_| ());
     teller.look(&mut room.pace);
     assert_eq!(room.kinds(), ["guard.away"]);
     lasts(Now::default());
@@ -216,7 +226,7 @@ fn that_the_guard_is_away_for_long_is_told_once_and_so_is_its_return() {
     // As it was kept by an earlier version.
     let old = serde_json::json!({ "away": "1970-01-01T00:00:07Z", "next": mark(1), "version": 1 });
     let old: Told = serde_json::from_value(old).expect("read");
-    Teller::new(door, &silences, &room.stand, Some(old), &|_| ()).look(&mut room.pace);
+    Teller::new(door, &silences, (&room.stand, &room.figures), Some(old), &|_| ()).look(&mut room.pace);
     assert_eq!(room.kinds()[2..], ["guard.back"]);
 }
 
@@ -237,7 +247,7 @@ fn what_is_the_same_is_told_once_and_counted_whatever_is_started_anew() {
     let mut told = Some(Told::from(mark(0)));
     for upto in [2, 4] {
         book.lock().expect("a book").notices = all[..upto].to_vec();
-        let mut teller = Teller::new(door, &silences, &room.stand, told.take(), &|_| ());
+        let mut teller = Teller::new(door, &silences, (&room.stand, &room.figures), told.take(), &|_| ());
         assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
         told = Some(room.kept());
     }
@@ -262,7 +272,7 @@ fn what_is_silenced_is_counted_and_every_channel_hears_of_it() {
     room.channel.config.events = Config::parse(config).expect("settings").channels.remove(0).events;
     let book = Mutex::new(Book { notices: vec![denied(0), notice(1), denied(2)], takes: true, ..Book::default() });
     let door = (&room.config, &room.channel, &room.cursors);
-    let mut teller = Teller::new(door, &silences, &room.stand, Some(Told::from(mark(0))), &|_| ());
+    let mut teller = Teller::new(door, &silences, (&room.stand, &room.figures), Some(Told::from(mark(0))), &|_| ());
     keep(vec![silence(-60)]);
     teller.look(&mut room.pace);
     assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
@@ -273,7 +283,7 @@ fn what_is_silenced_is_counted_and_every_channel_hears_of_it() {
     let mut ended = silence(-60);
     ended.until = now;
     keep(vec![ended]);
-    let mut teller = Teller::new(door, &silences, &room.stand, Some(kept), &|_| ());
+    let mut teller = Teller::new(door, &silences, (&room.stand, &room.figures), Some(kept), &|_| ());
     teller.look(&mut room.pace);
     assert_eq!(room.kinds().len(), 2, "nobody knows yet what it kept back");
     book.lock().expect("a book").notices.push(notice(3));
@@ -298,13 +308,13 @@ fn rules_that_cant_be_used_are_told_until_they_can() {
     let door = (&room.config, &room.channel, &room.cursors);
     let why = "/etc/backstop/alerts.toml, line 3: no\u{1b}[2J".to_owned();
     let book = Mutex::new(Book { notices: vec![notice(0)], alerts: Some(why), takes: true, ..Book::default() });
-    let mut teller = Teller::new(door, &silences, &room.stand, Some(Told::from(mark(0))), &|_| ());
+    let mut teller = Teller::new(door, &silences, (&room.stand, &room.figures), Some(Told::from(mark(0))), &|_| ());
     assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
     teller.look(&mut room.pace);
     assert_eq!(room.kinds(), ["approval.ended", "alert-rules.refused"]);
     assert_eq!(room.heard()[1].1, "Backstop's own hold instead: /etc/backstop/alerts.toml, line 3: no?[2J");
     // Who is started anew says nothing before it has heard.
-    let mut teller = Teller::new(door, &silences, &room.stand, Some(room.kept()), &|_| ());
+    let mut teller = Teller::new(door, &silences, (&room.stand, &room.figures), Some(room.kept()), &|_| ());
     teller.look(&mut room.pace);
     assert_eq!(room.kinds().len(), 2);
     let mut page = book.lock().expect("a book");
