@@ -43,7 +43,7 @@ here() { agent bash -c 'cd /home/agent/ws && "$@"' bash "$@"; }
 
 daemon_up
 agent mkdir /home/agent/ws
-expect the-rules-hold 0 'alerts: 12 rules' notify check
+expect the-rules-hold 0 'alerts: 13 rules' notify check
 expect the-rules-are-listed 0 'alert +undone +a run was undone' notify rules
 notifier_up
 heard 10 next /tmp/cursors/program.json > /dev/null
@@ -59,15 +59,16 @@ run=$(newest agent)
 expect a-dangerous-program-is-told 0 "a program that deletes whole directories ran \(rm -r, $run\)" heard 20 'alert deletes-trees'
 expect in-our-words-alone 1 '' grep call_me $told
 for n in 1 2 3 4; do here backstop run --session s1 -c "mkdir d$n && find d$n -delete" > /tmp/again 2>&1; done
-expect another-session-is-another 0 '' here backstop run --session s2 -c 'mkdir e && python3 -c "import os; os.execvp(\"rm\", [\"x\", \"-r\", \"e\"])"'
+here backstop run --session s2 -c 'mkdir e && rm -r e' > /tmp/again 2>&1
+expect called-otherwise-it-runs 0 '' here backstop run --session s3 -c 'mkdir e && python3 -c "import os; os.execvp(\"chmod\", [\"x\", \"-R\", \"700\", \"e\"])"'
 run=$(newest agent)
-expect whatever-it-is-called 0 "\(rm -r, $run\)" heard 20 "\(rm -r, $run\)"
-expect what-is-the-same-is-told-once 0 '^2$' count '"title":"[^"]*alert deletes-trees'
+expect whatever-it-is-called 0 "\(chmod -R, $run\)" heard 20 "\(chmod -R, $run\)"
+expect what-is-the-same-is-told-once-whatever-the-session 0 '^2$' count '"title":"[^"]*alert deletes-trees'
 expect it-is-on-record 0 'people were told of entry [0-9]+ by program' backstop log
 
 # By what it would do, whatever does it.
-shop orders.sqlite3
-expect it-waits-for-two 75 '' here backstop run --session s4 -c 'python3 -c "import os; os.remove(\"/srv/shop/orders.sqlite3\")"'
+here backstop run -c 'echo x > orders.sqlite3' > /tmp/made 2>&1
+expect it-waits 75 '' here backstop run --session s4 -c 'python3 -c "import os; os.remove(\"orders.sqlite3\")"'
 expect an-effect-is-told 0 'a run would change what is protected \(database, r-' heard 20 'alert would-touch-protected'
 # What is allowed and everyday is not.
 here backstop run --session s5 -c 'echo a > a; cp a b; rm a; chmod 600 b' > /tmp/everyday 2>&1
@@ -105,7 +106,7 @@ silence=$(cut -d' ' -f1 /tmp/said)
 expect a-silence-is-told 0 'alert deletes-trees is not told until .*: a drill' heard 40 "SILENCED by $silence"
 expect but-not-where-only-alerts-are 1 '' grep SILENCED /tmp/program/grave
 expect it-is-listed 0 "^$silence .*alert deletes-trees.*a drill" notify silence list
-here backstop run --session s6 -c 'mkdir f && rm -rf f' > /tmp/silent 2>&1
+here backstop run --session s6 -c 'touch m; mv m /dev/null' > /tmp/silent 2>&1
 silent=$(newest agent)
 here backstop run --session s6 -c 'echo x > x' > /dev/null 2>&1
 here backstop undo @last > /tmp/undone 2>&1
@@ -115,7 +116,7 @@ notifier_down
 notifier_up
 expect it-is-ended 0 'ended' backstop-notify silence end "$silence"
 expect what-was-kept-back-is-told 0 'alert deletes-trees is told again; 1 notice was kept back' heard 40 "silence $silence is over"
-here backstop run --session s7 -c 'mkdir g && rm -rf g' > /tmp/loud 2>&1
+here backstop run --session s7 -c 'touch m; mv m /dev/null' > /tmp/loud 2>&1
 loud=$(newest agent)
 expect and-it-is-told-again 0 "$loud" heard 20 "alert deletes-trees.*$loud"
 

@@ -55,17 +55,10 @@ enum When {
 pub struct Raised<'r> {
     /// By which rule.
     pub rule: &'r Rule,
-    /// What of the rule it was, in the rule's spelling; empty where that says no more.
+    /// What of the rule it was, in the rule's spelling.
     pub what: String,
-    /// Names what is the same: this rule, for this session, or this user where there is none.
+    /// Names what is the same: this of this rule, for this account. A session is a name that whoever asks makes up.
     pub same: String,
-}
-
-impl Default for Rules {
-    /// Those that Backstop brings.
-    fn default() -> Self {
-        Self::built_in()
-    }
 }
 
 impl Rules {
@@ -103,12 +96,9 @@ impl Rules {
     pub fn raised(&self, entry: &Entry, run: Option<&RunRecord>) -> Option<Raised<'_>> {
         let matching = self.0.iter().filter_map(|rule| Some((rule, rule.what(entry, run)?)));
         let (rule, what) = matching.min_by_key(|(rule, _)| rule.severity)?;
-        let whose = match run.map(|run| (&run.request.session, run.request.asked_by())) {
-            Some((Some(session), user)) => format!("{user} {session}", session = session.quoted()),
-            Some((None, user)) => user.to_string(),
-            None => String::new(),
-        };
-        let same = Digest::of("backstop/alert/1", &[rule.name.as_bytes(), whose.as_bytes()]).hex()[..16].to_owned();
+        let whose = run.map_or_else(String::new, |run| run.request.asked_by().to_string());
+        let parts = [rule.name.as_bytes(), what.as_bytes(), whose.as_bytes()];
+        let same = Digest::of("backstop/alert/1", &parts).hex()[..16].to_owned();
         Some(Raised { rule, what, same })
     }
 }

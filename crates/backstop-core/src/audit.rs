@@ -274,6 +274,9 @@ pub enum Body {
         entry: u64,
         /// Why.
         why: String,
+        /// How many more entries, which were the same, that stands for.
+        #[serde(default, skip_serializing_if = "crate::canon::is_zero")]
+        with: u64,
     },
     /// Who may approve was changed.
     #[serde(rename = "people.changed")]

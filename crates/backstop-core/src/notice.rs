@@ -1,5 +1,5 @@
-//! What people are told, away from the machine, of what waits for their approval: from entries of the audit log and
-//! nothing else. All of it is one line or more of printable ASCII, whoever named the files that it speaks of; and
+//! What people are told, away from the machine: what waits for their approval, and what should wake them; from entries of the
+//! audit log, but for what lasts and is in none. All of it is one line or more of printable ASCII, whoever named the files that it speaks of; and
 //! nothing in it lets anything through.
 
 mod words;
@@ -313,6 +313,14 @@ impl What {
 }
 
 impl What {
+    /// The same in printable ASCII, whoever named a place.
+    fn calm(self) -> Self {
+        match self {
+            Self::Disk { back, place } => Self::Disk { back, place: calm(&place) },
+            other => other,
+        }
+    }
+
     /// What is told when it is over, of what no entry tells.
     #[must_use]
     pub fn over(self) -> Self {
@@ -327,6 +335,25 @@ impl What {
 }
 
 impl Notice {
+    /// The types of entries of which people are always told by what they say themselves.
+    pub const ALWAYS: [&'static str; 15] = [
+        "approval.asked",
+        "approval.claimed",
+        "approval.ended",
+        "approval.voted",
+        "audit.recovered",
+        "export.resumed",
+        "export.stalled",
+        "guard.started",
+        "guard.stopped",
+        "host.frozen",
+        "host.thawed",
+        "jail.banned",
+        "jail.cleared",
+        "people.changed",
+        "run.denied",
+    ];
+
     /// The request that an entry is told of by, where it is told at all.
     pub const fn request(body: &Body) -> Option<Digest> {
         match body {
@@ -425,7 +452,7 @@ impl Notice {
     pub fn raised(entry: &Entry, raised: &Raised<'_>, host: &str) -> Self {
         let Raised { rule, what, same } = raised;
         let run = entry.body.run().map_or_else(String::new, |run| format!(", {run}"));
-        let summary = if what.is_empty() { rule.says.clone() } else { format!("{} ({what}{run})", rule.says) };
+        let summary = format!("{} ({what}{run})", rule.says);
         let what = What::Alert { again: rule.again, rule: rule.name.clone(), same: same.clone() };
         Self::about(entry, rule.severity, what, host, &summary)
     }
@@ -463,6 +490,7 @@ impl Notice {
 
     /// One that no entry tells: what lasts since that moment, or is over.
     pub fn local(host: &str, what: What, severity: Severity, summary: &str, since: Timestamp, now: Timestamp) -> Self {
+        let what = what.calm();
         let (name, over) = Self { what: what.clone(), ..Self::test(host, now) }.matter().unwrap_or_default();
         let id = Digest::of("backstop/notice/2", &[name.as_bytes(), since.to_string().as_bytes(), &[u8::from(over)]]);
         Self {

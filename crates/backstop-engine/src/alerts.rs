@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use backstop_core::alert::Rules;
 use backstop_core::bytes::Bytes;
+use backstop_core::machine::Mode;
 
 use crate::law::{only_roots, read};
+use crate::porch;
 
 /// The administrator's file.
 pub const FILE: &str = "/etc/backstop/alerts.toml";
@@ -16,11 +18,12 @@ pub const FILE: &str = "/etc/backstop/alerts.toml";
 /// A person's own, in his home.
 const OWN: &str = ".config/backstop/alerts.toml";
 
-/// The file that is gone by: the machine's, or that of the home where there is none.
+/// The file that is gone by: the machine's, or in personal mode that of the home where there is none.
 pub fn file(home: Option<&Path>) -> PathBuf {
+    let personal = porch::machine().is_ok_and(|machine| machine.mode == Mode::Personal);
     let machine = Path::new(FILE);
     match home {
-        Some(home) if machine.symlink_metadata().is_err() => home.join(OWN),
+        Some(home) if personal && machine.symlink_metadata().is_err() => home.join(OWN),
         _ => machine.to_owned(),
     }
 }
@@ -80,8 +83,8 @@ mod tests {
     #[test]
     fn a_person_has_rules_where_the_machine_has_none() {
         let own = Path::new("/home/anna/.config/backstop/alerts.toml");
-        let there = Path::new(FILE).exists();
-        assert_eq!(file(Some(Path::new("/home/anna"))), if there { Path::new(FILE) } else { own });
+        let machines = Path::new(FILE).exists() || porch::machine().is_ok_and(|machine| machine.mode == Mode::System);
+        assert_eq!(file(Some(Path::new("/home/anna"))), if machines { Path::new(FILE) } else { own });
         assert_eq!(file(None), Path::new(FILE));
     }
 }

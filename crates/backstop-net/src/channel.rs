@@ -26,7 +26,7 @@ trait Sender: Send + Sync {
     fn send(&self, message: &Message) -> Result<(), Miss>;
 }
 
-/// Of what goes to programs and services, which is never more than one: each of it.
+/// Tells it one by one, as programs and services want it.
 fn each(message: &Message, send: impl Fn(&Item) -> Result<(), Miss>) -> Result<(), Miss> {
     message.items().iter().try_for_each(send)
 }

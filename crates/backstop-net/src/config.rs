@@ -339,7 +339,11 @@ impl Channel {
         let severity = opener.map_or(notice.severity, |(_, severity)| severity);
         let closes = alarms && opener.is_some_and(|(of, _)| kind(of));
         let idle = alarms && notice.matter().is_none() && notice.severity > Severity::Warning;
-        notice.what == What::Test || (severity <= self.least && !idle && (kind(notice.what.kind()) || closes))
+        // Whoever is told anything that can be silenced hears that it is.
+        let silence = matches!(notice.what, What::Silenced { .. }) && self.least > Severity::Alert;
+        notice.what == What::Test
+            || silence
+            || (severity <= self.least && !idle && (kind(notice.what.kind()) || closes))
     }
 }
 
@@ -415,6 +419,11 @@ mod tests {
         let approved = of(What::Approved { by: Vec::new(), broke_glass: None }, Severity::Notice);
         let denied = of(What::Denied, Severity::Warning);
         let changed = of(What::Rules { refused: false }, Severity::Notice);
+        let silenced = |back| of(What::Silenced { back, silence: "s".to_owned() }, Severity::Notice);
+        for (least, hears) in [("debug", true), ("error", true), ("alert", false)] {
+            let channel = channel(&format!("least = '{least}'\nevents = ['asked']"), chat);
+            assert_eq!([false, true].map(|back| channel.wants(&silenced(back))), [hears; 2], "{least}");
+        }
         let all = [&asked, &approved, &denied, &changed];
         for (more, way, wants) in [
             ("", chat, [true, true, false, true]),

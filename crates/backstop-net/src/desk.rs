@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use backstop_core::audit::Severity;
+use backstop_core::notice::What;
 use backstop_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,12 @@ use crate::message::{Item, Message};
 
 /// So many are the most in one message.
 const MOST: usize = 20;
+
+/// So many wait at most, whatever is to be gathered.
+const WAITING: usize = 200;
+
+/// What people are asked waits no longer than this.
+const ASKED: Duration = Duration::from_secs(30);
 
 /// So many kinds of sameness are known at once.
 const WINDOWS: usize = 1_000;
@@ -93,12 +100,10 @@ impl Desk {
         }
         self.last = Some(clock);
         let most = if self.gather.is_zero() { 1 } else { MOST };
-        let mut waiting = std::mem::take(&mut self.waiting).into_iter().peekable();
-        let mut messages = Vec::new();
-        while waiting.peek().is_some() {
-            messages.extend(Message::of(waiting.by_ref().take(most).collect()));
-        }
-        messages
+        // What people are asked expires, and is told by itself.
+        let runs = std::mem::take(&mut self.waiting);
+        let runs = runs.chunk_by(|one, next| is_asked(one) == is_asked(next));
+        runs.flat_map(|run| run.chunks(most)).filter_map(|items| Message::of(items.to_vec())).collect()
     }
 
     /// So long it is until what waits goes out; none where nothing does.
@@ -108,7 +113,8 @@ impl Desk {
         }
         // Nobody is kept waiting for what is grave.
         let grave = self.waiting.iter().any(|item| item.notice.severity <= Severity::Error);
-        let open = self.last.map(|last| last + self.gather).filter(|_| !grave);
+        let gather = if self.waiting.iter().any(is_asked) { self.gather.min(ASKED) } else { self.gather };
+        let open = self.last.map(|last| last + gather).filter(|_| !grave && self.waiting.len() < WAITING);
         Some(open.map_or(Duration::ZERO, |open| open.saturating_sub(clock)))
     }
 
@@ -129,6 +135,10 @@ impl Desk {
     }
 }
 
+fn is_asked(item: &Item) -> bool {
+    matches!(item.notice.what, What::Asked { .. })
+}
+
 fn seconds(minutes: u64) -> i64 {
     i64::try_from(minutes).unwrap_or(i64::MAX).saturating_mul(60)
 }
@@ -139,7 +149,7 @@ fn later(at: Timestamp, minutes: u64) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use backstop_core::notice::{Notice, What};
+    use backstop_core::notice::Notice;
 
     use super::*;
 
@@ -186,6 +196,25 @@ mod tests {
             desk.take(plain(entry, Severity::Notice));
         }
         assert_eq!(due(&mut desk, 90).iter().map(Vec::len).collect::<Vec<_>>(), [20, 20, 5]);
+    }
+
+    #[test]
+    fn what_people_are_asked_waits_no_hour_and_many_wait_for_nothing() {
+        let mut desk = Desk::new(Duration::from_secs(3_600), Windows::new());
+        desk.take(plain(1, Severity::Notice));
+        assert_eq!(due(&mut desk, 0), [[(1, 0)]]);
+        desk.take(plain(2, Severity::Notice));
+        for entry in [3, 4] {
+            let what = What::Asked { needs: String::new() };
+            let asked = plain(entry, Severity::Warning);
+            desk.take(Item { notice: Notice { what, ..asked.notice.clone() }, ..asked });
+        }
+        assert_eq!(desk.wait(Duration::from_secs(1)), Some(Duration::from_secs(29)));
+        assert_eq!(due(&mut desk, 30), [vec![(2, 0)], vec![(3, 0), (4, 0)]], "by themselves");
+        for entry in 0..WAITING as u64 {
+            desk.take(plain(entry, Severity::Notice));
+        }
+        assert_eq!(desk.wait(Duration::from_secs(31)), Some(Duration::ZERO));
     }
 
     #[test]

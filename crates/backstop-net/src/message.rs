@@ -79,9 +79,9 @@ impl Message {
         }
     }
 
-    /// The headline.
+    /// The headline: of the gravest, the first among equals.
     pub fn title(&self) -> String {
-        let first = self.0.first().map_or_else(String::new, Item::title);
+        let first = self.0.iter().min_by_key(|item| item.notice.severity).map_or_else(String::new, Item::title);
         match self.0.len() {
             0 | 1 => first,
             more => format!("{first} (and {} more)", more - 1),
@@ -99,15 +99,15 @@ impl Message {
             match [full, title].into_iter().find(|part| part.len() <= left(&text, rest)) {
                 Some(part) => text.push_str(&part),
                 // Of a single one as much as there is room for.
-                None if n == 0 => text.push_str(&item.text().chars().take(left(&text, rest)).collect::<String>()),
+                None if n == 0 => {
+                    text.push_str(&item.text().chars().take(left(&text, rest).saturating_sub(1)).collect::<String>());
+                    text.push('\n');
+                }
                 None => {
                     text.push_str(&format!("and {} more: backstop log\n", rest + 1));
                     break;
                 }
             }
-        }
-        if !text.ends_with('\n') {
-            text.push('\n');
         }
         text.push_str(LAST);
         text
@@ -170,6 +170,9 @@ mod tests {
         }
         let long = Item { notice: Notice { summary: "y".repeat(9_000), ..item(1, 0).notice }, ..item(1, 0) };
         let text = Message::of(vec![long]).expect("a message").text(500);
-        assert!(text.len() <= 501 && text.ends_with(LAST), "{}", text.len());
+        assert!(text.len() <= 500 && text.ends_with(LAST), "{}", text.len());
+        let grave = Item { notice: Notice { severity: Severity::Error, ..item(7, 0).notice }, ..item(7, 0) };
+        let several = Message::of(vec![item(1, 0), grave]).expect("a message");
+        assert_eq!(several.title(), "[db-1] alert r7: xxxxxxxxxxxxxxxxxxxx (and 1 more)");
     }
 }

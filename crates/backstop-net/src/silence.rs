@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use backstop_core::audit::Severity;
@@ -96,7 +96,10 @@ impl Silence {
 
     /// True where people are not told of this by reason of it.
     pub fn covers(&self, notice: &Notice) -> bool {
-        let may = notice.what.kind().is_some_and(|kind| MAY.contains(&kind)) && notice.severity > Severity::Alert;
+        // What ends something is told to whoever was told that it began.
+        let may = notice.opener().is_none()
+            && notice.what.kind().is_some_and(|kind| MAY.contains(&kind))
+            && notice.severity > Severity::Alert;
         let by_rule = match &notice.what {
             What::Alert { rule, .. } => {
                 self.rules.iter().any(|r| Pattern::parse(r).is_ok_and(|pattern| pattern.matches(rule.as_bytes())))
@@ -134,6 +137,16 @@ pub const fn name(kind: Kind) -> &'static str {
     }
 }
 
+/// Keeps others from writing the file until it is dropped. Whoever may write it can do so.
+///
+/// # Errors
+/// Whoever may not.
+pub fn alone(path: &Path) -> io::Result<File> {
+    let lock = File::options().create(true).append(true).open(path.with_extension("lock"))?;
+    lock.lock()?;
+    Ok(lock)
+}
+
 impl Silences {
     /// Reads the file; none where there is no file.
     ///
@@ -141,7 +154,13 @@ impl Silences {
     /// One that can't be read or understood: then nothing is silenced.
     pub fn load(path: &Path) -> io::Result<Self> {
         match fs::read(path) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+            Ok(bytes) => {
+                let all: Self = serde_json::from_slice(&bytes)?;
+                let known = all.version == 1;
+                known
+                    .then_some(all)
+                    .ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, "it is of another version"))
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Self { version: 1, ..Self::default() }),
             Err(e) => Err(e),
         }
@@ -153,7 +172,9 @@ impl Silences {
     /// Where that fails: then the old one holds.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let new = path.with_extension("json.new");
-        let mut file = File::options().write(true).create(true).truncate(true).mode(0o644).open(&new)?;
+        let mut file = File::create(&new)?;
+        // Whatever the caller's mask: the notifier has to read it.
+        file.set_permissions(fs::Permissions::from_mode(0o644))?;
         file.write_all(&serde_json::to_vec_pretty(self)?)?;
         file.write_all(b"\n")?;
         file.sync_all()?;
@@ -220,6 +241,7 @@ mod tests {
             (What::Stopped, Severity::Warning, 0, [false, true]),
             (What::Away { back: false }, Severity::Alert, 0, [false, false]),
             (What::Thawed, Severity::Notice, 0, [false, false]),
+            (What::Started, Severity::Notice, 0, [false, false]),
             (What::Asked { needs: String::new() }, Severity::Warning, 0, [false, false]),
         ] {
             let notice = of(what.clone(), severity, seconds);
@@ -265,7 +287,10 @@ mod tests {
             all.add(Silence { id: format!("s{n}"), ..later.clone() }).expect("added");
         }
         assert!(all.add(Silence { id: "more".to_owned(), ..later }).is_err());
-        fs::write(&path, b"{").expect("written");
-        assert!(Silences::load(&path).is_err());
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o644);
+        for text in ["{", "{\"silences\":[],\"version\":2}"] {
+            fs::write(&path, text).expect("written");
+            assert!(Silences::load(&path).is_err(), "{text}");
+        }
     }
 }

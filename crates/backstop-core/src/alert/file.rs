@@ -8,6 +8,7 @@ use super::{Rule, When};
 use crate::approval::is_name;
 use crate::audit::{Body, Severity};
 use crate::classes::Pattern;
+use crate::notice::Notice;
 use crate::policy::Decision;
 
 /// More rules nobody looks after.
@@ -125,9 +126,21 @@ fn when(raw: &RawRule) -> Result<When, String> {
     match (!entries.is_empty(), !programs.is_empty(), effect) {
         (true, false, false) => {
             let types = patterns(entries)?;
-            let told = |pattern: &Pattern| Body::NAMES.iter().any(|name| pattern.matches(name.as_bytes()));
-            if let Some((_, unknown)) = types.iter().zip(entries).find(|(pattern, _)| !told(pattern)) {
-                return Err(format!("no entry is of the type {unknown:?}"));
+            let of = |pattern: &Pattern| {
+                Body::NAMES.into_iter().filter(|name| pattern.matches(name.as_bytes())).collect::<Vec<_>>()
+            };
+            for (pattern, spelling) in types.iter().zip(entries) {
+                let all = of(pattern);
+                if all.is_empty() {
+                    return Err(format!("no entry is of the type {spelling:?}"));
+                }
+                if all.iter().all(|name| Notice::ALWAYS.contains(name)) {
+                    return Err(format!("{spelling:?} has a notice of its own, and is told by that"));
+                }
+                let of_run = |name: &&str| name.starts_with("run.") || name.starts_with("exec.");
+                if !(raw.users.is_empty() && raw.agents.is_empty()) && !all.iter().any(of_run) {
+                    return Err(format!("{spelling:?} is of no run, so of no user and no agent"));
+                }
             }
             // They would be told of what they are told, for ever.
             if types.iter().any(|pattern| pattern.matches(b"notice.delivered") || pattern.matches(b"notice.failed")) {

@@ -5,7 +5,12 @@ use crate::classes::Pattern;
 use crate::program::Program;
 
 /// Programs that are many: which of them runs is their first argument.
-const MANY: [&[u8]; 3] = [b"busybox", b"toybox", b"coreutils"];
+const MANY: [&[u8]; 4] = [b"busybox", b"toybox", b"coreutils", b"lvm"];
+
+/// Programs that run another, which is a text: their first argument that is no flag. Whatever that was called, the kernel says
+/// that these run.
+const INTERPRETERS: [&[u8]; 12] =
+    [b"sh", b"bash", b"dash", b"zsh", b"ksh", b"perl", b"ruby", b"node", b"nodejs", b"php", b"deno", b"bun"];
 
 /// A program, and what has to be among its arguments, in whatever order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,24 +51,42 @@ impl Call {
         })
     }
 
-    /// True where it is this one: by its executable's name, or by the name that it was called by.
+    /// True where it is this one: by its executable's name, or by the name that it was called by. Of what is cut off nobody
+    /// knows what flags there were.
     pub fn is(&self, program: &Program) -> bool {
         let exe = program.exe.as_ref().map(last);
-        let (called, mut rest) = match program.argv.split_first() {
+        let (called, rest) = match program.argv.split_first() {
             Some((called, rest)) => (Some(last(called)), rest),
             None => (None, &program.argv[..]),
         };
-        let mut names: Vec<&[u8]> = exe.into_iter().chain(called).collect();
-        // Called by its own name it says first which of the many it is to be.
-        if let ([first, others @ ..], true) = (rest, called.is_some_and(|called| MANY.contains(&called))) {
-            names.push(last(first));
-            rest = others;
-        }
-        names.iter().any(|name| self.name.matches(name)) && self.arguments.iter().all(|a| a.is_among(rest))
+        let names: Vec<&[u8]> = exe.into_iter().chain(called).collect();
+        let cut = program.cut > 0;
+        let is = |names: &[&[u8]], rest: &[Bytes]| {
+            names.iter().any(|name| self.name.matches(name))
+                && self.arguments.iter().all(|a| a.is_among(rest) || (cut && a.may_be_anywhere()))
+        };
+        // Which of the many it is, or which text is run, is its first argument that is no flag.
+        let another = rest.iter().position(|word| !word.as_slice().starts_with(b"-")).filter(|at| {
+            let command = rest[..*at].iter().any(|flag| flag.as_slice() == b"-c");
+            !command && names.iter().any(|name| runs_another(name))
+        });
+        is(&names, rest) || another.is_some_and(|at| is(&[last(&rest[at])], &rest[at + 1..]))
     }
 }
 
+fn runs_another(name: &[u8]) -> bool {
+    MANY.contains(&name) || INTERPRETERS.contains(&name) || name.starts_with(b"python")
+}
+
 impl Argument {
+    /// True for what people write behind all else as well: a flag, `of=FILE`. What a program is to do comes first.
+    const fn may_be_anywhere(&self) -> bool {
+        match self {
+            Self::Flag(_) => true,
+            Self::Word(pattern) => pattern.is_option(),
+        }
+    }
+
     fn is_among(&self, words: &[Bytes]) -> bool {
         match self {
             Self::Word(pattern) => words.iter().any(|word| pattern.matches(word.as_slice())),

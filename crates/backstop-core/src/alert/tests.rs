@@ -93,7 +93,7 @@ fn of(rules: &Rules, entry: &Entry, run: Option<&RunRecord>) -> Option<(String, 
 
 #[test]
 fn dangerous_programs_are_known_however_they_are_called() {
-    let rules = Rules::default();
+    let rules = Rules::built_in();
     for (exe, argv, rule) in [
         ("/usr/bin/rm", "rm -rf /srv", Some("deletes-trees")),
         ("/usr/bin/rm", "rm -fr /srv", Some("deletes-trees")),
@@ -116,6 +116,17 @@ fn dangerous_programs_are_known_however_they_are_called() {
         ("/usr/bin/git", "git push origin +main", Some("rewrites-history")),
         ("/usr/bin/git", "git push --force-with-lease=x", Some("rewrites-history")),
         ("", "shred x", Some("destroys-content")),
+        ("/usr/bin/rm", "rm --r x", Some("deletes-trees")),
+        ("/usr/bin/node", "/usr/bin/node /usr/bin/rimraf x", Some("deletes-trees")),
+        ("/usr/bin/python3.11", "python3 -E /usr/bin/aws s3 rb --force s3://x", Some("destroys-infrastructure")),
+        ("/usr/bin/dash", "/bin/sh /usr/sbin/ufw disable", Some("stops-guards")),
+        ("/usr/bin/git", "git push origin :main", Some("rewrites-history")),
+        ("/usr/bin/coreutils", "coreutils --coreutils-prog=rm rm -r x", Some("deletes-trees")),
+        ("/usr/sbin/lvm", "lvm lvremove x", Some("overwrites-devices")),
+        ("/usr/bin/systemctl", "systemctl stop auditd.service", Some("stops-guards")),
+        ("/usr/bin/systemctl", "systemctl --user stop x", None),
+        ("/usr/bin/python3.11", "python3 -c import", None),
+        ("/usr/bin/bash", "bash -c rm", None),
         ("/usr/bin/rm", "rm x", None),
         ("/usr/bin/rm", "rm -- -r", None),
         ("/usr/bin/rm", "rm -f x-r", None),
@@ -124,6 +135,8 @@ fn dangerous_programs_are_known_however_they_are_called() {
         ("/usr/bin/find", "find . -name delete", None),
         ("/usr/bin/echo", "echo rm -rf /", None),
         ("/usr/bin/terraform", "terraform plan", None),
+        ("/usr/bin/sfdisk", "sfdisk -l", None),
+        ("/usr/bin/kubectl", "kubectl get pods", None),
         ("/usr/bin/chmod", "chmod 644 x", None),
         ("", "", None),
     ] {
@@ -133,8 +146,25 @@ fn dangerous_programs_are_known_however_they_are_called() {
 }
 
 #[test]
+fn what_is_cut_off_hides_no_flag() {
+    let rules = Rules::built_in();
+    let cut = |argv: &[&str]| {
+        let mut entry = ran("", argv);
+        if let Body::ExecRan { program, .. } = &mut entry.body {
+            program.cut = 9;
+        }
+        of(&rules, &entry, None).map(|(rule, _)| rule)
+    };
+    assert_eq!(cut(&["rm", "a", "b"]).as_deref(), Some("deletes-trees"));
+    assert_eq!(cut(&["dd", "if=a"]).as_deref(), Some("destroys-content"));
+    assert_eq!(cut(&["git", "push", "origin"]).as_deref(), Some("rewrites-history"));
+    assert_eq!(cut(&["git", "commit", "-m"]), None, "what is no flag has to be there");
+    assert_eq!(cut(&["cp", "a"]), None);
+}
+
+#[test]
 fn what_would_happen_raises_it_whatever_program_does_it() {
-    let rules = Rules::default();
+    let rules = Rules::built_in();
     let with = |class: &str, files: u64| {
         let mut record = record(run());
         let kind = LostKind { class: class.to_owned(), why: String::new() };
@@ -149,6 +179,8 @@ fn what_would_happen_raises_it_whatever_program_does_it() {
         (Decision::Ask, "credentials", 0, Some(("would-touch-protected", "credentials"))),
         (Decision::Allow, "database", 5_000, None),
         (Decision::Ask, "cache", 999, None),
+        // Two people are asked, and told by that.
+        (Decision::TwoPerson, "database", 5_000, None),
         (Decision::Ask, "cache", 1_000, Some(("would-delete-many", "ask"))),
     ] {
         let said = of(&rules, &judged(decision, "x"), Some(&with(class, files)));
@@ -190,8 +222,8 @@ fn an_administrator_adds_replaces_and_turns_off() {
 }
 
 #[test]
-fn what_is_the_same_is_so_by_rule_and_session() {
-    let rules = Rules::default();
+fn what_is_the_same_is_so_by_rule_pattern_and_account_whatever_a_session_is_called() {
+    let rules = Rules::built_in();
     let same = |argv: &[&str], session: Option<&str>, uid: u32| {
         let mut record = record(run());
         record.request.session = session.map(Into::into);
@@ -199,11 +231,12 @@ fn what_is_the_same_is_so_by_rule_and_session() {
         rules.raised(&ran("", argv), Some(&record)).expect("raised").same
     };
     let first = same(&["rm", "-r", "a"], Some("s"), 1);
-    assert_eq!(first, same(&["find", "-delete"], Some("s"), 1));
+    assert_eq!(first, same(&["rm", "-rf", "b"], Some("t"), 1));
+    assert_eq!(first, same(&["rm", "-r", "a"], None, 1));
     for other in [
-        same(&["rm", "-r", "a"], Some("t"), 1),
         same(&["rm", "-r", "a"], Some("s"), 2),
-        same(&["rm", "-r", "a"], None, 1),
+        // What is graver must not be hidden by what is not.
+        same(&["find", "-delete"], Some("s"), 1),
         same(&["dd", "of=a"], Some("s"), 1),
     ] {
         assert_ne!(first, other);
@@ -223,14 +256,16 @@ fn a_rule_that_could_never_be_raised_is_an_error_with_its_line() {
         (one("programs = ['']"), "without a name"),
         (one("programs = ['rm a*b']"), "at most one *"),
         (one("entries = ['run.dennied']"), "no entry is of the type"),
+        (one("entries = ['run.denied', 'approval.*']"), "a notice of its own"),
+        (one("entries = ['vault.pruned']\nusers = [7]"), "of no run"),
         (one("entries = ['*']"), "at most one *"),
         (one("entries = ['notice.*']"), "nobody is told by one"),
         (one("decisions = ['refuse']"), "unknown variant"),
-        (one("entries = ['run.denied']\nagain_minutes = 721"), "half a day"),
-        (one("entries = ['run.denied']").replace("'y'", "''"), "one line"),
-        (one("entries = ['run.denied']").replace("'y'", "\"a\\nb\""), "one line"),
-        (one("entries = ['run.denied']").replace("'x'", "'x x'"), "is no name"),
-        (one("entries = ['run.denied']").repeat(2), "line 8: there is a rule x already"),
+        (one("entries = ['run.held']\nagain_minutes = 721"), "half a day"),
+        (one("entries = ['run.held']").replace("'y'", "''"), "one line"),
+        (one("entries = ['run.held']").replace("'y'", "\"a\\nb\""), "one line"),
+        (one("entries = ['run.held']").replace("'x'", "'x x'"), "is no name"),
+        (one("entries = ['run.held']").repeat(2), "line 8: there is a rule x already"),
     ] {
         let said = Rules::parse(&text).expect_err(&text).to_string();
         assert!(said.starts_with("line ") && said.contains(part), "{text}: {said}");
@@ -239,11 +274,11 @@ fn a_rule_that_could_never_be_raised_is_an_error_with_its_line() {
 }
 
 #[test]
-fn only_what_has_no_words_of_its_own_is_told_by_rules_and_no_rule_of_ours_speaks_of_the_everyday() {
-    let rules = Rules::default();
+fn no_rule_of_ours_speaks_of_the_everyday() {
+    let rules = Rules::built_in();
     for body in one_of_each() {
         let told = rules.raised(&entry(body.clone()), None).is_some();
-        let may = matches!(body, Body::ExecRan { .. } | Body::RunJudged { .. });
+        let may = matches!(body, Body::ExecRan { .. } | Body::ExecUnlisted { .. } | Body::RunJudged { .. });
         assert!(may || !told, "{}", body.name());
     }
 }

@@ -139,7 +139,8 @@ pub(crate) fn one_of_each() -> Vec<Body> {
         },
         Body::NoticeDelivered { attempts: 2, channel: "team".to_owned(), entry: 5, with: 0 },
         Body::NoticeDelivered { attempts: 1, channel: "team".to_owned(), entry: 5, with: 7 },
-        Body::NoticeFailed { attempts: 9, channel: "team".to_owned(), entry: 5, why: "no route".to_owned() },
+        Body::NoticeFailed { attempts: 9, channel: "team".to_owned(), entry: 5, why: "no route".to_owned(), with: 0 },
+        Body::NoticeFailed { attempts: 9, channel: "team".to_owned(), entry: 5, why: "no route".to_owned(), with: 7 },
         Body::PolicyLoaded {
             digest: digest(),
             rules: 23,

@@ -64,12 +64,11 @@ impl Body {
             }
             Self::NoticeDelivered { attempts, channel, entry, with } => {
                 let tries = if *attempts == 1 { String::new() } else { format!(", at the {attempts}. attempt") };
-                let with = if *with == 0 { String::new() } else { format!(" and {with} more like it") };
-                format!("people were told of entry {entry}{with} by {}{tries}", quoted(channel))
+                format!("people were told of entry {entry}{} by {}{tries}", more(*with), quoted(channel))
             }
-            Self::NoticeFailed { attempts, channel, entry, why } => {
-                let (channel, why) = (quoted(channel), quoted(why));
-                format!("people could not be told of entry {entry} by {channel} ({attempts} attempts): {why}")
+            Self::NoticeFailed { attempts, channel, entry, why, with } => {
+                let (channel, why, with) = (quoted(channel), quoted(why), more(*with));
+                format!("people could not be told of entry {entry}{with} by {channel} ({attempts} attempts): {why}")
             }
             Self::ExportResumed { entry, sink } => format!("{} takes the log again, entry {entry} first", quoted(sink)),
             Self::ExportSkipped { entries, sink, why } => {
@@ -138,6 +137,10 @@ impl Body {
             }
         }
     }
+}
+
+fn more(with: u64) -> String {
+    if with == 0 { String::new() } else { format!(" and {with} more like it") }
 }
 
 impl Settled {

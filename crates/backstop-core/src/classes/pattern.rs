@@ -34,6 +34,14 @@ impl Pattern {
         Ok(Self::new(text))
     }
 
+    /// True for what begins with a dash, or ends with a `=` and anything: an option of a command line.
+    pub const fn is_option(&self) -> bool {
+        match self {
+            Self::Exact(text) | Self::Suffix(text) => matches!(text.as_slice(), [b'-', ..]),
+            Self::Prefix(text) => matches!(text.as_slice(), [b'-', ..] | [.., b'=']),
+        }
+    }
+
     /// True where `name` is meant.
     pub fn matches(&self, name: &[u8]) -> bool {
         match self {

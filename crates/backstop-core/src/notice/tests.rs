@@ -271,3 +271,15 @@ fn nothing_in_it_is_more_than_a_line_of_plain_text() {
         assert!(!Delivery { attempts: 1, channel: "x".into(), entry: 0, failed: why, with: 0 }.is_sound());
     }
 }
+
+#[test]
+fn what_is_always_told_is_told_and_nothing_else_but_rules_of_the_machine() {
+    for body in crate::audit::tests::one_of_each() {
+        let told = Notice::of(&entry(7, body.clone()), None, "db-1").is_some();
+        let name = body.name();
+        assert!(name.starts_with("policy.") || told == Notice::ALWAYS.contains(&name), "{name}");
+    }
+    for name in Notice::ALWAYS {
+        assert!(Body::NAMES.contains(&name), "{name}");
+    }
+}

@@ -11,7 +11,6 @@ use backstop_core::audit::{Body, Entry};
 use backstop_core::bytes::Bytes;
 use backstop_core::digest::Digest;
 use backstop_core::id::RunId;
-use backstop_core::machine::Mode;
 use backstop_core::notice::{Delivery, Mark, Notice};
 use backstop_core::run::RunRecord;
 use backstop_core::time::Timestamp;
@@ -24,7 +23,6 @@ use crate::audit::{Entries, entries, signed_end};
 use crate::clock;
 use crate::failure::{Failure, FailureKind};
 use crate::host;
-use crate::porch;
 use crate::store::Versioned;
 
 /// Within so many seconds after an entry its run's record says the same.
@@ -53,7 +51,7 @@ const CHANNELS: usize = 16;
 const SILENT: i64 = 7 * 86_400;
 
 /// So many entries of a channel are known one by one.
-const AFTER: usize = 256;
+const AFTER: usize = 1_024;
 
 /// What there is to tell.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -176,7 +174,9 @@ impl Engine {
             };
             let notice = Notice::of(&entry, question.as_ref(), &host).or_else(|| {
                 let run = entry.body.run();
-                if let Some(id) = run.filter(|id| last.as_ref().is_none_or(|(known, _)| known != id)) {
+                // What a run is about is in its record by the time of its judgement, and not before.
+                let again = matches!(entry.body, Body::RunJudged { .. });
+                if let Some(id) = run.filter(|id| again || last.as_ref().is_none_or(|(known, _)| known != id)) {
                     last = Some((id, self.known(id).ok()));
                 }
                 let record = last.as_ref().filter(|(id, _)| Some(*id) == run).and_then(|(_, record)| record.as_ref());
@@ -196,8 +196,7 @@ impl Engine {
 
     /// The rules for alerts, and why the file of them can't be used. Behind the daemon whoever asks has none of his own.
     fn alert_rules(&self) -> (Rules, Option<String>) {
-        let personal = porch::machine().is_ok_and(|machine| machine.mode == Mode::Personal);
-        let home = self.settings.home.as_ref().filter(|_| personal && self.settings.viewer.is_none());
+        let home = self.settings.home.as_ref().filter(|_| self.settings.viewer.is_none());
         alerts::rules(&alerts::file(home.map(Bytes::as_path)))
     }
 
@@ -267,7 +266,7 @@ impl Engine {
         self.store.write_own(TOLD, &told)?;
         Ok(self.records.write(&[match failed {
             None => Body::NoticeDelivered { attempts, channel, entry, with },
-            Some(why) => Body::NoticeFailed { attempts, channel, entry, why },
+            Some(why) => Body::NoticeFailed { attempts, channel, entry, why, with },
         }])?)
     }
 

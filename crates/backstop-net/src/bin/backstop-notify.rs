@@ -170,7 +170,13 @@ fn run(args: &Args) -> Result<ExitCode, Trouble> {
 fn silence_by(verb: &SilenceVerb, path: &Path) -> Result<ExitCode, Trouble> {
     let own = "by whoever may write the notifier's settings: sudo backstop-notify silence …";
     let failed = |e: std::io::Error| (format!("{}: {e}", path.display()), own, PASSING);
-    let mut all = Silences::load(path).map_err(failed)?;
+    // One writes at a time.
+    let _one = match verb {
+        SilenceVerb::List => None,
+        _ => Some(silence::alone(path).map_err(failed)?),
+    };
+    let mend = "take the file away, or mend it: then nothing is silenced";
+    let mut all = Silences::load(path).map_err(|e| (format!("{}: {e}", path.display()), mend, PASSING))?;
     let now = clock::now();
     match verb {
         SilenceVerb::List => {

@@ -45,7 +45,7 @@ impl Sender for Pagerduty {
 
 fn event(item: &Item, key: &str) -> Value {
     let (notice, link) = (&item.notice, item.link.as_deref());
-    let (matter, over) = notice.matter().unwrap_or_else(|| (notice.id.clone(), false));
+    let (matter, over) = notice.matter().unwrap_or_else(|| (once(notice), false));
     let mut event = json!({
         "routing_key": key,
         "event_action": if over { "resolve" } else { "trigger" },
@@ -110,7 +110,7 @@ fn alert(item: &Item, now: Timestamp) -> Value {
         Some((matter, true)) => (matter, from(notice.at, -AHEAD - 1), from(notice.at, -AHEAD)),
         Some((matter, false)) => (matter, notice.at, until.unwrap_or_else(|| from(notice.at, GOES_ON))),
         // From now on, or it would be over when it comes late.
-        None => (notice.id.clone(), notice.at, from(now.max(notice.at), MOMENT)),
+        None => (once(notice), notice.at, from(now.max(notice.at), MOMENT)),
     };
     let name = matter.split(' ').next().unwrap_or_default();
     let (name, rule) = match &notice.what {
@@ -135,6 +135,14 @@ fn alert(item: &Item, now: Timestamp) -> Value {
         alert["generatorURL"] = json!(link);
     }
     alert
+}
+
+/// What a moment is called: an alert as whatever is the same, so that one alarm stands for all of it.
+fn once(notice: &Notice) -> String {
+    match &notice.what {
+        What::Alert { rule, same, .. } => format!("alert {rule} {same}"),
+        _ => notice.id.clone(),
+    }
 }
 
 fn source(notice: &Notice) -> &str {
@@ -245,6 +253,9 @@ mod tests {
             (&alarm["labels"]["alertname"], &alarm["labels"]["rule"]),
             (&json!("Backstop_alert"), &json!("deletes-trees"))
         );
+        let again = Item { notice: Notice { id: "n-other".to_owned(), ..raised.notice.clone() }, ..raised.clone() };
+        assert_eq!(alert(&again, again.notice.at)["labels"], alarm["labels"], "one alarm for what is the same");
+        assert_eq!(event(&again, "k")["dedup_key"], event(&raised, "k")["dedup_key"]);
         assert!(alarm["annotations"]["summary"].as_str().is_some_and(|s| s.ends_with("(and 4 more like it)")));
         // A moment is an alarm of its own.
         let once = event(&of(&notice(What::Denied), "https://c"), "k");

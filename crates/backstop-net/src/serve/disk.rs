@@ -41,17 +41,23 @@ impl Disks {
         if least == 0 {
             return BTreeMap::new();
         }
-        let mounts = mounts(&fs::read_to_string(MOUNTS).unwrap_or_default());
-        let rooms = mounts.into_iter().filter_map(|place| room(&place).map(|room| (place, room)));
-        self.take(rooms, least.into())
+        // What can't be looked at is as it was.
+        let Ok(text) = fs::read(MOUNTS) else { return self.low.clone() };
+        let mounts = mounts(&String::from_utf8_lossy(&text));
+        self.take(
+            mounts.into_iter().map(|place| (room(&place), place)).map(|(room, place)| (place, room)),
+            least.into(),
+        )
     }
 
-    fn take(&mut self, rooms: impl IntoIterator<Item = (String, Room)>, least: u64) -> BTreeMap<String, u64> {
+    fn take(&mut self, rooms: impl IntoIterator<Item = (String, Option<Room>)>, least: u64) -> BTreeMap<String, u64> {
         let old = std::mem::take(&mut self.low);
         for (place, room) in rooms {
-            let least = if old.contains_key(&place) { least + MORE } else { least };
-            if room.percent() < least {
-                self.low.insert(place, room.percent());
+            let was = old.get(&place).copied();
+            let least = if was.is_some() { least + MORE } else { least };
+            let percent = room.map_or(was, |room| Some(room.percent()));
+            if let Some(percent) = percent.filter(|percent| *percent < least) {
+                self.low.insert(place, percent);
             }
         }
         self.low.clone()
@@ -73,12 +79,12 @@ fn mounts(text: &str) -> Vec<String> {
         let (Some(before), Some(after)) = (line.split(" - ").next(), line.split(" - ").nth(1)) else { continue };
         let before: Vec<&str> = before.split(' ').collect();
         let after: Vec<&str> = after.split(' ').collect();
-        let ([_, _, device, _, place, options, ..], [_, source, super_options]) = (&before[..], &after[..]) else {
+        let ([_, _, device, _, place, options, ..], [kind, source, super_options]) = (&before[..], &after[..]) else {
             continue;
         };
         let writable = |options: &str| options.split(',').any(|option| option == "rw");
         // Of what is no disk (memory, other machines, views) its own people have to look after the room.
-        let disk = source.starts_with("/dev/");
+        let disk = source.starts_with("/dev/") || *kind == "zfs";
         // A unit sees most of the machine read-only; the file system is not.
         if disk && (writable(super_options) || writable(options)) && known.insert((*device).to_owned()) {
             all.push(plain(place));
@@ -108,16 +114,21 @@ mod tests {
                     26 22 7:3 / /snap/x ro - squashfs /dev/loop3 ro\n\
                     27 22 11:0 / /cdrom ro - iso9660 /dev/sr0 ro\n\
                     28 22 0:44 / /mnt rw - nfs4 server:/x rw\n\
+                    29 22 0:50 / /tank rw - zfs tank rw\n\
                     nonsense\n";
-        assert_eq!(mounts(text), ["/", "/srv/my data"]);
+        assert_eq!(mounts(text), ["/", "/srv/my data", "/tank"]);
     }
 
     #[test]
     fn it_is_over_when_there_is_clearly_room_again() {
         let mut disks = Disks::default();
-        let mut look = |free: u64| disks.take([("/".to_owned(), Room { free, all: 1_000 })], 5).get("/").copied();
-        let seen: Vec<_> = [60, 50, 49, 55, 69, 70, 60, 0].map(&mut look).into();
-        assert_eq!(seen, [None, None, Some(4), Some(5), Some(6), None, None, Some(0)]);
+        let mut look = |free: Option<u64>| {
+            disks.take([("/".to_owned(), free.map(|free| Room { free, all: 1_000 }))], 5).get("/").copied()
+        };
+        let free = [Some(60), Some(50), Some(49), Some(55), None, Some(69), Some(70), None, Some(60), Some(0)];
+        let seen: Vec<_> = free.map(&mut look).into();
+        let low = [None, None, Some(4), Some(5), Some(5), Some(6), None, None, None, Some(0)];
+        assert_eq!(seen, low, "what can't be looked at is as it was");
         assert_eq!(Room { free: 0, all: 0 }.percent(), 100, "what has no room at all is not full");
     }
 

@@ -1,7 +1,7 @@
 //! What lasts and is in no entry of the log: that the guard does not answer, that a disk is nearly full, that rules for alerts
 //! can't be used, that something is silenced. Each is told when it begins and when it is over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -36,38 +36,42 @@ pub(super) struct Condition {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Now {
     pub lasts: BTreeMap<String, Condition>,
-    /// Of what is called so it is not known.
-    pub unknown: BTreeSet<String>,
+    /// Whether the guard answers is not known.
+    pub guard_unknown: bool,
+    /// How full disks are is not known.
+    pub disks_unknown: bool,
 }
 
 /// What is looked at for all channels together.
 pub(super) struct Machine {
     /// Whether the guard answers.
     pub guard: Watch,
-    disks: Mutex<(Disks, BTreeMap<String, u64>)>,
+    /// Which are nearly full; none before they were looked at.
+    disks: Mutex<Option<BTreeMap<String, u64>>>,
     least: u8,
 }
 
 impl Machine {
     pub fn new(guard: Watch, least: u8) -> Self {
-        let mut disks = Disks::default();
-        let low = disks.look(least);
-        Self { guard, disks: Mutex::new((disks, low)), least }
+        Self { guard, disks: Mutex::new(None), least }
     }
 
     /// Looks at disks, for as long as the process lives.
     pub fn look_at_disks(&self) {
+        let mut disks = Disks::default();
         loop {
+            // A file system that hangs keeps this thread, and nobody else.
+            let low = disks.look(self.least);
+            *self.disks.lock().unwrap_or_else(PoisonError::into_inner) = Some(low);
             thread::sleep(EVERY);
-            let mut disks = self.disks.lock().unwrap_or_else(PoisonError::into_inner);
-            disks.1 = disks.0.look(self.least);
         }
     }
 
     /// What lasts.
     pub fn now(&self) -> Now {
-        let low = self.disks.lock().unwrap_or_else(PoisonError::into_inner).1.clone();
-        let disks = low.into_iter().map(|(place, percent)| Condition {
+        let low = self.disks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let disks_unknown = low.is_none();
+        let disks = low.into_iter().flatten().map(|(place, percent)| Condition {
             since: None,
             severity: Severity::Error,
             says: format!("{percent} % of {place} are left; on a full disk no agent's command begins"),
@@ -76,9 +80,8 @@ impl Machine {
         });
         let silent = self.guard.silent();
         // After a start nobody knows yet.
-        let unknown = (silent.is_none() && !self.guard.answers()).then(|| name(&What::Away { back: false }));
-        let lasts = named(silent.map(away).into_iter().chain(disks));
-        Now { lasts, unknown: unknown.into_iter().flatten().collect() }
+        let guard_unknown = silent.is_none() && !self.guard.answers();
+        Now { lasts: named(silent.map(away).into_iter().chain(disks)), guard_unknown, disks_unknown }
     }
 }
 

@@ -1,29 +1,27 @@
 //! Tells people by one channel: takes notices in the order of the log, sends what the desk gives out, keeps how far it is, and
 //! has what became of each put on record.
 
+mod lasts;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::time::Duration;
 
-use backstop_core::audit::Severity;
-use backstop_core::notice::{Delivery, Mark, Notice, What};
-use backstop_core::size;
+use backstop_core::notice::{Delivery, Mark};
 use backstop_core::time::Timestamp;
 use backstop_engine::{Notices, clock};
 
 use super::figures::{Fate, Figures};
-use super::lasting::{Condition, Machine, Now, away, name, named, refused, silenced};
-use super::{PAUSES, Records, WAIT, host};
+use super::lasting::{Condition, Machine, Now, away, named};
+use super::{PAUSES, Records, WAIT};
 use crate::channel::Channel;
 use crate::config::Config;
 use crate::deliver::{Miss, Outcome, Pace, deliver, wanted};
 use crate::desk::Desk;
 use crate::message::{Item, Message};
 use crate::place::{Cursors, Lasting, Told};
-use crate::silence::{Silence, Silences};
+use lasts::Try;
 
-/// So long it is tried to tell what is in no entry, before it is looked whether it lasts.
-const URGENT: Duration = Duration::from_secs(600);
 /// So long is waited for something to tell, at a time: what lasts is looked at in between.
 const POLL: Duration = Duration::from_secs(5);
 /// A cursor is kept when it is so many entries old, though nothing of these was told.
@@ -63,6 +61,10 @@ pub(super) struct Teller<'a> {
     silenced: BTreeMap<String, u64>,
     /// What lasts, of which people were told or it was tried.
     lasting: BTreeMap<String, Lasting>,
+    /// How it goes with telling that, where it is not told yet.
+    tries: BTreeMap<String, Try>,
+    /// Up to which moment the log was read; none before that is known.
+    upto: Option<Timestamp>,
     /// Why the rules for alerts can't be used, where they can't, as it was heard last; none before that.
     alerts: Option<Option<String>>,
     /// What was wrong with the requests, and with the silences, as it was said last.
@@ -99,6 +101,8 @@ impl<'a> Teller<'a> {
             desk: Desk::new(Duration::from_secs(channel.config.gather_seconds), known.windows),
             silenced: known.silenced,
             lasting,
+            tries: BTreeMap::new(),
+            upto: None,
             alerts: None,
             troubles: [None, None],
         }
@@ -136,106 +140,12 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// Tells people what lasts, and what is over. That they were told is kept before they are, and until they know that it is
-    /// over, whatever is started anew meanwhile.
-    pub fn look(&mut self, pace: &mut dyn Pace) {
-        let now = clock::now();
-        let Now { mut lasts, mut unknown } = self.machine.now();
-        let silences = self.silences();
-        lasts.extend(named(silences.iter().filter(|silence| silence.holds(now)).map(silenced)));
-        match &self.alerts {
-            Some(alerts) => lasts.extend(named(alerts.iter().map(|why| refused(why)))),
-            None => {
-                unknown.extend(name(&What::AlertRules { back: false }));
-                // Before the log is read on, nobody knows what a silence kept back.
-                let silences = self.lasting.iter().filter(|(_, lasting)| matches!(lasting.what, What::Silenced { .. }));
-                unknown.extend(silences.map(|(name, _)| name.clone()));
-            }
-        }
-        for (name, condition) in &lasts {
-            if !self.lasting.contains_key(name) {
-                self.lasting.insert(name.clone(), begun(condition, condition.since.unwrap_or(now)));
-                self.note();
-            }
-            let Some(Lasting { since, warned: false, .. }) = self.lasting.get(name) else { continue };
-            let Condition { what, severity, says, .. } = condition.clone();
-            let warned = self.urgent(Notice::local(&host(), what, severity, &says, *since, clock::now()), pace);
-            if let Some(lasting) = self.lasting.get_mut(name).filter(|_| warned) {
-                lasting.warned = true;
-                self.note();
-            }
-        }
-        let ended = |name: &&String| !lasts.contains_key(*name) && !unknown.contains(*name);
-        let over: Vec<String> = self.lasting.keys().filter(ended).cloned().collect();
-        for name in over {
-            let Some(Lasting { over, since, what, .. }) = self.lasting.get(&name).cloned() else { continue };
-            let kept = match &what {
-                What::Silenced { silence, .. } => self.silenced.get(silence).copied().unwrap_or_default(),
-                _ => 0,
-            };
-            let over = if kept == 0 {
-                over
-            } else {
-                format!("{over}; {} kept back", size::counted(kept, "notice was", "notices were"))
-            };
-            let severity = Severity::Notice;
-            if self.urgent(Notice::local(&host(), what.clone().over(), severity, &over, since, clock::now()), pace) {
-                self.lasting.remove(&name);
-                self.note();
-            }
-        }
-        // What was counted for a silence goes with it.
-        let known = |id: &String| silences.iter().any(|silence| silence.id == *id);
-        self.silenced.retain(|id, _| known(id));
-    }
-
-    /// The silences; none where they can't be read, which is said.
-    fn silences(&mut self) -> Vec<Silence> {
-        let (silences, trouble) = match Silences::load(self.silences) {
-            Ok(all) => (all.silences, None),
-            Err(e) => {
-                (Vec::new(), Some(format!("{} can't be used, nothing is silenced: {e}", self.silences.display())))
-            }
-        };
-        self.trouble(1, trouble);
-        silences
-    }
-
     /// Says what is wrong where that is news.
     fn trouble(&mut self, which: usize, what: Option<String>) {
         if what != self.troubles[which] {
             what.iter().for_each(|what| self.say(what));
             self.troubles[which] = what;
         }
-    }
-
-    /// As `keep`, where nothing else fails by it.
-    fn note(&mut self) {
-        if let Some(told) = &mut self.told {
-            told.lasting.clone_from(&self.lasting);
-        }
-        if let Err(why) = self.keep() {
-            self.say(&why);
-        }
-    }
-
-    /// Tells what no entry says. True where nothing of it is left to do.
-    fn urgent(&self, notice: Notice, pace: &mut dyn Pace) -> bool {
-        if !self.channel.config.wants(&notice) {
-            return true;
-        }
-        let id = notice.id.clone();
-        let message = Message::one(notice, None);
-        let (attempts, failed) = deliver(
-            &mut || self.send_one(&message),
-            pace,
-            &mut |miss, wait| self.say(&format!("{id}, again in {} s: {}", wait.as_secs(), miss.why)),
-            URGENT,
-        );
-        if let Some(why) = &failed {
-            self.say(&format!("given up after {attempts} attempts, {id}: {why}"));
-        }
-        failed.is_none()
     }
 
     /// Puts on record what is not yet, and keeps how far it has told.
@@ -277,13 +187,14 @@ impl<'a> Teller<'a> {
 
     /// Tells what there is; false where the connection was silent for long.
     fn round(&mut self, records: &mut dyn Records, pace: &mut dyn Pace) -> Result<bool, String> {
+        let before = clock::now();
         let wait = self.desk.wait(pace.now()).map_or(POLL, |left| left.min(POLL));
         let Notices { alerts, next, notices, trouble } = records.notices(self.read.as_ref(), wait)?;
         self.alerts = Some(alerts);
         self.trouble(0, trouble.map(|what| format!("a request can't be ended, so nobody hears of its end: {what}")));
-        let silences = if notices.is_empty() { Vec::new() } else { self.silences() };
+        let silences = if notices.is_empty() { Vec::new() } else { self.silences().unwrap_or_default() };
         // Where there is nothing new, the log was read up to this moment.
-        let mut upto = clock::now();
+        let mut upto = before;
         for notice in notices {
             upto = notice.at;
             self.read = Some(Mark { entry: notice.entry + 1, ..next.clone() });
@@ -292,7 +203,7 @@ impl<'a> Teller<'a> {
                 continue;
             }
             self.figures.heard(name, &notice);
-            if let Some(silence) = silences.iter().find(|silence| silence.covers(&notice)) {
+            if let Some(silence) = silences.iter().find(|silence| self.keeps_back(silence, &notice)) {
                 *self.silenced.entry(silence.id.clone()).or_default() += 1;
                 // Soon: where it is over meanwhile, nobody who is started anew knows of it.
                 self.changed = true;
@@ -307,6 +218,7 @@ impl<'a> Teller<'a> {
                 return Ok(false);
             }
         }
+        self.upto = Some(upto);
         self.figures.read(&self.channel.config.name, next.entry);
         self.read = Some(next);
         self.send_and_settle(records, upto, pace)

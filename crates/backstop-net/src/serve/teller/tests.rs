@@ -1,10 +1,11 @@
 use std::sync::Mutex;
 
-use backstop_core::notice::Kind;
+use backstop_core::audit::Severity;
+use backstop_core::notice::{Kind, Notice, What};
 
 use super::*;
 use crate::config;
-use crate::silence::FILE;
+use crate::silence::{FILE, Silence, Silences};
 
 /// Records that hang up whenever they are told to, and remember what was put on them.
 #[derive(Default)]
@@ -212,8 +213,7 @@ fn that_the_guard_is_away_for_long_is_told_once_and_so_is_its_return() {
     // Started anew meanwhile: that it is over is told by whoever is there then, and not before anybody knows.
     let kept = room.kept();
     assert_eq!(kept.lasting.values().map(|l| (l.since, l.warned)).collect::<Vec<_>>(), [(since, true)]);
-    let unknown = name(&What::Away { back: false }).into_iter().collect();
-    lasts(Now { unknown, ..Now::default() });
+    lasts(Now { guard_unknown: true, ..Now::default() });
     let mut teller = Teller::new(door, &silences, (&room.stand, &room.figures), Some(kept), &|_| ());
     teller.look(&mut room.pace);
     assert_eq!(room.kinds(), ["guard.away"]);
@@ -270,10 +270,15 @@ fn what_is_silenced_is_counted_and_every_channel_hears_of_it() {
     let denied = |entry: u64| Notice { at: now, what: What::Denied, ..notice(entry) };
     let config = "[[channel]]\nname = 'p'\nevents = ['denied', 'ended']\ncommand = { argv = ['/bin/true'] }";
     room.channel.config.events = Config::parse(config).expect("settings").channels.remove(0).events;
-    let book = Mutex::new(Book { notices: vec![denied(0), notice(1), denied(2)], takes: true, ..Book::default() });
+    let book = Mutex::new(Book { notices: vec![denied(0)], takes: true, ..Book::default() });
     let door = (&room.config, &room.channel, &room.cursors);
     let mut teller = Teller::new(door, &silences, (&room.stand, &room.figures), Some(Told::from(mark(0))), &|_| ());
+    // One that nobody has heard of keeps nothing back.
     keep(vec![silence(-60)]);
+    assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
+    assert_eq!(room.kinds(), ["run.denied"]);
+    std::fs::remove_file(room.dir.path().join("out")).expect("there");
+    book.lock().expect("a book").notices.extend([denied(1), notice(2), denied(3)]);
     teller.look(&mut room.pace);
     assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
     assert_eq!(room.kinds(), ["silence.began", "approval.ended"]);
@@ -286,17 +291,17 @@ fn what_is_silenced_is_counted_and_every_channel_hears_of_it() {
     let mut teller = Teller::new(door, &silences, (&room.stand, &room.figures), Some(kept), &|_| ());
     teller.look(&mut room.pace);
     assert_eq!(room.kinds().len(), 2, "nobody knows yet what it kept back");
-    book.lock().expect("a book").notices.push(notice(3));
+    book.lock().expect("a book").notices.push(notice(4));
     assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
     teller.look(&mut room.pace);
     assert_eq!(room.kinds()[2..], ["approval.ended", "silence.ended"]);
     assert_eq!(room.heard()[3].1, "denied is told again; 2 notices were kept back");
     // What nobody can read silences nothing, and neither does what is not there yet.
     std::fs::write(&silences, "{").expect("written");
-    book.lock().expect("a book").notices.push(denied(4));
+    book.lock().expect("a book").notices.push(denied(5));
     assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
     keep(vec![silence(600)]);
-    book.lock().expect("a book").notices.push(denied(5));
+    book.lock().expect("a book").notices.push(denied(6));
     assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
     assert_eq!(room.kinds()[4..], ["run.denied", "run.denied"]);
 }
@@ -324,4 +329,55 @@ fn rules_that_cant_be_used_are_told_until_they_can() {
     assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
     teller.look(&mut room.pace);
     assert_eq!(room.kinds()[2..], ["approval.ended", "alert-rules.back"]);
+}
+
+#[test]
+fn what_lasts_and_cannot_be_told_keeps_nothing_else_and_is_silenced_like_the_rest() {
+    let mut room = Room::new();
+    // Refuses whatever is of a disk.
+    let script =
+        format!("grep -q disk.low && exit 1; echo $BACKSTOP_NOTICE >> {}", room.dir.path().join("ids").display());
+    let text = format!("[[channel]]\nname = 'p'\ncommand = {{ argv = ['/bin/sh', '-c', '''{script}'''] }}");
+    room.config = Config::parse(&text).expect("settings");
+    room.channel = Channel::new(room.config.channels[0].clone()).expect("a channel");
+    *room.stand.0.lock().expect("a machine") = Now { lasts: named([low_disk()]), ..Now::default() };
+    let silences = room.silences();
+    let book = Mutex::new(Book { notices: vec![notice(0)], takes: true, ..Book::default() });
+    let door = (&room.config, &room.channel, &room.cursors);
+    let mut teller = Teller::new(door, &silences, (&room.stand, &room.figures), Some(Told::from(mark(0))), &|_| ());
+    for _ in 0..3 {
+        teller.look(&mut room.pace);
+    }
+    assert_eq!(room.pace.1, Vec::<u64>::new(), "nobody waits for it");
+    assert_eq!(teller.tries.len(), 1, "it is tried again, later");
+    assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
+    let ids = std::fs::read_to_string(room.dir.path().join("ids")).expect("told");
+    assert_eq!(ids, "n-0\n");
+    // After a day nobody tries any more.
+    room.pace.wait(Duration::from_secs(90_000));
+    teller.look(&mut room.pace);
+    assert!(teller.tries.is_empty() && teller.lasting.values().all(|lasting| lasting.warned));
+    // Where disks are silenced it is not told that one is low.
+    let quiet = Silence::new(([Kind::Disk].into(), Vec::new()), "a drill", 60, 7, clock::now()).expect("a silence");
+    Silences { silences: vec![quiet], version: 1 }.save(&silences).expect("kept");
+    let mut teller = Teller::new(door, &silences, (&room.stand, &room.figures), Some(Told::from(mark(0))), &|_| ());
+    let low = |teller: &Teller<'_>| teller.lasting.values().any(|lasting| matches!(lasting.what, What::Disk { .. }));
+    *room.stand.0.lock().expect("a machine") = Now::default();
+    teller.look(&mut room.pace);
+    *room.stand.0.lock().expect("a machine") = Now { lasts: named([low_disk()]), ..Now::default() };
+    teller.look(&mut room.pace);
+    assert!(!low(&teller), "{:?}", teller.lasting);
+    std::fs::remove_file(&silences).expect("there");
+    teller.look(&mut room.pace);
+    assert!(low(&teller), "it still lasts when the silence is over");
+}
+
+fn low_disk() -> Condition {
+    Condition {
+        over: "there is room".to_owned(),
+        says: "2 % are left".to_owned(),
+        severity: Severity::Error,
+        since: None,
+        what: What::Disk { back: false, place: "/".to_owned() },
+    }
 }
