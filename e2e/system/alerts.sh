@@ -1,7 +1,6 @@
 # What people are told of though nothing waits for them: by rules over the log, once, and silenced aloud.
 echo backstop-notify:x:990:990::/nonexistent:/usr/sbin/nologin >> /tmp/passwd
 own_etc
-outside_needs_two
 cat > /etc/backstop/settings.toml << 'END_OF_FILE'
 mode = "system"
 notifier = "backstop-notify"
@@ -67,8 +66,8 @@ expect what-is-the-same-is-told-once-whatever-the-session 0 '^2$' count '"title"
 expect it-is-on-record 0 'people were told of entry [0-9]+ by program' backstop log
 
 # By what it would do, whatever does it.
-here backstop run -c 'echo x > orders.sqlite3' > /tmp/made 2>&1
-expect it-waits 75 '' here backstop run --session s4 -c 'python3 -c "import os; os.remove(\"orders.sqlite3\")"'
+shop orders.sqlite3
+expect it-waits 75 '' here backstop run --session s4 -c 'python3 -c "import os; os.remove(\"/srv/shop/orders.sqlite3\")"'
 expect an-effect-is-told 0 'a run would change what is protected \(database, r-' heard 20 'alert would-touch-protected'
 # What is allowed and everyday is not.
 here backstop run --session s5 -c 'echo a > a; cp a b; rm a; chmod 600 b' > /tmp/everyday 2>&1

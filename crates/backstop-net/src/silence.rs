@@ -282,7 +282,7 @@ mod tests {
         assert!(all.end(&first.id, at(11)).is_none(), "it is over");
         let later = Silence { made_at: at(200_000), until: at(203_600), id: "later".to_owned(), ..first };
         all.add(later.clone()).expect("added");
-        assert_eq!(all.silences, [later.clone()]);
+        assert_eq!(all.silences, std::slice::from_ref(&later));
         for n in 1..MOST {
             all.add(Silence { id: format!("s{n}"), ..later.clone() }).expect("added");
         }

@@ -138,7 +138,8 @@ fn when(raw: &RawRule) -> Result<When, String> {
                     return Err(format!("{spelling:?} has a notice of its own, and is told by that"));
                 }
                 let of_run = |name: &&str| name.starts_with("run.") || name.starts_with("exec.");
-                if !(raw.users.is_empty() && raw.agents.is_empty()) && !all.iter().any(of_run) {
+                let asks_whose = !raw.users.is_empty() || !raw.agents.is_empty();
+                if asks_whose && !all.iter().any(of_run) {
                     return Err(format!("{spelling:?} is of no run, so of no user and no agent"));
                 }
             }

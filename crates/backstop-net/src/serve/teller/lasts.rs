@@ -126,7 +126,7 @@ impl Teller<'_> {
         }
         let (now, id) = (pace.now(), notice.id.clone());
         let old = self.tries.remove(name).filter(|one| one.id == id);
-        let tried = old.unwrap_or_else(|| Try { begun: now, next: now, pause: FIRST, id });
+        let tried = old.unwrap_or(Try { begun: now, next: now, pause: FIRST, id });
         if now < tried.next {
             self.tries.insert(name.to_owned(), tried);
             return false;
