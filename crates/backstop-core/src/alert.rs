@@ -115,7 +115,7 @@ impl Rule {
         }
         match (&self.when, &entry.body) {
             (When::Entries(types), body) => {
-                types.iter().any(|name| name.matches(body.name().as_bytes())).then(|| body.name().to_owned())
+                types.iter().any(|name| name.covers(body.name().as_bytes())).then(|| body.name().to_owned())
             }
             (When::Program(calls), Body::ExecRan { program, .. }) => {
                 calls.iter().find(|call| call.is(program)).map(|call| call.spelling.clone())
@@ -125,7 +125,7 @@ impl Rule {
                     return None;
                 }
                 let spoke = judgement.reasons.iter().map(|reason| reason.rule.as_str());
-                let policy = spoke.into_iter().find(|rule| policies.iter().any(|p| p.matches(rule.as_bytes())));
+                let policy = spoke.into_iter().find(|rule| policies.iter().any(|p| p.covers(rule.as_bytes())));
                 if !policies.is_empty() && policy.is_none() {
                     return None;
                 }
@@ -147,7 +147,7 @@ impl Rule {
     fn is_of(&self, run: &RunRecord) -> bool {
         let agent = run.request.asker.as_ref().map(|asker| asker.agent.as_slice());
         (self.users.is_empty() || self.users.contains(&run.request.asked_by()))
-            && (self.agents.is_empty() || agent.is_some_and(|name| self.agents.iter().any(|a| a.matches(name))))
+            && (self.agents.is_empty() || agent.is_some_and(|name| self.agents.iter().any(|a| a.covers(name))))
     }
 }
 

@@ -3,7 +3,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::text::encode;
@@ -14,6 +15,12 @@ use prometheus_client::registry::Registry;
 
 /// Whoever asks has so long for it.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The pause before an address is tried again that another has.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// So many are answered at once.
+const AT_ONCE: usize = 32;
 
 /// A longer question is none of Prometheus'.
 const LONGEST: usize = 16 << 10;
@@ -69,29 +76,45 @@ pub fn address(address: SocketAddr) -> Result<(), String> {
     ))
 }
 
-/// An address at which they are given.
-#[derive(Debug)]
-pub struct Metrics(TcpListener);
-
-impl Metrics {
-    /// Takes the address.
-    ///
-    /// # Errors
-    /// Where another has it.
-    pub fn listen(address: SocketAddr) -> Result<Self, String> {
-        TcpListener::bind(address).map(Self).map_err(|e| format!("{address}: {e}"))
-    }
-
-    /// Gives them, one after the other, for as long as the process lives.
-    pub fn go_on(&self, page: &dyn Fn() -> Page) {
-        loop {
-            // Whoever asked went away, or there are no descriptors for a moment.
-            match self.0.accept() {
-                Ok((stream, _)) => drop(answer(&stream, page)),
-                Err(_) => std::thread::sleep(Duration::from_millis(100)),
+/// Gives them at an address, for as long as the process lives. Another may have it: then it is tried again, and nothing else
+/// waits for it.
+pub fn serve(address: SocketAddr, page: &(dyn Fn() -> Page + Sync), say: &dyn Fn(&str)) {
+    let mut said = false;
+    loop {
+        match TcpListener::bind(address) {
+            Ok(listener) => give(&listener, page),
+            Err(e) if !said => {
+                say(&format!("no figures are given at {address}, it is tried again: {e}"));
+                said = true;
             }
+            Err(_) => {}
         }
+        thread::sleep(AGAIN);
     }
+}
+
+/// To so many at once that one who is slow keeps them from nobody.
+fn give(listener: &TcpListener, page: &(dyn Fn() -> Page + Sync)) {
+    let asking = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        loop {
+            let Ok((stream, _)) = listener.accept() else {
+                // Whoever asked went away, or there are no descriptors for a moment.
+                thread::sleep(Duration::from_millis(100));
+                continue;
+            };
+            // Beyond that who asks is hung up on.
+            if asking.fetch_add(1, Ordering::Relaxed) >= AT_ONCE {
+                asking.fetch_sub(1, Ordering::Relaxed);
+                continue;
+            }
+            let asking = &asking;
+            scope.spawn(move || {
+                drop(answer(&stream, page));
+                asking.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    });
 }
 
 fn answer(mut stream: &TcpStream, page: &dyn Fn() -> Page) -> std::io::Result<()> {
@@ -103,12 +126,20 @@ fn answer(mut stream: &TcpStream, page: &dyn Fn() -> Page) -> std::io::Result<()
         Some(_) => ("405 Method Not Allowed", "text/plain", "GET /metrics\n".to_owned()),
         None => ("400 Bad Request", "text/plain", "GET /metrics\n".to_owned()),
     };
-    stream.set_write_timeout(Some(PATIENCE))?;
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    )
+    let length = body.len();
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    let all = [head.as_bytes(), body.as_bytes()].concat();
+    let (end, mut at) = (Instant::now() + PATIENCE, 0);
+    while at < all.len() {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(std::io::ErrorKind::TimedOut.into());
+        }
+        stream.set_write_timeout(Some(left))?;
+        at += stream.write(&all[at..])?;
+    }
+    Ok(())
 }
 
 /// The method and the path; none where it is no question.
@@ -162,17 +193,18 @@ mod tests {
 
     #[test]
     fn they_are_given_to_who_asks_for_them_and_nobody_keeps_them_from_others() {
-        let metrics = Metrics::listen("127.0.0.1:0".parse().expect("an address")).expect("a port");
-        let at = metrics.0.local_addr().expect("an address");
-        std::thread::spawn(move || metrics.go_on(&page));
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let at = listener.local_addr().expect("an address");
+        thread::spawn(move || give(&listener, &page));
         let ask = |text: &str| {
             let mut stream = TcpStream::connect(at).expect("connected");
             stream.write_all(text.as_bytes()).expect("asked");
             let mut said = String::new();
             stream.read_to_string(&mut said).map(|_| said)
         };
-        // One that says nothing.
-        let idle = TcpStream::connect(at).expect("connected");
+        // Some that say nothing.
+        let begun = Instant::now();
+        let idle: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(at).expect("connected")).collect();
         for (text, begins, ends) in [
             (
                 "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -187,6 +219,7 @@ mod tests {
             let said = ask(text).expect("an answer");
             assert!(said.starts_with(begins) && said.ends_with(ends), "{text}: {said}");
         }
+        assert!(begun.elapsed() < PATIENCE * 5, "nobody waits for them one after the other");
         drop(idle);
         // One that says too much is hung up on, and others are served.
         let _ = ask(&"x".repeat(LONGEST * 2));

@@ -84,11 +84,14 @@ pub struct Told {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lasting {
+    /// When people were told that it began; none where they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Timestamp>,
     /// What is told when it is over.
     pub over: String,
     /// Since when.
     pub since: Timestamp,
-    /// True where people were told that it began.
+    /// True where nobody tries any more to tell that it began.
     pub warned: bool,
     /// What it is.
     pub what: What,

@@ -19,7 +19,7 @@ use crate::channel::Channel;
 use crate::config::Config;
 use crate::deliver::Pace;
 use crate::heartbeat::Heartbeat;
-use crate::metrics::Metrics;
+use crate::metrics;
 use crate::place::{Cursors, Told};
 use figures::Figures;
 use lasting::Machine;
@@ -59,7 +59,7 @@ impl Records for Box<dyn Doors> {
 pub fn serve(
     config: &Config,
     channels: &[Channel],
-    (heartbeat, metrics): (Option<&Heartbeat>, Option<&Metrics>),
+    heartbeat: Option<&Heartbeat>,
     (cursors, silences): (&Cursors, &Path),
     say: &(dyn Fn(&str) + Sync),
 ) -> io::Result<()> {
@@ -84,9 +84,10 @@ pub fn serve(
         }
         scope.spawn(|| machine.guard.go_on(&mut reach));
         scope.spawn(|| machine.look_at_disks());
-        if let Some(metrics) = metrics {
+        if let Some(address) = config.metrics {
             let (figures, machine) = (&figures, &machine);
-            scope.spawn(move || metrics.go_on(&|| figures.page(machine.guard.answers(), &machine.now())));
+            let page = move || figures.page(machine.guard.answers(), &machine.now());
+            scope.spawn(move || metrics::serve(address, &page, say));
         }
         if let Some(sign) = heartbeat {
             let guard = &machine.guard;

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use backstop_core::audit::Severity;
@@ -102,7 +102,7 @@ impl Silence {
             && notice.severity > Severity::Alert;
         let by_rule = match &notice.what {
             What::Alert { rule, .. } => {
-                self.rules.iter().any(|r| Pattern::parse(r).is_ok_and(|pattern| pattern.matches(rule.as_bytes())))
+                self.rules.iter().any(|r| Pattern::parse(r).is_ok_and(|pattern| pattern.covers(rule.as_bytes())))
             }
             _ => false,
         };
@@ -137,12 +137,13 @@ pub const fn name(kind: Kind) -> &'static str {
     }
 }
 
-/// Keeps others from writing the file until it is dropped. Whoever may write it can do so.
+/// Keeps others from writing the file until it is dropped. Whoever may not write it can't even open this, and keep it from
+/// who may.
 ///
 /// # Errors
 /// Whoever may not.
 pub fn alone(path: &Path) -> io::Result<File> {
-    let lock = File::options().create(true).append(true).open(path.with_extension("lock"))?;
+    let lock = File::options().create(true).append(true).mode(0o600).open(path.with_extension("lock"))?;
     lock.lock()?;
     Ok(lock)
 }

@@ -127,7 +127,7 @@ fn when(raw: &RawRule) -> Result<When, String> {
         (true, false, false) => {
             let types = patterns(entries)?;
             let of = |pattern: &Pattern| {
-                Body::NAMES.into_iter().filter(|name| pattern.matches(name.as_bytes())).collect::<Vec<_>>()
+                Body::NAMES.into_iter().filter(|name| pattern.covers(name.as_bytes())).collect::<Vec<_>>()
             };
             for (pattern, spelling) in types.iter().zip(entries) {
                 let all = of(pattern);
@@ -144,7 +144,7 @@ fn when(raw: &RawRule) -> Result<When, String> {
                 }
             }
             // They would be told of what they are told, for ever.
-            if types.iter().any(|pattern| pattern.matches(b"notice.delivered") || pattern.matches(b"notice.failed")) {
+            if types.iter().any(|pattern| pattern.covers(b"notice.delivered") || pattern.covers(b"notice.failed")) {
                 return Err("of what became of notices nobody is told by one".to_owned());
             }
             Ok(When::Entries(types))

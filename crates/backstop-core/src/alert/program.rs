@@ -7,10 +7,14 @@ use crate::program::Program;
 /// Programs that are many: which of them runs is their first argument.
 const MANY: [&[u8]; 4] = [b"busybox", b"toybox", b"coreutils", b"lvm"];
 
+/// How one of these is told which it is to be.
+const PROG: &[u8] = b"--coreutils-prog=";
+
 /// Programs that run another, which is a text: their first argument that is no flag. Whatever that was called, the kernel says
 /// that these run.
-const INTERPRETERS: [&[u8]; 12] =
-    [b"sh", b"bash", b"dash", b"zsh", b"ksh", b"perl", b"ruby", b"node", b"nodejs", b"php", b"deno", b"bun"];
+const SHELLS: [&[u8]; 5] = [b"sh", b"bash", b"dash", b"zsh", b"ksh"];
+/// The same, to which a text is given by `-e` as well; and `python…`.
+const LANGUAGES: [&[u8]; 7] = [b"perl", b"ruby", b"node", b"nodejs", b"php", b"deno", b"bun"];
 
 /// A program, and what has to be among its arguments, in whatever order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,20 +66,33 @@ impl Call {
         let names: Vec<&[u8]> = exe.into_iter().chain(called).collect();
         let cut = program.cut > 0;
         let is = |names: &[&[u8]], rest: &[Bytes]| {
-            names.iter().any(|name| self.name.matches(name))
+            names.iter().any(|name| self.name.covers(name))
                 && self.arguments.iter().all(|a| a.is_among(rest) || (cut && a.may_be_anywhere()))
         };
-        // Which of the many it is, or which text is run, is its first argument that is no flag.
-        let another = rest.iter().position(|word| !word.as_slice().starts_with(b"-")).filter(|at| {
-            let command = rest[..*at].iter().any(|flag| flag.as_slice() == b"-c");
-            !command && names.iter().any(|name| runs_another(name))
-        });
-        is(&names, rest) || another.is_some_and(|at| is(&[last(&rest[at])], &rest[at + 1..]))
+        is(&names, rest) || names.iter().any(|name| another(name, rest).is_some_and(|(name, rest)| is(&[name], rest)))
     }
 }
 
-fn runs_another(name: &[u8]) -> bool {
-    MANY.contains(&name) || INTERPRETERS.contains(&name) || name.starts_with(b"python")
+/// What a program of these arguments runs: which of the many it is, or which text; with the arguments of that.
+fn another<'p>(name: &[u8], words: &'p [Bytes]) -> Option<(&'p [u8], &'p [Bytes])> {
+    let shell = SHELLS.contains(&name);
+    let language = LANGUAGES.contains(&name) || name.starts_with(b"python");
+    if !(shell || language || MANY.contains(&name)) {
+        return None;
+    }
+    let mut at = 0;
+    while let Some(word) = words.get(at).map(Bytes::as_slice) {
+        match word {
+            // A text on the command line: what it runs is told by itself.
+            [b'-', flags @ ..] if flags.first() != Some(&b'-') && flags.contains(&b'c') => return None,
+            [b'-', flags @ ..] if !shell && flags.first() != Some(&b'-') && flags.contains(&b'e') => return None,
+            _ if word.starts_with(PROG) => return Some((last_of(&word[PROG.len()..]), &words[at + 1..])),
+            b"-o" | b"-O" | b"-W" | b"-X" | b"-I" => at += 2,
+            [b'-', ..] => at += 1,
+            _ => return Some((last_of(word), &words[at + 1..])),
+        }
+    }
+    None
 }
 
 impl Argument {
@@ -89,7 +106,7 @@ impl Argument {
 
     fn is_among(&self, words: &[Bytes]) -> bool {
         match self {
-            Self::Word(pattern) => words.iter().any(|word| pattern.matches(word.as_slice())),
+            Self::Word(pattern) => words.iter().any(|word| pattern.covers(word.as_slice())),
             Self::Flag(flag) => words
                 .iter()
                 // What comes after `--` is no flag.
@@ -101,6 +118,10 @@ impl Argument {
 
 /// The last part of a path. A shell that logs in is called with a dash before its name.
 fn last(path: &Bytes) -> &[u8] {
-    let name = path.as_slice().rsplit(|b| *b == b'/').next().unwrap_or_default();
+    last_of(path.as_slice())
+}
+
+fn last_of(path: &[u8]) -> &[u8] {
+    let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
     name.strip_prefix(b"-").unwrap_or(name)
 }

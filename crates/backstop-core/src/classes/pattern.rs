@@ -34,6 +34,15 @@ impl Pattern {
         Ok(Self::new(text))
     }
 
+    /// The same, where the wildcard stands for nothing as well.
+    pub fn covers(&self, name: &[u8]) -> bool {
+        match self {
+            Self::Exact(text) => name == text,
+            Self::Prefix(text) => name.starts_with(text),
+            Self::Suffix(text) => name.ends_with(text),
+        }
+    }
+
     /// True for what begins with a dash, or ends with a `=` and anything: an option of a command line.
     pub const fn is_option(&self) -> bool {
         match self {

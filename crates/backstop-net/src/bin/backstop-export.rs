@@ -19,7 +19,7 @@ use backstop_net::export::record::Record;
 use backstop_net::export::serve::{self, Log, Ready};
 use backstop_net::export::sink::{self, shaped};
 use backstop_net::export::status::Status;
-use backstop_net::metrics::Metrics;
+use backstop_net::metrics;
 use backstop_net::place::{self, Cursors};
 use backstop_net::serve::Clock;
 use clap::{Parser, Subcommand, ValueHint};
@@ -122,16 +122,14 @@ fn run(args: &Args) -> Result<ExitCode, Trouble> {
         }
         Verb::Run => {
             let (state, figures) = (state(args)?, config.clone());
-            let metrics =
-                config.metrics.map(Metrics::listen).transpose().map_err(|why| (why, "name a free one", PASSING))?;
             let all = sinks(&path, config)?;
             let here = "name a directory of its own: backstop-export run --state DIR";
             let cursors = Cursors::open(&state).map_err(|e| (format!("{}: {e}", state.display()), here, PASSING))?;
             say(&format!("copies the audit log to {}", names(&all)));
-            if let Some(metrics) = metrics {
+            if let Some(address) = figures.metrics {
                 let state = state.clone();
                 let page = move || Status::look(&figures, &state, &mut open, clock::now()).page();
-                std::thread::spawn(move || metrics.go_on(&page));
+                std::thread::spawn(move || metrics::serve(address, &page, &say));
             }
             let served = serve::serve(all, &cursors, &open, &say);
             served.map_err(|e| (e.to_string(), "take the file away: then it gets the log as a new sink", CONFIG))?;

@@ -13,7 +13,6 @@ use backstop_net::channel::{Channel, mail};
 use backstop_net::config::Config;
 use backstop_net::heartbeat::Heartbeat;
 use backstop_net::message::Message;
-use backstop_net::metrics::Metrics;
 use backstop_net::place::{self, Cursors};
 use backstop_net::serve;
 use backstop_net::silence::{self, Silence, Silences};
@@ -154,12 +153,9 @@ fn run(args: &Args) -> Result<ExitCode, Trouble> {
             let cursors = Cursors::open(&state).map_err(|e| (format!("{}: {e}", state.display()), here, PASSING))?;
             eprintln!("backstop-notify: tells people by {}", names(&channels));
             let sign = heartbeat(&config)?;
-            let metrics =
-                config.metrics.map(Metrics::listen).transpose().map_err(|why| (why, "name a free one", PASSING))?;
-            let said =
-                serve::serve(&config, &channels, (sign.as_ref(), metrics.as_ref()), (&cursors, &silences), &|text| {
-                    eprintln!("backstop-notify: {text}")
-                });
+            let said = serve::serve(&config, &channels, sign.as_ref(), (&cursors, &silences), &|text| {
+                eprintln!("backstop-notify: {text}")
+            });
             said.map_err(|e| (e.to_string(), "take the file away: then what comes from now on is told", CONFIG))?;
             Ok(ExitCode::SUCCESS)
         }

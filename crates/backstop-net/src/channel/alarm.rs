@@ -137,10 +137,11 @@ fn alert(item: &Item, now: Timestamp) -> Value {
     alert
 }
 
-/// What a moment is called: an alert as whatever is the same, so that one alarm stands for all of it.
+/// What a moment is called: an alert of which the same is told together as whatever is the same, so that one alarm stands for
+/// all of it.
 fn once(notice: &Notice) -> String {
-    match &notice.what {
-        What::Alert { rule, same, .. } => format!("alert {rule} {same}"),
+    match (&notice.what, notice.same()) {
+        (What::Alert { rule, .. }, Some((same, _))) => format!("alert {rule} {same}"),
         _ => notice.id.clone(),
     }
 }
@@ -256,6 +257,9 @@ mod tests {
         let again = Item { notice: Notice { id: "n-other".to_owned(), ..raised.notice.clone() }, ..raised.clone() };
         assert_eq!(alert(&again, again.notice.at)["labels"], alarm["labels"], "one alarm for what is the same");
         assert_eq!(event(&again, "k")["dedup_key"], event(&raised, "k")["dedup_key"]);
+        let each = What::Alert { again: 0, rule: "undone".to_owned(), same: "s".to_owned() };
+        let each = |id: &str| event(&of(&Notice { id: id.to_owned(), ..notice(each.clone()) }, "https://c"), "k");
+        assert_ne!(each("n-1")["dedup_key"], each("n-2")["dedup_key"], "where each is told, each is an alarm");
         assert!(alarm["annotations"]["summary"].as_str().is_some_and(|s| s.ends_with("(and 4 more like it)")));
         // A moment is an alarm of its own.
         let once = event(&of(&notice(What::Denied), "https://c"), "k");

@@ -28,6 +28,15 @@ impl Room {
     }
 }
 
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Those that are nearly full, with the percent that are left.
+    pub low: BTreeMap<String, u64>,
+    /// All that were looked at.
+    pub looked: BTreeSet<String>,
+}
+
 /// Which file systems are nearly full.
 #[derive(Debug, Default)]
 pub(super) struct Disks {
@@ -36,31 +45,24 @@ pub(super) struct Disks {
 }
 
 impl Disks {
-    /// Looks at them; gives those that have less than so many percent left, with what they have.
-    pub fn look(&mut self, least: u8) -> BTreeMap<String, u64> {
-        if least == 0 {
-            return BTreeMap::new();
-        }
-        // What can't be looked at is as it was.
-        let Ok(text) = fs::read(MOUNTS) else { return self.low.clone() };
+    /// Looks at them, for those that have less than so many percent left.
+    pub fn look(&mut self, least: u8) -> Found {
+        let text = if least == 0 { Vec::new() } else { fs::read(MOUNTS).unwrap_or_default() };
         let mounts = mounts(&String::from_utf8_lossy(&text));
-        self.take(
-            mounts.into_iter().map(|place| (room(&place), place)).map(|(room, place)| (place, room)),
-            least.into(),
-        )
+        self.take(mounts.into_iter().filter_map(|place| room(&place).map(|room| (place, room))), least.into())
     }
 
-    fn take(&mut self, rooms: impl IntoIterator<Item = (String, Option<Room>)>, least: u64) -> BTreeMap<String, u64> {
+    fn take(&mut self, rooms: impl IntoIterator<Item = (String, Room)>, least: u64) -> Found {
         let old = std::mem::take(&mut self.low);
+        let mut looked = BTreeSet::new();
         for (place, room) in rooms {
-            let was = old.get(&place).copied();
-            let least = if was.is_some() { least + MORE } else { least };
-            let percent = room.map_or(was, |room| Some(room.percent()));
-            if let Some(percent) = percent.filter(|percent| *percent < least) {
-                self.low.insert(place, percent);
+            let least = if old.contains_key(&place) { least + MORE } else { least };
+            if room.percent() < least {
+                self.low.insert(place.clone(), room.percent());
             }
+            looked.insert(place);
         }
-        self.low.clone()
+        Found { low: self.low.clone(), looked }
     }
 }
 
@@ -122,13 +124,9 @@ mod tests {
     #[test]
     fn it_is_over_when_there_is_clearly_room_again() {
         let mut disks = Disks::default();
-        let mut look = |free: Option<u64>| {
-            disks.take([("/".to_owned(), free.map(|free| Room { free, all: 1_000 }))], 5).get("/").copied()
-        };
-        let free = [Some(60), Some(50), Some(49), Some(55), None, Some(69), Some(70), None, Some(60), Some(0)];
-        let seen: Vec<_> = free.map(&mut look).into();
-        let low = [None, None, Some(4), Some(5), Some(5), Some(6), None, None, None, Some(0)];
-        assert_eq!(seen, low, "what can't be looked at is as it was");
+        let mut look = |free: u64| disks.take([("/".to_owned(), Room { free, all: 1_000 })], 5).low.get("/").copied();
+        let seen: Vec<_> = [60, 50, 49, 55, 69, 70, 60, 0].map(&mut look).into();
+        assert_eq!(seen, [None, None, Some(4), Some(5), Some(6), None, None, Some(0)]);
         assert_eq!(Room { free: 0, all: 0 }.percent(), 100, "what has no room at all is not full");
     }
 
@@ -136,6 +134,6 @@ mod tests {
     fn this_machine_has_room_as_df_says() {
         let room = room("/").expect("a file system");
         assert!(room.all > 0 && room.free <= room.all, "{room:?}");
-        assert!(Disks::default().look(0).is_empty());
+        assert_eq!(Disks::default().look(0), Found::default());
     }
 }

@@ -1,7 +1,7 @@
 //! What lasts and is in no entry of the log: that the guard does not answer, that a disk is nearly full, that rules for alerts
 //! can't be used, that something is silenced. Each is told when it begins and when it is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use backstop_core::audit::Severity;
 use backstop_core::notice::{Delivery, Notice, What};
 use backstop_core::time::Timestamp;
 
-use super::disk::Disks;
+use super::disk::{Disks, Found};
 use super::watch::Watch;
 use crate::silence::Silence;
 
@@ -38,16 +38,16 @@ pub(super) struct Now {
     pub lasts: BTreeMap<String, Condition>,
     /// Whether the guard answers is not known.
     pub guard_unknown: bool,
-    /// How full disks are is not known.
-    pub disks_unknown: bool,
+    /// The places of disks that were looked at; none before that.
+    pub disks: Option<BTreeSet<String>>,
 }
 
 /// What is looked at for all channels together.
 pub(super) struct Machine {
     /// Whether the guard answers.
     pub guard: Watch,
-    /// Which are nearly full; none before they were looked at.
-    disks: Mutex<Option<BTreeMap<String, u64>>>,
+    /// None before they were looked at.
+    disks: Mutex<Option<Found>>,
     least: u8,
 }
 
@@ -61,17 +61,17 @@ impl Machine {
         let mut disks = Disks::default();
         loop {
             // A file system that hangs keeps this thread, and nobody else.
-            let low = disks.look(self.least);
-            *self.disks.lock().unwrap_or_else(PoisonError::into_inner) = Some(low);
+            let found = disks.look(self.least);
+            *self.disks.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
             thread::sleep(EVERY);
         }
     }
 
     /// What lasts.
     pub fn now(&self) -> Now {
-        let low = self.disks.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let disks_unknown = low.is_none();
-        let disks = low.into_iter().flatten().map(|(place, percent)| Condition {
+        let found = self.disks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (low, looked) = found.map_or((BTreeMap::new(), None), |found| (found.low, Some(found.looked)));
+        let disks = low.into_iter().map(|(place, percent)| Condition {
             since: None,
             severity: Severity::Error,
             says: format!("{percent} % of {place} are left; on a full disk no agent's command begins"),
@@ -81,7 +81,7 @@ impl Machine {
         let silent = self.guard.silent();
         // After a start nobody knows yet.
         let guard_unknown = silent.is_none() && !self.guard.answers();
-        Now { lasts: named(silent.map(away).into_iter().chain(disks)), guard_unknown, disks_unknown }
+        Now { lasts: named(silent.map(away).into_iter().chain(disks)), guard_unknown, disks: looked }
     }
 }
 

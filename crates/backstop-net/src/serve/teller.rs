@@ -3,7 +3,7 @@
 
 mod lasts;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::time::Duration;
 
@@ -61,6 +61,8 @@ pub(super) struct Teller<'a> {
     silenced: BTreeMap<String, u64>,
     /// What lasts, of which people were told or it was tried.
     lasting: BTreeMap<String, Lasting>,
+    /// What lasts and is kept back, which is counted once.
+    hushed: BTreeSet<String>,
     /// How it goes with telling that, where it is not told yet.
     tries: BTreeMap<String, Try>,
     /// Up to which moment the log was read; none before that is known.
@@ -101,6 +103,7 @@ impl<'a> Teller<'a> {
             desk: Desk::new(Duration::from_secs(channel.config.gather_seconds), known.windows),
             silenced: known.silenced,
             lasting,
+            hushed: BTreeSet::new(),
             tries: BTreeMap::new(),
             upto: None,
             alerts: None,
@@ -285,7 +288,7 @@ impl<'a> Teller<'a> {
 }
 
 fn begun(condition: &Condition, since: Timestamp) -> Lasting {
-    Lasting { over: condition.over.clone(), since, warned: false, what: condition.what.clone() }
+    Lasting { heard: None, over: condition.over.clone(), since, warned: false, what: condition.what.clone() }
 }
 
 #[cfg(test)]

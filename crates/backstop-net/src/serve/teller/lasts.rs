@@ -7,6 +7,7 @@ use backstop_core::notice::{Notice, What};
 use backstop_core::size;
 use backstop_engine::clock;
 
+use super::super::figures::Fate;
 use super::super::host;
 use super::super::lasting::{Condition, Now, name, named, refused, silenced};
 use super::{Teller, begun};
@@ -27,12 +28,23 @@ pub(super) struct Try {
     id: String,
 }
 
+/// What became of telling it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// People were told.
+    Heard,
+    /// They will not be: they do not want to, or it can't be done.
+    Never,
+    /// Not yet.
+    Not,
+}
+
 impl Teller<'_> {
     /// Tells people what lasts, and what is over. That they are told is kept before they are, and until they know that it is
     /// over, whatever is started anew meanwhile. Of what is not known neither is said.
     pub fn look(&mut self, pace: &mut dyn Pace) {
         let now = clock::now();
-        let Now { mut lasts, guard_unknown, disks_unknown } = self.machine.now();
+        let Now { mut lasts, guard_unknown, disks } = self.machine.now();
         let silences = self.silences();
         lasts.extend(named(silences.iter().flatten().filter(|silence| silence.holds(now)).map(silenced)));
         lasts.extend(named(self.alerts.iter().flatten().map(|why| refused(why))));
@@ -42,20 +54,34 @@ impl Teller<'_> {
             let since = known.map(|lasting| lasting.since).or(condition.since).unwrap_or(now);
             let notice = Notice::local(&host(), what, severity, &says, since, now);
             if known.is_none() {
-                if silences.iter().flatten().any(|silence| self.keeps_back(silence, &notice)) {
+                let by = silences.iter().flatten().find(|silence| self.keeps_back(silence, &notice));
+                if let Some(silence) = by.filter(|_| !self.hushed.contains(name)) {
+                    self.hushed.insert(name.clone());
+                    *self.silenced.entry(silence.id.clone()).or_default() += 1;
+                    self.figures.note(&self.channel.config.name, &notice, Fate::Silenced);
+                }
+                if by.is_some() {
                     continue;
                 }
                 self.lasting.insert(name.clone(), begun(condition, since));
                 self.note();
             }
-            if self.lasting.get(name).is_some_and(|lasting| !lasting.warned) && self.told_of(name, notice, pace) {
-                self.lasting.entry(name.clone()).and_modify(|lasting| lasting.warned = true);
+            if self.lasting.get(name).is_some_and(|lasting| lasting.warned) {
+                // It began again before people could be told that it was over.
+                self.tries.remove(name);
+                continue;
+            }
+            let told = self.tell_of(name, notice, pace);
+            if told != Told::Not {
+                let heard = (told == Told::Heard).then(clock::now);
+                self.lasting.entry(name.clone()).and_modify(|lasting| (lasting.warned, lasting.heard) = (true, heard));
                 self.note();
             }
         }
+        self.hushed.retain(|name| lasts.contains_key(name));
         let known = |what: &What| match what {
             What::Away { .. } => !guard_unknown,
-            What::Disk { .. } => !disks_unknown,
+            What::Disk { .. } => disks.is_some(),
             What::AlertRules { .. } => self.alerts.is_some(),
             // What it keeps back is known when the log was read to its end.
             What::Silenced { silence, .. } => silences.as_ref().is_some_and(|all| {
@@ -71,13 +97,15 @@ impl Teller<'_> {
                 What::Silenced { silence, .. } => self.silenced.get(silence).copied().unwrap_or_default(),
                 _ => 0,
             };
-            let over = if kept == 0 {
-                over
-            } else {
-                format!("{over}; {} kept back", size::counted(kept, "notice was", "notices were"))
+            let over = match &what {
+                What::Disk { place, .. } if disks.as_ref().is_some_and(|looked| !looked.contains(place)) => {
+                    format!("how much room {place} has is not looked at any more")
+                }
+                _ if kept > 0 => format!("{over}; {} kept back", size::counted(kept, "notice was", "notices were")),
+                _ => over,
             };
             let notice = Notice::local(&host(), what.clone().over(), Severity::Notice, &over, since, now);
-            if self.told_of(&name, notice, pace) {
+            if self.tell_of(&name, notice, pace) != Told::Not {
                 self.lasting.remove(&name);
                 if let What::Silenced { silence, .. } = &what {
                     self.silenced.remove(silence);
@@ -87,12 +115,11 @@ impl Teller<'_> {
         }
     }
 
-    /// True where people are not told of this by reason of that silence: one that this channel was told of, and of which it
-    /// will be told that it is over.
+    /// True where people are not told of this by reason of that silence: where they had heard of it by then.
     pub(super) fn keeps_back(&self, silence: &Silence, notice: &Notice) -> bool {
-        let told =
-            |silence: &Silence| name(&silenced(silence).what).is_some_and(|name| self.lasting.contains_key(&name));
-        silence.covers(notice) && told(silence)
+        let lasting = name(&silenced(silence).what).and_then(|name| self.lasting.get(&name));
+        let heard = lasting.and_then(|lasting| lasting.heard);
+        heard.is_some_and(|heard| heard <= notice.at) && silence.covers(notice)
     }
 
     /// The silences; none where they can't be read: then nothing is silenced, which is said.
@@ -119,27 +146,29 @@ impl Teller<'_> {
         }
     }
 
-    /// Tries to tell it, once, where its pause is over. True where nothing of it is left to do.
-    fn told_of(&mut self, name: &str, notice: Notice, pace: &dyn Pace) -> bool {
+    /// Tries to tell it, once, where its pause is over.
+    fn tell_of(&mut self, name: &str, notice: Notice, pace: &dyn Pace) -> Told {
         if !self.channel.config.wants(&notice) {
-            return true;
+            return Told::Never;
         }
         let (now, id) = (pace.now(), notice.id.clone());
         let old = self.tries.remove(name).filter(|one| one.id == id);
         let tried = old.unwrap_or(Try { begun: now, next: now, pause: FIRST, id });
         if now < tried.next {
             self.tries.insert(name.to_owned(), tried);
-            return false;
+            return Told::Not;
         }
-        let Err(Miss { permanent, after, why }) = self.send_one(&Message::one(notice, None)) else { return true };
+        let Err(Miss { permanent, after, why }) = self.send_one(&Message::one(notice, None)) else {
+            return Told::Heard;
+        };
         if permanent || now > tried.begun + OLD {
             self.say(&format!("given up, {}: {why}", tried.id));
-            return true;
+            return Told::Never;
         }
         let wait = after.map_or(tried.pause, |after| after.clamp(tried.pause, ASKED));
         self.say(&format!("{}, again in {} s: {why}", tried.id, wait.as_secs()));
         let next = Try { next: pace.now() + wait, pause: (tried.pause * 2).min(LONGEST), ..tried };
         self.tries.insert(name.to_owned(), next);
-        false
+        Told::Not
     }
 }

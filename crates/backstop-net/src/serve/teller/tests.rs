@@ -267,7 +267,8 @@ fn what_is_silenced_is_counted_and_every_channel_hears_of_it() {
     };
     let silences = room.silences();
     let keep = |all: Vec<Silence>| Silences { silences: all, version: 1 }.save(&silences).expect("kept");
-    let denied = |entry: u64| Notice { at: now, what: What::Denied, ..notice(entry) };
+    // Each of its own moment: what came before anybody heard of a silence is told.
+    let denied = |entry: u64| Notice { at: clock::now(), what: What::Denied, ..notice(entry) };
     let config = "[[channel]]\nname = 'p'\nevents = ['denied', 'ended']\ncommand = { argv = ['/bin/true'] }";
     room.channel.config.events = Config::parse(config).expect("settings").channels.remove(0).events;
     let book = Mutex::new(Book { notices: vec![denied(0)], takes: true, ..Book::default() });
@@ -278,32 +279,33 @@ fn what_is_silenced_is_counted_and_every_channel_hears_of_it() {
     assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
     assert_eq!(room.kinds(), ["run.denied"]);
     std::fs::remove_file(room.dir.path().join("out")).expect("there");
-    book.lock().expect("a book").notices.extend([denied(1), notice(2), denied(3)]);
+    book.lock().expect("a book").notices.push(denied(1));
     teller.look(&mut room.pace);
+    book.lock().expect("a book").notices.extend([denied(2), notice(3), denied(4)]);
     assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
-    assert_eq!(room.kinds(), ["silence.began", "approval.ended"]);
+    assert_eq!(room.kinds(), ["silence.began", "run.denied", "approval.ended"]);
     assert!(room.heard()[0].1.ends_with("by user account 7: a drill"), "{:?}", room.heard());
     // Ended while nobody told anything.
     let kept = room.kept();
     let mut ended = silence(-60);
-    ended.until = now;
+    ended.until = clock::now();
     keep(vec![ended]);
     let mut teller = Teller::new(door, &silences, (&room.stand, &room.figures), Some(kept), &|_| ());
     teller.look(&mut room.pace);
-    assert_eq!(room.kinds().len(), 2, "nobody knows yet what it kept back");
-    book.lock().expect("a book").notices.push(notice(4));
+    assert_eq!(room.kinds().len(), 3, "nobody knows yet what it kept back");
+    book.lock().expect("a book").notices.push(notice(5));
     assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
     teller.look(&mut room.pace);
-    assert_eq!(room.kinds()[2..], ["approval.ended", "silence.ended"]);
-    assert_eq!(room.heard()[3].1, "denied is told again; 2 notices were kept back");
+    assert_eq!(room.kinds()[3..], ["approval.ended", "silence.ended"]);
+    assert_eq!(room.heard()[4].1, "denied is told again; 2 notices were kept back");
     // What nobody can read silences nothing, and neither does what is not there yet.
     std::fs::write(&silences, "{").expect("written");
-    book.lock().expect("a book").notices.push(denied(5));
-    assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
-    keep(vec![silence(600)]);
     book.lock().expect("a book").notices.push(denied(6));
     assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
-    assert_eq!(room.kinds()[4..], ["run.denied", "run.denied"]);
+    keep(vec![silence(600)]);
+    book.lock().expect("a book").notices.push(denied(7));
+    assert_eq!(teller.round(&mut Page(&book), &mut room.pace), Ok(true));
+    assert_eq!(room.kinds()[5..], ["run.denied", "run.denied"]);
 }
 
 #[test]
@@ -366,7 +368,9 @@ fn what_lasts_and_cannot_be_told_keeps_nothing_else_and_is_silenced_like_the_res
     teller.look(&mut room.pace);
     *room.stand.0.lock().expect("a machine") = Now { lasts: named([low_disk()]), ..Now::default() };
     teller.look(&mut room.pace);
+    teller.look(&mut room.pace);
     assert!(!low(&teller), "{:?}", teller.lasting);
+    assert_eq!(teller.silenced.values().copied().collect::<Vec<_>>(), [1], "counted once");
     std::fs::remove_file(&silences).expect("there");
     teller.look(&mut room.pace);
     assert!(low(&teller), "it still lasts when the silence is over");
