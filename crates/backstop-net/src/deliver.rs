@@ -32,6 +32,11 @@ impl Miss {
         Self { permanent: false, after: None, why: Delivery::reason(why.as_ref()) }
     }
 
+    /// How long to wait before it is tried again, after a pause of so long: what a server wants, within bounds.
+    pub(crate) fn wait(&self, pause: Duration) -> Duration {
+        self.after.map_or(pause, |after| after.clamp(pause, ASKED))
+    }
+
     /// It can't arrive.
     pub fn never(why: impl AsRef<str>) -> Self {
         Self { permanent: true, ..Self::again(why) }
@@ -76,7 +81,7 @@ pub fn deliver(
             Ok(()) => return (attempts, None),
             Err(miss) => miss,
         };
-        let wait = miss.after.map_or(pause, |after| after.clamp(pause, ASKED));
+        let wait = miss.wait(pause);
         if miss.permanent || pace.now() + wait > begin + over {
             return (attempts, Some(miss.why));
         }

@@ -57,8 +57,7 @@ impl Page {
     /// As text.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        // Writing into a text can't fail.
-        let _ = encode(&mut text, &self.0);
+        encode(&mut text, &self.0).expect("a text takes whatever is written");
         text
     }
 }

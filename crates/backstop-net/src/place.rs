@@ -2,9 +2,9 @@
 //! channel or sink, durable before it goes on.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use backstop_core::notice::{Mark, What};
@@ -135,13 +135,22 @@ impl Cursors {
     /// # Errors
     /// Where that fails: then what was sent since is sent once more.
     pub fn write<T: Serialize>(&self, name: &str, kept: &T) -> io::Result<()> {
-        let (path, new) = (path(&self.dir, name), self.dir.join(format!("{name}.new")));
-        let mut file = File::create(&new)?;
-        file.write_all(&serde_json::to_vec(kept)?)?;
-        file.sync_all()?;
-        fs::rename(&new, &path)?;
-        File::open(&self.dir)?.sync_all()
+        replace(&path(&self.dir, name), &serde_json::to_vec(kept)?, 0o600)
     }
+}
+
+/// Writes a file in one step, of this mode whatever the caller's mask; durable when it returns.
+///
+/// # Errors
+/// Where that fails: then the old one is there.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file = File::create(&new)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
 }
 
 fn path(dir: &Path, name: &str) -> PathBuf {

@@ -52,7 +52,8 @@ impl Records for Box<dyn Doors> {
     }
 }
 
-/// Tells what there is to tell, until the process is ended; `silences` is the file of what is not. `say` hears what people at the machine should know.
+/// Tells what there is to tell, until the process is ended; `silences` is the file of what is not. `say` hears what people at
+/// the machine should know.
 ///
 /// # Errors
 /// Cursors that can't be read: what was told already is not known then.

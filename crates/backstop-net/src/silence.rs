@@ -1,11 +1,11 @@
 //! Silences: what people do not want to be told of for a while. A file beside the notifier's settings, which whoever may write
-//! those may write. That there is one, who made it, why and until when, every channel is told, and at its end how much it kept
-//! back. What waits for people, what every channel is told, and what is an alert can't be silenced.
+//! those may write. That there is one, who made it, why and until when, every channel is told that it could keep anything from,
+//! and at its end how much it kept back. What waits for people, what every channel is told, and what is an alert can't be silenced.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use backstop_core::audit::Severity;
@@ -15,6 +15,8 @@ use backstop_core::digest::Digest;
 use backstop_core::notice::{Delivery, Kind, Notice, What};
 use backstop_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::place::replace;
 
 /// The file's name.
 pub const FILE: &str = "silences.json";
@@ -172,15 +174,9 @@ impl Silences {
     /// # Errors
     /// Where that fails: then the old one holds.
     pub fn save(&self, path: &Path) -> io::Result<()> {
-        let new = path.with_extension("json.new");
-        let mut file = File::create(&new)?;
-        // Whatever the caller's mask: the notifier has to read it.
-        file.set_permissions(fs::Permissions::from_mode(0o644))?;
-        file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        replace(path, &text, 0o644)
     }
 
     /// Adds one; those that have long been over go.
@@ -206,6 +202,8 @@ impl Silences {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     const NOON: i64 = 1_800_000_000;
@@ -249,6 +247,13 @@ mod tests {
             assert_eq!([&deletes, &denied].map(|silence| silence.covers(&notice)), by, "{what:?} {seconds}");
         }
         assert_eq!((deletes.about().as_str(), denied.about().as_str()), ("alert deletes-*", "guard, denied"));
+    }
+
+    #[test]
+    fn a_kind_is_called_as_in_settings() {
+        for kind in Kind::USUAL.into_iter().chain([Kind::Denied]) {
+            assert_eq!(serde_json::to_value(kind).expect("JSON"), name(kind));
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ enum Verb {
     Check,
     /// List the rules for alerts that are in force
     Rules,
-    /// Keep something from being told for a while: what is kept back is counted, and every channel hears that it is
+    /// Keep something from being told for a while: channels hear that it is, and in the end how much was kept back
     #[command(subcommand)]
     Silence(SilenceVerb),
     /// Send the mail on standard input: for this program itself
@@ -59,7 +59,7 @@ enum Verb {
 enum SilenceVerb {
     /// Make one
     Add {
-        /// Alerts of this rule; `*` at its start or its end stands for more. May be given again
+        /// Alerts of this rule; `*` at its start or its end stands for anything. May be given again
         #[arg(long, value_name = "NAME")]
         rule: Vec<String>,
         /// All of a kind: alert, denied, disk, guard, policy. May be given again

@@ -59,6 +59,17 @@ fn what_people_are_told_comes_from_the_log_and_what_became_of_it_goes_there_once
 }
 
 #[test]
+fn what_stands_for_several_comes_late_and_is_taken_once() {
+    let mut told = Told { channels: BTreeMap::new(), log: "l".to_owned(), version: Told::NEWEST };
+    let mut take = |entry| told.take("phone", entry, Timestamp::default()).expect("there is room");
+    assert_eq!([9, 5, 5, 9, 7].map(&mut take), [true, true, false, false, true]);
+    // Not for ever: nobody is to fill the log with what was long ago.
+    let many = AFTER as u64;
+    assert!((100..100 + many).all(&mut take));
+    assert_eq!([8, 9, 99].map(&mut take), [false, false, true]);
+}
+
+#[test]
 fn a_mark_of_another_log_or_beyond_the_end_hides_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut engine = engine(&dir.path().join("state"));

@@ -11,7 +11,7 @@ use super::super::figures::Fate;
 use super::super::host;
 use super::super::lasting::{Condition, Now, name, named, refused, silenced};
 use super::{Teller, begun};
-use crate::deliver::{ASKED, FIRST, LONGEST, Miss, Pace};
+use crate::deliver::{FIRST, LONGEST, Pace};
 use crate::message::Message;
 use crate::place::Lasting;
 use crate::silence::{Silence, Silences};
@@ -158,15 +158,13 @@ impl Teller<'_> {
             self.tries.insert(name.to_owned(), tried);
             return Told::Not;
         }
-        let Err(Miss { permanent, after, why }) = self.send_one(&Message::one(notice, None)) else {
-            return Told::Heard;
-        };
-        if permanent || now > tried.begun + OLD {
-            self.say(&format!("given up, {}: {why}", tried.id));
+        let Err(miss) = self.send_one(&Message::one(notice, None)) else { return Told::Heard };
+        if miss.permanent || now > tried.begun + OLD {
+            self.say(&format!("given up, {}: {}", tried.id, miss.why));
             return Told::Never;
         }
-        let wait = after.map_or(tried.pause, |after| after.clamp(tried.pause, ASKED));
-        self.say(&format!("{}, again in {} s: {why}", tried.id, wait.as_secs()));
+        let wait = miss.wait(tried.pause);
+        self.say(&format!("{}, again in {} s: {}", tried.id, wait.as_secs(), miss.why));
         let next = Try { next: pace.now() + wait, pause: (tried.pause * 2).min(LONGEST), ..tried };
         self.tries.insert(name.to_owned(), next);
         Told::Not
